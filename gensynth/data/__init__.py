@@ -1,0 +1,1 @@
+"""Reading labelled data, looking at it, splitting it, turning it into tensors."""

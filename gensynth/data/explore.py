@@ -1,0 +1,150 @@
+"""A look at the data before anything is trained: counts, repeats, leaks, and what to fix first."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from gensynth.data.finding import Finding
+from gensynth.data.sources import Source
+from gensynth.types import LabelledData
+
+SPLITS = ("train", "val", "test")
+FEW_ROWS = 20
+FEW_TEST_ROWS = 10
+_SHOWN = 100
+_BAR_WIDTH = 40
+
+
+def explore(source: Source, split: np.ndarray) -> dict[str, Any]:
+    """Facts as plain JSON: counts, imbalance, image size, repeats, conflicts, leaks, quarantine, advice.
+
+    `label_conflicts`, `leaks` and `constant_images` show the first 100; their full numbers are under `found`.
+    """
+    data = source.data
+    repeats = _equal_rows(data)
+    conflicts = [rows for rows in repeats if len(set(data.y[rows].tolist())) > 1]
+    leaks = [rows for rows in repeats if len(set(split[rows].tolist())) > 1]
+    constant = np.flatnonzero((data.x == data.x[:, :, :1, :1]).all(axis=(1, 2, 3)))
+    fields = data.schema.fields
+    facts = {
+        "modality": data.schema.modality,
+        "n": len(data),
+        "classes": _class_counts(data, split),
+        "image": {name: int(fields[name]) for name in ("height", "width", "channels")} | {"resized": source.resized},
+        "duplicates": {
+            "exact": int(sum(len(rows) - 1 for rows in repeats)),
+            "examples": [data.ids[rows].tolist() for rows in repeats[:5]],
+        },
+        "label_conflicts": [_with_labels(data, rows) for rows in conflicts[:_SHOWN]],
+        "leaks": [{"rows": data.ids[rows].tolist(), "splits": split[rows].tolist()} for rows in leaks[:_SHOWN]],
+        "constant_images": data.ids[constant[:_SHOWN]].tolist(),
+        "found": {"label_conflicts": len(conflicts), "leaks": len(leaks), "constant_images": len(constant)},
+        "quarantine": [asdict(finding) for finding in source.quarantine],
+        "notes": list(source.notes),
+        "sha256": source.sha256,
+    }
+    facts["imbalance_ratio"] = imbalance_ratio(facts["classes"])
+    facts["advice"] = advise(facts)
+    return facts
+
+
+def _equal_rows(data: LabelledData) -> list[np.ndarray]:
+    """Indices of rows with equal content, one array for each content that occurs more than once, by first row."""
+    _, inverse, counts = np.unique(data.content_hashes(), return_inverse=True, return_counts=True)
+    order = np.argsort(inverse, kind="stable")
+    groups = np.split(order, np.cumsum(counts)[:-1])
+    return sorted((rows for rows in groups if len(rows) > 1), key=lambda rows: int(rows[0]))
+
+
+def _with_labels(data: LabelledData, rows: np.ndarray) -> dict[str, list[str]]:
+    return {"rows": data.ids[rows].tolist(), "labels": [data.schema.classes[k] for k in data.y[rows]]}
+
+
+def _class_counts(data: LabelledData, split: np.ndarray) -> dict[str, dict[str, int]]:
+    table = {}
+    for k, name in enumerate(data.schema.classes):
+        mine = split[data.y == k]
+        table[name] = {part: int((mine == part).sum()) for part in SPLITS} | {"total": len(mine)}
+    return table
+
+
+def imbalance_ratio(classes: dict[str, dict[str, int]]) -> float | None:
+    """Largest class of train over smallest; None where a class has no train row.
+
+    >>> imbalance_ratio({"a": {"train": 90}, "b": {"train": 4}})
+    22.5
+    """
+    train = [counts["train"] for counts in classes.values()]
+    return round(max(train) / min(train), 2) if min(train) else None
+
+
+def advise(facts: dict[str, Any]) -> list[str]:
+    """What to fix, most urgent first: what makes results wrong, then what makes them weak."""
+    return [*_advice_on_rows(facts), *_advice_on_classes(facts)]
+
+
+def _advice_on_rows(facts: dict[str, Any]) -> list[str]:
+    found, duplicates, quarantine = facts["found"], facts["duplicates"]["exact"], facts["quarantine"]
+    checks = [
+        (found["leaks"], "{n} images lie in more than one split: test scores will flatter; remove them from train"),
+        (found["label_conflicts"], "{n} images carry more than one label: decide which is right"),
+        (len(quarantine), "{n} files or folders were left out (quarantine.csv says why): repair or delete them"),
+        (duplicates, "{n} images repeat another one: they weigh double and make copies hard to tell"),
+        (found["constant_images"], "{n} images are one flat colour: probably empty scans"),
+    ]
+    return [sentence.format(n=n) for n, sentence in checks if n]
+
+
+def _advice_on_classes(facts: dict[str, Any]) -> list[str]:
+    classes, ratio = facts["classes"], facts["imbalance_ratio"]
+    few = [f'"{name}" {c["train"]}' for name, c in classes.items() if c["train"] < FEW_ROWS]
+    unscored = [f'"{name}" {c["test"]}' for name, c in classes.items() if c["test"] < FEW_TEST_ROWS]
+    advice = []
+    if few:
+        advice.append(f"fewer than {FEW_ROWS} training images, too few for a generator: {', '.join(few)}")
+    if unscored:
+        advice.append(f"fewer than {FEW_TEST_ROWS} test images, scores will be vague: {', '.join(unscored)}")
+    if ratio is not None and ratio >= 1.5:
+        advice.append(f"the largest class has {ratio:g} times the training images of the smallest: balance it")
+    return advice
+
+
+def explore_lines(facts: dict[str, Any]) -> list[str]:
+    """The same for a terminal: what was read, a table of classes with bars, then advice."""
+    notes = facts["notes"]
+    lines = [*notes[:1], "", *_class_table(facts["classes"]), ""]
+    lines += [f"note: {note}" for note in notes[1:]]
+    if not facts["advice"]:
+        return [*lines, "nothing to fix was found"]
+    return [*lines, "what to fix first:", *(f"{i}. {text}" for i, text in enumerate(facts["advice"], 1))]
+
+
+def _class_table(classes: dict[str, dict[str, int]]) -> list[str]:
+    width = max(5, *(len(name) for name in classes))
+    top = max(counts["train"] for counts in classes.values()) or 1
+    lines = [f"{'class':<{width}}  {'train':>7} {'val':>7} {'test':>7} {'total':>7}"]
+    for name, c in classes.items():
+        bar = "#" * -(-_BAR_WIDTH * c["train"] // top)
+        numbers = f"{c['train']:>7} {c['val']:>7} {c['test']:>7} {c['total']:>7}"
+        lines.append(f"{_printable(name):<{width}}  {numbers}  {bar}".rstrip())
+    return lines
+
+
+def _printable(name: str) -> str:
+    """A class name without characters that would move the cursor of a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
+def quarantine_csv(findings: Iterable[Finding]) -> str:
+    """CSV text with the columns file, reason, detail."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "reason", "detail"])
+    writer.writerows([finding.file, finding.reason, finding.detail] for finding in findings)
+    return text.getvalue()

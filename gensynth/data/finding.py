@@ -1,0 +1,31 @@
+"""What was wrong with one file of a source, and how such findings are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One file (or folder, or metadata row) that was left out.
+
+    file     path relative to the source's root, never absolute
+    reason   short code: zero_bytes, truncated, not_an_image, unreadable, too_large, animated, unsupported_mode,
+             bad_range, unsupported_extension, link, not_a_file, bad_name, vanished, empty_class, empty_split,
+             no_class_folder, outside_root, missing_file, missing_label, listed_twice, bad_row
+    detail   a sentence for a person
+    """
+
+    file: str
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason} ({self.detail})"
+
+
+def tell(findings: tuple[Finding, ...], limit: int = 50) -> list[str]:
+    """Findings as lines, at most `limit` of them and then a count of the rest."""
+    lines = [str(finding) for finding in findings[:limit]]
+    rest = len(findings) - limit
+    return [*lines, f"... and {rest} more"] if rest > 0 else lines

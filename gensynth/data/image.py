@@ -1,0 +1,251 @@
+"""Images: one file in, the tensors of a network, and pictures out.
+
+Every file becomes mode L or RGB with 8 bits: orientation applied, alpha laid on white, palettes expanded,
+16 bits divided by 257 (Pillow's own `convert` would clip them to white).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gensynth.errors import DataError, DivergedError
+from gensynth.types import Block, LabelledData, Space
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+class ImageFault(Exception):
+    """One file that cannot be used: `reason` is a short code, `detail` a sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+def read_image(path: Path, max_pixels: int) -> Image.Image:
+    """One image file as mode L (all channels equal) or RGB, upright; raises ImageFault.
+
+    Only the formats in FORMATS are tried, whatever the file is called, and the header's size is held
+    against `max_pixels` (width x height) before a pixel is decoded.
+    """
+    _check_file(path)
+    with _no_pillow_limit(), _faults():
+        with Image.open(path, formats=FORMATS) as image:
+            _check_header(image, max_pixels)
+            _load(image)
+            upright = ImageOps.exif_transpose(image)
+        return _equal_channels_to_grey(_to_8_bit(upright))
+
+
+def read_pixels(path: Path, max_pixels: int) -> np.ndarray:
+    """One image file as uint8 (C, H, W), C = 1 when grey, else 3; raises ImageFault."""
+    return to_chw(read_image(path, max_pixels))
+
+
+def to_chw(image: Image.Image) -> np.ndarray:
+    """Mode L or RGB -> uint8 (1 or 3, H, W)."""
+    pixels = np.asarray(image)
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def to_picture(x: np.ndarray) -> Image.Image:
+    """uint8 (1 or 3, H, W) -> mode L or RGB."""
+    return Image.fromarray(x[0] if x.shape[0] == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
+
+
+def resize(x: np.ndarray, height: int, width: int) -> np.ndarray:
+    """uint8 (C, H, W) -> (C, height, width) by Lanczos with antialiasing; the same array where the size fits."""
+    if x.shape[1:] == (height, width):
+        return x
+    return to_chw(to_picture(x).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _check_file(path: Path) -> None:
+    """A regular file with content; a FIFO would block a reader for ever."""
+    try:
+        facts = os.stat(path)
+    except FileNotFoundError:
+        raise ImageFault("vanished", "the file was there when the folder was listed, and is gone") from None
+    except OSError as error:
+        raise ImageFault("unreadable", _reason_of(error)) from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise ImageFault("not_a_file", "neither a regular file nor a folder")
+    if facts.st_size == 0:
+        raise ImageFault("zero_bytes", "the file is empty")
+
+
+@contextmanager
+def _no_pillow_limit() -> Iterator[None]:
+    """Pillow's own size limit warns, or raises, at sizes of its choosing; `max_pixels` decides instead."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Every way a decoder can fail on damaged bytes, as an ImageFault without a path in its text."""
+    try:
+        yield
+    except (ImageFault, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise ImageFault("not_an_image", f"the content is none of {', '.join(FORMATS)}") from None
+    except FileNotFoundError:
+        raise ImageFault("vanished", "the file was there when the folder was listed, and is gone") from None
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError and others
+        truncated = isinstance(error, EOFError) or "truncat" in str(error).lower()
+        raise ImageFault("truncated" if truncated else "unreadable", _reason_of(error)) from None
+
+
+def _reason_of(error: Exception) -> str:
+    """The error's own words; an OSError's text would repeat the full path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _check_header(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageFault("too_large", f"{width}x{height} is more than {max_pixels} pixels")
+    frames = getattr(image, "n_frames", 1)
+    # An MPO is a photograph with a preview or a depth map behind it; its first picture is the photograph.
+    if frames > 1 and image.format != "MPO":
+        raise ImageFault("animated", f"{frames} frames or pages; one image a file is expected")
+
+
+def _load(image: Image.Image) -> None:
+    """Decodes everything: `verify` accepts truncated JPEG files."""
+    if image.format == "MPO":
+        image.seek(0)
+    image.load()
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT:
+        return _from_16_bit(np.asarray(image).astype(np.int64))
+    if image.mode == "F":
+        return _from_float(np.asarray(image))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    try:
+        return image.convert("RGB")
+    except ValueError:
+        raise ImageFault("unsupported_mode", f"colour mode {image.mode} has no conversion to RGB") from None
+
+
+def _from_16_bit(values: np.ndarray) -> Image.Image:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageFault("bad_range", f"integers from {low} to {high}; 0 to 65535 is expected")
+    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+
+
+def _from_float(values: np.ndarray) -> Image.Image:
+    if not np.isfinite(values).all():
+        raise ImageFault("bad_range", "some pixels are not finite numbers")
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 255:
+        raise ImageFault("bad_range", f"numbers from {low:g} to {high:g}; 0 to 1 or 0 to 255 is expected")
+    return Image.fromarray(np.rint(values * (255.0 if high <= 1 else 1.0)).astype(np.uint8))
+
+
+def _equal_channels_to_grey(image: Image.Image) -> Image.Image:
+    if image.mode == "L":
+        return image
+    red, green, blue = (np.asarray(channel) for channel in image.split())
+    return image.getchannel(0) if np.array_equal(red, green) and np.array_equal(red, blue) else image
+
+
+class ImageCodec:
+    """uint8 pixels <-> float tensors in [-1, 1]; its state is plain JSON: height, width, channels."""
+
+    def __init__(self, height: int, width: int, channels: int, num_classes: int) -> None:
+        shape = (channels, height, width)
+        self.space = Space(shape, num_classes, (Block(channels * height * width, "real"),))
+
+    @classmethod
+    def fit(cls, train: LabelledData) -> ImageCodec:
+        """Takes shape and class count from the training rows; ValueError unless uint8 (N, 1 or 3, H, W)."""
+        if train.x.dtype != np.uint8 or train.x.ndim != 4 or train.x.shape[1] not in (1, 3):
+            raise ValueError(f"expected uint8 (N, 1 or 3, H, W), got {train.x.dtype} {train.x.shape}")
+        channels, height, width = train.x.shape[1:]
+        return cls(height, width, channels, len(train.schema.classes))
+
+    def encode(self, x: np.ndarray) -> torch.Tensor:
+        """uint8 (N, C, H, W) -> float32 in [-1, 1], x / 127.5 - 1."""
+        self._check_shape(x.shape)
+        return torch.from_numpy(np.ascontiguousarray(x)).to(torch.float32) / 127.5 - 1.0
+
+    def decode(self, t: torch.Tensor) -> np.ndarray:
+        """float (N, C, H, W) -> uint8, clamped, halves rounded to even; DivergedError on NaN or infinity."""
+        self._check_shape(tuple(t.shape))
+        t = t.detach().to("cpu", torch.float32)
+        bad = int((~torch.isfinite(t)).flatten(1).any(dim=1).sum())
+        if bad:
+            raise DivergedError(f"{bad} of {len(t)} images hold pixels that are not finite numbers")
+        return torch.round((t.clamp(-1.0, 1.0) + 1.0) * 127.5).to(torch.uint8).numpy()
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        if len(shape) != 4 or tuple(shape[1:]) != self.space.shape:
+            raise ValueError(f"expected (N, {', '.join(map(str, self.space.shape))}), got {tuple(shape)}")
+
+    def state(self) -> dict[str, Any]:
+        channels, height, width = self.space.shape
+        return {"height": height, "width": width, "channels": channels}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], num_classes: int) -> ImageCodec:
+        """Inverse of `state`; DataError when a number is missing or out of range."""
+        for name, top in (("height", 65535), ("width", 65535), ("channels", 3)):
+            value = state.get(name)
+            if type(value) is not int or not 1 <= value <= top:
+                raise DataError(f"image codec: {name} must be a whole number from 1 to {top}, got {value!r}")
+        if state["channels"] == 2:
+            raise DataError("image codec: channels must be 1 or 3, got 2")
+        return cls(state["height"], state["width"], state["channels"], num_classes)
+
+
+def png_bytes(x: np.ndarray) -> bytes:
+    """One row uint8 (C, H, W) as PNG bytes: no metadata, the same bytes every time."""
+    buffer = io.BytesIO()
+    to_picture(x).save(buffer, format="PNG", compress_level=6, optimize=False)
+    return buffer.getvalue()
+
+
+def contact_sheet(rows: list[np.ndarray], scale: int) -> np.ndarray:
+    """Rows of tiles, each uint8 (n_i, C, H, W), as one picture uint8 (H', W', 3).
+
+    Tiles are enlarged `scale` times without smoothing; gaps of 1 px and missing tiles are white.
+    """
+    columns = max((len(row) for row in rows), default=0)
+    if columns == 0 or scale < 1:
+        raise ValueError(f"expected at least one tile and scale >= 1, got {columns} tiles and scale {scale}")
+    height, width = (side * scale for side in rows[0].shape[2:])
+    sheet = np.full((len(rows) * (height + 1) - 1, columns * (width + 1) - 1, 3), 255, dtype=np.uint8)
+    for r, row in enumerate(rows):
+        for c, tile in enumerate(row):
+            big = tile.repeat(scale, axis=1).repeat(scale, axis=2).transpose(1, 2, 0)
+            top, left = r * (height + 1), c * (width + 1)
+            sheet[top : top + height, left : left + width] = big
+    return sheet

@@ -1,0 +1,125 @@
+"""Many image files as one array: one decoding pass finds every fault, then colour and size are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gensynth.data.finding import Finding
+from gensynth.data.image import ImageFault, read_pixels, resize
+from gensynth.data.plain_files import is_plain
+from gensynth.errors import UsageError
+
+LONGEST_SIDE = 64
+SHORTEST_SIDE = 8
+_CACHE_BYTES = 2**29
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """x uint8 (M, C, H, W) of the M readable files; `kept` are their positions in the list that was read."""
+
+    x: np.ndarray
+    kept: np.ndarray
+    plain: tuple[bool, ...]
+    findings: tuple[Finding, ...]
+    resized: int
+    notes: tuple[str, ...]
+
+
+def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | None, max_pixels: int) -> ImageSet:
+    """Reads (name, path) pairs; faulty files become findings, `plain` marks files at the model's size without metadata.
+
+    Decoded images wait in memory up to a limit for the size to be settled; beyond it they are decoded again.
+    """
+    decoded, sizes, findings = _decode_all(files, max_pixels)
+    if not sizes:
+        return ImageSet(np.zeros((0, 1, 0, 0), np.uint8), np.zeros(0, int), (), tuple(findings), 0, ())
+    height, width = choose_size(sizes.values(), image_size)
+    tiles: dict[int, np.ndarray] = {}
+    for i in sizes:
+        name, path = files[i]
+        try:
+            pixels = decoded.pop(i) if i in decoded else read_pixels(path, max_pixels)
+        except ImageFault as fault:
+            findings.append(Finding(name, fault.reason, fault.detail))
+            continue
+        tiles[i] = resize(pixels, height, width)
+    resized = sum(sizes[i] != (height, width) for i in tiles)
+    plain = tuple(sizes[i] == (height, width) and _plain(files[i][1]) for i in tiles)
+    notes = size_notes(len(tiles), resized, (height, width), image_size)
+    return ImageSet(_stack(list(tiles.values())), np.array(list(tiles), int), plain, tuple(findings), resized, notes)
+
+
+def _decode_all(
+    files: list[tuple[str, Path]], max_pixels: int
+) -> tuple[dict[int, np.ndarray], dict[int, tuple[int, int]], list[Finding]]:
+    """Pixels by position as long as they fit the cache, (height, width) by position, and findings."""
+    decoded: dict[int, np.ndarray] = {}
+    sizes: dict[int, tuple[int, int]] = {}
+    findings = []
+    room = _CACHE_BYTES
+    for i, (name, path) in enumerate(files):
+        try:
+            pixels = read_pixels(path, max_pixels)
+        except ImageFault as fault:
+            findings.append(Finding(name, fault.reason, fault.detail))
+            continue
+        sizes[i] = pixels.shape[1:]
+        if pixels.nbytes <= room:
+            decoded[i] = pixels
+            room -= pixels.nbytes
+    return decoded, sizes, findings
+
+
+def choose_size(sizes: Collection[tuple[int, int]], image_size: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) of the model: as asked, else the common size up to 64, else the median scaled down to 64.
+
+    >>> choose_size([(28, 28), (28, 28)], None), choose_size([(480, 640)], None), choose_size([(9, 20), (11, 4)], None)
+    ((28, 28), (48, 64), (10, 12))
+    """
+    if image_size is not None:
+        return image_size
+    first = next(iter(sizes))
+    if all(size == first for size in sizes) and max(first) <= LONGEST_SIDE:
+        return first
+    height, width = np.median(np.array(list(sizes)), axis=0)
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    return max(SHORTEST_SIDE, round(height * scale)), max(SHORTEST_SIDE, round(width * scale))
+
+
+def check_image_size(image_size: tuple[int, int] | None, max_pixels: int) -> tuple[int, int] | None:
+    """The asked (height, width) as plain ints; UsageError unless both are whole, positive and within `max_pixels`."""
+    if image_size is None:
+        return None
+    whole = len(image_size) == 2 and all(int(side) == side and side >= 1 for side in image_size)
+    if not whole or image_size[0] * image_size[1] > max_pixels:
+        raise UsageError(f"data.image_size must be [height, width] in pixels, got {list(image_size)}")
+    return int(image_size[0]), int(image_size[1])
+
+
+def size_notes(n: int, resized: int, size: tuple[int, int], image_size: tuple[int, int] | None) -> tuple[str, ...]:
+    """A sentence on rule, target and number of resized images; none where nothing was to be decided."""
+    if not resized and image_size is None:
+        return ()
+    rule = "as asked" if image_size is not None else f"median size, longer side at most {LONGEST_SIDE}"
+    return (f"size {size[0]}x{size[1]} (height x width, {rule}): {resized} of {n} images were resized with Lanczos",)
+
+
+def _plain(path: Path) -> bool:
+    try:
+        return is_plain(path)
+    except OSError:
+        return False
+
+
+def _stack(tiles: list[np.ndarray]) -> np.ndarray:
+    """Grey (N, 1, H, W) when every tile is grey, else (N, 3, H, W) with grey tiles repeated."""
+    channels = max(tile.shape[0] for tile in tiles)
+    x = np.empty((len(tiles), channels, *tiles[0].shape[1:]), dtype=np.uint8)
+    for i, tile in enumerate(tiles):
+        x[i] = tile
+    return x

@@ -1,0 +1,104 @@
+"""Whether an image file holds its picture and nothing else (no EXIF, GPS, XMP, comments, colour profiles).
+
+Such a file may be handed on byte for byte. The check reads the container itself and knows what is allowed, so a
+kind of metadata nobody thought of counts as metadata.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+from PIL import Image, TiffImagePlugin
+
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"sBIT", b"bKGD"}
+_WEBP_CHUNKS = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"}
+_TIFF_TAGS = {254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 296, 317, 320,
+              322, 323, 324, 325, 338, 339}  # fmt: skip
+_ORIENTATION = 274
+
+
+def is_plain(path: Path) -> bool:
+    """True when the file is PNG, JPEG, BMP, WEBP or TIFF without metadata or trailing bytes."""
+    content = path.read_bytes()
+    if content.startswith(_PNG_HEAD):
+        return _plain_png(content)
+    if content.startswith(b"\xff\xd8"):
+        return _plain_jpeg(content)
+    if content.startswith(b"BM"):
+        return len(content) >= 6 and struct.unpack_from("<I", content, 2)[0] == len(content)
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return _plain_webp(content)
+    if content[:4] in (b"II*\0", b"MM\0*"):
+        return _plain_tiff(content)
+    return False
+
+
+def _plain_png(content: bytes) -> bool:
+    place = len(_PNG_HEAD)
+    while place + 12 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, place)
+        if kind not in _PNG_CHUNKS:
+            return False
+        place += 12 + size
+        if kind == b"IEND":
+            return place == len(content)
+    return False
+
+
+def _plain_jpeg(content: bytes) -> bool:
+    """Walks marker segments and skips entropy-coded data, where 0xFF is always followed by 0 or a restart marker."""
+    place = 2
+    while place + 2 <= len(content):
+        if content[place] != 0xFF:
+            return False
+        marker = content[place + 1]
+        if marker == 0xD9:
+            return place + 2 == len(content)
+        if place + 4 > len(content) or not _plain_segment(marker, content, place):
+            return False
+        place += 2 + struct.unpack_from(">H", content, place + 2)[0]
+        if marker == 0xDA:
+            place = _end_of_scan(content, place)
+    return False
+
+
+def _plain_segment(marker: int, content: bytes, place: int) -> bool:
+    """Tables, frames and scans; of the application segments only JFIF without thumbnail and Adobe's colour flag."""
+    size = struct.unpack_from(">H", content, place + 2)[0]
+    if marker == 0xE0:
+        return content[place + 4 : place + 9] == b"JFIF\0" and size == 16
+    if marker == 0xEE:
+        return content[place + 4 : place + 9] == b"Adobe" and size == 14
+    return 0xC0 <= marker <= 0xCF or marker in (0xDA, 0xDB, 0xDD)
+
+
+def _end_of_scan(content: bytes, place: int) -> int:
+    while True:
+        place = content.find(b"\xff", place)
+        if place < 0 or place + 1 >= len(content):
+            return len(content)
+        if content[place + 1] != 0 and not 0xD0 <= content[place + 1] <= 0xD7:
+            return place
+        place += 2
+
+
+def _plain_webp(content: bytes) -> bool:
+    if struct.unpack_from("<I", content, 4)[0] + 8 != len(content):
+        return False
+    place = 12
+    while place + 8 <= len(content):
+        kind, size = struct.unpack_from("<4sI", content, place)
+        if kind not in _WEBP_CHUNKS:
+            return False
+        place += 8 + size + size % 2
+    return place == len(content)
+
+
+def _plain_tiff(content: bytes) -> bool:
+    with Image.open(io.BytesIO(content), formats=("TIFF",)) as image:
+        if not isinstance(image, TiffImagePlugin.TiffImageFile):
+            return False
+        return set(image.tag_v2) <= _TIFF_TAGS and image.tag_v2.get(_ORIENTATION, 1) == 1

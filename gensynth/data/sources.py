@@ -1,0 +1,284 @@
+"""From a path to labelled images: recognises the layout, reads everything, and reports all faults at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx, read_npz
+from gensynth.data.finding import Finding, tell
+from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, nfc
+from gensynth.data.image import EXTENSIONS
+from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
+from gensynth.errors import DataError, UsageError, nearest
+from gensynth.types import REAL, LabelledData, Schema
+
+__all__ = ["Finding", "Source", "read_digits", "read_path"]
+
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything that was read from one source.
+
+    data        all rows of all splits, uint8 (N, C, H, W)
+    split       text (N,), train, val or test where the source itself says so, else empty
+    originals   row id -> file that may be exported byte for byte: it has the model's size and carries no metadata
+    quarantine  what was left out, and why
+    notes       sentences for the user; the first says what was recognised
+    sha256      hash over sorted (row id, label, content hash)
+    resized     how many images had another size than the model's
+    """
+
+    data: LabelledData
+    split: np.ndarray
+    originals: dict[str, Path]
+    quarantine: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    sha256: str
+    resized: int = 0
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows before classes are numbered; all arrays share the first axis."""
+
+    kind: str
+    x: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray
+    ids: np.ndarray
+    origin: np.ndarray
+    groups: dict[str, np.ndarray] = field(default_factory=dict)
+    originals: dict[str, Path] = field(default_factory=dict)
+    declared: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    resized: int = 0
+
+
+def read_path(
+    path: str,
+    *,
+    label: str = "label",
+    test: str = "",
+    image_size: tuple[int, int] | None = None,
+    max_pixels: int = 50_000_000,
+    min_classes: int = 2,
+) -> Source:
+    """Reads a folder, IDX pair or .npz of labelled images; rows of `test` all get split "test".
+
+    `label` is the label column of a metadata.csv, `image_size` (height, width) in pixels, `max_pixels` the cap on
+    width x height of one file. UsageError for what is no known layout, DataError (listing every finding) when no
+    image can be read or fewer than `min_classes` classes have images.
+    """
+    image_size = check_image_size(image_size, max_pixels)
+    main = _look(path, label, max_pixels)
+    parts = [main] if not test else [main, _as_test(_look(test, label, max_pixels), main)]
+    if isinstance(main, Listing):
+        rows = _read_files([part for part in parts if isinstance(part, Listing)], image_size, max_pixels)
+    else:
+        rows = _read_arrays([part for part in parts if isinstance(part, ArrayRows)], image_size)
+    if test:
+        _check_test_classes(rows)
+    return _number_classes(rows, min_classes)
+
+
+def read_digits() -> Source:
+    """scikit-learn's bundled handwritten digits: 1,797 grey images of 8x8, ten classes."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    x = np.round(digits.images * 255 / 16).astype(np.uint8)[:, None]
+    n = len(x)
+    ids = np.arange(n).astype(str)
+    rows = _Rows("scikit-learn's digits", x, digits.target.astype(str), np.full(n, ""), ids, np.full(n, REAL))
+    return _number_classes(rows, 2)
+
+
+def _look(path: str, label: str, max_pixels: int) -> Listing | ArrayRows:
+    """Recognises what lies at a path; files of a folder are listed, arrays are read."""
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise UsageError(f'no file or folder "{path}"; {_nearest_neighbour(place)}')
+    if place.is_dir():
+        pairs = _idx_in(place)
+        return read_idx(pairs, max_pixels) if pairs else list_folder(place, label)
+    if place.suffix.lower() == ".npz":
+        return read_npz(place, max_pixels)
+    if is_idx_images(place):
+        return read_idx([place], max_pixels)
+    raise UsageError(_why_not(place))
+
+
+def _nearest_neighbour(place: Path) -> str:
+    try:
+        names = os.listdir(place.parent)
+    except OSError:
+        return f'the folder "{place.parent}" does not exist or cannot be listed'
+    return nearest(place.name, names) if names else f'the folder "{place.parent}" is empty'
+
+
+def _idx_in(folder: Path) -> list[Path]:
+    try:
+        return idx_images(folder)
+    except OSError as error:
+        raise DataError(f'the folder "{folder.name}" cannot be listed: {(error.strerror or "error").lower()}') from None
+
+
+def _why_not(place: Path) -> str:
+    suffix = place.suffix.lower()
+    if suffix in _TABLES:
+        return "tables are not supported in this version"
+    if suffix in EXTENSIONS:
+        return f'"{place.name}" is one image; give the folder that holds the class folders'
+    if suffix in (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar"):
+        return f'"{place.name}" is an archive; unpack it and give the folder; {LAYOUTS}'
+    return f'"{place.name}" ({suffix or "no extension"}) is not known; {LAYOUTS}'
+
+
+def _as_test(part: Listing | ArrayRows, main: Listing | ArrayRows) -> Listing | ArrayRows:
+    """The rows of data.test, with split "test" and ids under test/."""
+    if isinstance(part, Listing) and isinstance(main, Listing):
+        _refuse_second_test({row.split for row in main.rows})
+        rows = tuple(replace(row, name=f"test/{row.name}", split="test") for row in part.rows)
+        findings = tuple(replace(finding, file=f"test/{finding.file}") for finding in part.findings)
+        return replace(part, rows=rows, findings=findings)
+    if isinstance(part, ArrayRows) and isinstance(main, ArrayRows):
+        _refuse_second_test(set(main.split.tolist()))
+        ids = np.array([f"test/{name}" for name in part.ids])
+        return replace(part, ids=ids, split=np.full(len(ids), "test"))
+    raise UsageError(f"data.test is of another kind than the data: {part.kind}, not {main.kind}")
+
+
+def _refuse_second_test(splits: set[str]) -> None:
+    if "test" in splits:
+        raise UsageError("the data has a test split of its own; leave data.test out, or give the training part alone")
+
+
+def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int) -> _Rows:
+    """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
+    files: list[FileRow] = [row for part in parts for row in part.rows]
+    images = load_images([(row.name, row.path) for row in files], image_size, max_pixels)
+    findings = (*(finding for part in parts for finding in part.findings), *images.findings)
+    if not len(images.x):
+        raise DataError("not one image could be read", tell(findings))
+    kept = [files[i] for i in images.kept]
+    columns = sorted({column for row in kept for column in row.extra if column})
+    return _Rows(
+        kind=parts[0].kind,
+        x=images.x,
+        labels=np.array([row.label for row in kept]),
+        split=np.array([row.split for row in kept]),
+        ids=np.array([row.name for row in kept]),
+        origin=np.array([row.origin for row in kept]),
+        groups={column: np.array([row.extra.get(column, "") for row in kept]) for column in columns},
+        originals={row.name: row.path for row, plain in zip(kept, images.plain, strict=True) if plain},
+        declared=frozenset().union(*(part.declared for part in parts)),
+        findings=findings,
+        notes=(*(note for part in parts for note in part.notes), *images.notes),
+        resized=images.resized,
+    )
+
+
+def _read_arrays(parts: list[ArrayRows], image_size: tuple[int, int] | None) -> _Rows:
+    shapes = {part.x.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise DataError(f"data and data.test hold images of different shape (channels, height, width): {shapes}")
+    x = np.concatenate([part.x for part in parts])
+    height, width = choose_size([x.shape[2:]], image_size)
+    resized = len(x) if x.shape[2:] != (height, width) else 0
+    return _Rows(
+        kind=parts[0].kind,
+        x=np.stack([resize(row, height, width) for row in x]) if resized else x,
+        labels=np.concatenate([part.labels for part in parts]),
+        split=np.concatenate([part.split for part in parts]),
+        ids=np.concatenate([part.ids for part in parts]),
+        origin=np.full(len(x), REAL),
+        notes=size_notes(len(x), resized, (height, width), image_size),
+        resized=resized,
+    )
+
+
+def _check_test_classes(rows: _Rows) -> None:
+    test = rows.split == "test"
+    known = set(rows.labels[~test].tolist())
+    unknown = sorted(set(rows.labels[test].tolist()) - known)
+    if unknown:
+        names = ", ".join(f'"{name}"' for name in unknown)
+        raise DataError(f"data.test holds classes that the data does not have: {names}; {nearest(unknown[0], known)}")
+
+
+def _number_classes(rows: _Rows, min_classes: int) -> Source:
+    classes = class_order(set(rows.labels.tolist()))
+    if len(classes) < min_classes:
+        raise DataError(f"images of one class only ({classes[0]}); two are needed", tell(rows.findings))
+    index = {name: i for i, name in enumerate(classes)}
+    channels, height, width = rows.x.shape[1:]
+    schema = Schema("image", classes, {"height": height, "width": width, "channels": channels})
+    data = LabelledData(
+        x=rows.x,
+        y=np.array([index[name] for name in rows.labels.tolist()], dtype=np.int64),
+        schema=schema,
+        ids=rows.ids,
+        origin=rows.origin,
+        parent=np.where(rows.origin == REAL, rows.ids, ""),
+        groups=rows.groups,
+    )
+    notes = (_recognised(rows.kind, data), *_class_notes(rows, classes), *rows.notes)
+    return Source(data, rows.split, rows.originals, rows.findings, notes, source_hash(data), rows.resized)
+
+
+def class_order(names: set[str]) -> tuple[str, ...]:
+    """Sorted as numbers when all names are whole numbers, else as text.
+
+    >>> class_order({"10", "9"}), class_order({"10", "9", "b"})
+    (('9', '10'), ('10', '9', 'b'))
+    """
+    if all(_WHOLE_NUMBER.fullmatch(name) for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+def source_hash(data: LabelledData) -> str:
+    """sha256 over sorted (row id, label, content hash): the same rows in another order hash alike."""
+    labels = [data.schema.classes[k] for k in data.y]
+    rows = sorted(zip(data.ids.tolist(), labels, data.content_hashes().tolist(), strict=True))
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _recognised(kind: str, data: LabelledData) -> str:
+    counts = data.counts()
+    rare = int(np.argmin(counts))
+    f = data.schema.fields
+    colour = "grey" if f["channels"] == 1 else "RGB"
+    return (
+        f"{kind}: {len(counts)} classes, {len(data)} images, {f['height']}x{f['width']} {colour}, "
+        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
+    )
+
+
+def _class_notes(rows: _Rows, classes: tuple[str, ...]) -> list[str]:
+    declared = {nfc(name) for name in rows.declared} - set(classes)
+    notes = [f'class "{name}" has no readable image and was left out' for name in sorted(declared)]
+    alike = Counter(name.casefold() for name in classes)
+    for folded, n in sorted(alike.items()):
+        if n > 1:
+            names = ", ".join(f'"{name}"' for name in classes if name.casefold() == folded)
+            notes.append(f"classes that differ in upper and lower case only stay apart: {names}")
+    others = int((rows.origin != REAL).sum())
+    if others:
+        notes.append(f"{others} of {len(rows.origin)} rows are not real (source column); they stay in train")
+    return notes

@@ -1,0 +1,174 @@
+"""Which rows train, which choose, which judge: stratified, by seed, without equal rows on two sides."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gensynth.errors import DataError, UsageError
+from gensynth.rng import numpy_generator
+from gensynth.types import REAL, LabelledData
+
+VAL_SHARE_BESIDE_GIVEN_TEST = 0.1
+
+
+def split_rows(
+    data: LabelledData,
+    fractions: tuple[float, float, float],
+    seed: int,
+    given: np.ndarray,
+    subject: np.ndarray | None = None,
+) -> np.ndarray:
+    """Text (N,) of train, val, test; `fractions` are (train, val, test), stratified by class.
+
+    Rows of equal content or equal subject (text (N,), empty = none) stay together. `given` (N,) holds the source's
+    own split or "": given val and test rows keep it, and only what is missing is carved from the rest (val beside a
+    given test: 10 % of the rest). Rows that are not real stay in train. UsageError for bad fractions, DataError when
+    the source puts a synthetic row into val or test, or a class has no row left to train on.
+    """
+    _, val_share, test_share = check_fractions(fractions)
+    split = np.where(given == "", "train", given)
+    _check_origin(data, split)
+    has_val, has_test = (split == "val").any(), (split == "test").any()
+    wanted = {
+        "test": 0.0 if has_test else test_share,
+        "val": 0.0 if has_val else (VAL_SHARE_BESIDE_GIVEN_TEST if has_test else val_share),
+    }
+    movable = (split == "train") & (data.origin == REAL)
+    group = row_groups(data.content_hashes(), subject)
+    _carve(split, data, group, movable, wanted, seed)
+    _check_train(data, split)
+    return split
+
+
+def check_fractions(fractions: tuple[float, float, float]) -> tuple[float, float, float]:
+    """The three shares as floats; UsageError unless they are shares of one, with something to train on."""
+    values = [float(share) for share in fractions]
+    fine = len(values) == 3 and all(math.isfinite(v) and 0 <= v < 1 for v in values)
+    if not fine or values[0] <= 0 or abs(sum(values) - 1) > 1e-6:
+        raise UsageError(f"data.split must be three shares train, val, test that sum to 1, got {list(fractions)}")
+    return values[0], values[1], values[2]
+
+
+def row_groups(hashes: np.ndarray, subject: np.ndarray | None) -> np.ndarray:
+    """int64 (N,): rows with equal content or equal non-empty subject, also through others, share a number."""
+    leader = np.arange(len(hashes))
+
+    def find(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = leader[leader[i]]
+            i = int(leader[i])
+        return i
+
+    for column in (hashes, subject):
+        first: dict[str, int] = {}
+        for i, key in enumerate([] if column is None else column.tolist()):
+            if str(key):
+                leader[find(i)] = find(first.setdefault(str(key), i))
+    return np.array([find(i) for i in range(len(hashes))], dtype=np.int64)
+
+
+def _check_origin(data: LabelledData, split: np.ndarray) -> None:
+    wrong = np.flatnonzero((split != "train") & (data.origin != REAL))
+    if len(wrong):
+        problems = [f"{data.ids[i]}: {data.origin[i]}, in {split[i]}" for i in wrong[:20]]
+        raise DataError(f"{len(wrong)} rows of val or test are not real; val and test are real only", problems)
+
+
+def _check_train(data: LabelledData, split: np.ndarray) -> None:
+    counts = np.bincount(data.y[split == "train"], minlength=len(data.schema.classes))
+    empty = [f'class "{data.schema.classes[k]}" has no row in train' for k in np.flatnonzero(counts == 0)]
+    if empty:
+        raise DataError("every class needs a row to learn from; move rows to train or drop the class", empty)
+
+
+def _carve(
+    split: np.ndarray, data: LabelledData, group: np.ndarray, movable: np.ndarray, wanted: dict[str, float], seed: int
+) -> None:
+    """Moves whole groups out of train, in place; the rarest class chooses first.
+
+    A group with one row that may not move stays where it is, since moving the rest would tear it apart.
+    """
+    tables = _group_counts(data.y, group, movable, len(data.schema.classes))
+    pool = np.bincount(data.y[movable], minlength=len(data.schema.classes))
+    left = np.bincount(data.y[split == "train"], minlength=len(data.schema.classes))
+    goals = {"test": _goals(pool, wanted["test"], 3), "val": _goals(pool, wanted["val"], 5)}
+    chosen: dict[int, str] = {}
+    for k in np.argsort(pool, kind="stable"):
+        order = numpy_generator(seed, "split", data.schema.classes[k]).permutation(
+            np.flatnonzero(movable & (data.y == k))
+        )
+        groups = [g for g in dict.fromkeys(group[order].tolist()) if g in tables]
+        for part in ("test", "val"):
+            _fill(part, int(k), groups, tables, goals[part], left, chosen)
+    for g, part in chosen.items():
+        split[group == g] = part
+
+
+def _group_counts(y: np.ndarray, group: np.ndarray, movable: np.ndarray, classes: int) -> dict[int, np.ndarray]:
+    """Rows per class (K,) of every group that may move as a whole."""
+    order = np.argsort(group, kind="stable")
+    numbers, starts = np.unique(group[order], return_index=True)
+    members = np.split(order, starts[1:])
+    return {
+        int(g): np.bincount(y[rows], minlength=classes)
+        for g, rows in zip(numbers, members, strict=True)
+        if movable[rows].all()
+    }
+
+
+def _goals(pool: np.ndarray, share: float, smallest: int) -> np.ndarray:
+    """Rows wanted per class: round(n * share), and one at least where the class has `smallest` rows."""
+    goals = np.rint(pool * share).astype(np.int64)
+    return np.where((pool >= smallest) & (share > 0), np.maximum(goals, 1), goals)
+
+
+def _fill(
+    part: str,
+    k: int,
+    groups: list[int],
+    tables: dict[int, np.ndarray],
+    goal: np.ndarray,
+    left: np.ndarray,
+    chosen: dict[int, str],
+) -> None:
+    """Takes groups of class k until its goal is met; `goal` and `left` (rows still in train) are counted down.
+
+    Groups larger than what is missing are passed over, unless the class would get no row at all: then the smallest.
+    """
+    missed_all = goal[k] > 0 and all(chosen.get(g) != part for g in groups)
+    for g in groups:
+        if g not in chosen and tables[g][k] <= goal[k] and _spare(tables[g], left):
+            _take(part, g, tables, goal, left, chosen)
+            missed_all = False
+    if missed_all:
+        free = [g for g in groups if g not in chosen and _spare(tables[g], left)]
+        if free:
+            _take(part, min(free, key=lambda g: tables[g].sum()), tables, goal, left, chosen)
+
+
+def _spare(counts: np.ndarray, left: np.ndarray) -> bool:
+    """Whether every class of the group keeps a row in train without it."""
+    return bool(np.all((counts == 0) | (left - counts >= 1)))
+
+
+def _take(
+    part: str, g: int, tables: dict[int, np.ndarray], goal: np.ndarray, left: np.ndarray, chosen: dict[int, str]
+) -> None:
+    chosen[g] = part
+    goal -= tables[g]
+    left -= tables[g]
+
+
+def cut_long_tail(y: np.ndarray, split: np.ndarray, first: int, last: int, num_classes: int, seed: int) -> np.ndarray:
+    """Boolean keep mask (N,): train classes fall geometrically from `first` rows to `last`, val and test stay whole.
+
+    Class k keeps the first int(first * (last / first) ** (k / (K - 1))) rows of a permutation by seed, or all it has.
+    """
+    keep = split != "train"
+    for k in range(num_classes):
+        count = int(first * (last / first) ** (k / max(1, num_classes - 1)) + 1e-9)
+        rows = np.flatnonzero((split == "train") & (y == k))
+        keep[numpy_generator(seed, "long_tail", k).permutation(rows)[:count]] = True
+    return keep

@@ -1,0 +1,1 @@
+"""What the synthetic rows are worth: fidelity, support, utility, verdict."""

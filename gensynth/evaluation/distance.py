@@ -1,0 +1,185 @@
+"""How far two sets of features lie apart: Frechet distance and kernel distance."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
+
+from gensynth.rng import child
+
+KID_SUBSETS = 50
+# A dimension that hardly moves on real rows must not decide the score.
+SMALLEST_SCALE = 0.1
+
+
+def frechet_distance(*, real: np.ndarray, fake: np.ndarray) -> float:
+    """Squared Frechet distance of the Gaussians fitted to real (N, D) and fake (M, D), at least 0.
+
+    |mu_r - mu_f|^2 + Tr(S_r + S_f - 2 (S_r S_f)^(1/2)), Heusel et al., "GANs trained by a two time-scale
+    update rule", 2017, equation 6. The last trace is the sum of singular values of R_r R_f^T, where
+    S = R^T R: symmetric, never complex, and no covariance is squared, so equal sets give 0 to rounding.
+    ValueError for fewer than two rows, unequal D or values that are not finite.
+
+    >>> x = np.array([[0.0], [2.0]])
+    >>> round(frechet_distance(real=x, fake=3 * x + 1), 6)  # mean 1 -> 4, deviation sqrt(2) -> 3 sqrt(2)
+    17.0
+    """
+    check_features(real, fake, at_least=2)
+    mean_r, root_r = _mean_and_root(real)
+    mean_f, root_f = _mean_and_root(fake)
+    overlap = np.linalg.svd(root_r @ root_f.T, compute_uv=False).sum()
+    spread = (root_r**2).sum() + (root_f**2).sum() - 2.0 * overlap
+    return float(max(((mean_r - mean_f) ** 2).sum() + spread, 0.0))
+
+
+def frechet_null_bias(n: int, m: int, d: int) -> float:
+    """Expected Frechet distance of two samples (n and m rows) from one N(0, I_d); second order in 1/n, 1/m.
+
+    >>> round(frechet_null_bias(1000, 1000, 64), 3)
+    2.208
+    """
+    return (1 / n + 1 / m) * (d + d * (d + 1) / 4)
+
+
+def frechet_expected(*, real: np.ndarray, n: int, m: int) -> float:
+    """Expected Frechet distance of n and m fresh rows of one Gaussian with the covariance of `real` (N, D).
+
+    The Bures metric to second order gives (1/n + 1/m) (sum_i l_i + sum_ij l_i l_j (1 + [i=j]) / (2 (l_i + l_j)))
+    with the eigenvalues l; `frechet_null_bias` is the case of all l = 1.
+
+    >>> x = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]) * np.sqrt(3 / 4)
+    >>> round(frechet_expected(real=x, n=100, m=100), 6) == round(frechet_null_bias(100, 100, 2), 6)
+    True
+    """
+    _, root = _mean_and_root(real)
+    values = np.linalg.svd(root, compute_uv=False) ** 2
+    values = values[values > 1e-12 * values.max(initial=0.0)]
+    pairs = np.outer(values, values) / (values[:, None] + values[None, :])
+    return float((1 / n + 1 / m) * (values.sum() + (pairs.sum() + np.trace(pairs)) / 2))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Shift and scale (D,) that bring features to comparable sizes."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @staticmethod
+    def of(real: np.ndarray) -> Scale:
+        """Mean and deviation of real rows (N, D); a tenth of the root mean square deviation at the least."""
+        real = np.asarray(real, np.float64)
+        deviation = real.std(axis=0)
+        deviation = np.maximum(deviation, SMALLEST_SCALE * np.sqrt((deviation**2).mean()))
+        return Scale(real.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Features (N, D) in float64, shifted and scaled."""
+        return (np.asarray(x, np.float64) - self.mean) / self.deviation
+
+
+def fid(*, real: np.ndarray, fake: np.ndarray) -> float:
+    """Frechet distance by torchmetrics of real (N, D) and fake (M, D), both standardised by the real rows.
+
+    Heusel et al. 2017, equation 6; without Inception features it is comparable within one feature space
+    only. Expect about `frechet_expected` of a perfect generator, not 0.
+
+    >>> x = np.array([[0.0], [2.0], [4.0], [6.0]])
+    >>> round(fid(real=x, fake=x + np.sqrt(5)), 4)  # one real deviation away
+    1.0
+    """
+    check_features(real, fake, at_least=2)
+    scale = Scale.of(real)
+    return fid_as_is(real=scale.apply(real), fake=scale.apply(fake))
+
+
+def fid_as_is(*, real: np.ndarray, fake: np.ndarray) -> float:
+    """`fid` of features (N, D), (M, D) that are of order 1 already; torchmetrics' one-pass sums need that.
+
+    >>> x = np.array([[0.0], [2.0]])
+    >>> round(fid_as_is(real=x, fake=x + 3), 4)
+    9.0
+    """
+    check_features(real, fake, at_least=2)
+    metric = FrechetInceptionDistance(_Precomputed(real.shape[1])).set_dtype(torch.float64)
+    metric.update(torch.as_tensor(real, dtype=torch.float64), real=True)
+    metric.update(torch.as_tensor(fake, dtype=torch.float64), real=False)
+    return max(float(metric.compute()), 0.0)
+
+
+def kid(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int) -> tuple[float, float]:
+    """Kernel distance by torchmetrics, features standardised by the real rows: mean, deviation over subsets.
+
+    Unbiased MMD^2 with kernel (x.y/D + 1)^3, Binkowski et al., "Demystifying MMD GANs", 2018, section 3.1;
+    it may be negative and is 0 in the mean for a perfect generator. The deviation is the scatter of 50
+    subsets, no confidence interval. `subset_size` is cut to the smaller set; if it takes all rows of both,
+    one subset is all there is.
+
+    >>> x = np.array([[-1.0], [1.0]])
+    >>> kid(real=x, fake=x, seed=0, subset_size=1000)  # (0 + 0) - 2 (8 + 8 + 0 + 0) / 4
+    (-8.0, 0.0)
+    """
+    check_features(real, fake, at_least=2)
+    scale = Scale.of(real)
+    return kid_as_is(real=scale.apply(real), fake=scale.apply(fake), seed=seed, subset_size=subset_size)
+
+
+def kid_as_is(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int) -> tuple[float, float]:
+    """`kid` of features (N, D), (M, D) that are of order 1 already.
+
+    >>> x = np.array([[0.0], [2.0]])
+    >>> kid_as_is(real=x, fake=x, seed=0, subset_size=2)  # 1 + 1 - 2 (1 + 1 + 1 + 125) / 4
+    (-62.0, 0.0)
+    """
+    check_features(real, fake, at_least=2)
+    size = min(subset_size, len(real), len(fake))
+    subsets = 1 if size == len(real) == len(fake) else KID_SUBSETS
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*will save all extracted features in buffer")
+        metric = KernelInceptionDistance(_Precomputed(real.shape[1]), subsets=subsets, subset_size=size)
+    metric.update(torch.as_tensor(real, dtype=torch.float64), real=True)
+    metric.update(torch.as_tensor(fake, dtype=torch.float64), real=False)
+    with torch.random.fork_rng(devices=[]):
+        # torchmetrics draws its subsets from the global generator.
+        torch.default_generator.manual_seed(child(seed, "kid"))
+        mean, deviation = metric.compute()
+    return float(mean), float(deviation)
+
+
+def check_features(real: np.ndarray, fake: np.ndarray, at_least: int) -> None:
+    """ValueError unless both are finite (N, D) and (M, D) with at least `at_least` rows each."""
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
+        raise ValueError(f"expected features (N, D) and (M, D), got {real.shape} and {fake.shape}")
+    if min(len(real), len(fake)) < at_least:
+        raise ValueError(f"expected at least {at_least} rows on each side, got {len(real)} and {len(fake)}")
+    if not (np.isfinite(real).all() and np.isfinite(fake).all()):
+        raise ValueError("features hold values that are not finite")
+
+
+def _mean_and_root(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (D,) and R with R^T R = covariance, straight from the rows."""
+    x = np.asarray(x, np.float64)
+    mean = x.mean(axis=0)
+    return mean, np.linalg.qr((x - mean) / np.sqrt(len(x) - 1), mode="r")
+
+
+class _Precomputed(nn.Module):
+    """Stands where torchmetrics expects a feature extractor; holds no weights and knows one mode only."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+        super().train(False)
+
+    def train(self, mode: bool = True) -> _Precomputed:
+        """Stay in eval mode, whatever the metric is attached to."""
+        return super().train(False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features

@@ -1,0 +1,143 @@
+"""Conditional GAN: relativistic pairing, zero-centred penalties on both sides, projection, no normalisation.
+
+Loss and penalties: Huang et al., "The GAN is dead; long live the GAN! A modern GAN baseline"
+(NeurIPS 2024), eqs. 1-4. Real and fake rows of a pair carry the same label, drawn once.
+
+Warm start: the generator begins as the decoder of a conditional VAE trained in the first part of
+the same budget and is fed the latents of its second-stage prior, so it starts with full coverage
+and the adversarial stage only sharpens. A cold start (`warm_start=false`) learns from N(0, I).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gensynth.models.augment import augment_pair
+from gensynth.models.cvae import CVAE, cosine
+from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
+from gensynth.models.nets.conv import Discriminator
+from gensynth.types import Space
+
+
+class CGAN(Generator):
+    """Conditional GAN for images.
+
+    vae            settings of the CVAE whose decoder is the generator (and its warm start)
+    d_width, d_depth  channels and residual blocks of the discriminator
+    gamma          weight of the R1 + R2 penalties at the start; falls to a tenth by the end
+    penalty_every  the penalties enter every n-th step, n times as strong
+    augment        largest probability that a pair is augmented; ramps up from 0
+    """
+
+    def __init__(
+        self, space: Space, num_rows: int, *, vae: dict, warm_start: bool, warm_share: float, d_width: int, d_depth: int,
+        lr: float, batch_size: int, gamma: float, penalty_every: int, augment: float, ema_half_life: float,
+    ) -> None:  # fmt: skip
+        super().__init__(space)
+        self.vae = CVAE(space, num_rows, **(vae if warm_start else vae | {"prior": "normal"}))
+        self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
+        self.discriminator = Discriminator(space.shape, space.num_classes, d_width, d_depth)
+        self.noise_size = self.vae.noise_size
+        self.ema = Ema(self.generator, ema_half_life)
+        self.warm_start, self.warm_share = warm_start, warm_share
+        self.lr, self.batch_size, self.augment = lr, batch_size, augment
+        self.gamma, self.penalty_every = gamma, penalty_every
+
+    def phases(self) -> tuple[Phase, ...]:
+        if not self.warm_start:
+            return (Phase("adversarial", 1.0, self.batch_size),)
+        warm = [p._replace(share=p.share * self.warm_share) for p in self.vae.phases()]
+        return (*warm, Phase("adversarial", 1 - self.warm_share, self.batch_size))
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        adversarial = [
+            torch.optim.Adam(self.generator.parameters(), self.lr, betas=(0.0, 0.99)),
+            torch.optim.Adam(self.discriminator.parameters(), self.lr, betas=(0.0, 0.99)),
+        ]
+        return [*adversarial, *(self.vae.configure_optimizers() if self.warm_start else [])]
+
+    def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
+        if name != "adversarial":
+            self.vae.begin_phase(name, rows, random, resumed=resumed)
+        elif not resumed:
+            self._enter_adversarial(rows, random)
+
+    def _enter_adversarial(self, rows: TrainingRows, random: torch.Generator) -> None:
+        """Once, between the stages: fit a mixture prior if there is one, start from the averaged decoder."""
+        if self.warm_start:
+            self.vae.finish(rows, random)
+            average = self.vae.ema.average
+            self.generator["embed"].load_state_dict(average.embed.state_dict())
+            self.generator["decoder"].load_state_dict(average.decoder.state_dict())
+        self.ema.average.load_state_dict(self.generator.state_dict())
+
+    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.generator["decoder"](z, self.generator["embed"](labels))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        g_optimizer, d_optimizer, *warm = self.optimizers()
+        if batch.phase == "vae":
+            return self.vae.vae_step(batch, warm[0])
+        if batch.phase == "prior":
+            return self.vae.prior_step(batch, warm[1])
+        for optimizer in (g_optimizer, d_optimizer):
+            for group in optimizer.param_groups:
+                group["betas"] = (0.0, cosine(0.9, 0.99, batch.progress))
+        losses = self._discriminator_step(batch, d_optimizer)
+        losses |= self._generator_step(batch, g_optimizer)
+        self.ema.update(self.generator, len(batch.x), batch.samples_seen)
+        return losses
+
+    def _latents(self, labels: Tensor, random: torch.Generator) -> Tensor:
+        noise = torch.randn(len(labels), self.noise_size, generator=random, device=labels.device)
+        with torch.no_grad():
+            return self.vae.prior_ema.average(noise, labels)
+
+    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Real rows and as many fake ones with the same labels, under the same augmentation."""
+        fake = self.decode(self._latents(batch.labels, batch.random), batch.labels)
+        return augment_pair(batch.x, fake, self.augment * min(1.0, 5 * batch.progress), batch.random)
+
+    def _lr(self, batch: Batch) -> float:
+        return cosine(self.lr, 0.1 * self.lr, batch.progress)
+
+    def _discriminator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        with torch.no_grad():
+            real, fake = self._pair(batch)
+        lazy = batch.samples_seen // len(batch.x) % self.penalty_every == 0
+        real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, lazy)
+        loss = F.softplus(fake_logit - real_logit).mean()
+        gamma = cosine(self.gamma, 0.1 * self.gamma, batch.progress) * self.penalty_every
+        self.descend(loss + 0.5 * gamma * penalty, optimizer, self._lr(batch))
+        accuracy = (real_logit > fake_logit).float().mean()
+        return {"loss_d": loss.detach(), "pair_accuracy": accuracy} | ({"penalty": penalty.detach()} if lazy else {})
+
+    def _judge_pair(self, real: Tensor, fake: Tensor, labels: Tensor, penalise: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of both sides in one pass and |grad|^2 on both, summed over pixels, mean over pairs."""
+        x = torch.cat([real, fake]).detach().requires_grad_(penalise)
+        logits = self.discriminator(x, labels.repeat(2))
+        real_logit, fake_logit = logits.chunk(2)
+        if not penalise:
+            return real_logit, fake_logit, logits.new_zeros(())
+        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+        return real_logit, fake_logit, gradient.square().sum() / len(real)
+
+    def _generator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        self.discriminator.requires_grad_(False)
+        real, fake = self._pair(batch)
+        with torch.no_grad():
+            real_logit = self.discriminator(real, batch.labels)
+        loss = F.softplus(real_logit - self.discriminator(fake, batch.labels)).mean()
+        self.descend(loss, optimizer, self._lr(batch))
+        self.discriminator.requires_grad_(True)
+        return {"loss_g": loss.detach()}
+
+    def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
+        average = self.ema.average
+        return average["decoder"](self.vae.prior_ema.average(noise, labels), average["embed"](labels))
+
+    def inference_modules(self) -> dict[str, nn.Module]:
+        average = self.ema.average
+        return {"embed": average["embed"], "decoder": average["decoder"], "prior": self.vae.prior_ema.average}

@@ -1,0 +1,163 @@
+"""Conditional VAE with a calibrated likelihood and a second-stage latent prior.
+
+Likelihood: Gaussian with the optimal sigma, summed over pixels (Rybkin et al., "Simple and effective
+VAE training with calibrated decoders", ICML 2021, section 4.3), so there is no KL weight to tune.
+KL warm-up over the first part of training, free bits (Kingma et al., "Improved variational inference
+with inverse autoregressive flow", NeurIPS 2016, appendix C.8) a latent dimension.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
+from gensynth.models.nets.conv import Decoder, Encoder, latent_size
+from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
+from gensynth.types import Space
+
+FEW_ROWS = 2_000  # below this `prior=auto` fits mixtures: a flow network would memorise the codes
+
+
+class Autoencoder(nn.Module):
+    """Class embedding, encoder and decoder; latents (N, D)."""
+
+    def __init__(self, space: Space, width: int, embedding: int = 32) -> None:
+        super().__init__()
+        self.latent = latent_size(*space.shape[1:])
+        self.embed = nn.Embedding(space.num_classes, embedding)
+        self.encoder = Encoder(space.shape, width, self.latent, embedding)
+        self.decoder = Decoder(space.shape, width, self.latent, embedding)
+
+    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return self.encoder(x, self.embed(labels))
+
+    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.decoder(z, self.embed(labels))
+
+
+def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
+    """Negative log-likelihood a row under the optimal shared sigma, scalar (mean over rows, sum over pixels).
+
+    The variance is the batch's own mean squared error; log sigma is kept above -6.
+    """
+    squared = (x - mean).square()
+    variance = squared.mean().detach().clamp_min(math.exp(-12))
+    pixels = x[0].numel()
+    return squared.sum() / len(x) / (2 * variance) + 0.5 * pixels * (variance.log() + math.log(2 * math.pi))
+
+
+def kl_per_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q || N(0, I)) of each latent dimension, (D,), averaged over rows, in nats."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
+
+
+def cosine(start: float, end: float, progress: float) -> float:
+    """Cosine ramp from start to end for progress 0 -> 1."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@torch.no_grad()
+def encode_all(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 512) -> tuple[Tensor, Tensor]:
+    """Posterior means and standard deviations (N, D) of all training rows."""
+    parts = [autoencoder.encode(x, y) for x, y in zip(rows.x.split(chunk), rows.y.split(chunk), strict=True)]
+    return torch.cat([m for m, _ in parts]), torch.cat([(0.5 * v).exp() for _, v in parts])
+
+
+class CVAE(Generator):
+    """Conditional VAE for images.
+
+    width      channels of the fine stage; everything else follows from it and from the data's shape
+    prior      auto | flow | mixture | normal (auto: mixture below 2,000 rows)
+    prior_share  part of the time budget for the prior stage, where it is a network
+    """
+
+    def __init__(
+        self, space: Space, num_rows: int, *, width: int, prior: str, prior_share: float, lr: float, batch_size: int,
+        kl_warmup: float, free_bits: float, ema_half_life: float,
+    ) -> None:  # fmt: skip
+        super().__init__(space)
+        self.autoencoder = Autoencoder(space, width)
+        self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
+        self.noise_size = self.prior.noise_size
+        self.ema = Ema(self.autoencoder, ema_half_life)
+        self.prior_ema = Ema(self.prior, ema_half_life)
+        self.lr, self.batch_size = lr, batch_size
+        self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
+
+    def phases(self) -> tuple[Phase, ...]:
+        if not isinstance(self.prior, FlowPrior):
+            return (Phase("vae", 1.0, self.batch_size),)
+        return (Phase("vae", 1 - self.prior_share, self.batch_size), Phase("prior", self.prior_share, 256))
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        vae = torch.optim.AdamW(self.autoencoder.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=0.01)
+        if not isinstance(self.prior, FlowPrior):
+            return [vae]
+        return [vae, torch.optim.AdamW(self.prior.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0.01)]
+
+    def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
+        if name == "prior":
+            self._codes = encode_all(self.ema.average, rows)
+            self.prior.standardise(self._codes[0])
+            self.prior_ema.average.standardise(self._codes[0])
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        optimizers = self.optimizers()
+        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        if batch.phase == "vae":
+            return self.vae_step(batch, optimizers[0])
+        return self.prior_step(batch, optimizers[1])
+
+    def vae_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """Reconstruction and KL of one batch; everything returned is detached."""
+        mean, log_variance = self.autoencoder.encode(batch.x, batch.labels)
+        noise = torch.randn(mean.shape, generator=batch.random, device=mean.device)
+        recon = self.autoencoder.decode(mean + noise * (0.5 * log_variance).exp(), batch.labels)
+        nll = gaussian_nll(batch.x, recon)
+        kl = kl_per_dimension(mean, log_variance)
+        warmup = min(1.0, max(1e-4, batch.progress / self.kl_warmup)) if self.kl_warmup else 1.0
+        loss = nll + warmup * kl.clamp_min(self.free_bits).sum()
+        if self.descend(loss, optimizer, cosine(self.lr, 0.02 * self.lr, batch.progress), clip=200.0):
+            self.ema.update(self.autoencoder, len(batch.x), batch.samples_seen)
+        return {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
+
+    def prior_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """Flow matching on posterior samples of the batch's rows."""
+        mean, spread = (part[batch.rows] for part in self._codes)
+        noise = torch.randn(mean.shape, generator=batch.random, device=mean.device)
+        loss = self.prior.loss(mean + spread * noise, batch.labels, batch.random)
+        if self.descend(loss, optimizer, cosine(2e-3, 2e-5, batch.progress)):
+            self.prior_ema.update(self.prior, len(mean), batch.samples_seen)
+        return {"loss_prior": loss.detach()}
+
+    def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
+        if isinstance(self.prior, MixturePrior):
+            fit_mixture(self.prior, self.ema.average, rows, random)
+            self.prior_ema.average.load_state_dict(self.prior.state_dict())
+
+    def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
+        return self.ema.average.decode(self.prior_ema.average(noise, labels), labels)
+
+    def inference_modules(self) -> dict[str, nn.Module]:
+        average = self.ema.average
+        return {"embed": average.embed, "decoder": average.decoder, "prior": self.prior_ema.average}
+
+
+def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> NormalPrior | MixturePrior | FlowPrior:
+    """The prior by its name; `auto` chooses by the number of training rows."""
+    if name == "auto":
+        name = "flow" if num_rows >= FEW_ROWS else "mixture"
+    if name == "normal":
+        return NormalPrior(latent)
+    return MixturePrior(latent, num_classes) if name == "mixture" else FlowPrior(latent, num_classes)
+
+
+def fit_mixture(prior: MixturePrior, autoencoder: Autoencoder, rows: TrainingRows, random: torch.Generator) -> None:
+    """Fit on several posterior samples a row, so that the encoder's own spread is part of the density."""
+    mean, spread = encode_all(autoencoder, rows)
+    repeats = max(1, min(8, 4_000 // len(mean)))
+    codes = [mean + spread * torch.randn(mean.shape, generator=random, device=mean.device) for _ in range(repeats)]
+    prior.fit(torch.cat(codes), rows.y.repeat(repeats), seed=random.initial_seed())

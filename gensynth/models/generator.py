@@ -1,0 +1,166 @@
+"""The contract of every generator: what it is told, what one training step gets, how rows are drawn.
+
+A generator is a LightningModule whose `training_step` is a function of its weights and one `Batch`;
+the order of the data, the budget and the random numbers are decided outside (`training/`), so a
+resumed run sees the same batches and numbers as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from gensynth import rng
+from gensynth.errors import DivergedError
+from gensynth.types import Space
+
+BLOCK = 64  # rows per forward pass when sampling; part of the determinism contract of a bundle
+SKIPS_ALLOWED = 20
+
+
+class Phase(NamedTuple):
+    """One stage of training: its name, its share of the time budget, rows per step."""
+
+    name: str
+    share: float
+    batch_size: int
+
+
+class Batch(NamedTuple):
+    """Everything one training step may depend on besides the weights.
+
+    x (N, *shape) float in [-1, 1]; labels (N,); rows (N,) indices into the training rows;
+    progress in [0, 1) of the phase; samples_seen in the phase; random: generator keyed by the step.
+    """
+
+    x: Tensor
+    labels: Tensor
+    rows: Tensor
+    phase: str
+    progress: float
+    samples_seen: int
+    random: torch.Generator
+
+
+class TrainingRows(NamedTuple):
+    """All training rows on the device: x (N, *shape) float in [-1, 1] or uint8 codes of it, y (N,)."""
+
+    x: Tensor
+    y: Tensor
+
+
+class Generator(LightningModule):
+    """Base of all generators. Subclasses set `noise_size` and write the abstract methods."""
+
+    noise_size: int
+    automatic_optimization = False
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.space = space
+        self._skipped = 0
+
+    @abstractmethod
+    def phases(self) -> tuple[Phase, ...]:
+        """The stages of training in order; shares sum to 1."""
+
+    def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
+        """Prepare a stage; `resumed` says that its own steps have begun before. Deterministic."""
+
+    def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
+        """Closing work after the last step, before the bundle is written."""
+
+    @abstractmethod
+    def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """Noise (N, noise_size) and labels (N,) -> rows (N, *shape) with the averaged weights."""
+
+    @abstractmethod
+    def inference_modules(self) -> dict[str, nn.Module]:
+        """The averaged parts that `draw` needs; they, and nothing else, go into a bundle."""
+
+    def descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, lr: float, clip: float = math.inf) -> bool:
+        """One optimiser step at a learning rate; skipped (False) where loss or gradient is not finite.
+
+        Raises DivergedError after SKIPS_ALLOWED skipped steps in a row.
+        """
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(parameters, clip)
+        if not (torch.isfinite(loss) & torch.isfinite(norm)):
+            self._skipped += 1
+            if self._skipped >= SKIPS_ALLOWED:
+                raise DivergedError(
+                    f"loss or gradient was not finite {SKIPS_ALLOWED} steps in a row; lower model.lr "
+                    "(the last checkpoint is from before that)"
+                )
+            return False
+        self._skipped = 0
+        optimizer.step()
+        return True
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch  # the loader gathers on the device already
+
+    @torch.no_grad()
+    def sample(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
+        """Rows (N, *shape) for labels (N,) and seeds (N,) uint64; row i depends on its own pair only.
+
+        A forward pass rounds differently for different batch sizes, so rows are computed in blocks
+        of BLOCK consecutive seeds of one label, whatever is asked for: the answer is the same, bit
+        for bit, for any order, subset or batch. Consecutive seeds are therefore cheapest.
+        Raises ValueError for labels outside the classes.
+        """
+        labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds, np.uint64)
+        if len(labels) and not (0 <= labels.min() and labels.max() < self.space.num_classes):
+            raise ValueError(f"labels must lie in [0, {self.space.num_classes}), got {labels.min()}..{labels.max()}")
+        training = self.training
+        self.eval()
+        out = torch.empty(len(labels), *self.space.shape)
+        starts = seeds - seeds % np.uint64(BLOCK)
+        keys = np.stack([labels.astype(np.uint64), starts], axis=1)
+        blocks, member = np.unique(keys, axis=0, return_inverse=True)
+        order = np.argsort(member.ravel(), kind="stable")
+        edges = np.searchsorted(member.ravel()[order], np.arange(len(blocks) + 1))
+        for (label, start), low, high in zip(blocks, edges[:-1], edges[1:], strict=True):
+            rows = order[low:high]
+            places = (seeds[rows] - start).astype(np.int64)
+            out[torch.as_tensor(rows)] = self._block(int(label), start)[torch.as_tensor(places)]
+        self.train(training)
+        return out
+
+    def _block(self, label: int, start: np.uint64) -> Tensor:
+        seeds = start + np.arange(BLOCK, dtype=np.uint64)
+        noise = torch.from_numpy(rng.normal(seeds, self.noise_size, stream="noise"))
+        labels = torch.full((BLOCK,), label, device=self.device)
+        return self.draw(noise.to(self.device), labels).float().cpu()
+
+
+class Ema(nn.Module):
+    """Averaged copy of a module; half-life in samples, at most `ramp` of the samples seen so far.
+
+    The rule min(half-life, 5 % of what was seen) is that of Karras et al., "Training generative
+    adversarial networks with limited data" (NeurIPS 2020), reference code.
+    """
+
+    def __init__(self, module: nn.Module, half_life: float, ramp: float = 0.05) -> None:
+        super().__init__()
+        self.average = copy.deepcopy(module).requires_grad_(False)
+        self.half_life, self.ramp = half_life, ramp
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, batch_size: int, samples_seen: int) -> None:
+        half_life = max(min(self.half_life, self.ramp * samples_seen), 1e-8)
+        weight = 1 - 0.5 ** (batch_size / half_life)
+        torch._foreach_lerp_(list(self.average.parameters()), list(module.parameters()), weight)
+        for mine, theirs in zip(self.average.buffers(), module.buffers(), strict=True):
+            mine.copy_(theirs)

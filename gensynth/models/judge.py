@@ -1,0 +1,169 @@
+"""The judge: a small classifier trained on real rows, for filters, feature spaces and utility scores."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gensynth.rng import child, numpy_generator
+
+FEATURES = 64
+BATCH = 128
+CHUNK = 1024
+LEARNING_RATE, LAST_LEARNING_RATE = 1e-3, 1e-6
+
+
+class SmallCNN(nn.Module):
+    """Two strided convolutions and two linear layers: (N, C, H, W) in [-1, 1] -> logits (N, K)."""
+
+    def __init__(self, shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+        # Each stride-2 layer halves a side and rounds up.
+        cells = -(-height // 4) * -(-width // 4)
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 24, kernel_size=5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(24, 48, kernel_size=3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(48 * cells, FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(FEATURES, num_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Activations (N, 64) of the last hidden layer."""
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def seeded_cnn(shape: tuple[int, int, int], num_classes: int, seed: int) -> SmallCNN:
+    """An untrained SmallCNN whose weights depend on the seed alone; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also reseed every GPU.
+        torch.default_generator.manual_seed(child(seed, "small_cnn", "init"))
+        return SmallCNN(shape, num_classes)
+
+
+def scale_pixels(x: np.ndarray) -> Tensor:
+    """uint8 pixels (N, C, H, W) -> float32 in [-1, 1]; TypeError for any other dtype."""
+    if x.dtype != np.uint8 or x.ndim != 4:
+        raise TypeError(f"expected uint8 pixels (N, C, H, W), got {x.dtype} of shape {x.shape}")
+    return torch.from_numpy(np.ascontiguousarray(x)).float() / 127.5 - 1.0
+
+
+def judge_steps(n: int) -> int:
+    """Training steps for n rows: 60 passes over them in batches of 128, at least 300 and at most 3,000.
+
+    >>> judge_steps(100), judge_steps(1257), judge_steps(60_000)
+    (300, 589, 3000)
+    """
+    return int(np.clip(60 * n // BATCH, 300, 3000))
+
+
+def network_sha256(network: nn.Module) -> str:
+    """sha256 over names, shapes and bytes of all weights."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(network.state_dict().items()):
+        digest.update(f"{name}{tuple(weight.shape)}".encode())
+        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Judge:
+    """A trained SmallCNN behind NumPy arrays; every method works in chunks, in eval mode, without gradients."""
+
+    def __init__(self, network: SmallCNN, num_classes: int) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.num_classes = num_classes
+
+    @classmethod
+    def fit(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        num_classes: int,
+        seed: int,
+        steps: int,
+        balanced: bool,
+        weights: np.ndarray | None = None,
+    ) -> Judge:
+        """Train on uint8 pixels x (N, C, H, W) and labels y (N,).
+
+        Adam, learning rate 1e-3 falling linearly to 1e-6, `steps` batches of 128 drawn with replacement;
+        `balanced` draws the class first, uniformly over the classes that have rows. `weights` (K,) are
+        class weights of the cross-entropy; without them all classes weigh the same.
+        ValueError if there are no rows, the lengths differ or a label is outside [0, num_classes).
+        """
+        _check(x, y, num_classes)
+        network = seeded_cnn(x.shape[1:], num_classes, seed).train()
+        optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.LinearLR(
+            optimizer, start_factor=1.0, end_factor=LAST_LEARNING_RATE / LEARNING_RATE, total_iters=max(steps - 1, 1)
+        )
+        loss_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+        labels = torch.from_numpy(np.asarray(y, dtype=np.int64))
+        order = numpy_generator(seed, "judge", "batches")
+        pools = [np.flatnonzero(y == c) for c in np.unique(y)] if balanced else [np.arange(len(y))]
+        rows_by_pool, sizes = np.concatenate(pools), np.array([len(pool) for pool in pools])
+        for _ in range(steps):
+            rows = draw_rows(rows_by_pool, sizes, order)
+            loss = F.cross_entropy(network(scale_pixels(x[rows])), labels[rows], weight=loss_weights)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        return cls(network, num_classes)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights."""
+        return network_sha256(self.network)
+
+    def logits(self, x: np.ndarray) -> Tensor:
+        """float32 (N, K) of uint8 pixels (N, C, H, W)."""
+        return self.network.head(self._features(x))
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """Class probabilities, float64 (N, K), each row summing to 1."""
+        return self.logits(x).double().softmax(dim=1).numpy()
+
+    def features(self, x: np.ndarray) -> np.ndarray:
+        """Activations of the last hidden layer, float32 (N, 64)."""
+        return self._features(x).numpy()
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Most probable class, int64 (N,)."""
+        return self.logits(x).argmax(dim=1).numpy()
+
+    def _features(self, x: np.ndarray) -> Tensor:
+        return chunked_features(self.network, x)
+
+
+def chunked_features(network: SmallCNN, x: np.ndarray) -> Tensor:
+    """Features float32 (N, 64) of uint8 pixels, 1,024 rows at a time."""
+    with torch.no_grad():
+        parts = [network.features(scale_pixels(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK)]
+    return torch.cat(parts) if parts else torch.zeros(0, FEATURES)
+
+
+def draw_rows(rows_by_pool: np.ndarray, sizes: np.ndarray, order: np.random.Generator) -> np.ndarray:
+    """Row numbers (128,) of one batch: a pool uniformly, then a row of it uniformly; pools lie end to end."""
+    pool = order.integers(len(sizes), size=BATCH)
+    within = (order.random(BATCH) * sizes[pool]).astype(np.int64)
+    return rows_by_pool[(np.cumsum(sizes) - sizes)[pool] + within]
+
+
+def _check(x: np.ndarray, y: np.ndarray, num_classes: int) -> None:
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(f"a judge needs rows with one label each, got {len(x)} rows and {len(y)} labels")
+    if np.min(y) < 0 or np.max(y) >= num_classes:
+        raise ValueError(f"labels must lie in [0, {num_classes}), got {np.min(y)} to {np.max(y)}")

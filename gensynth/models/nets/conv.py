@@ -1,0 +1,155 @@
+"""Convolutional bodies for images, all sized from (C, H, W) and one `width`.
+
+No network runs at full resolution above 16 pixels: a pixel-unshuffle stem folds s x s pixels into
+channels, the body works at 1/s and 1/(2s) of the side, a pixel-shuffle head unfolds them again.
+Sides that 2s does not divide are padded inside and cropped on the way out.
+No normalisation layers, so a row never depends on its batch mates.
+
+Legend: N rows, C channels, H W sides, D latent size, E class embedding size, h w coarse sides.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def stem_factor(height: int, width: int) -> int:
+    """Side of the pixel block folded into channels: 1 up to 16 px, 2 up to 32, 4 up to 64, ..."""
+    longest = max(height, width)
+    return max(1, 2 ** math.ceil(math.log2(longest / 16))) if longest > 16 else 1
+
+
+def latent_size(height: int, width: int) -> int:
+    """Latent numbers per row: 16 up to 16 px, 32 up to 32, 64 above."""
+    longest = max(height, width)
+    return 16 if longest <= 16 else 32 if longest <= 32 else 64
+
+
+class Folding:
+    """Pad and pixel-unshuffle (fold), pixel-shuffle and crop (unfold) for one image shape."""
+
+    def __init__(self, shape: tuple[int, ...], factor: int) -> None:
+        self.channels, self.height, self.width = shape
+        self.factor = factor
+        step = 2 * factor
+        self.padded = (-(-self.height // step) * step, -(-self.width // step) * step)
+        self.coarse = (self.padded[0] // step, self.padded[1] // step)
+        self.folded_channels = self.channels * factor**2
+
+    def fold(self, x: Tensor) -> Tensor:
+        bottom, right = self.padded[0] - self.height, self.padded[1] - self.width
+        if bottom or right:
+            x = F.pad(x, (0, right, 0, bottom), mode="replicate")
+        return F.pixel_unshuffle(x, self.factor)
+
+    def unfold(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(x, self.factor)[..., : self.height, : self.width]
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(conv(act(x * (1 + scale(e)) + shift(e))))), last convolution and FiLM start at zero."""
+
+    def __init__(self, channels: int, embedding: int) -> None:
+        super().__init__()
+        self.film = nn.Linear(embedding, 2 * channels)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, channels, 3, padding=1)
+        for layer in (self.film, self.last):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        scale, shift = self.film(e)[:, :, None, None].chunk(2, dim=1)
+        h = F.leaky_relu(x * (1 + scale) + shift, 0.2)
+        return x + self.last(F.leaky_relu(self.first(h), 0.2))
+
+
+class Encoder(nn.Module):
+    """Image (N, C, H, W) and class embedding (N, E) -> mean and log-variance, each (N, D)."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, latent: int, embedding: int) -> None:
+        super().__init__()
+        self.folding = Folding(shape, stem_factor(*shape[1:]))
+        self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
+        self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.block = ResidualBlock(2 * width, embedding)
+        h, w = self.folding.coarse
+        self.head = nn.Linear(2 * width * h * w + embedding, 2 * latent)
+
+    def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
+        h = F.leaky_relu(self.stem(self.folding.fold(x)), 0.2)
+        h = F.leaky_relu(self.block(self.down(h), e), 0.2).flatten(1)
+        mean, log_variance = self.head(torch.cat([h, e], dim=1)).chunk(2, dim=1)
+        return mean, log_variance.clamp(-8, 4)
+
+
+class Decoder(nn.Module):
+    """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1]."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, latent: int, embedding: int) -> None:
+        super().__init__()
+        self.folding = Folding(shape, stem_factor(*shape[1:]))
+        h, w = self.folding.coarse
+        self.start = nn.Linear(latent + embedding, 2 * width * h * w)
+        self.coarse = ResidualBlock(2 * width, embedding)
+        self.up = nn.Conv2d(2 * width, 4 * width, 1)
+        self.fine = ResidualBlock(width, embedding)
+        self.head = nn.Conv2d(width, self.folding.folded_channels, 3, padding=1)
+
+    def forward(self, z: Tensor, e: Tensor) -> Tensor:
+        h = self.start(torch.cat([z, e], dim=1)).unflatten(1, (-1, *self.folding.coarse))
+        h = F.pixel_shuffle(self.up(self.coarse(h, e)), 2)
+        h = self.head(F.leaky_relu(self.fine(h, e), 0.2))
+        return self.folding.unfold(h)
+
+
+class Discriminator(nn.Module):
+    """Image (N, C, H, W) and labels (N,) -> logit (N,), by projection with an unconditional term.
+
+    Miyato & Koyama, "cGANs with projection discriminator" (ICLR 2018), eq. 3; the body follows the
+    normalisation-free residual design of Huang et al., "The GAN is dead; long live the GAN!"
+    (NeurIPS 2024), with dense 3x3 convolutions at the coarse resolution only.
+    """
+
+    def __init__(self, shape: tuple[int, ...], num_classes: int, width: int, depth: int, features: int = 128) -> None:
+        super().__init__()
+        self.folding = Folding(shape, 2 * stem_factor(*shape[1:]))
+        h, w = self.folding.padded[0] // self.folding.factor, self.folding.padded[1] // self.folding.factor
+        self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
+        self.blocks = nn.ModuleList([PlainBlock(width, depth) for _ in range(depth)])
+        self.pool = nn.Conv2d(width, width, (h, w), groups=width)
+        self.feature = nn.Linear(width, features)
+        self.score = nn.Linear(features, 1)
+        self.project = nn.Embedding(num_classes, features)
+        nn.init.normal_(self.project.weight, std=features**-0.5)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        h = self.stem(self.folding.fold(x))
+        for block in self.blocks:
+            h = block(h)
+        f = F.leaky_relu(self.feature(self.pool(h).flatten(1)), 0.2)
+        return self.score(f)[:, 0] + (f * self.project(labels)).sum(dim=1)
+
+
+class PlainBlock(nn.Module):
+    """1x1 -> 3x3 -> 1x1 residual block of the discriminator, last layer started at zero."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 1, bias=False),
+        )  # fmt: skip
+        gain = math.sqrt(2 / 1.04) * depth**-0.25
+        for layer in (self.layers[0], self.layers[2]):
+            fan_in = layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=gain * fan_in**-0.5)
+        nn.init.zeros_(self.layers[4].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)

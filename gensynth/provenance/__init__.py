@@ -1,0 +1,1 @@
+"""Where every row came from: ledger, manifest, Croissant, cards."""

@@ -1,0 +1,1 @@
+"""One HTML file a person can read and one JSON file with the same numbers."""

@@ -1,0 +1,228 @@
+"""Pictures of the report as data URIs: charts as SVG, samples as PNG; equal input gives equal bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gensynth.data.image import contact_sheet, png_bytes
+
+ACCENT, INK, MUTED, LINE, PALE = "#2757c4", "#1c2330", "#667085", "#e3e7ee", "#c3cad6"
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+TILE_SIZES_PX = (96, 64, 48, 32, 24, 16)
+WALL_COLUMNS = 8
+PAIRS_SHOWN = 8
+BUDGET_BYTES = 1_500_000
+MAX_BARS = 40
+MAX_POINTS = 300
+_STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "gensynth", "font.size": 10, "font.family": "sans-serif",
+    "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "axes.unicode_minus": True,
+    "text.parse_math": False, "xtick.color": LINE, "ytick.color": LINE, "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK, "path.simplify": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the page shows besides numbers; every image array is uint8 (n, C, H, W).
+
+    walls    class -> (real rows, synthetic rows)
+    nearest  class -> (synthetic rows, nearest real training rows, distances (n,))
+    curves   name -> (samples seen, value)
+    """
+
+    walls: dict[str, tuple[np.ndarray, np.ndarray]]
+    nearest: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+    curves: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of the page: data URI, width on the page in CSS pixels, text for those who cannot see it."""
+
+    uri: str
+    width_px: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One row of a dot-and-interval chart; `low` and `high` equal `mean` where no interval is known."""
+
+    label: str
+    mean: float
+    low: float
+    high: float
+    strong: bool
+
+
+def shrink(x: np.ndarray, limit_px: int) -> np.ndarray:
+    """Images uint8 (n, C, H, W) reduced by whole-number block means until the longer side is <= limit_px.
+
+    >>> shrink(np.full((2, 1, 8, 6), 7, np.uint8), 4).shape
+    (2, 1, 4, 3)
+    """
+    height, width = x.shape[-2:]
+    step = -(-max(height, width) // limit_px)
+    if step <= 1:
+        return x
+    high, wide = max(height // step, 1), max(width // step, 1)
+    rows, columns = min(step, height), min(step, width)
+    blocks = x[..., : high * rows, : wide * columns].reshape(*x.shape[:-2], high, rows, wide, columns)
+    return np.round(blocks.mean(axis=(-3, -1))).astype(np.uint8)
+
+
+def tile_limit_px(pictures: Pictures) -> int:
+    """Largest tile side of TILE_SIZES_PX at which all sample images fit into BUDGET_BYTES (else the smallest)."""
+    shown = [*pictures.walls.values(), *(rows[:2] for rows in pictures.nearest.values())]
+    stacks = [x for group in shown for x in group if len(x)]
+    for limit in TILE_SIZES_PX:
+        if sum(len(png_bytes(np.concatenate(list(shrink(x, limit)), axis=-1))) for x in stacks) <= BUDGET_BYTES:
+            return limit
+    return TILE_SIZES_PX[-1]
+
+
+def walls_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
+    """Per class: contact sheets of real and synthetic rows, None where there are no rows."""
+    return [
+        {"class": name, "real": wall(real, limit_px, f"real rows of class {name}") if len(real) else None,
+         "synthetic": wall(made, limit_px, f"synthetic rows of class {name}") if len(made) else None}
+        for name, (real, made) in pictures.walls.items()
+    ]  # fmt: skip
+
+
+def nearest_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
+    """Per class: the PAIRS_SHOWN synthetic rows that lie closest to a real one, closest first."""
+    return [
+        {"class": name, "pairs": [
+            {"synthetic": tile(made[i], limit_px, f"synthetic row of class {name}"),
+             "real": tile(real[i], limit_px, f"nearest real row of class {name}"), "distance": float(distances[i])}
+            for i in np.argsort(distances, kind="stable")[:PAIRS_SHOWN]]}
+        for name, (made, real, distances) in pictures.nearest.items() if len(made)
+    ]  # fmt: skip
+
+
+def curves_view(pictures: Pictures) -> list[tuple[str, Picture]]:
+    """Charts of the training curves that have a finite value."""
+    charts = [(name, curve_chart(name, *curve)) for name, curve in pictures.curves.items()]
+    return [(name, chart) for name, chart in charts if chart is not None]
+
+
+def wall(x: np.ndarray, limit_px: int, alt: str) -> Picture:
+    """Contact sheet of images uint8 (n, C, H, W), WALL_COLUMNS in a row."""
+    tiles = shrink(x, limit_px)
+    scale = _scale(tiles)
+    sheet = contact_sheet([tiles[i : i + WALL_COLUMNS] for i in range(0, len(tiles), WALL_COLUMNS)], scale)
+    return Picture(_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt)
+
+
+def tile(x: np.ndarray, limit_px: int, alt: str) -> Picture:
+    """One image uint8 (C, H, W); the page enlarges small ones by a whole number without smoothing."""
+    small = shrink(x[None], limit_px)
+    return Picture(_uri("image/png", png_bytes(small[0])), small.shape[-1] * _scale(small), alt)
+
+
+@matplotlib.rc_context(_STYLE)
+def count_chart(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture:
+    """Stacked bars of real, augmented and synthetic rows per class (first MAX_BARS classes)."""
+    rows = rows[:MAX_BARS]
+    figure, axes = _canvas(7.2, 0.7 + 0.29 * len(rows))
+    at, left = np.arange(len(rows)), np.zeros(len(rows))
+    for part, colour in (("real", PALE), ("augmented", MUTED), ("synthetic", ACCENT)):
+        width = np.array([float(counts.get(part) or 0) for _, counts in rows])
+        if width.any():
+            axes.barh(at, width, left=left, height=0.62, color=colour, linewidth=0, label=part)
+        left = left + width
+    _rows_down(axes, [name for name, _ in rows])
+    axes.set_xlabel("training rows")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, handlelength=1, handleheight=1)
+    return _svg(figure, "Rows per class in the balanced training set, split by origin")
+
+
+@matplotlib.rc_context(_STYLE)
+def interval_chart(rows: Sequence[Interval], label: str) -> Picture:
+    """Dots with intervals, one row an arm; strong rows in the accent colour."""
+    figure, axes = _canvas(7.2, 0.65 + 0.29 * len(rows))
+    for at, row in enumerate(rows):
+        colour = ACCENT if row.strong else MUTED
+        axes.plot([row.low, row.high], [at, at], color=colour, linewidth=2, solid_capstyle="round", alpha=0.55)
+        axes.plot([row.mean], [at], "o", color=colour, markersize=6)
+    _rows_down(axes, [row.label for row in rows])
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(7))
+    return _svg(figure, f"{label} of every arm with its interval")
+
+
+@matplotlib.rc_context(_STYLE)
+def curve_chart(name: str, samples_seen: np.ndarray, values: np.ndarray) -> Picture | None:
+    """One training curve over samples seen; None where no finite value is left to draw."""
+    x, y = np.asarray(samples_seen, dtype=float), np.asarray(values, dtype=float)
+    kept = np.isfinite(x) & np.isfinite(y)
+    if not kept.any():
+        return None
+    x, y = x[kept], y[kept]
+    shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
+    figure, axes = _canvas(3.5, 2.1)
+    axes.plot(x[shown], y[shown], "o" if len(shown) == 1 else "-", color=ACCENT, linewidth=1.5, markersize=4)
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
+    axes.set_xlabel("samples seen")
+    axes.tick_params(labelcolor=MUTED)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(_thousands)
+    return _svg(figure, f"{name} over samples seen")
+
+
+def _thousands(value: float, _position: int | None) -> str:
+    return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e3 else f"{value:g}"
+
+
+def _scale(tiles: np.ndarray) -> int:
+    return max(1, round(56 / max(tiles.shape[-2:])))
+
+
+def _canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    return figure, axes
+
+
+def _rows_down(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(np.arange(len(names)), [n if len(n) <= 28 else n[:27] + "…" for n in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(axis="x", color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _svg(figure: Figure, alt: str) -> Picture:
+    buffer = io.StringIO()
+    with warnings.catch_warnings():
+        # The browser draws the text; that the layout font lacks a glyph of a class name does not matter.
+        warnings.filterwarnings("ignore", message=".*missing from font", category=UserWarning)
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"(font(?:-family)?: [^;\"]*?)(?:'DejaVu Sans'|sans-serif)[^;\"]*", rf"\g<1>{FONTS}", text)
+    return Picture(_uri("image/svg+xml", text.encode()), round(figure.get_figwidth() * 96), alt)
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,402 @@
+"""The report: the same facts as report.json for programs and as report.html for people.
+
+The page is one file that fetches nothing. Each function below turns one part of the facts into rows of text;
+templates/report.html.j2 only lays them out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from gensynth.report import figures
+from gensynth.report.figures import Interval, Pictures
+
+SIMPLE_ARMS = (
+    "none", "class_weights", "threshold", "tuned_threshold", "resample", "oversample", "oversampling",
+    "random_oversample", "smote", "augment", "augmentation", "classical", "transforms", "image_transforms",
+)  # fmt: skip
+LOWER_IS_BETTER = (
+    "fid", "kid", "fd", "kd", "mind", "mmd", "ece", "brier", "log_loss", "nll", "wasserstein", "ks", "tv", "js",
+    "detection", "c2st",
+)  # fmt: skip
+ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}
+COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
+HEADLINE_METRICS = ("balanced_accuracy", "macro_f1", "accuracy")
+ENTRY_KEYS = (
+    "value", "mean", "low", "high", "n", "n_real", "n_synthetic", "floor", "ceiling", "space", "arm", "learner", "metric",
+    "seeds", "kind",
+)  # fmt: skip
+SECTIONS = (
+    "verdict", "utility", "fidelity", "per_class", "faults", "privacy", "bias", "data", "timing", "provenance",
+    "warnings", "filters", "utility_per_class",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number as the page shows it; empty text where a part is not known, `bar` in percent or None."""
+
+    label: str
+    value: str
+    sort: str
+    interval: str = ""
+    n: str = ""
+    floor: str = ""
+    ceiling: str = ""
+    bar: float | None = None
+    space: str = ""
+    note: str = ""
+    strong: bool = False
+
+
+def write_report(folder: Path, facts: dict[str, Any], pictures: Pictures) -> Path:
+    """Writes folder/report.json and folder/report.html, both complete or neither; returns the path of the page.
+
+    Raises ValueError where a number is not finite, TypeError where a value is not plain data.
+    """
+    facts = clean_json(facts)
+    page = render_html(facts, pictures)
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    replace_files({folder / "report.json": text, folder / "report.html": page})
+    return folder / "report.html"
+
+
+def render_html(facts: dict[str, Any], pictures: Pictures) -> str:
+    """The page as text; equal facts and pictures give equal bytes."""
+    facts = clean_json(facts)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gensynth.report"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = number
+    return environment.get_template("report.html.j2").render(page_view(facts, pictures))
+
+
+def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+    """Everything the template shows, section by section; None or an empty list means "not run"."""
+    data = _section(facts, "data")
+    utility = facts.get("utility") or []
+    rows = [row for row in utility if isinstance(row, Mapping)] if isinstance(utility, list) else []
+    limit_px = figures.tile_limit_px(pictures)
+    return {
+        "name": str(data.get("name") or "data set"),
+        "verdict": verdict_view(_section(facts, "verdict"), rows),
+        "warnings": _notices(facts.get("warnings")),
+        "faults": _notices(facts.get("faults")),
+        "counts": counts_view(data),
+        "utility": utility_view(rows),
+        "utility_per_class": _matrix(_section(facts, "utility_per_class")),
+        "walls": figures.walls_view(pictures, limit_px),
+        "nearest": figures.nearest_view(pictures, limit_px),
+        "per_class": per_class_view(_section(facts, "per_class")),
+        "fidelity": [(name, scores(part)) for name, part in _section(facts, "fidelity").items() if name != "reason"],
+        "privacy": scores(facts.get("privacy")),
+        "bias": scores(facts.get("bias")),
+        "filters": _matrix(_section(facts, "filters")),
+        "curves": figures.curves_view(pictures),
+        "advice": [str(line.get("text", line) if isinstance(line, Mapping) else line) for line in _advice(data)],
+        "data": scores({k: v for k, v in data.items() if k not in ("name", "classes", "advice")}),
+        "timing": timing_view(_section(facts, "timing")),
+        "provenance": scores(facts.get("provenance")),
+        "further": scores({k: v for k, v in facts.items() if k not in SECTIONS}),
+        "reasons": {name: reason(facts.get(name)) for name in SECTIONS},
+    }
+
+
+def clean_json(value: Any, path: str = "") -> Any:
+    """Plain JSON values from numpy scalars and arrays, tuples and mappings.
+
+    Raises ValueError naming the key path of a number that is not finite or of two keys that are equal as text,
+    TypeError naming the key path of anything else that JSON cannot hold.
+
+    >>> clean_json({"n": np.int64(3), "x": np.array([1.5])})
+    {'n': 3, 'x': [1.5]}
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            fix = '{"value": None, "reason": "not defined: ..."}'
+            raise ValueError(f"{path or 'value'} is {value}, expected a finite number; where there is none give {fix}")
+        return value
+    if isinstance(value, Mapping):
+        if len({str(key) for key in value}) < len(value):
+            raise ValueError(f"{path or 'value'} has two keys that are equal as text: {list(value)}")
+        return {str(key): clean_json(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_json(item, f"{path}[{i}]") for i, item in enumerate(value)]
+    raise TypeError(f"{path or 'value'} is a {type(value).__name__}, expected plain JSON data or numpy numbers")
+
+
+def replace_files(texts: Mapping[Path, str]) -> None:
+    """Writes all texts to temporary files beside their targets, then moves each into place."""
+    waiting: dict[Path, str] = {}
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, waiting[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                # mkstemp makes files that only the owner may read; a report is passed around.
+                os.chmod(waiting[path], 0o644)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in texts:
+            os.replace(waiting.pop(path), path)
+    finally:
+        for left_over in waiting.values():
+            os.unlink(left_over)
+
+
+def number(value: float | int) -> str:
+    """Three significant digits for fractions, whole numbers in full.
+
+    >>> [number(v) for v in (0.81239, -12.0, 12345, 98765.4, 0.00001234, 0.0, 1.0)]
+    ['0.812', '−12.0', '12,345', '98,800', '1.23e−5', '0', '1.00']
+    """
+    if isinstance(value, int):
+        text = f"{value:,}" if abs(value) >= 10_000 else str(value)
+    elif value == 0:
+        text = "0"
+    elif abs(value) < 1e-3 or abs(value) >= 1e9:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    elif abs(value) >= 99.95:
+        rounded = float(f"{value:.3g}")
+        text = f"{rounded:,.0f}" if abs(rounded) >= 10_000 else f"{rounded:.0f}"
+    else:
+        text = f"{value:#.3g}"
+    return text.replace("-", "−")
+
+
+def goodness(value: float, floor: float, ceiling: float, lower_is_better: bool) -> float | None:
+    """Where a value lies between the worse and the better of floor and ceiling, in percent, clipped; None if equal.
+
+    >>> goodness(0.75, 0.5, 1.0, lower_is_better=False), goodness(10.0, 2.0, 42.0, lower_is_better=True)
+    (50.0, 80.0)
+    """
+    best, worst = (min(floor, ceiling), max(floor, ceiling))[:: 1 if lower_is_better else -1]
+    if best == worst:
+        return None
+    return 100.0 * min(max((value - worst) / (best - worst), 0.0), 1.0)
+
+
+def score(label: str, entry: Any, metric: str, strong: bool = False) -> Score:
+    """A report entry ({"value", "n_real", "floor", ...}, a bare number, text or list) as one row."""
+    if not isinstance(entry, Mapping):
+        return Score(label, _text(entry), _sort(entry), strong=strong)
+    value = entry.get("value", entry.get("mean"))
+    if not _is_number(value):
+        return Score(label, _text(value) if value is not None else undefined(entry), "", n=_n(entry),
+                     space=str(entry.get("space", "")))  # fmt: skip
+    floor, ceiling = entry.get("floor"), entry.get("ceiling")
+    known = _is_number(floor) and _is_number(ceiling)
+    bar = goodness(value, floor, ceiling, lower_is_better(metric)) if known else None
+    return Score(label, number(value), _sort(value), interval(entry), _n(entry), _bound(floor), _bound(ceiling), bar,
+                 str(entry.get("space", "")), _note(entry), strong)  # fmt: skip
+
+
+def scores(part: Any) -> list[Score]:
+    """All leaves of a nested part of the facts as rows, labelled with their key path."""
+    return [score(" › ".join(path), leaf, path[-1]) for path, leaf in _leaves(part, ())]
+
+
+def reason(part: Any) -> str:
+    """Why a part is missing, as the page says it."""
+    text = str(part.get("reason") or "") if isinstance(part, Mapping) else ""
+    return f"not run: {text.removeprefix('not run: ')}" if text else "not run"
+
+
+def undefined(entry: Mapping[str, Any]) -> str:
+    """Text of a score that cannot be had."""
+    text = str(entry.get("reason") or "no reason given")
+    return text if text.startswith(("not defined", "not run")) else f"not defined: {text}"
+
+
+def interval(entry: Mapping[str, Any]) -> str:
+    """`0.79 to 0.84`, or empty where no interval is known."""
+    low, high = entry.get("low"), entry.get("high")
+    return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
+
+
+def lower_is_better(metric: str) -> bool:
+    """By the metric's name: distances and losses, not accuracies."""
+    return metric.lower().startswith(LOWER_IS_BETTER)
+
+
+def is_simple(row: Mapping[str, Any]) -> bool:
+    """Whether an arm works without a trained generator; a row may say so itself with `kind`."""
+    return row["kind"] == "simple" if "kind" in row else str(row.get("arm")) in SIMPLE_ARMS
+
+
+def headline_metric(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The metric of the summary: the first known headline metric, else the first metric there is."""
+    names = _unique(row.get("metric") for row in rows)
+    return next((m for m in HEADLINE_METRICS if m in names), names[0] if names else "")
+
+
+def best_arm(rows: Sequence[Mapping[str, Any]], simple: bool) -> Mapping[str, Any] | None:
+    """Row of the best simple (or best generator) arm among rows of one learner and one metric."""
+    rows = [row for row in rows if is_simple(row) == simple and _is_number(row.get("mean"))]
+    if not rows:
+        return None
+    sign = -1 if lower_is_better(str(rows[0].get("metric"))) else 1
+    return max(rows, key=lambda row: sign * row["mean"])
+
+
+def verdict_view(verdict: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Tag, sentence and the numbers that carry them."""
+    answer = str(verdict.get("answer") or "not_run")
+    metric = headline_metric(rows)
+    learner = next((row.get("learner") for row in rows if row.get("metric") == metric), "")
+    here = [row for row in rows if row.get("metric") == metric and row.get("learner") == learner]
+    cards = [("with synthetic rows", best_arm(here, simple=False)), ("best simple arm", best_arm(here, simple=True)),
+             ("doing nothing", next((row for row in here if row.get("arm") == "none"), None))]  # fmt: skip
+    return {
+        "answer": answer if answer in ANSWERS else "not_run",
+        "tag": ANSWERS.get(answer, answer),
+        "sentence": str(verdict.get("sentence") or "Whether the synthetic rows help was not measured: not run."),
+        "measured": f"{metric} of {learner} on the locked test rows".replace("_", " ") if here else "",
+        "cards": [(label, score(str(row["arm"]), row, metric)) for label, row in cards if row],
+        "further": scores({k: v for k, v in verdict.items() if k not in ("answer", "sentence")}),
+    }
+
+
+def counts_view(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Chart and table of rows per class."""
+    classes = {k: v for k, v in _mapping(data.get("classes")).items() if isinstance(v, Mapping)}
+    columns = [c for c in COUNT_COLUMNS if any(c in counts for counts in classes.values())]
+    if not columns:
+        return None
+    totals = [sum(counts.get(c) or 0 for counts in classes.values()) for c in columns]
+    rows = [(name, [counts.get(c, "") for c in columns]) for name, counts in classes.items()]
+    hidden = max(0, len(rows) - figures.MAX_BARS)
+    chart = figures.count_chart(list(classes.items())) if "real" in columns else None
+    return {"columns": columns, "rows": rows, "totals": totals, "chart": chart, "hidden": hidden}
+
+
+def utility_view(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per learner: a table of arms by metrics and a chart of the headline metric."""
+    return [_learner_view(str(name), [row for row in rows if row.get("learner") == name])
+            for name in _unique(row.get("learner") for row in rows)]  # fmt: skip
+
+
+def _learner_view(learner: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    metrics = _unique(row.get("metric") for row in rows)
+    cells = {(str(row.get("arm")), str(row.get("metric"))): row for row in rows}
+    metric = headline_metric(rows)
+    headline = [row for row in rows if row.get("metric") == metric and _is_number(row.get("mean"))]
+    best, own = best_arm(headline, simple=True), best_arm(headline, simple=False)
+    table = [
+        {"arm": arm, "best_simple": best is not None and best.get("arm") == arm,
+         "generator": any(not is_simple(row) for row in rows if str(row.get("arm")) == arm),
+         "cells": [score(m, cells[arm, m], m) if (arm, m) in cells else None for m in metrics],
+         "seeds": next((_text(row["seeds"]) for row in rows if str(row.get("arm")) == arm and "seeds" in row), "")}
+        for arm in _unique(row.get("arm") for row in rows)
+    ]  # fmt: skip
+    dots = [Interval(str(row.get("arm")).replace("_", " "), row["mean"], *(row[k] if _is_number(row.get(k)) else row["mean"]
+                     for k in ("low", "high")), strong=row is own) for row in headline]  # fmt: skip
+    chart = figures.interval_chart(dots, metric.replace("_", " ")) if dots else None
+    return {"learner": learner, "metrics": metrics, "rows": table, "chart": chart, "headline": metric}
+
+
+def per_class_view(per_class: Mapping[str, Any]) -> list[tuple[str, list[Score]]]:
+    """Per metric: one row a class."""
+    classes = {name: part for name, part in per_class.items() if isinstance(part, Mapping)}
+    metrics = _unique(metric for part in classes.values() for metric in part)
+    return [(m, [score(name, part[m], m) for name, part in classes.items() if m in part]) for m in metrics]
+
+
+def timing_view(timing: Mapping[str, Any]) -> list[Score]:
+    """Seconds per step, with a bar for its share of the longest step."""
+    steps = {step: value for step, value in timing.items() if _is_number(value)}
+    longest = max(steps.values(), default=0) or 1
+    return [Score(step, number(v), _sort(v), bar=100 * v / longest) for step, v in steps.items()]
+
+
+def _matrix(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    rows = {name: cells for name, cells in part.items() if isinstance(cells, Mapping)}
+    columns = _unique(column for cells in rows.values() for column in cells)
+    if not columns:
+        return None
+    return {"columns": columns, "rows": [(name, [score(c, cells[c], c) if c in cells else None for c in columns])
+                                         for name, cells in rows.items()]}  # fmt: skip
+
+
+def _leaves(part: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(part, Mapping) and not ({"value", "mean"} & set(part)):
+        for key, item in part.items():
+            yield from _leaves(item, (*path, str(key)))
+    elif isinstance(part, list) and any(isinstance(item, Mapping | list) for item in part):
+        for i, item in enumerate(part, start=1):
+            yield from _leaves(item, (*path, str(i)))
+    elif path and not (path == ("reason",) and isinstance(part, str)):
+        yield path, part
+
+
+def _notices(items: Any) -> list[dict[str, str]]:
+    items = items if isinstance(items, list) else []
+    items = [item if isinstance(item, Mapping) else {"text": item} for item in items]
+    return [{"code": str(i.get("code", "note")).replace("_", " "), "text": str(i.get("text", "")),
+             "where": ", ".join(str(i[k]) for k in ("set", "class") if i.get(k))} for i in items]  # fmt: skip
+
+
+def _advice(data: Mapping[str, Any]) -> list[Any]:
+    advice = data.get("advice") or []
+    return advice if isinstance(advice, list) else [advice]
+
+
+def _section(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return _mapping(facts.get(name))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _unique(names: Any) -> list[str]:
+    return list(dict.fromkeys(str(name) for name in names))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    return number(value) if _is_number(value) else str(value)
+
+
+def _sort(value: Any) -> str:
+    return repr(value) if _is_number(value) else ""
+
+
+def _bound(value: Any) -> str:
+    return number(value) if _is_number(value) else ""
+
+
+def _n(entry: Mapping[str, Any]) -> str:
+    real, synthetic = entry.get("n_real"), entry.get("n_synthetic")
+    if real is not None or synthetic is not None:
+        return f"{_text(real)} real, {_text(synthetic)} synthetic"
+    return _text(entry["n"]) if "n" in entry else ""
+
+
+def _note(entry: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key} {_text(item)}" for key, item in entry.items()
+                     if key not in ENTRY_KEYS and not isinstance(item, Mapping))  # fmt: skip

@@ -1,0 +1,1 @@
+"""Everything that makes new labelled rows, behind one interface."""

@@ -1,0 +1,46 @@
+"""The contract of everything that makes labelled rows: network, copy, transform, interpolation.
+
+`fit` sees real training rows only; `sample` is asked for labels and per-row seeds. Behind one
+interface a report can always say whether a network beat the cheap baseline.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+import numpy as np
+
+from gensynth.types import LabelledData, Schema
+
+LABEL_POLICIES = ("conditional", "preserve", "soft", "at_risk")
+PARAMS = "params"  # row-aligned column of LabelledData.groups: JSON of the exact parameters of a row
+
+
+class Sampler(Protocol):
+    """A source of new rows.
+
+    name           what the ledger says of its rows
+    label_policy   conditional | preserve | soft | at_risk
+    deterministic  per_row: row i depends on its label and seed alone; per_set: on the whole request
+    """
+
+    name: str
+    label_policy: str
+    deterministic: str
+
+    def fit(self, train: LabelledData) -> Self:
+        """Prepare on real training rows."""
+
+    def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
+        """One row for every label (N,) and seed (N,) uint64, in that order."""
+
+
+def new_rows(
+    x: np.ndarray, labels: np.ndarray, schema: Schema, *, origin: str, parent: np.ndarray, params: np.ndarray
+) -> LabelledData:
+    """Rows without names yet (the merge names them), with origin, parents and parameters."""
+    count = len(labels)
+    return LabelledData(
+        x=x, y=np.asarray(labels, np.int64), schema=schema, ids=np.full(count, "", dtype="U1"),
+        origin=np.full(count, origin), parent=np.asarray(parent, dtype=str), groups={PARAMS: np.asarray(params, dtype=str)},
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""One training loop for every generator: budget, data order, checkpoints, bundle."""

@@ -1,0 +1,145 @@
+"""The generator bundle: safetensors + JSON with a sha256 manifest; nothing in it names code to run.
+
+    model.safetensors   averaged weights that sampling needs
+    config.json         model file name and settings, classes, codec state, training facts
+    manifest.json       sha256 and size of every other file
+    README.md           model card
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from gensynth.data.image import ImageCodec
+from gensynth.errors import GateError, UsageError
+from gensynth.models.generator import Generator
+from gensynth.training.checkpoint import all_finite, sync_folder
+from gensynth.types import Schema
+
+FORMAT = 1
+FILES = ("model.safetensors", "config.json", "README.md")
+_FACTS = {"format": int, "model": str, "params": dict, "num_rows": int, "modality": str, "classes": list,
+          "fields": dict, "codec": dict, "train_counts": dict, "source_sha256": str, "seed": int, "training": dict}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded generator: module in eval mode, codec, schema, all facts of config.json, sha256 of the manifest."""
+
+    generator: Generator
+    codec: ImageCodec
+    schema: Schema
+    facts: dict
+    sha256: str
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest_of(folder: Path) -> dict[str, dict]:
+    """sha256 and size of every file below a folder except manifest.json, by relative path."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / "manifest.json")
+    return {p.relative_to(folder).as_posix(): {"sha256": file_sha256(p), "bytes": p.stat().st_size} for p in files}
+
+
+def replace_folder(staged: Path, target: Path) -> None:
+    """Put a finished staged folder in place of target; a kill leaves the old folder or the new one."""
+    retired = target.with_name(f".{target.name}.old")
+    if retired.exists():
+        shutil.rmtree(retired)
+    if target.exists():
+        target.rename(retired)
+    staged.rename(target)
+    sync_folder(target.parent)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def save_bundle(folder: Path, generator: Generator, facts: dict, card: str) -> None:
+    """Write the bundle beside `folder` and rename it there. facts: see `_FACTS`."""
+    _check_facts(facts)
+    staged = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    modules = torch.nn.ModuleDict(generator.inference_modules())
+    if not all_finite(modules):
+        raise GateError("the generator's weights are not finite; nothing was written")
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
+    save_file(weights, staged / "model.safetensors")
+    (staged / "config.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (staged / "README.md").write_text(card, encoding="utf-8")
+    manifest = {"format": FORMAT, "files": manifest_of(staged)}
+    (staged / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    for path in staged.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    replace_folder(staged, folder)
+
+
+def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
+    """Check every hash, look the model's file name up in gensynth/models/, load the weights.
+
+    model  a user's own Generator class, for bundles whose model is not part of the package
+    Raises UsageError where there is no bundle, GateError where a file was changed or is malformed.
+    """
+    if not (folder / "manifest.json").is_file():
+        raise UsageError(f"generator={folder.name} is not a generator bundle (no manifest.json in it)")
+    _check_manifest(folder)
+    try:
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        _check_facts(facts)
+        codec = ImageCodec.from_state(facts["codec"], len(facts["classes"]))
+        make = model or model_class(facts["model"])
+        with torch.random.fork_rng(devices=[]):
+            generator = make(codec.space, facts["num_rows"], **facts["params"])
+        modules = torch.nn.ModuleDict(generator.inference_modules())
+        modules.load_state_dict(load_file(folder / "model.safetensors"))
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise GateError(f"bundle {folder.name} is malformed: {error}") from error
+    schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
+    return Bundle(generator.eval(), codec, schema, facts, file_sha256(folder / "manifest.json"))
+
+
+def model_class(name: str) -> type[Generator]:
+    """The Generator subclass in gensynth/models/<name>.py whose name is the file's, compared without case."""
+    folder = Path(__file__).parents[1] / "models"
+    known = sorted(p.stem for p in folder.glob("*.py"))
+    if name not in known:
+        raise ValueError(f"model {name!r} is not part of this version; load it with its own class")
+    module = importlib.import_module(f"gensynth.models.{name}")
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Generator) and value.__name__.lower() == name:
+            return value
+    raise ValueError(f"gensynth/models/{name}.py holds no generator")
+
+
+def _check_facts(facts: object) -> None:
+    if not isinstance(facts, dict):
+        raise ValueError("config.json is not a mapping")
+    for name, kind in _FACTS.items():
+        if not isinstance(facts.get(name), kind):
+            raise ValueError(f"config.json: {name} must be {kind.__name__}")
+    if facts["format"] != FORMAT:
+        raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
+
+
+def _check_manifest(folder: Path) -> None:
+    try:
+        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        expected = {name: files[name]["sha256"] for name in FILES}
+    except (ValueError, KeyError, TypeError) as error:
+        raise GateError(f"bundle {folder.name}: manifest.json is malformed") from error
+    for name, sha256 in expected.items():
+        if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
+            raise GateError(f"bundle {folder.name}: {name} does not match its sha256; it was changed or damaged")

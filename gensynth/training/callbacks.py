@@ -1,0 +1,164 @@
+"""What happens around the steps: progress, metrics, previews, checkpoints, signals.
+
+The x axis of every logger is the number of samples seen, for all models and phases alike.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+
+from gensynth import rng
+from gensynth.models.generator import Batch, Generator, TrainingRows
+from gensynth.training.checkpoint import save_checkpoint, write_atomically
+from gensynth.training.loader import BatchLoader
+from gensynth.training.schedule import Schedule
+from gensynth.training.signals import SIGNALS
+
+
+class Steps(Callback):
+    """Counts whole steps and announces phases to the model; every other callback asks it."""
+
+    def __init__(self, loader: BatchLoader, rows: TrainingRows) -> None:
+        self.done, self.loader, self.rows = loader.start_step, loader, rows
+        self._phase: str | None = None
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.loader.schedule
+
+    @property
+    def samples_seen(self) -> int:
+        return self.schedule.samples_before(self.done)
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        if batch.phase != self._phase:
+            phase, inner = self.schedule.at(self.done)
+            begin = self.done - inner
+            module.begin_phase(batch.phase, self.rows, self.loader.random(begin, "begin"), resumed=inner > 0)
+            self._phase = batch.phase
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
+        self.done += 1
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.done == self.schedule.total_steps:
+            module.finish(self.rows, self.loader.random(self.done, "finish"))
+
+
+class Checkpointing(Callback):
+    """Saves every `minutes`, on a signal, and at the end; the file says how many steps are done."""
+
+    def __init__(self, path: Path, steps: Steps, run: str, minutes: float) -> None:
+        self.path, self.steps, self.run, self.seconds = path, steps, run, 60 * minutes
+        self._last = time.monotonic()
+
+    def save(self, trainer: Trainer, module: LightningModule) -> None:
+        save_checkpoint(self.path, module, trainer.optimizers, self.steps.done, self.steps.schedule, self.run)
+        self._last = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        SIGNALS.install()  # Lightning has put its own handlers in place by now
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
+        if SIGNALS.pending is not None:
+            self.save(trainer, module)
+            SIGNALS.raise_pending()
+        if time.monotonic() - self._last > self.seconds:
+            self.save(trainer, module)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.save(trainer, module)
+
+
+class Metrics(Callback):
+    """Writes what the training step returned to all loggers, about `points` times in a run."""
+
+    def __init__(self, steps: Steps, points: int = 200) -> None:
+        self.steps = steps
+        self.every = max(1, steps.schedule.total_steps // points)
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        self._last = (time.monotonic(), steps.samples_seen)
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
+        if self.steps.done % self.every and self.steps.done != self.steps.schedule.total_steps:
+            return
+        seen, now = self.steps.samples_seen, time.monotonic()
+        values = {f"train/{name}": float(value) for name, value in outputs.items() if name != "loss"}
+        values["train/samples_per_s"] = (seen - self._last[1]) / max(now - self._last[0], 1e-9)
+        self._last = (now, seen)
+        for name, value in values.items():
+            self.history.setdefault(name, []).append((seen, value))
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=seen)
+
+
+class Preview(Callback):
+    """A grid of samples, one row a class and the same seeds each time, about `pictures` times in a run."""
+
+    def __init__(
+        self, steps: Steps, folder: Path, classes: tuple[str, ...], picture: Callable[[torch.Tensor], bytes], pictures: int = 8
+    ) -> None:  # fmt: skip
+        self.steps, self.folder, self.classes, self.picture = steps, folder, classes[:12], picture
+        self.every = max(1, steps.schedule.total_steps // pictures)
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
+        if self.steps.done % self.every == 0 and isinstance(module, Generator):
+            self.draw(trainer, module)
+
+    def draw(self, trainer: Trainer, module: Generator) -> None:
+        seeds = [rng.row_seeds(0, name, 0, 8) for name in self.classes]
+        labels = np.repeat(np.arange(len(self.classes)), 8)
+        png = self.picture(module.sample(labels, np.concatenate(seeds)).unflatten(0, (len(self.classes), 8)))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.steps.samples_seen:010d}.png"
+        write_atomically(path, lambda file: file.write(png))
+        for logger in trainer.loggers:
+            log_picture(logger, path, self.steps.samples_seen)
+
+
+def log_picture(logger: object, path: Path, samples_seen: int) -> None:
+    """Send one PNG to the loggers that hold pictures."""
+    if isinstance(logger, WandbLogger):
+        logger.log_image("samples/all", [str(path)], step=samples_seen)
+    if isinstance(logger, TensorBoardLogger):
+        from PIL import Image
+
+        logger.experiment.add_image("samples/all", np.asarray(Image.open(path)), samples_seen, dataformats="HWC")
+
+
+class Progress(Callback):
+    """One line that says what, how far, how fast and how long still; rewritten on a terminal."""
+
+    def __init__(self, steps: Steps, what: str, seconds_between: float = 10.0) -> None:
+        self.steps, self.what = steps, what
+        self.live = sys.stderr.isatty()
+        self.between = 0.5 if self.live else seconds_between
+        self._begun = self._last = time.monotonic()
+        self._first = steps.samples_seen
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= self.between:
+            self._last = now
+            print(self._line(batch.phase, now), end="\r" if self.live else "\n", file=sys.stderr, flush=True)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.live:
+            print(file=sys.stderr)
+
+    def _line(self, phase: str, now: float) -> str:
+        seen, total = self.steps.samples_seen, self.steps.schedule.total_samples
+        part = self.steps.done / self.steps.schedule.total_steps
+        left = (now - self._begun) / max(self.steps.done - self.steps.loader.start_step, 1)
+        seconds = left * (self.steps.schedule.total_steps - self.steps.done)
+        rate = (seen - self._first) / (now - self._begun)
+        return (f"{self.what}: {phase} {part:4.0%}  {seen:,} of {total:,} samples  {rate:,.0f}/s  "
+                f"{int(seconds // 60)}:{int(seconds % 60):02d} left   ")  # fmt: skip

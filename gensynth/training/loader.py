@@ -1,0 +1,69 @@
+"""Batches as a pure function of (seed, step): no state, no workers, data stays on the device.
+
+Labels of a batch are drawn from tempered class frequencies p(y) ~ n_y^q, with q falling from 1 to
+`label_power` over the run: natural early, so that common classes teach the shared features, nearer
+to balance late. The one draw serves real and fake rows alike, so a discriminator learns nothing
+from the label alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gensynth import rng
+from gensynth.models.generator import Batch, TrainingRows
+
+if TYPE_CHECKING:
+    from gensynth.training.schedule import Schedule
+
+
+def tempered(counts: Tensor, power: float) -> Tensor:
+    """Class probabilities (K,) proportional to counts^power; empty classes get zero.
+
+    >>> tempered(torch.tensor([100, 25, 0]), 0.5).tolist()
+    [0.6666666666666666, 0.3333333333333333, 0.0]
+    """
+    weights = torch.where(counts > 0, counts.double().clamp_min(1) ** power, 0.0)
+    return weights / weights.sum()
+
+
+class BatchLoader:
+    """Iterable over the batches of a schedule, from any step on."""
+
+    def __init__(
+        self, rows: TrainingRows, schedule: Schedule, seed: int, label_power: float, start_step: int = 0
+    ) -> None:
+        self.rows, self.schedule, self.seed = rows, schedule, seed
+        self.label_power, self.start_step = label_power, start_step
+        labels = rows.y.cpu()
+        self._by_class = torch.argsort(labels, stable=True)
+        self._counts = torch.bincount(labels)
+        self._starts = self._counts.cumsum(0) - self._counts
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step in range(self.start_step, self.schedule.total_steps):
+            yield self.batch(step)
+
+    def random(self, step: int, purpose: str) -> torch.Generator:
+        """Generator on the data's device for one purpose of one step."""
+        return rng.torch_generator(self.seed, purpose, step, device=self.rows.x.device)
+
+    def batch(self, step: int) -> Batch:
+        phase, inner = self.schedule.at(step)
+        size, steps = self.schedule.batch_sizes[phase], self.schedule.steps[phase]
+        power = 1 + (self.label_power - 1) * step / self.schedule.total_steps
+        chosen = self._draw_rows(size, power, rng.torch_generator(self.seed, "order", step))
+        chosen = chosen.to(self.rows.x.device)
+        return Batch(
+            x=self.rows.x[chosen], labels=self.rows.y[chosen], rows=chosen, phase=self.schedule.phases[phase],
+            progress=inner / steps, samples_seen=inner * size, random=self.random(step, "step"),
+        )  # fmt: skip
+
+    def _draw_rows(self, size: int, power: float, random: torch.Generator) -> Tensor:
+        labels = torch.multinomial(tempered(self._counts, power), size, replacement=True, generator=random)
+        place = (torch.rand(size, generator=random, dtype=torch.float64) * self._counts[labels]).long()
+        return self._by_class[self._starts[labels] + place]

@@ -1,0 +1,248 @@
+"""The report is complete, safe to open, the same every time, and says what is missing."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gensynth.report.figures import TILE_SIZES_PX, curve_chart, shrink, tile_limit_px
+from gensynth.report.report import Pictures, clean_json, goodness, number, render_html, score, write_report
+
+NASTY = "<script>alert(1)</script>"
+NOTHING = Pictures({}, {}, {})
+
+
+def utility() -> list[dict]:
+    means = {"none": 0.8012, "smote": 0.8371, "cvae": 0.8534}
+    return [
+        {"arm": arm, "learner": learner, "metric": metric, "mean": mean + shift, "low": mean + shift - 0.0113,
+         "high": mean + shift + 0.0127, "seeds": 5}
+        for arm, mean in means.items()
+        for learner, offset in (("logistic", 0.0), ("mlp", 0.0231))
+        for metric, shift in (("balanced_accuracy", offset), ("worst_class_recall", offset - 0.1009))
+    ]  # fmt: skip
+
+
+def facts() -> dict:
+    entry = {"value": 12.34567, "n_real": 50, "n_synthetic": 60, "floor": 2.0, "ceiling": 42.0, "low": 11, "high": 13.5}
+    return {
+        "verdict": {"answer": "helps", "sentence": "Use the synthetic rows."},
+        "utility": utility(),
+        "utility_per_class": {"none": {NASTY: 0.41, "b": 0.91}, "cvae": {NASTY: 0.55, "b": 0.9}},
+        "fidelity": {"pixels": {"fid": entry, "coverage": {"value": None, "reason": "not defined: too few rows"}}},
+        "per_class": {NASTY: {"fid": entry | {"space": "pixels"}}, "b": {"fid": {"value": None, "reason": "no rows"}}},
+        "faults": [{"code": "mode_drop", "set": "cvae", "class": NASTY, "text": "a mode is missing"}],
+        "privacy": {"membership": {"auc": {"value": 0.517, "low": 0.46, "high": 0.57, "n": 80}}},
+        "bias": {"reason": "no group columns"},
+        "data": {
+            "name": "flowers", "recognised": "40 images", "advice": ["Balance class b."],
+            "classes": {n: {"before": 9, "after": 20, "real": 9, "augmented": 1, "synthetic": 10} for n in (NASTY, "b")},
+        },
+        "timing": {"train": 61.25},
+        "provenance": {"seed": 0, "source_sha256": "a" * 64},
+        "warnings": [{"code": "small_class", "text": f"{NASTY} has 9 rows"}],
+        "filters": {NASTY: {"asked": 10, "accepted": 10, "rejected_label": 3}},
+        "something_new": {"depth": [1, 2, {"x": "y"}]},
+    }  # fmt: skip
+
+
+def pictures(names: tuple[str, ...] = (NASTY, "b"), shape: tuple[int, ...] = (1, 8, 8)) -> Pictures:
+    noise = np.random.default_rng(0)
+    tiles = {name: noise.integers(0, 256, (16, *shape), dtype=np.uint8) for name in names}
+    seen = np.arange(50) * 128
+    return Pictures(
+        walls={name: (x, 255 - x) for name, x in tiles.items()},
+        nearest={name: (x, 255 - x, np.linspace(5, 1, len(x))) for name, x in tiles.items()},
+        curves={"loss_recon": (seen, np.exp(-seen / 1000.0))},
+    )
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text as a browser reads them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_a_class_name_stays_text() -> None:
+    page = Page(render_html(facts(), pictures()))
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    assert NASTY in page.texts
+    assert not any("alert" in (value or "") for tag, attrs in page.tags for value in attrs.values() if tag != "img")
+
+
+def decoded_charts(text: str) -> list[str]:
+    found = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", text)
+    return [base64.b64decode(chart).decode() for chart in found]
+
+
+def test_the_page_and_its_charts_fetch_nothing() -> None:
+    text = render_html(facts(), pictures())
+    sources = [v for _, attrs in Page(text).tags for k, v in attrs.items() if k in ("src", "href", "srcset", "action")]
+    assert sources
+    assert all(value.startswith(("data:image/", "#")) for value in sources)
+    charts = decoded_charts(text)
+    assert len(charts) == 4
+    for part in (text, *charts):
+        assert not re.search(r"url\(\s*['\"]?(?!#)", part)
+        assert "@import" not in part
+        assert not re.search(r"(src|href)\s*=\s*['\"]\s*(https?:)?//", part)
+    for chart in charts:
+        assert "<metadata" not in chart
+        assert "<!DOCTYPE" not in chart
+    assert NASTY not in "".join(charts)
+
+
+def test_links_within_the_page_lead_somewhere() -> None:
+    tags = Page(render_html(facts(), pictures())).tags
+    ids = {attrs["id"] for _, attrs in tags if "id" in attrs}
+    assert {str(attrs["href"])[1:] for tag, attrs in tags if tag == "a"} <= ids
+
+
+def test_sections_come_in_the_order_a_person_asks() -> None:
+    page = Page(render_html(facts(), pictures()))
+    order = [attrs["id"] for tag, attrs in page.tags if tag in ("section", "header")]
+    assert order == ["verdict", "warnings", "counts", "utility", "samples", "nearest", "classes", "fidelity", "privacy",
+                     "bias", "filters", "training", "data", "timing", "provenance", "further"]  # fmt: skip
+
+
+def test_json_and_page_hold_the_same_numbers(tmp_path: Path) -> None:
+    html = write_report(tmp_path, facts(), pictures())
+    assert html == tmp_path / "report.html"
+    saved = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert saved == facts()
+    text = html.read_text(encoding="utf-8")
+    cells = set(re.findall(r"<td[^>]*>([^<]*)<", text)) | set(re.findall(r"<small>([^<]*)<", text))
+    for row in saved["utility"]:
+        assert number(row["mean"]) in cells
+        assert f"{number(row['low'])} to {number(row['high'])}" in cells
+        assert f'data-sort="{row["mean"]!r}"' in text
+        assert str(row["seeds"]) in cells
+
+
+def test_equal_input_gives_equal_bytes() -> None:
+    assert render_html(facts(), pictures()) == render_html(facts(), pictures())
+
+
+def test_a_number_that_is_not_finite_is_refused_with_its_place(tmp_path: Path) -> None:
+    bad = facts()
+    bad["fidelity"]["pixels"]["fid"]["value"] = np.float32("nan")
+    with pytest.raises(ValueError, match=r"fidelity\.pixels\.fid\.value is nan"):
+        write_report(tmp_path, bad, NOTHING)
+    with pytest.raises(ValueError, match=r"a\[1\]\.b is inf"):
+        clean_json({"a": [0, {"b": np.inf}]})
+    assert not list(tmp_path.iterdir())
+
+
+def test_clean_json_makes_plain_values_and_refuses_the_rest() -> None:
+    value = clean_json({1: np.int64(2), "a": (np.bool_(True), np.arange(2)), "b": np.float64(0.5), "c": None})
+    assert json.dumps(value) == '{"1": 2, "a": [true, [0, 1]], "b": 0.5, "c": null}'
+    with pytest.raises(TypeError, match=r"a\.b is a PosixPath|a\.b is a WindowsPath"):
+        clean_json({"a": {"b": Path("/home")}})
+    with pytest.raises(ValueError, match="equal as text"):
+        clean_json({1: 0, "1": 0})
+
+
+def test_an_empty_report_says_not_run_everywhere() -> None:
+    text = render_html({}, NOTHING)
+    sections = re.findall(r'<section id="(\w+)">(.*?)</section>', text, re.DOTALL)
+    assert len(sections) == 14
+    for name, body in sections:
+        assert ("None." if name == "warnings" else "ot run") in body, name
+    assert '<span class="tag not_run">not run</span>' in text
+
+
+def test_reasons_are_shown() -> None:
+    text = render_html(facts(), NOTHING)
+    assert "Not run: no group columns." in text
+    assert "not defined: too few rows" in text
+    assert "not defined: no rows" in text
+
+
+@pytest.mark.parametrize("empty", ["utility", "fidelity", "per_class", "data", "timing", "filters", "verdict"])
+def test_any_section_may_be_missing_empty_or_a_reason(empty: str) -> None:
+    for stand_in in ({}, {"reason": "the disk was full"}, None):
+        render_html(facts() | {empty: stand_in}, NOTHING)
+    render_html({key: value for key, value in facts().items() if key != empty}, NOTHING)
+
+
+def test_the_best_simple_arm_is_marked_for_every_learner() -> None:
+    rows = re.findall(r"<td>(\w+)<span class=\"mark\">best simple arm", render_html(facts(), NOTHING))
+    assert rows == ["smote", "smote"]
+
+
+def test_unknown_facts_are_shown() -> None:
+    assert "something new › depth › 3 › x" in render_html(facts(), NOTHING)
+
+
+def test_ten_classes_of_colour_noise_stay_below_three_megabytes() -> None:
+    names = tuple(f"class {i}" for i in range(10))
+    many = pictures(names, (3, 96, 96))
+    assert tile_limit_px(many) < max(TILE_SIZES_PX)
+    assert len(render_html(facts(), many).encode()) < 3_000_000
+
+
+def test_a_failing_page_leaves_the_old_report(tmp_path: Path) -> None:
+    write_report(tmp_path, facts(), NOTHING)
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    broken = Pictures({"b": (np.zeros((2, 8), np.uint8), np.zeros((2, 8), np.uint8))}, {}, {})
+    with pytest.raises((ValueError, IndexError)):
+        write_report(tmp_path, {"verdict": {"answer": "hurts"}}, broken)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+
+def test_a_failing_disk_leaves_no_half_written_file(tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OSError, match="report"):
+        write_report(tmp_path, facts(), NOTHING)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_small_tiles_keep_their_pixels() -> None:
+    shown = pictures(("b",))
+    text = render_html({}, shown)
+    found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
+    images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("L")) for png in found]
+    assert len(images) == 2 + 2 * 8
+    real, scale = shown.walls["b"][0], 7
+    np.testing.assert_array_equal(images[0][: 8 * scale : scale, : 8 * scale : scale], real[0, 0])
+    closest_first = shown.nearest["b"][0][-1, 0]
+    np.testing.assert_array_equal(images[2], closest_first)
+
+
+def test_shrink_averages_blocks() -> None:
+    x = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)
+    np.testing.assert_array_equal(shrink(x, 2)[0, 0], [[2, 4], [10, 12]])
+    assert shrink(np.zeros((1, 3, 500, 1), np.uint8), 96).shape == (1, 3, 83, 1)
+
+
+def test_the_bar_is_full_at_the_better_end() -> None:
+    assert score("a", {"value": 2.0, "floor": 2.0, "ceiling": 42.0}, "fid").bar == 100
+    assert score("a", {"value": 0.5, "floor": 0.0, "ceiling": 1.0}, "coverage").bar == 50
+    assert score("a", {"value": 1.5, "floor": 0.0, "ceiling": 1.0}, "coverage").bar == 100
+    assert goodness(1.0, 1.0, 1.0, lower_is_better=False) is None
+
+
+def test_curves_skip_what_is_not_finite_and_names_in_any_script() -> None:
+    assert curve_chart("x", np.arange(3), np.full(3, np.nan)) is None
+    assert curve_chart("x", np.arange(3), np.array([1.0, np.inf, 2.0])) is not None
+    classes = {"萼片 $x_1$": {"before": 1, "after": 2, "real": 1, "augmented": 0, "synthetic": 1}}
+    charts = decoded_charts(render_html({"data": {"classes": classes}}, NOTHING))
+    assert "萼片 $x_1$" in charts[0]
