@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -129,10 +130,8 @@ class TestRefused:
             for place in rng.integers(0, len(whole), 8):
                 broken[place] = rng.integers(0, 256)
             (tmp_path / name).write_bytes(bytes(broken[: rng.integers(1, len(whole) + 1)]))
-            try:
+            with contextlib.suppress(ImageFault):
                 assert read_image(tmp_path / name, CAP).mode in ("L", "RGB")
-            except ImageFault as fault:
-                assert fault.reason
 
 
 class TestRead:

@@ -33,6 +33,7 @@ def utility() -> list[dict]:
 
 def facts() -> dict:
     entry = {"value": 12.34567, "n_real": 50, "n_synthetic": 60, "floor": 2.0, "ceiling": 42.0, "low": 11, "high": 13.5}
+    counts = {"before": 9, "after": 20, "real": 9, "augmented": 1, "synthetic": 10}
     return {
         "verdict": {"answer": "helps", "sentence": "Use the synthetic rows."},
         "utility": utility(),
@@ -44,7 +45,7 @@ def facts() -> dict:
         "bias": {"reason": "no group columns"},
         "data": {
             "name": "flowers", "recognised": "40 images", "advice": ["Balance class b."],
-            "classes": {n: {"before": 9, "after": 20, "real": 9, "augmented": 1, "synthetic": 10} for n in (NASTY, "b")},
+            "classes": dict.fromkeys((NASTY, "b"), counts),
         },
         "timing": {"train": 61.25},
         "provenance": {"seed": 0, "source_sha256": "a" * 64},
@@ -234,9 +235,10 @@ def test_shrink_averages_blocks() -> None:
 
 
 def test_the_bar_is_full_at_the_better_end() -> None:
-    assert score("a", {"value": 2.0, "floor": 2.0, "ceiling": 42.0}, "fid").bar == 100
-    assert score("a", {"value": 0.5, "floor": 0.0, "ceiling": 1.0}, "coverage").bar == 50
-    assert score("a", {"value": 1.5, "floor": 0.0, "ceiling": 1.0}, "coverage").bar == 100
+    assert score("a", {"value": 2.0, "floor": 2.0, "ceiling": 42.0}, lower=True).bar == 100
+    assert score("a", {"value": 0.5, "floor": 0.0, "ceiling": 1.0}, lower=False).bar == 50
+    assert score("a", {"value": 1.5, "floor": 0.0, "ceiling": 1.0}, lower=False).bar == 100
+    assert score("a", {"value": 0.2, "floor": 0.0, "ceiling": 1.0, "better": "lower"}, lower=False).bar == 80
     assert goodness(1.0, 1.0, 1.0, lower_is_better=False) is None
 
 

@@ -92,6 +92,14 @@ def test_groups_larger_than_the_goal_still_give_a_test_row() -> None:
     assert train >= 4
 
 
+def test_subjects_with_many_classes_keep_the_shares() -> None:
+    data = rows([40] * 50)
+    subject = np.char.add("p", (np.random.default_rng(0).permutation(2000) % 200).astype(str))
+    split = split_rows(data, SHARES, 0, free(data), subject)
+    for name, share in zip(("train", "val", "test"), SHARES, strict=True):
+        assert abs((split == name).mean() - share) < 0.07
+
+
 def test_row_groups_join_through_a_third_row() -> None:
     groups = row_groups(np.array(["a", "a", "b", "c"]), np.array(["", "x", "x", ""]))
     assert groups[0] == groups[1] == groups[2] != groups[3]

@@ -7,7 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -24,13 +24,14 @@ _SETS = {"train": "train", "t10k": "test", "test": "test", "val": "val"}
 
 @dataclass(frozen=True)
 class ArrayRows:
-    """x uint8 (N, C, H, W), text labels (N,), split (N,), ids (N,)."""
+    """x uint8 (N, C, H, W), text labels (N,), split (N,), ids (N,); `declared` also names classes without rows."""
 
     kind: str
     x: np.ndarray
     labels: np.ndarray
     split: np.ndarray
     ids: np.ndarray
+    declared: frozenset[str] = frozenset()
 
 
 def idx_images(folder: Path) -> list[Path]:
@@ -110,19 +111,21 @@ def read_npz(path: Path, max_pixels: int) -> ArrayRows:
     """`x`, `y`[, `classes`], or `train_images`, `train_labels`, `val_...`, `test_...`; pickles are refused."""
     arrays = _load_npz(path)
     if {"x", "y"} <= set(arrays):
-        part = _pixels(arrays["x"], "x", max_pixels), _labels(arrays["y"], "y", arrays.get("classes"))
-        return _join(".npz arrays", [""], [part])
-    names = [name for name in ("train", "val", "test") if {f"{name}_images", f"{name}_labels"} <= set(arrays)]
-    if "train" not in names:
+        names = None if "classes" not in arrays else _class_names(arrays["classes"])
+        part = _pixels(arrays["x"], "x", max_pixels), _labels(arrays["y"], "y", names)
+        rows = _join(".npz arrays", [""], [part])
+        return rows if names is None else replace(rows, declared=frozenset(names.tolist()))
+    splits = [name for name in ("train", "val", "test") if {f"{name}_images", f"{name}_labels"} <= set(arrays)]
+    if "train" not in splits:
         raise UsageError(
             f"{path.name} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x and y, "
             "or MedMNIST's train_images, train_labels, val_..., test_..."
         )
     parts = [
         (_pixels(arrays[f"{n}_images"], f"{n}_images", max_pixels), _labels(arrays[f"{n}_labels"], f"{n}_labels", None))
-        for n in names
+        for n in splits
     ]
-    return _join("MedMNIST .npz", names, parts)
+    return _join("MedMNIST .npz", splits, parts)
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
@@ -163,17 +166,20 @@ def _as_bytes(x: np.ndarray, name: str) -> np.ndarray:
     return np.rint(x * 255).astype(np.uint8)
 
 
-def _labels(y: np.ndarray, name: str, classes: np.ndarray | None) -> np.ndarray:
-    """Whole numbers or text, (N,) or (N, 1) -> text (N,); numbers index `classes` where given."""
+def _class_names(classes: np.ndarray) -> np.ndarray:
+    if classes.ndim != 1 or classes.dtype.kind not in "iuU":
+        raise DataError(f"classes is {classes.dtype} {classes.shape}; expected a list of names")
+    return np.array([nfc(str(label)) for label in classes.tolist()])
+
+
+def _labels(y: np.ndarray, name: str, names: np.ndarray | None) -> np.ndarray:
+    """Whole numbers or text, (N,) or (N, 1) -> text (N,); numbers index the class `names` where given."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "iuU":
         raise DataError(f"{name} is {y.dtype} {y.shape}; expected one whole number or text for every image")
-    if classes is None:
+    if names is None:
         return np.array([nfc(str(label)) for label in y.tolist()])
-    if classes.ndim != 1 or classes.dtype.kind not in "iuU":
-        raise DataError(f"classes is {classes.dtype} {classes.shape}; expected a list of names")
-    names = np.array([nfc(str(label)) for label in classes.tolist()])
     if y.dtype.kind != "U":
         bad = (y < 0) | (y >= len(names))
         if bad.any():

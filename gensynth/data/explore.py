@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.data.finding import Finding
+from gensynth.data.finding import Finding, printable
 from gensynth.data.sources import Source
 from gensynth.types import LabelledData
 
@@ -118,11 +118,10 @@ def _advice_on_classes(facts: dict[str, Any]) -> list[str]:
 def explore_lines(facts: dict[str, Any]) -> list[str]:
     """The same for a terminal: what was read, a table of classes with bars, then advice."""
     notes = facts["notes"]
-    lines = [*notes[:1], "", *_class_table(facts["classes"]), ""]
-    lines += [f"note: {note}" for note in notes[1:]]
-    if not facts["advice"]:
-        return [*lines, "nothing to fix was found"]
-    return [*lines, "what to fix first:", *(f"{i}. {text}" for i, text in enumerate(facts["advice"], 1))]
+    lines = [*notes[:1], "", *_class_table(facts["classes"]), "", *(f"note: {note}" for note in notes[1:])]
+    advice = [f"{i}. {text}" for i, text in enumerate(facts["advice"], 1)]
+    lines += ["what to fix first:", *advice] if advice else ["nothing to fix was found"]
+    return [printable(line) for line in lines]
 
 
 def _class_table(classes: dict[str, dict[str, int]]) -> list[str]:
@@ -132,13 +131,8 @@ def _class_table(classes: dict[str, dict[str, int]]) -> list[str]:
     for name, c in classes.items():
         bar = "#" * -(-_BAR_WIDTH * c["train"] // top)
         numbers = f"{c['train']:>7} {c['val']:>7} {c['test']:>7} {c['total']:>7}"
-        lines.append(f"{_printable(name):<{width}}  {numbers}  {bar}".rstrip())
+        lines.append(f"{name:<{width}}  {numbers}  {bar}".rstrip())
     return lines
-
-
-def _printable(name: str) -> str:
-    """A class name without characters that would move the cursor of a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def quarantine_csv(findings: Iterable[Finding]) -> str:

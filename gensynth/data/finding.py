@@ -24,8 +24,13 @@ class Finding:
         return f"{self.file}: {self.reason} ({self.detail})"
 
 
+def printable(text: str) -> str:
+    """Text without characters that would move the cursor or colours of a terminal; names of files may hold them."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def tell(findings: tuple[Finding, ...], limit: int = 50) -> list[str]:
     """Findings as lines, at most `limit` of them and then a count of the rest."""
-    lines = [str(finding) for finding in findings[:limit]]
+    lines = [printable(str(finding)) for finding in findings[:limit]]
     rest = len(findings) - limit
     return [*lines, f"... and {rest} more"] if rest > 0 else lines

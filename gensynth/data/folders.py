@@ -161,22 +161,29 @@ def _remember_class(folders: dict[str, str], name: str) -> None:
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path | Finding]]:
-    """(name, path) of every image file below, (name, finding) of everything else, by name."""
-    try:
-        entries = _entries(folder)
-    except DataError as error:
-        yield prefix, Finding(prefix.rstrip("/"), "unreadable", str(error))
-        return
-    for entry in entries:
-        name = prefix + entry.name
-        if _is_text(entry.name) and _is_folder(entry):
-            yield from _walk(Path(entry.path), name + "/")
-        elif not _is_text(entry.name) or not entry.is_file(follow_symlinks=False):
-            yield name, _refusal(entry, name)
-        elif not _is_image_name(entry.name):
-            yield name, Finding(name, "unsupported_extension", f"read are {' '.join(EXTENSIONS)}")
-        else:
-            yield name, Path(entry.path)
+    """(name, path) of every image file below, (name, finding) of everything else; files before deeper folders."""
+    todo = [(folder, prefix)]
+    while todo:
+        here, start = todo.pop()
+        try:
+            entries = _entries(here)
+        except DataError as error:
+            yield start, Finding(start.rstrip("/"), "unreadable", str(error))
+            continue
+        deeper = [_is_text(e.name) and _is_folder(e) for e in entries]
+        below = [e for e, is_deeper in zip(entries, deeper, strict=True) if is_deeper]
+        todo += [(Path(e.path), f"{start}{e.name}/") for e in reversed(below)]
+        for entry, is_deeper in zip(entries, deeper, strict=True):
+            if not is_deeper:
+                yield start + entry.name, _image_or_finding(entry, start + entry.name)
+
+
+def _image_or_finding(entry: os.DirEntry[str], name: str) -> Path | Finding:
+    if not _is_text(entry.name) or not entry.is_file(follow_symlinks=False):
+        return _refusal(entry, name)
+    if not _is_image_name(entry.name):
+        return Finding(name, "unsupported_extension", f"read are {' '.join(EXTENSIONS)}")
+    return Path(entry.path)
 
 
 def _is_text(name: str) -> bool:

@@ -28,7 +28,7 @@ def is_plain(path: Path) -> bool:
     if content.startswith(b"\xff\xd8"):
         return _plain_jpeg(content)
     if content.startswith(b"BM"):
-        return len(content) >= 6 and struct.unpack_from("<I", content, 2)[0] == len(content)
+        return _plain_bmp(content)
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return _plain_webp(content)
     if content[:4] in (b"II*\0", b"MM\0*"):
@@ -83,6 +83,14 @@ def _end_of_scan(content: bytes, place: int) -> int:
         if content[place + 1] != 0 and not 0xD0 <= content[place + 1] <= 0xD7:
             return place
         place += 2
+
+
+def _plain_bmp(content: bytes) -> bool:
+    """Version 5 of the header (124 bytes) may carry a colour profile, so it is not plain."""
+    if len(content) < 18:
+        return False
+    size, header = struct.unpack_from("<I", content, 2)[0], struct.unpack_from("<I", content, 14)[0]
+    return size == len(content) and header in (12, 40, 52, 56, 108)
 
 
 def _plain_webp(content: bytes) -> bool:

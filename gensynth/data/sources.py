@@ -14,7 +14,7 @@ import numpy as np
 
 from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx, read_npz
 from gensynth.data.finding import Finding, tell
-from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, nfc
+from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder
 from gensynth.data.image import EXTENSIONS
 from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
 from gensynth.errors import DataError, UsageError, nearest
@@ -107,8 +107,10 @@ def read_digits() -> Source:
 
 def _look(path: str, label: str, max_pixels: int) -> Listing | ArrayRows:
     """Recognises what lies at a path; files of a folder are listed, arrays are read."""
-    place = Path(path).expanduser()
-    if not place.exists():
+    if not path.strip():
+        raise UsageError(f"no data was named; {LAYOUTS}")
+    place = Path(os.path.abspath(path if os.path.exists(path) else os.path.expanduser(path)))
+    if not os.path.exists(place):
         raise UsageError(f'no file or folder "{path}"; {_nearest_neighbour(place)}')
     if place.is_dir():
         pairs = _idx_in(place)
@@ -124,8 +126,8 @@ def _nearest_neighbour(place: Path) -> str:
     try:
         names = os.listdir(place.parent)
     except OSError:
-        return f'the folder "{place.parent}" does not exist or cannot be listed'
-    return nearest(place.name, names) if names else f'the folder "{place.parent}" is empty'
+        return f'there is no folder "{place.parent.name}" either, or it cannot be listed'
+    return nearest(place.name, names) if names else "its folder is empty"
 
 
 def _idx_in(folder: Path) -> list[Path]:
@@ -204,6 +206,7 @@ def _read_arrays(parts: list[ArrayRows], image_size: tuple[int, int] | None) -> 
         split=np.concatenate([part.split for part in parts]),
         ids=np.concatenate([part.ids for part in parts]),
         origin=np.full(len(x), REAL),
+        declared=frozenset().union(*(part.declared for part in parts)),
         notes=size_notes(len(x), resized, (height, width), image_size),
         resized=resized,
     )
@@ -271,8 +274,8 @@ def _recognised(kind: str, data: LabelledData) -> str:
 
 
 def _class_notes(rows: _Rows, classes: tuple[str, ...]) -> list[str]:
-    declared = {nfc(name) for name in rows.declared} - set(classes)
-    notes = [f'class "{name}" has no readable image and was left out' for name in sorted(declared)]
+    empty = sorted(rows.declared - set(classes))
+    notes = [f'class "{name}" has no readable image and was left out' for name in empty]
     alike = Counter(name.casefold() for name in classes)
     for folded, n in sorted(alike.items()):
         if n > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def _carve(
 
     A group with one row that may not move stays where it is, since moving the rest would tear it apart.
     """
-    tables = _group_counts(data.y, group, movable, len(data.schema.classes))
+    tables = _group_counts(data.y, group, movable)
     pool = np.bincount(data.y[movable], minlength=len(data.schema.classes))
     left = np.bincount(data.y[split == "train"], minlength=len(data.schema.classes))
     goals = {"test": _goals(pool, wanted["test"], 3), "val": _goals(pool, wanted["val"], 5)}
@@ -106,16 +107,14 @@ def _carve(
         split[group == g] = part
 
 
-def _group_counts(y: np.ndarray, group: np.ndarray, movable: np.ndarray, classes: int) -> dict[int, np.ndarray]:
-    """Rows per class (K,) of every group that may move as a whole."""
-    order = np.argsort(group, kind="stable")
-    numbers, starts = np.unique(group[order], return_index=True)
-    members = np.split(order, starts[1:])
-    return {
-        int(g): np.bincount(y[rows], minlength=classes)
-        for g, rows in zip(numbers, members, strict=True)
-        if movable[rows].all()
-    }
+def _group_counts(y: np.ndarray, group: np.ndarray, movable: np.ndarray) -> dict[int, Counter[int]]:
+    """Rows by class of every group that may move as a whole."""
+    stuck = set(group[~movable].tolist())
+    tables: dict[int, Counter[int]] = {}
+    for g, k in zip(group.tolist(), y.tolist(), strict=True):
+        if g not in stuck:
+            tables.setdefault(g, Counter())[k] += 1
+    return tables
 
 
 def _goals(pool: np.ndarray, share: float, smallest: int) -> np.ndarray:
@@ -128,47 +127,58 @@ def _fill(
     part: str,
     k: int,
     groups: list[int],
-    tables: dict[int, np.ndarray],
+    tables: dict[int, Counter[int]],
     goal: np.ndarray,
     left: np.ndarray,
     chosen: dict[int, str],
 ) -> None:
     """Takes groups of class k until its goal is met; `goal` and `left` (rows still in train) are counted down.
 
-    Groups larger than what is missing are passed over, unless the class would get no row at all: then the smallest.
+    Groups that do not fit are passed over, unless the class would get no row at all: then the smallest is taken.
     """
     missed_all = goal[k] > 0 and all(chosen.get(g) != part for g in groups)
     for g in groups:
-        if g not in chosen and tables[g][k] <= goal[k] and _spare(tables[g], left):
+        if goal[k] <= 0:
+            break
+        if g not in chosen and _fits(tables[g], k, goal) and _spare(tables[g], left):
             _take(part, g, tables, goal, left, chosen)
             missed_all = False
     if missed_all:
         free = [g for g in groups if g not in chosen and _spare(tables[g], left)]
         if free:
-            _take(part, min(free, key=lambda g: tables[g].sum()), tables, goal, left, chosen)
+            _take(part, min(free, key=lambda g: tables[g].total()), tables, goal, left, chosen)
 
 
-def _spare(counts: np.ndarray, left: np.ndarray) -> bool:
+def _fits(counts: Counter[int], k: int, goal: np.ndarray) -> bool:
+    """Whether the group stays within what class k misses, and at least half of it is missed by its classes."""
+    useful = sum(min(n, max(int(goal[c]), 0)) for c, n in counts.items())
+    return counts[k] <= goal[k] and 2 * useful >= counts.total()
+
+
+def _spare(counts: Counter[int], left: np.ndarray) -> bool:
     """Whether every class of the group keeps a row in train without it."""
-    return bool(np.all((counts == 0) | (left - counts >= 1)))
+    return all(left[k] > n for k, n in counts.items())
 
 
 def _take(
-    part: str, g: int, tables: dict[int, np.ndarray], goal: np.ndarray, left: np.ndarray, chosen: dict[int, str]
+    part: str, g: int, tables: dict[int, Counter[int]], goal: np.ndarray, left: np.ndarray, chosen: dict[int, str]
 ) -> None:
     chosen[g] = part
-    goal -= tables[g]
-    left -= tables[g]
+    for k, n in tables[g].items():
+        goal[k] -= n
+        left[k] -= n
 
 
 def cut_long_tail(y: np.ndarray, split: np.ndarray, first: int, last: int, num_classes: int, seed: int) -> np.ndarray:
     """Boolean keep mask (N,): train classes fall geometrically from `first` rows to `last`, val and test stay whole.
 
-    Class k keeps the first int(first * (last / first) ** (k / (K - 1))) rows of a permutation by seed, or all it has.
+    The k-th most common class (equal ones in class order) keeps the first
+    int(first * (last / first) ** (k / (K - 1))) rows of a permutation by seed, or all it has.
     """
     keep = split != "train"
-    for k in range(num_classes):
+    sizes = np.bincount(y[split == "train"], minlength=num_classes)
+    for k, label in enumerate(np.argsort(-sizes, kind="stable")):
         count = int(first * (last / first) ** (k / max(1, num_classes - 1)) + 1e-9)
-        rows = np.flatnonzero((split == "train") & (y == k))
-        keep[numpy_generator(seed, "long_tail", k).permutation(rows)[:count]] = True
+        rows = np.flatnonzero((split == "train") & (y == label))
+        keep[numpy_generator(seed, "long_tail", label).permutation(rows)[:count]] = True
     return keep

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from gensynth.neighbours import check_features
 from gensynth.rng import child
 
 KID_SUBSETS = 50
@@ -152,21 +153,12 @@ def kid_as_is(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int
     return float(mean), float(deviation)
 
 
-def check_features(real: np.ndarray, fake: np.ndarray, at_least: int) -> None:
-    """ValueError unless both are finite (N, D) and (M, D) with at least `at_least` rows each."""
-    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
-        raise ValueError(f"expected features (N, D) and (M, D), got {real.shape} and {fake.shape}")
-    if min(len(real), len(fake)) < at_least:
-        raise ValueError(f"expected at least {at_least} rows on each side, got {len(real)} and {len(fake)}")
-    if not (np.isfinite(real).all() and np.isfinite(fake).all()):
-        raise ValueError("features hold values that are not finite")
-
-
 def _mean_and_root(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (D,) and R with R^T R = covariance, straight from the rows."""
     x = np.asarray(x, np.float64)
     mean = x.mean(axis=0)
-    return mean, np.linalg.qr((x - mean) / np.sqrt(len(x) - 1), mode="r")
+    root: np.ndarray = np.linalg.qr((x - mean) / np.sqrt(len(x) - 1), mode="r")  # type: ignore[assignment]
+    return mean, root
 
 
 class _Precomputed(nn.Module):

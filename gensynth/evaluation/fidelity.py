@@ -63,6 +63,7 @@ def fidelity(
     generator scores at this n; or value None and a reason. The interval is 95 %, from `repeats` halves
     drawn without replacement; it speaks of these rows, not of training the generator again. `expected` of fid
     is for Gaussian rows drawn without regard to class, so matched classes may score less: read the ceiling first.
+    In the judge's space the ceiling is a little pessimistic, since the judge was trained on those train rows.
     """
     if repeats < 2:
         raise ValueError(f"an interval needs at least 2 repeats, got {repeats}")
@@ -99,8 +100,8 @@ def match_rows(*, train: LabelledData, reference: LabelledData, synthetic: Label
         n = min(len(pool) for pool in pools)
         for pick, pool in zip(picks, pools, strict=True):
             pick.append(order.permutation(pool)[:n])
-    rows = [np.concatenate(pick).astype(np.int64) for pick in picks]
-    return Matched(*rows, labels=reference.y[rows[0]])
+    of_reference, of_synthetic, of_train = (np.concatenate(pick).astype(np.int64) for pick in picks)
+    return Matched(of_reference, of_synthetic, of_train, labels=reference.y[of_reference])
 
 
 def noise_images(like: np.ndarray, seed: int) -> np.ndarray:

@@ -104,11 +104,11 @@ def summarise(
     """Metrics, intervals and recalls of the predictions {(arm, learner): (S, N)}."""
     result = UtilityResult([], {}, {}, predictions, {}, labels, seeds)
     for (arm, learner), predicted in predictions.items():
-        tables = confusion(labels, predicted, len(classes))
-        values = metrics_of(tables)
-        spreads = metrics_of(resampled_confusion(labels, predicted, len(classes), seeds[0]))
+        counts = tally(labels, predicted, len(classes))
+        values = metrics_of(counts)
+        spreads = metrics_of(resampled_tally(labels, predicted, len(classes), seeds[0]))
         if learner == "small_cnn":
-            result.per_class_recall[arm] = _recall_by_class(tables, classes)
+            result.per_class_recall[arm] = _recall_by_class(counts, classes)
         for metric in METRICS:
             key = (arm, learner, metric)
             result.raw[key], result.resampled[key] = values[metric], spreads[metric].mean(axis=0)
@@ -119,8 +119,15 @@ def summarise(
 def _report_row(result: UtilityResult, key: tuple[str, str, str]) -> dict[str, str | int | float]:
     values, (arm, learner, metric) = result.raw[key], key
     low, high = joint_interval(values, result.resampled[key], result.labels, metric)
-    bounds = {"low": max(low, 0.0), "high": min(high, 1.0), "seeds": len(result.seeds)}
-    return {"arm": arm, "learner": learner, "metric": metric, "mean": float(values.mean())} | bounds
+    return {
+        "arm": arm,
+        "learner": learner,
+        "metric": metric,
+        "mean": float(values.mean()),
+        "low": max(low, 0.0),
+        "high": min(high, 1.0),
+        "seeds": len(result.seeds),
+    }
 
 
 def paired_difference(result: UtilityResult, arm: str, other: str, *, learner: str, metric: str) -> Difference:
@@ -178,40 +185,57 @@ def balanced_weights(y: np.ndarray, num_classes: int) -> np.ndarray:
     return np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 0.0)
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Confusion tables (S, K, K), [true, predicted], of predictions (S, N).
+@dataclass(frozen=True)
+class Tally:
+    """Rows per class (..., K): rightly predicted, truly of the class, predicted as the class."""
 
-    >>> confusion(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2).tolist()
-    [[[1.0, 1.0], [0.0, 1.0]]]
+    hits: np.ndarray
+    true: np.ndarray
+    guessed: np.ndarray
+
+
+def tally(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> Tally:
+    """Tally (S, K) of predictions (S, N).
+
+    >>> tally(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2).guessed.tolist()
+    [[1, 2]]
     """
-    tables = np.zeros((len(predicted), num_classes, num_classes))
-    for s, one_seed in enumerate(predicted):
-        np.add.at(tables[s], (labels, one_seed), 1.0)
-    return tables
+
+    def count(rows: np.ndarray) -> np.ndarray:
+        return np.bincount(rows, minlength=num_classes)
+
+    return Tally(
+        hits=np.stack([count(labels[one_seed == labels]) for one_seed in predicted]),
+        true=np.stack([count(labels)] * len(predicted)),
+        guessed=np.stack([count(one_seed) for one_seed in predicted]),
+    )
 
 
-def resampled_confusion(labels: np.ndarray, predicted: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
-    """Tables (S, B, K, K) of test rows drawn again within their class; equal draws for equal labels and seed."""
+def resampled_tally(labels: np.ndarray, predicted: np.ndarray, num_classes: int, seed: int) -> Tally:
+    """Tally (S, B, K) of test rows drawn again within their class; equal draws for equal labels and seed."""
     order = numpy_generator(seed, "utility", "test rows")
-    tables = np.zeros((len(predicted), RESAMPLES, num_classes, num_classes))
+    shape = (len(predicted), RESAMPLES, num_classes)
+    hits, true, guessed = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for c in np.unique(labels):
         rows = np.flatnonzero(labels == c)
         weights = order.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES).astype(np.float64)
+        true[..., c] = len(rows)
         for s, one_seed in enumerate(predicted[:, rows]):
-            tables[s, :, c] = weights @ np.eye(num_classes)[one_seed]
-    return tables
+            shares = weights @ np.eye(num_classes)[one_seed]
+            guessed[s] += shares
+            hits[s, :, c] = shares[:, c]
+    return Tally(hits, true, guessed)
 
 
-def metrics_of(tables: np.ndarray) -> dict[str, np.ndarray]:
-    """Each metric (...) of confusion tables (..., K, K), over the classes with test rows.
+def metrics_of(counts: Tally) -> dict[str, np.ndarray]:
+    """Each metric (...) of a tally (..., K), over the classes that have test rows.
 
-    >>> {name: float(value.round(3)) for name, value in metrics_of(np.array([[8.0, 2.0], [0.0, 5.0]])).items()}
+    >>> counts = Tally(hits=np.array([8, 5]), true=np.array([10, 5]), guessed=np.array([8, 7]))
+    >>> {name: float(value.round(3)) for name, value in metrics_of(counts).items()}
     {'balanced_accuracy': 0.9, 'macro_f1': 0.861, 'worst_class_recall': 0.8}
     """
-    true = tables.sum(axis=-1)
-    present = (true > 0).reshape(-1, true.shape[-1]).any(axis=0)
-    hits = np.diagonal(tables, axis1=-2, axis2=-1)[..., present]
-    true, guessed = true[..., present], tables.sum(axis=-2)[..., present]
+    present = (counts.true > 0).reshape(-1, counts.true.shape[-1]).any(axis=0)
+    hits, true, guessed = (part[..., present] for part in (counts.hits, counts.true, counts.guessed))
     recall = hits / true
     return {
         "balanced_accuracy": recall.mean(axis=-1),
@@ -254,11 +278,10 @@ def row_weight(labels: np.ndarray, metric: str) -> float:
     return float(np.sqrt(np.mean((1.0 / (len(counts) * counts)) ** 2)))
 
 
-def _recall_by_class(tables: np.ndarray, classes: tuple[str, ...]) -> dict[str, float | None]:
-    """Mean recall over seeds of each class from tables (S, K, K)."""
-    rows = tables.sum(axis=-1)[0]
-    hits = np.diagonal(tables, axis1=-2, axis2=-1).mean(axis=0)
-    return {name: float(hits[c] / rows[c]) if rows[c] else None for c, name in enumerate(classes)}
+def _recall_by_class(counts: Tally, classes: tuple[str, ...]) -> dict[str, float | None]:
+    """Mean recall over seeds of each class from a tally (S, K)."""
+    hits, true = counts.hits.mean(axis=0), counts.true[0]
+    return {name: float(hits[c] / true[c]) if true[c] else None for c, name in enumerate(classes)}
 
 
 def _check(arms: list[Arm], test: LabelledData, seeds: list[int]) -> None:

@@ -48,8 +48,9 @@ def model_card(facts: Mapping[str, Any]) -> str:
     )
     return "\n\n".join([
         header, f"# {plain(model)} for {plain(name)}", summary, "## Training data", _training_table(counts),
-        "## Training", _training_facts(facts), "## Sampling range", _sampling_range(counts), "## Privacy", MODEL_PRIVACY,
-        "## Intended use", MODEL_USE, "## Limits", MODEL_LIMITS, "## Licence", LICENCE, "## Configuration",
+        "## Training", _training_facts(facts), "## Sampling range", _sampling_range(counts),
+        "## Privacy", MODEL_PRIVACY, "## Intended use", MODEL_USE, "## Limits", MODEL_LIMITS,
+        "## Licence", LICENCE, "## Configuration",
         f"```json\n{_json_block(facts.get('config', {}))}\n```",
     ]) + "\n"  # fmt: skip
 
@@ -76,12 +77,12 @@ DATA_LIMITS = """\
 - Synthetic does not mean anonymous: a row may lie close to a real person's or object's record. No differential privacy
   was used."""
 LICENCE = (
-    "Unknown: gensynth makes no licence claim. The terms of the source data hold for the real rows and may hold for rows "
-    "derived from them; settle them before sharing."
+    "Unknown: gensynth makes no licence claim. The terms of the source data hold for the real rows and may hold for "
+    "rows derived from them; settle them before sharing."
 )
 MODEL_PRIVACY = (
-    "Differential privacy: none. Weights can give away whether a row was in the training data; treat this folder as you "
-    "would treat the data."
+    "Differential privacy: none. Weights can give away whether a row was in the training data; treat this folder as "
+    "you would treat the data."
 )
 MODEL_USE = "Drawing rows of named classes to balance a training set, together with a check whether they help."
 MODEL_LIMITS = """\
@@ -94,8 +95,8 @@ def _data_summary(classes: Mapping[str, Mapping[str, int]]) -> str:
     sums = {c: sum(int(counts.get(c, 0)) for counts in classes.values()) for c in COUNTS}
     return (
         f"A labelled data set of {len(classes)} classes whose training split was balanced by gensynth: "
-        f"{sums['before']} real rows before, {sums['after']} rows after, of which {sums['synthetic']} are synthetic and "
-        f"{sums['augmented']} are augmented copies of real rows. No real row was dropped."
+        f"{sums['before']} real rows before, {sums['after']} rows after, of which {sums['synthetic']} are synthetic "
+        f"and {sums['augmented']} are augmented copies of real rows. No real row was dropped."
     )
 
 

@@ -27,8 +27,8 @@ PAIRS_SHOWN = 8
 BUDGET_BYTES = 1_500_000
 MAX_BARS = 40
 MAX_POINTS = 300
-_STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "gensynth", "font.size": 10, "font.family": "sans-serif",
+_STYLE: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "gensynth", "font.size": 10.5, "font.family": "sans-serif",
     "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "axes.unicode_minus": True,
     "text.parse_math": False, "xtick.color": LINE, "ytick.color": LINE, "xtick.labelcolor": MUTED,
     "ytick.labelcolor": INK, "path.simplify": True,
@@ -139,7 +139,7 @@ def tile(x: np.ndarray, limit_px: int, alt: str) -> Picture:
 def count_chart(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture:
     """Stacked bars of real, augmented and synthetic rows per class (first MAX_BARS classes)."""
     rows = rows[:MAX_BARS]
-    figure, axes = _canvas(7.2, 0.7 + 0.29 * len(rows))
+    figure, axes = _canvas(6.4, 0.75 + 0.29 * len(rows))
     at, left = np.arange(len(rows)), np.zeros(len(rows))
     for part, colour in (("real", PALE), ("augmented", MUTED), ("synthetic", ACCENT)):
         width = np.array([float(counts.get(part) or 0) for _, counts in rows])
@@ -156,14 +156,14 @@ def count_chart(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture:
 @matplotlib.rc_context(_STYLE)
 def interval_chart(rows: Sequence[Interval], label: str) -> Picture:
     """Dots with intervals, one row an arm; strong rows in the accent colour."""
-    figure, axes = _canvas(7.2, 0.65 + 0.29 * len(rows))
+    figure, axes = _canvas(6.4, 0.7 + 0.29 * len(rows))
     for at, row in enumerate(rows):
         colour = ACCENT if row.strong else MUTED
         axes.plot([row.low, row.high], [at, at], color=colour, linewidth=2, solid_capstyle="round", alpha=0.55)
         axes.plot([row.mean], [at], "o", color=colour, markersize=6)
     _rows_down(axes, [row.label for row in rows])
     axes.set_xlabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     return _svg(figure, f"{label} of every arm with its interval")
 
 
@@ -187,7 +187,7 @@ def curve_chart(name: str, samples_seen: np.ndarray, values: np.ndarray) -> Pict
     return _svg(figure, f"{name} over samples seen")
 
 
-def _thousands(value: float, _position: int | None) -> str:
+def _thousands(value: float, _position: float) -> str:
     return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e3 else f"{value:g}"
 
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import jinja2
 import numpy as np
@@ -27,14 +27,14 @@ SIMPLE_ARMS = (
 )  # fmt: skip
 LOWER_IS_BETTER = (
     "fid", "kid", "fd", "kd", "mind", "mmd", "ece", "brier", "log_loss", "nll", "wasserstein", "ks", "tv", "js",
-    "detection", "c2st",
+    "detection", "c2st", "gap", "disparity",
 )  # fmt: skip
 ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
 HEADLINE_METRICS = ("balanced_accuracy", "macro_f1", "accuracy")
 ENTRY_KEYS = (
-    "value", "mean", "low", "high", "n", "n_real", "n_synthetic", "floor", "ceiling", "space", "arm", "learner", "metric",
-    "seeds", "kind",
+    "value", "mean", "low", "high", "n", "n_real", "n_synthetic", "floor", "ceiling", "space", "arm", "learner",
+    "metric", "seeds", "kind", "better",
 )  # fmt: skip
 SECTIONS = (
     "verdict", "utility", "fidelity", "per_class", "faults", "privacy", "bias", "data", "timing", "provenance",
@@ -56,7 +56,6 @@ class Score:
     bar: float | None = None
     space: str = ""
     note: str = ""
-    strong: bool = False
 
 
 def write_report(folder: Path, facts: dict[str, Any], pictures: Pictures) -> Path:
@@ -84,29 +83,31 @@ def render_html(facts: dict[str, Any], pictures: Pictures) -> str:
 
 def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
     """Everything the template shows, section by section; None or an empty list means "not run"."""
-    data = _section(facts, "data")
+    data = _mapping(facts.get("data"))
     utility = facts.get("utility") or []
     rows = [row for row in utility if isinstance(row, Mapping)] if isinstance(utility, list) else []
     limit_px = figures.tile_limit_px(pictures)
     return {
         "name": str(data.get("name") or "data set"),
-        "verdict": verdict_view(_section(facts, "verdict"), rows),
+        "verdict": verdict_view(_mapping(facts.get("verdict")), rows),
         "warnings": _notices(facts.get("warnings")),
         "faults": _notices(facts.get("faults")),
         "counts": counts_view(data),
         "utility": utility_view(rows),
-        "utility_per_class": _matrix(_section(facts, "utility_per_class")),
+        "utility_per_class": _matrix(_mapping(facts.get("utility_per_class"))),
         "walls": figures.walls_view(pictures, limit_px),
         "nearest": figures.nearest_view(pictures, limit_px),
-        "per_class": per_class_view(_section(facts, "per_class")),
-        "fidelity": [(name, scores(part)) for name, part in _section(facts, "fidelity").items() if name != "reason"],
-        "privacy": scores(facts.get("privacy")),
+        "per_class": per_class_view(_mapping(facts.get("per_class"))),
+        "fidelity": [
+            (name, scores(part)) for name, part in _mapping(facts.get("fidelity")).items() if name != "reason"
+        ],
+        "privacy": scores(facts.get("privacy"), risk=True),
         "bias": scores(facts.get("bias")),
-        "filters": _matrix(_section(facts, "filters")),
+        "filters": _matrix(_mapping(facts.get("filters"))),
         "curves": figures.curves_view(pictures),
         "advice": [str(line.get("text", line) if isinstance(line, Mapping) else line) for line in _advice(data)],
         "data": scores({k: v for k, v in data.items() if k not in ("name", "classes", "advice")}),
-        "timing": timing_view(_section(facts, "timing")),
+        "timing": timing_view(_mapping(facts.get("timing"))),
         "provenance": scores(facts.get("provenance")),
         "further": scores({k: v for k, v in facts.items() if k not in SECTIONS}),
         "reasons": {name: reason(facts.get(name)) for name in SECTIONS},
@@ -154,7 +155,8 @@ def replace_files(texts: Mapping[Path, str]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         for path in texts:
-            os.replace(waiting.pop(path), path)
+            os.replace(waiting[path], path)
+            del waiting[path]
     finally:
         for left_over in waiting.values():
             os.unlink(left_over)
@@ -170,7 +172,7 @@ def number(value: float | int) -> str:
         text = f"{value:,}" if abs(value) >= 10_000 else str(value)
     elif value == 0:
         text = "0"
-    elif abs(value) < 1e-3 or abs(value) >= 1e9:
+    elif abs(value) < 1e-4 or abs(value) >= 1e9:
         mantissa, exponent = f"{value:.2e}".split("e")
         text = f"{mantissa}e{int(exponent)}"
     elif abs(value) >= 99.95:
@@ -193,24 +195,27 @@ def goodness(value: float, floor: float, ceiling: float, lower_is_better: bool) 
     return 100.0 * min(max((value - worst) / (best - worst), 0.0), 1.0)
 
 
-def score(label: str, entry: Any, metric: str, strong: bool = False) -> Score:
-    """A report entry ({"value", "n_real", "floor", ...}, a bare number, text or list) as one row."""
+def score(label: str, entry: Any, lower: bool) -> Score:
+    """A report entry ({"value", "n_real", "floor", ...}, a bare number, text or list) as one row.
+
+    `lower` says which end is better, unless the entry itself does with `better` ("lower" or "higher").
+    """
     if not isinstance(entry, Mapping):
-        return Score(label, _text(entry), _sort(entry), strong=strong)
+        return Score(label, _text(entry), _sort(entry))
     value = entry.get("value", entry.get("mean"))
     if not _is_number(value):
         return Score(label, _text(value) if value is not None else undefined(entry), "", n=_n(entry),
                      space=str(entry.get("space", "")))  # fmt: skip
     floor, ceiling = entry.get("floor"), entry.get("ceiling")
-    known = _is_number(floor) and _is_number(ceiling)
-    bar = goodness(value, floor, ceiling, lower_is_better(metric)) if known else None
+    lower = entry["better"] == "lower" if "better" in entry else lower
+    bar = goodness(value, floor, ceiling, lower) if _is_number(floor) and _is_number(ceiling) else None
     return Score(label, number(value), _sort(value), interval(entry), _n(entry), _bound(floor), _bound(ceiling), bar,
-                 str(entry.get("space", "")), _note(entry), strong)  # fmt: skip
+                 str(entry.get("space", "")), _note(entry))  # fmt: skip
 
 
-def scores(part: Any) -> list[Score]:
-    """All leaves of a nested part of the facts as rows, labelled with their key path."""
-    return [score(" › ".join(path), leaf, path[-1]) for path, leaf in _leaves(part, ())]
+def scores(part: Any, risk: bool = False) -> list[Score]:
+    """All leaves of a nested part of the facts as rows, labelled with their key path; a risk is better when lower."""
+    return [score(" › ".join(path), leaf, risk or lower_is_better(path[-1])) for path, leaf in _leaves(part, ())]
 
 
 def reason(part: Any) -> str:
@@ -269,7 +274,7 @@ def verdict_view(verdict: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
         "tag": ANSWERS.get(answer, answer),
         "sentence": str(verdict.get("sentence") or "Whether the synthetic rows help was not measured: not run."),
         "measured": f"{metric} of {learner} on the locked test rows".replace("_", " ") if here else "",
-        "cards": [(label, score(str(row["arm"]), row, metric)) for label, row in cards if row],
+        "cards": [(label, score(str(row["arm"]), row, lower_is_better(metric))) for label, row in cards if row],
         "further": scores({k: v for k, v in verdict.items() if k not in ("answer", "sentence")}),
     }
 
@@ -295,28 +300,38 @@ def utility_view(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _learner_view(learner: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     metrics = _unique(row.get("metric") for row in rows)
-    cells = {(str(row.get("arm")), str(row.get("metric"))): row for row in rows}
     metric = headline_metric(rows)
     headline = [row for row in rows if row.get("metric") == metric and _is_number(row.get("mean"))]
     best, own = best_arm(headline, simple=True), best_arm(headline, simple=False)
-    table = [
-        {"arm": arm, "best_simple": best is not None and best.get("arm") == arm,
-         "generator": any(not is_simple(row) for row in rows if str(row.get("arm")) == arm),
-         "cells": [score(m, cells[arm, m], m) if (arm, m) in cells else None for m in metrics],
-         "seeds": next((_text(row["seeds"]) for row in rows if str(row.get("arm")) == arm and "seeds" in row), "")}
-        for arm in _unique(row.get("arm") for row in rows)
-    ]  # fmt: skip
-    dots = [Interval(str(row.get("arm")).replace("_", " "), row["mean"], *(row[k] if _is_number(row.get(k)) else row["mean"]
-                     for k in ("low", "high")), strong=row is own) for row in headline]  # fmt: skip
+    arms = {name: [row for row in rows if str(row.get("arm")) == name] for name in _unique(r.get("arm") for r in rows)}
+    table = [_arm_view(name, of_arm, metrics) | {"best_simple": best in of_arm} for name, of_arm in arms.items()]
+    dots = [_dot(row, strong=row is own) for row in headline]
     chart = figures.interval_chart(dots, metric.replace("_", " ")) if dots else None
     return {"learner": learner, "metrics": metrics, "rows": table, "chart": chart, "headline": metric}
+
+
+def _arm_view(arm: str, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
+    by_metric = {str(row.get("metric")): row for row in rows}
+    seeds = next((_text(row["seeds"]) for row in rows if "seeds" in row), "")
+    return {"arm": arm, "generator": not all(map(is_simple, rows)), "cells": _cells(by_metric, metrics), "seeds": seeds}
+
+
+def _dot(row: Mapping[str, Any], strong: bool) -> Interval:
+    low, high = (row[key] if _is_number(row.get(key)) else row["mean"] for key in ("low", "high"))
+    return Interval(str(row.get("arm")).replace("_", " "), row["mean"], low, high, strong)
 
 
 def per_class_view(per_class: Mapping[str, Any]) -> list[tuple[str, list[Score]]]:
     """Per metric: one row a class."""
     classes = {name: part for name, part in per_class.items() if isinstance(part, Mapping)}
     metrics = _unique(metric for part in classes.values() for metric in part)
-    return [(m, [score(name, part[m], m) for name, part in classes.items() if m in part]) for m in metrics]
+    return [
+        (
+            metric,
+            [score(name, part[metric], lower_is_better(metric)) for name, part in classes.items() if metric in part],
+        )
+        for metric in metrics
+    ]
 
 
 def timing_view(timing: Mapping[str, Any]) -> list[Score]:
@@ -331,8 +346,11 @@ def _matrix(part: Mapping[str, Any]) -> dict[str, Any] | None:
     columns = _unique(column for cells in rows.values() for column in cells)
     if not columns:
         return None
-    return {"columns": columns, "rows": [(name, [score(c, cells[c], c) if c in cells else None for c in columns])
-                                         for name, cells in rows.items()]}  # fmt: skip
+    return {"columns": columns, "rows": [(name, _cells(cells, columns)) for name, cells in rows.items()]}
+
+
+def _cells(part: Mapping[str, Any], names: Sequence[str]) -> list[Score | None]:
+    return [score(name, part[name], lower_is_better(name)) if name in part else None for name in names]
 
 
 def _leaves(part: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -358,10 +376,6 @@ def _advice(data: Mapping[str, Any]) -> list[Any]:
     return advice if isinstance(advice, list) else [advice]
 
 
-def _section(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return _mapping(facts.get(name))
-
-
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
@@ -370,7 +384,7 @@ def _unique(names: Any) -> list[str]:
     return list(dict.fromkeys(str(name) for name in names))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

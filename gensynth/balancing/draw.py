@@ -1,0 +1,105 @@
+"""Write many drawn rows to disk with flat memory: one .npz, or class folders of PNG files."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gensynth import rng
+from gensynth.balancing.export import folder_names, made_row_name
+from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.data.image import png_bytes
+from gensynth.samplers.generator import GeneratorSampler
+from gensynth.types import LabelledData
+
+CHUNK = 1024
+FORMATS = ("folder", "npz")
+
+
+def draw_chunks(sampler: GeneratorSampler, counts: dict[str, int], seed: int) -> Iterator[LabelledData]:
+    """Rows in ledger order (class by class, index by index), named, at most CHUNK at once."""
+    schema = sampler.bundle.schema
+    name_row = made_row_name(folder_names(schema.classes), seed)
+    for label, count in counts.items():
+        for low in range(0, count, CHUNK):
+            size = min(CHUNK, count - low)
+            rows = sampler.sample(np.full(size, schema.index(label)), rng.row_seeds(seed, label, low, size))
+            index = np.arange(low, low + size)
+            groups = {"params": rows.groups["params"], "sampler": np.full(size, sampler.name), "index": index,
+                      "filters": np.full(size, "")}  # fmt: skip
+            yield replace(rows, ids=np.array([name_row(label, sampler.name, i) for i in index]), groups=groups)
+
+
+def write_samples(
+    folder: Path, kind: str, sampler: GeneratorSampler, counts: dict[str, int], seed: int, progress: Callable[[int], None]
+) -> None:  # fmt: skip
+    """Write samples.npz, or class folders and metadata.csv, and ledger.csv into `folder`.
+
+    The ledger's content_sha256 is that of the PNG file, or of the row's pixels in an .npz.
+    """
+    write = _write_npz if kind == "npz" else _write_folder
+    with (folder / "ledger.csv").open("w", encoding="utf-8", newline="") as ledger:
+        ledger.write(csv_text(LEDGER, []))
+
+        def note(rows: LabelledData, hashes: list[str]) -> None:
+            lines = ledger_rows(rows, rows.ids.tolist(), hashes, seed=seed, generator=sampler.name,
+                                sha256=sampler.bundle.sha256, reviewed={})  # fmt: skip
+            ledger.write(csv_text(LEDGER, lines).split("\n", 1)[1])
+            progress(len(rows))
+
+        write(folder, sampler, counts, seed, note)
+
+
+Note = Callable[[LabelledData, list[str]], None]
+
+
+def _write_npz(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
+    schema = sampler.bundle.schema
+    total = sum(counts.values())
+    channels, height, width = sampler.bundle.codec.space.shape
+    shape = (total, height, width) if channels == 1 else (total, height, width, channels)
+    y = np.repeat(np.arange(len(schema.classes)), [counts[c] for c in schema.classes]).astype(np.int64)
+    with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
+        with archive.open(_entry("x.npy"), "w", force_zip64=True) as file:
+            _npy_header(file, shape, np.dtype(np.uint8))
+            for rows in draw_chunks(sampler, counts, seed):
+                pixels = rows.x[:, 0] if channels == 1 else rows.x.transpose(0, 2, 3, 1)
+                file.write(np.ascontiguousarray(pixels).tobytes())
+                note(rows, [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in pixels])
+        for name, array in {"y": y, "classes": np.array(schema.classes, dtype=str)}.items():
+            with archive.open(_entry(f"{name}.npy"), "w") as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A zip entry with a fixed date, so that equal samples give equal bytes."""
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+
+
+def _npy_header(file, shape: tuple[int, ...], dtype: np.dtype) -> None:  # noqa: ANN001
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+
+
+def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
+    schema = sampler.bundle.schema
+    for label, name in folder_names(schema.classes).items():
+        if counts[label]:
+            (folder / name).mkdir()
+    with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as metadata:
+        metadata.write(csv_text(("file_name", "label", "source", "sampler"), []))
+        for rows in draw_chunks(sampler, counts, seed):
+            hashes = []
+            for name, x in zip(rows.ids.tolist(), rows.x, strict=True):
+                png = png_bytes(x)
+                (folder / name).write_bytes(png)
+                hashes.append(hashlib.sha256(png).hexdigest())
+            labels = np.array(schema.classes, dtype=object)[rows.y]
+            lines = zip(rows.ids.tolist(), labels, rows.origin, rows.groups["sampler"], strict=True)
+            metadata.write(csv_text((), lines).split("\n", 1)[1])
+            note(rows, hashes)

@@ -1,0 +1,141 @@
+"""Write the merged set as an image folder: train/val/test, class folders, metadata.csv, ledger, manifest.
+
+Real files leave byte for byte where the reader allowed it; all other rows are PNG at the model's size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gensynth.data.image import png_bytes
+from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.training.bundle import manifest_of
+from gensynth.types import REAL, LabelledData
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
+_ORDINARY = re.compile(r"\w[\w \-+()]*(\.[\w \-+()]+)*")
+
+
+def folder_names(classes: tuple[str, ...]) -> dict[str, str]:
+    """A safe, distinct folder for every class; ordinary names stay as they are.
+
+    >>> folder_names(("cat", "Cat", "a/b", "CON", "7"))
+    {'cat': 'cat', 'Cat': 'class_001_Cat', 'a/b': 'class_002_a_b', 'CON': 'class_003_CON', '7': '7'}
+    """
+    taken: set[str] = set()
+    names = {}
+    for index, label in enumerate(classes):
+        name = label if _is_ordinary(label) and label.casefold() not in taken else _slug(index, label)
+        taken.add(name.casefold())
+        names[label] = name
+    return names
+
+
+def _is_ordinary(label: str) -> bool:
+    stem = label.split(".")[0].casefold()
+    safe = bool(_ORDINARY.fullmatch(label)) and not label.endswith((" ", ".")) and len(label.encode()) <= 100
+    return safe and stem not in _RESERVED and unicodedata.is_normalized("NFC", label)
+
+
+def _slug(index: int, label: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", unicodedata.normalize("NFKD", label)).strip("_")[:40]
+    return f"class_{index:03d}_{plain}".rstrip("_")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What every made row refers to."""
+
+    seed: int
+    generator: str
+    generator_sha256: str
+    reviewed: dict[str, str]
+
+
+def made_row_name(folders: dict[str, str], seed: int) -> Callable[[str, str, int], str]:
+    """(class, sampler, index) -> file name of a made row, the same in every run of this seed."""
+    return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}.png"
+
+
+def write_dataset(
+    folder: Path, splits: dict[str, LabelledData], originals: dict[str, Path], provenance: Provenance,
+    documents: Callable[[Path], dict[str, str]],
+) -> None:  # fmt: skip
+    """Write into the empty `folder`; the caller stages and renames it.
+
+    splits     train (real and made rows), val, test (real rows only)
+    documents  called with the folder once the rows lie there; returns further files, name -> text
+    """
+    for split, data in splits.items():
+        if split != "train" and (data.origin != REAL).any():
+            raise ValueError(f"{split} holds rows that are not real")
+        _write_split(folder, split, data, originals, provenance)
+    for name, text in documents(folder).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    manifest = {"format": 1, "files": manifest_of(folder)}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_split(
+    folder: Path, split: str, data: LabelledData, originals: dict[str, Path], provenance: Provenance
+) -> None:
+    base = folder / split
+    base.mkdir(parents=True)
+    folders = folder_names(data.schema.classes)
+    for name in folders.values():
+        (base / name).mkdir()
+    names, hashes = [], []
+    for i, name in enumerate(_file_names(data, folders, originals)):
+        target = base / name
+        original = originals.get(str(data.ids[i])) if data.origin[i] == REAL else None
+        if original is not None:
+            shutil.copyfile(original, target)
+            hashes.append(hashlib.sha256(target.read_bytes()).hexdigest())
+        else:
+            png = png_bytes(data.x[i])
+            target.write_bytes(png)
+            hashes.append(hashlib.sha256(png).hexdigest())
+        names.append(name)
+    labels = np.array(data.schema.classes, dtype=object)[data.y]
+    sampler = data.groups["sampler"] if "sampler" in data.groups else np.full(len(data), "")
+    rows = zip(names, labels, data.origin, sampler, strict=True)
+    (base / "metadata.csv").write_text(csv_text(("file_name", "label", "source", "sampler"), rows), encoding="utf-8")
+    if split == "train":
+        lines = ledger_rows(data, names, hashes, seed=provenance.seed, generator=provenance.generator,
+                            sha256=provenance.generator_sha256, reviewed=provenance.reviewed)  # fmt: skip
+        (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")
+
+
+def _file_names(data: LabelledData, folders: dict[str, str], originals: dict[str, Path]) -> Iterator[str]:
+    """Distinct file names in row order; made rows already carry theirs."""
+    taken: set[str] = set(data.ids[data.origin != REAL].tolist())
+    for row_id, label, origin in zip(data.ids.tolist(), data.y, data.origin, strict=True):
+        if origin != REAL:
+            yield row_id
+            continue
+        stem, suffix = _stem(row_id), originals[row_id].suffix.lower() if row_id in originals else ".png"
+        folder = folders[data.schema.classes[label]]
+        name, attempt = f"{folder}/{stem}{suffix}", 1
+        while name.casefold() in taken:
+            attempt += 1
+            name = f"{folder}/{stem}-{attempt}{suffix}"
+        taken.add(name.casefold())
+        yield name
+
+
+def _stem(row_id: str) -> str:
+    """File stem of a row id: the last part of a path without its ending, or a padded row number."""
+    if row_id.isdecimal():
+        return f"{int(row_id):06d}"
+    stem = re.sub(r"\.[A-Za-z]{3,4}$", "", row_id.rsplit("/", 1)[-1])
+    stem = re.sub(r"[^\w \-+().=,@]", "_", stem).strip(" .")[:120] or "row"
+    return f"_{stem}" if stem.split(".")[0].casefold() in _RESERVED or stem.startswith("-") else stem

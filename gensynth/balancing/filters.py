@@ -1,0 +1,119 @@
+"""Which drawn rows may be merged: label agreement, no near copies, plausible range.
+
+Every filter learns its threshold from real rows, so that real rows themselves would pass at a
+known rate; each has one method to learn and one to decide, and a name that ledger and report use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gensynth.neighbours import nearest_distances
+from gensynth.models.judge import Judge
+from gensynth.types import LabelledData
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What filters may look at: real train and val rows and a judge trained on those train rows."""
+
+    train: LabelledData
+    val: LabelledData
+    judge: Judge
+
+
+class Filter(Protocol):
+    """keep -> bool (N,); `learn` comes first."""
+
+    name: str
+
+    def learn(self, reference: Reference) -> None: ...
+
+    def keep(self, rows: LabelledData) -> np.ndarray: ...
+
+
+class LabelAgreement:
+    """Drops rows whose asked label the judge finds less likely than almost all real rows of the class.
+
+    The threshold of a class is the `quantile` of the judge's probability for the true label over real
+    validation rows (of all classes where this one has fewer than 20), but never above 1/2.
+    """
+
+    name = "label_agreement"
+
+    def __init__(self, quantile: float) -> None:
+        self.quantile = quantile
+
+    def learn(self, reference: Reference) -> None:
+        self._judge = reference.judge
+        held_out = reference.val if len(reference.val) else reference.train
+        likely = _true_probability(self._judge, held_out)
+        pooled = np.quantile(likely, self.quantile)
+        self._thresholds = np.full(len(held_out.schema.classes), min(0.5, pooled))
+        for label, count in enumerate(held_out.counts()):
+            if count >= 20:
+                self._thresholds[label] = min(0.5, np.quantile(likely[held_out.y == label], self.quantile))
+
+    def keep(self, rows: LabelledData) -> np.ndarray:
+        return _true_probability(self._judge, rows) >= self._thresholds[rows.y]
+
+
+def _true_probability(judge: Judge, rows: LabelledData) -> np.ndarray:
+    return judge.probabilities(rows.x)[np.arange(len(rows)), rows.y]
+
+
+class NearCopy:
+    """Drops rows that sit on one training row: nearest less than `ratio` as far as the second nearest.
+
+    Euclidean distance on pixels, exact repeats among the training rows counted once.
+    """
+
+    name = "near_copy"
+
+    def __init__(self, ratio: float) -> None:
+        self.ratio = ratio
+
+    def learn(self, reference: Reference) -> None:
+        flat = _pixels(reference.train)
+        self._train = np.unique(flat, axis=0)
+
+    def keep(self, rows: LabelledData) -> np.ndarray:
+        if len(self._train) < 2:
+            return np.ones(len(rows), dtype=bool)
+        distances, _ = nearest_distances(_pixels(rows), self._train, k=2)
+        return distances[:, 0] >= self.ratio * distances[:, 1]
+
+
+def _pixels(rows: LabelledData) -> np.ndarray:
+    return rows.x.reshape(len(rows), -1).astype(np.float32) / 255
+
+
+class ValueRange:
+    """Drops rows whose mean or contrast lies outside what the class's real rows span, plus a margin."""
+
+    name = "value_range"
+
+    def __init__(self, margin: float) -> None:
+        self.margin = margin
+
+    def learn(self, reference: Reference) -> None:
+        train = reference.train
+        facts = _mean_and_contrast(train)
+        classes = len(train.schema.classes)
+        self._low, self._high = np.full((classes, 2), -np.inf), np.full((classes, 2), np.inf)
+        for label in np.unique(train.y):
+            low, high = facts[train.y == label].min(0), facts[train.y == label].max(0)
+            slack = self.margin * (high - low) + 2.0
+            self._low[label], self._high[label] = low - slack, high + slack
+
+    def keep(self, rows: LabelledData) -> np.ndarray:
+        facts = _mean_and_contrast(rows)
+        return ((facts >= self._low[rows.y]) & (facts <= self._high[rows.y])).all(axis=1)
+
+
+def _mean_and_contrast(rows: LabelledData) -> np.ndarray:
+    flat = rows.x.reshape(len(rows), -1)
+    return np.stack([flat.mean(axis=1), flat.std(axis=1)], axis=1)

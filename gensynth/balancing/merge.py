@@ -1,0 +1,123 @@
+"""Fill the plan: draw, filter, top up what was rejected, count everything, exactly the asked numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gensynth import rng
+from gensynth.balancing.filters import Filter
+from gensynth.samplers.sampler import Sampler
+from gensynth.types import LabelledData
+
+DRAWS = 64  # rows are drawn in multiples of this, which is how generators compute them
+SMALL_CLASS = 20  # with fewer real rows no claim to have learned the class is made
+ATTEMPTS = 6  # at most this many draws for a row that is asked
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Accepted rows of all classes with their provenance columns, and what happened a class."""
+
+    rows: LabelledData
+    counts: dict[str, dict[str, int | str]]
+    warnings: tuple[dict[str, str], ...]
+
+
+def fill(
+    needed: dict[str, int], train: LabelledData, sampler: Sampler, fallback: Sampler, filters: list[Filter], *,
+    seed: int, rejected: frozenset[str], name_row: Callable[[str, str, int], str], progress: Callable[[str], None],
+) -> Filled:  # fmt: skip
+    """Draw `needed[class]` rows of every class.
+
+    Classes with fewer than SMALL_CLASS real rows, and what the filters leave short after
+    ATTEMPTS x needed draws, come from `fallback`. Filters judge rows whose label is a condition;
+    transformed real rows keep their label by construction.
+    rejected   row names a person turned down; they are passed over
+    name_row   (class, sampler, index) -> row name
+    """
+    real = dict(zip(train.schema.classes, train.counts().tolist(), strict=True))
+    parts, counts, warnings = [train[:0]], {}, []
+    for label, count in needed.items():
+        if not count:
+            continue
+        progress(f"sampling {count} of class {label}")
+        few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
+        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row)
+        if few:
+            text = f'class "{label}" has {real[label]} real training rows: filled by {fallback.name}, not by {sampler.name}'
+            warnings.append({"code": "small_class", "text": text})
+        else:
+            taker.take(sampler, count, filters if sampler.label_policy == "conditional" else [])
+        if short := count - taker.accepted:
+            if not few:
+                text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
+                warnings.append({"code": "filters_exhausted", "text": text})
+            taker.take(fallback, short, [])
+        parts.extend(taker.parts)
+        counts[label] = {"asked": count, "sampler": (fallback if few else sampler).name, **taker.counts}
+    return Filled(LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]), counts, tuple(warnings))
+
+
+class _Taker:
+    """Collects accepted rows of one class."""
+
+    def __init__(
+        self, label: str, index: int, seed: int, rejected: frozenset[str], name_row: Callable[[str, str, int], str]
+    ) -> None:
+        self.label, self.index, self.seed = label, index, seed
+        self.rejected, self.name_row = rejected, name_row
+        self.parts: list[LabelledData] = []
+        self.counts: dict[str, int] = {"drawn": 0, "accepted": 0, "rejected_review": 0}
+
+    @property
+    def accepted(self) -> int:
+        return self.counts["accepted"]
+
+    def take(self, sampler: Sampler, count: int, filters: list[Filter]) -> None:
+        """Accept `count` rows, in index order, out of at most ATTEMPTS x count draws."""
+        position, missing = 0, count
+        limit = ATTEMPTS * count + DRAWS
+        while missing and position < limit:
+            draws = DRAWS * -(-missing // DRAWS) if filters else missing
+            seeds = rng.row_seeds(self.seed, self.label, position, draws)
+            rows = sampler.sample(np.full(draws, self.index), seeds)
+            keep, passed = self._judge(rows, filters, sampler.name, position)
+            chosen = np.flatnonzero(keep)[:missing]
+            self.parts.append(self._named(rows[chosen], sampler.name, position + chosen, passed))
+            self.counts["drawn"] += draws
+            self.counts["accepted"] += len(chosen)
+            missing -= len(chosen)
+            position += draws
+
+    def _judge(
+        self, rows: LabelledData, filters: list[Filter], sampler: str, position: int
+    ) -> tuple[np.ndarray, dict[str, str]]:
+        names = [self.name_row(self.label, sampler, position + i) for i in range(len(rows))]
+        keep = np.array([name not in self.rejected for name in names], dtype=bool)
+        self.counts["rejected_review"] += int((~keep).sum())
+        for one in filters:
+            verdict = one.keep(rows)
+            key = f"rejected_{one.name}"
+            self.counts[key] = self.counts.get(key, 0) + int((keep & ~verdict).sum())
+            keep &= verdict
+        return keep, {one.name: "passed" for one in filters}
+
+    def _named(self, rows: LabelledData, sampler: str, indices: np.ndarray, passed: dict[str, str]) -> LabelledData:
+        ids = np.array([self.name_row(self.label, sampler, int(i)) for i in indices], dtype=str)
+        rows = replace(rows, ids=ids)
+        return _with_columns(rows, sampler, json.dumps(passed) if passed else "", indices)
+
+
+def _with_columns(rows: LabelledData, sampler: str, filters: str, index: np.ndarray | int) -> LabelledData:
+    """Add the provenance columns that the ledger writes."""
+    columns = {
+        "params": rows.groups["params"] if "params" in rows.groups else np.full(len(rows), "", dtype="U1"),
+        "sampler": np.full(len(rows), sampler),
+        "filters": np.full(len(rows), filters),
+        "index": np.broadcast_to(np.asarray(index, dtype=np.int64), (len(rows),)),
+    }
+    return replace(rows, groups=columns)

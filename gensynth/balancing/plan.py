@@ -1,0 +1,61 @@
+"""How many rows of each class: the user's words resolved once into a mapping class -> number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gensynth.errors import UsageError, nearest
+from gensynth.types import Schema
+
+Amount = str | int | Mapping[str, int]
+
+
+def resolve_target(target: Amount, counts: np.ndarray, schema: Schema) -> dict[str, int]:
+    """Final training rows of every class; real rows are never dropped, so at least `counts`.
+
+    target  max | median | N | mapping class -> N (classes left out keep their rows)
+
+    >>> schema = Schema("image", ("a", "b"))
+    >>> resolve_target("max", np.array([5, 2]), schema), resolve_target({"b": 3}, np.array([5, 2]), schema)
+    ({'a': 5, 'b': 5}, {'a': 5, 'b': 3})
+    """
+    if isinstance(target, Mapping):
+        asked = counts.copy()
+        for name, number in target.items():
+            asked[_class_index(name, schema, "target")] = _whole(number, "target")
+    elif target == "max":
+        asked = np.full_like(counts, counts.max())
+    elif target == "median":
+        asked = np.full_like(counts, int(np.median(counts)))
+    elif target in ("auto", "cells"):
+        raise UsageError(f"target={target} is not in this version; use max, median, a number or a mapping")
+    else:
+        asked = np.full_like(counts, _whole(target, "target"))
+    final = np.maximum(asked, counts)
+    return {name: int(n) for name, n in zip(schema.classes, final, strict=True)}
+
+
+def resolve_counts(counts: Amount, schema: Schema) -> dict[str, int]:
+    """Rows to draw of every class: N for each, or a mapping class -> N (others get none)."""
+    if not isinstance(counts, Mapping):
+        return dict.fromkeys(schema.classes, _whole(counts, "counts"))
+    asked = dict.fromkeys(schema.classes, 0)
+    for name, number in counts.items():
+        asked[schema.classes[_class_index(name, schema, "counts")]] = _whole(number, "counts")
+    return asked
+
+
+def _class_index(name: object, schema: Schema, key: str) -> int:
+    try:
+        return schema.index(name)
+    except KeyError:
+        raise UsageError(f'{key}: unknown class "{name}"; {nearest(str(name), schema.classes)}') from None
+
+
+def _whole(number: object, key: str) -> int:
+    text = str(number)
+    if not text.isdecimal():
+        raise UsageError(f"{key}: expected a whole number of rows, got {text!r}")
+    return int(text)

@@ -1,0 +1,490 @@
+"""Read this first: the whole walk, plain objects in, paths out.
+
+source -> explore -> split -> train (codec, generator, bundle) -> plan, sample, filter, merge
+       -> evaluate on the locked test split -> dataset, report
+
+Every function here is one verb of the command line; `cli.py` only turns words into a `Job`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gensynth import __version__, rng
+from gensynth.balancing import export
+from gensynth.balancing.draw import FORMATS, write_samples
+from gensynth.balancing.filters import Filter, Reference
+from gensynth.balancing.ledger import csv_text
+from gensynth.balancing.merge import Filled, fill
+from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
+from gensynth.data.explore import explore as look_at
+from gensynth.data.explore import explore_lines, quarantine_csv
+from gensynth.data.image import ImageCodec, contact_sheet, png_bytes
+from gensynth.data.sources import Source, read_path
+from gensynth.data.split import cut_long_tail, split_rows
+from gensynth.errors import DataError, GateError, UsageError
+from gensynth.evaluation.score import evaluate_rows, nearest_pictures, wall_pictures
+from gensynth.models.generator import Generator, TrainingRows
+from gensynth.models.judge import Judge, judge_steps
+from gensynth.provenance.card import data_card, model_card
+from gensynth.provenance.croissant import croissant
+from gensynth.report.report import Pictures, write_report
+from gensynth.rundir import RunFolder, digest, say
+from gensynth.samplers.generator import GeneratorSampler
+from gensynth.samplers.resample import RandomOversampling
+from gensynth.samplers.sampler import Sampler
+from gensynth.training.bundle import Bundle, load_bundle, manifest_of, replace_folder, save_bundle
+from gensynth.training.checkpoint import write_atomically
+from gensynth.training.fit import FitResult, TrainerSettings, build, fit
+from gensynth.training.loggers import close_loggers, make_loggers
+from gensynth.types import REAL, LabelledData
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the rows come from and how they are split. `long_tail` (first, last) cuts train for experiments."""
+
+    name: str
+    read: Callable[[], Source]
+    split: tuple[float, float, float]
+    long_tail: tuple[int, int] | None
+    subject: str
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The generator's file name in gensynth/models/, its class and the numbers its constructor takes."""
+
+    name: str
+    make: type[Generator]
+    params: dict
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one run was told, as plain objects."""
+
+    verb: str
+    data: DataSettings
+    model: ModelSettings
+    trainer: TrainerSettings
+    logger: str
+    sampler: Sampler | None  # None: the trained generator
+    fallback: Sampler
+    filters: list[Filter]
+    utility_seeds: int
+    utility_steps: int
+    target: Amount
+    seed: int
+    out: Path
+    strict: bool
+    resume: bool
+    resume_command: str
+    config: dict  # resolved and free of paths, for the record
+
+    def open_out(self) -> RunFolder:
+        return RunFolder(self.out, self.verb, self.resume, self.resume_command)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Read and split data, with what was seen on the way."""
+
+    source: Source
+    train: LabelledData
+    val: LabelledData
+    test: LabelledData
+    facts: dict
+
+    def splits(self) -> dict[str, LabelledData]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+def explore(job: Job) -> dict:
+    """Look at the data and write explore.json; returns its facts."""
+    run = job.open_out()
+    looked = _look(job, run)
+    run.finish()
+    return looked.facts
+
+
+def train(job: Job) -> Path:
+    """Train one generator; returns the folder of its bundle."""
+    run = job.open_out()
+    looked = _look(job, run)
+    _train(job, run, looked, time.monotonic())
+    run.finish()
+    return job.out / "generator"
+
+
+def balance(job: Job) -> dict:
+    """The main job; returns the facts of report.json."""
+    run = job.open_out()
+    looked = _look(job, run)
+    bundle = sampler = history = None
+    if job.sampler is None:
+        bundle, history = _train(job, run, looked, time.monotonic())
+        sampler = GeneratorSampler(bundle)
+    else:
+        sampler = job.sampler.fit(looked.train)
+    state = {"seed": job.seed, "target": job.target, "data": job.data.name, "utility_seeds": job.utility_seeds,
+             "utility_steps": job.utility_steps, "explore": looked.facts}  # fmt: skip
+    _write_json(job.out / "run" / "state.json", state)
+    facts = _balance(job, run, looked, sampler, bundle, history or {}, reviewed={})
+    run.finish()
+    return facts
+
+
+def merge(job: Job, finished: Path) -> dict:
+    """Filter, merge, export and evaluate a finished run again, without training, honouring its review.csv.
+
+    Writes in place unless `job.out` is another folder.
+    """
+    state = _read_state(finished)
+    run = RunFolder(job.out, job.verb, job.resume, job.resume_command) if job.out != finished else _InPlace(finished)
+    bundle = load_bundle(finished / "generator") if (finished / "generator").is_dir() else None
+    looked = _reread(finished, bundle, state)
+    job = replace(job, seed=state["seed"], target=state["target"], data=replace(job.data, name=state["data"]),
+                  utility_seeds=state["utility_seeds"], utility_steps=state["utility_steps"])  # fmt: skip
+    if bundle is None and job.sampler is None:
+        raise UsageError(f"{finished.name} has no generator; name the sampler it was made with: sampler=NAME")
+    sampler = GeneratorSampler(bundle) if bundle is not None else job.sampler.fit(looked.train)
+    if job.out != finished and bundle is not None:
+        shutil.copytree(finished / "generator", job.out / "generator", dirs_exist_ok=True)
+    facts = _balance(job, run, looked, sampler, bundle, {}, reviewed=_read_review(finished))
+    _write_json(job.out / "run" / "state.json", state)
+    run.finish()
+    return facts
+
+
+def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Callable[[], RunFolder]) -> Path:
+    """Draw unfiltered rows from a bundle; returns the output folder."""
+    if kind not in FORMATS:
+        raise UsageError(f"format={kind}: images are written as {' or '.join(FORMATS)}")
+    bundle = load_bundle(generator)
+    plan = resolve_counts(counts, bundle.schema)
+    for label, count in plan.items():
+        if count and bundle.facts["train_counts"][label] < 20:
+            say(f'warning: class "{label}" had {bundle.facts["train_counts"][label]} training rows, too few to learn it')
+    run = run_folder()
+    staged = run.path / ".staged"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    write_samples(staged, kind, GeneratorSampler(bundle), plan, seed, _counter(sum(plan.values())))
+    for path in sorted(staged.iterdir()):
+        path.replace(run.path / path.name)
+    staged.rmdir()
+    run.finish()
+    return run.path
+
+
+def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str) -> dict:
+    """Score synthetic sets from any tool against real rows; several sets are ranked, best first."""
+    run = job.open_out()
+    with run.step("read"):
+        train_rows, test_rows = _real_sides(read_path(str(real), label=label), real, test, label, job)
+        sets = {p.name: _aligned(read_path(str(p), label=label, image_size=_size(train_rows)).data, train_rows, p.name)
+                for p in synthetic}  # fmt: skip
+    ranked = {}
+    for name, rows in sets.items():
+        with run.step(f"evaluate {name}"):
+            made = rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows
+            ranked[name] = evaluate_rows(
+                train=train_rows, test=test_rows, made=made, oversampled=None, transformed=None, seed=job.seed,
+                seeds=job.utility_seeds, steps=job.utility_steps, progress=say,
+            )  # fmt: skip
+    order = sorted(ranked, key=lambda n: -ranked[n].pop("candidate_score"))
+    best = ranked[order[0]]
+    facts = {**best, "data": {"name": job.data.name, "ranking": order}, "faults": [], "privacy": {}, "bias": {},
+             "sets": {name: {k: ranked[name][k] for k in ("verdict", "fidelity")} for name in order},
+             "timing": run.timing, "provenance": {"version": __version__, "seed": job.seed}, "warnings": []}  # fmt: skip
+    walls = wall_pictures(train_rows, sets[order[0]])
+    write_report(job.out, facts, Pictures(walls=walls, nearest={}, curves={}))
+    run.finish()
+    return facts
+
+
+class _InPlace(RunFolder):
+    """A finished run that is written again; its parts are replaced one by one, each atomically."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.verb, self.resumed, self.timing = folder, "merge", False, {}
+
+
+def _look(job: Job, run: RunFolder) -> Looked:
+    """Read, split and write what a person should see before anything is trained."""
+    try:
+        with run.step("read"):
+            source = job.data.read()
+        if job.strict and source.quarantine:
+            raise DataError("strict=true and some files cannot be used", [f"{f.file}: {f.detail or f.reason}" for f in source.quarantine])
+        with run.step("explore"):
+            subject = source.data.groups[job.data.subject] if job.data.subject else None
+            split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
+            source, split = _cut(source, split, job)
+            facts = look_at(source, split)
+    except Exception:
+        run.discard_if_empty()
+        raise
+    (run.path / "run").mkdir(exist_ok=True)
+    _write_json(run.path / "explore.json", facts)
+    _write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
+    _write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
+    _write_json(run.path / "run" / "config.json", job.config)
+    say("\n".join(explore_lines(facts)))
+    parts = {name: source.data[split == name] for name in ("train", "val", "test")}
+    if (parts["train"].counts() == 0).any():
+        empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
+        raise DataError("classes without a training row", [f'class "{c}" occurs in val or test only' for c in empty])
+    return Looked(source, facts=facts, **parts)
+
+
+def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarray]:
+    if job.data.long_tail is None:
+        return source, split
+    first, last = job.data.long_tail
+    keep = cut_long_tail(source.data.y, split, first, last, len(source.data.schema.classes), rng.child(job.seed, "tail"))
+    return replace(source, data=source.data[keep], split=source.split[keep]), split[keep]
+
+
+def _train(job: Job, run: RunFolder, looked: Looked, started: float) -> tuple[Bundle, dict]:
+    """Fit the codec and the generator on train rows, write the bundle, read it back."""
+    folder = run.path / "generator"
+    if run.resumed and (folder / "manifest.json").exists():
+        return load_bundle(folder, job.model.make), {}
+    with run.step("train"):
+        codec = ImageCodec.fit(looked.train)
+        rows = TrainingRows(codec.encode(looked.train.x), torch.from_numpy(looked.train.y))
+        module = build(lambda: job.model.make(codec.space, len(looked.train), **job.model.params), job.seed)
+        identity = digest([job.model.name, job.model.params, looked.source.sha256, job.seed, looked.train.ids.tolist()])
+        loggers = make_loggers(job.logger, run.path / "run", job.out.name, job.config)
+        try:
+            result = fit(
+                module, rows, job.trainer, seed=job.seed, folder=run.path / "run", run=identity,
+                classes=looked.train.schema.classes, picture=lambda x: _grid_png(codec, x), loggers=loggers,
+                started=started, resume=run.resumed,
+            )  # fmt: skip
+        finally:
+            close_loggers(loggers, run.path / "run")
+        facts = _bundle_facts(job, looked, codec, result)
+        save_bundle(folder, module.cpu(), facts, model_card(_card_facts(facts)))
+    return load_bundle(folder, job.model.make), result.history
+
+
+def _bundle_facts(job: Job, looked: Looked, codec: ImageCodec, result: FitResult) -> dict:
+    schema = looked.train.schema
+    return {
+        "format": 1, "gensynth": __version__, "model": job.model.name, "params": job.model.params,
+        "num_rows": len(looked.train), "modality": schema.modality, "classes": list(schema.classes),
+        "fields": schema.fields, "codec": codec.state(), "source_sha256": looked.source.sha256, "seed": job.seed,
+        "train_counts": dict(zip(schema.classes, looked.train.counts().tolist(), strict=True)),
+        "training": {"schedule": result.schedule.to_json(), "samples_seen": result.schedule.total_samples},
+    }  # fmt: skip
+
+
+def _card_facts(facts: dict) -> dict:
+    return {
+        "name": facts["model"], "model": facts["model"], "train_counts": facts["train_counts"], "seed": facts["seed"],
+        "source_sha256": facts["source_sha256"], "version": facts["gensynth"], "config": facts["params"],
+        "samples_seen": facts["training"]["samples_seen"],
+    }  # fmt: skip
+
+
+def _balance(
+    job: Job, run: RunFolder, looked: Looked, sampler: Sampler, bundle: Bundle | None, history: dict, reviewed: dict[str, str]
+) -> dict:
+    """From a fitted sampler to dataset and report."""
+    real = looked.train
+    folders = export.folder_names(real.schema.classes)
+    plan = resolve_target(job.target, real.counts(), real.schema)
+    needed = {name: plan[name] - int(n) for name, n in zip(real.schema.classes, real.counts(), strict=True)}
+    fallback = job.fallback.fit(real)
+    with run.step("sample and filter"):
+        if sampler.label_policy == "conditional":
+            judge = Judge.fit(real.x, real.y, num_classes=len(plan), seed=rng.child(job.seed, "filter judge"),
+                              steps=judge_steps(len(real)), balanced=True)  # fmt: skip
+            for one in job.filters:
+                one.learn(Reference(real, looked.val, judge))
+        rejected = frozenset(name for name, verdict in reviewed.items() if verdict == "reject")
+        filled = fill(needed, real, sampler, fallback, job.filters, seed=job.seed, rejected=rejected,
+                      name_row=export.made_row_name(folders, job.seed), progress=say)  # fmt: skip
+    with run.step("evaluate"):
+        scores = evaluate_rows(
+            train=real, test=looked.test, made=filled.rows,
+            oversampled=_same_counts(RandomOversampling().fit(real), needed, real, job.seed),
+            transformed=_same_counts(fallback, needed, real, job.seed),
+            seed=job.seed, seeds=job.utility_seeds, steps=job.utility_steps, progress=say,
+        )  # fmt: skip
+    scores.pop("candidate_score")
+    facts = _facts(job, run, looked, plan, filled, sampler, bundle, scores)
+    with run.step("write dataset"):
+        _write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
+    facts["provenance"]["dataset_sha256"] = digest(manifest_of(run.path / "dataset"))
+    curves = {name.removeprefix("train/"): tuple(np.array(v) for v in zip(*points, strict=True))
+              for name, points in history.items()}  # fmt: skip
+    pictures = Pictures(wall_pictures(real, filled.rows), nearest_pictures(real, filled.rows), curves)
+    facts["timing"] = run.timing
+    write_report(run.path, facts, pictures)
+    return facts
+
+
+def _same_counts(sampler: Sampler, needed: dict[str, int], train: LabelledData, seed: int) -> LabelledData:
+    """As many rows of each class as the plan asks, from a simple sampler."""
+    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
+    seeds = [rng.row_seeds(rng.child(seed, "arm"), name, 0, count) for name, count in needed.items()]
+    return sampler.sample(labels, np.concatenate(seeds))
+
+
+def _facts(
+    job: Job, run: RunFolder, looked: Looked, plan: dict[str, int], filled: Filled, sampler: Sampler,
+    bundle: Bundle | None, scores: dict,
+) -> dict:  # fmt: skip
+    schema, made = looked.train.schema, filled.rows
+    classes = {}
+    for index, name in enumerate(schema.classes):
+        mine = made.origin[made.y == index]
+        counts = {split: int((data.y == index).sum()) for split, data in looked.splits().items()}
+        classes[name] = {**counts, "before": counts["train"], "after": plan[name], "real": counts["train"],
+                         "augmented": int((mine == "augmented").sum()), "synthetic": int((mine == "synthetic").sum())}  # fmt: skip
+    warnings = [{"code": "quarantined", "text": f"{len(looked.source.quarantine)} files were left out; see run/quarantine.csv"}]
+    return {
+        **scores, "faults": [], "privacy": {}, "bias": {},
+        "data": {"name": job.data.name, "recognised": looked.facts["notes"][:1], "classes": classes,
+                 "advice": looked.facts["advice"], "notes": looked.facts["notes"]},
+        "filters": filled.counts, "timing": run.timing,
+        "provenance": {"version": __version__, "seed": job.seed, "sampler": sampler.name,
+                       "source_sha256": looked.source.sha256, "generator_sha256": bundle.sha256 if bundle else ""},
+        "warnings": [*(warnings if looked.source.quarantine else []), *filled.warnings],
+    }  # fmt: skip
+
+
+def _write_dataset(
+    job: Job, run: RunFolder, looked: Looked, filled: Filled, sampler: Sampler, bundle: Bundle | None, facts: dict,
+    reviewed: dict[str, str],
+) -> None:  # fmt: skip
+    """Stage the dataset beside its place and rename it there."""
+    staged = run.path / ".dataset.tmp"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    sha256 = bundle.sha256 if bundle else ""
+    provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed)
+    columns = ("params", "sampler", "filters", "index")
+    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns[:3]} | {"index": np.zeros(len(looked.train), int)}
+    merged = LabelledData.concat([replace(looked.train, groups=blank), filled.rows])
+    card = {"name": job.data.name, "classes": facts["data"]["classes"], "verdict": facts["verdict"], "seed": job.seed,
+            "source_sha256": looked.source.sha256, "generator_sha256": sha256, "model": sampler.name,
+            "version": __version__, "samplers": {c: n["sampler"] for c, n in filled.counts.items()}}  # fmt: skip
+
+    def documents(folder: Path) -> dict[str, str]:
+        files = [{"name": name, **entry} for name, entry in manifest_of(folder).items()]
+        sizes = {"train": len(merged), "val": len(looked.val), "test": len(looked.test)}
+        jsonld = croissant(job.data.name, files, sizes, merged.schema.classes, card)
+        return {"README.md": data_card(card), "croissant.json": json.dumps(jsonld, indent=1, ensure_ascii=False) + "\n"}
+
+    splits = {"train": merged, "val": looked.val, "test": looked.test}
+    export.write_dataset(staged, splits, looked.source.originals, provenance, documents)
+    replace_folder(staged, run.path / "dataset")
+
+
+def _reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
+    """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
+    source = read_path(str(finished / "dataset"))
+    data = source.data
+    if bundle is not None:
+        data = _aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], bundle.schema), "dataset")
+    order = np.argsort([_natural(split, i) for i, split in enumerate(source.split)], kind="stable")
+    data, split = data[order], source.split[order]
+    real = data.origin == REAL
+    parts = {name: data[real & (split == name)] for name in ("train", "val", "test")}
+    return Looked(replace(source, quarantine=()), facts=state["explore"], **parts)
+
+
+def _natural(split: str, position: int) -> tuple[int, int]:
+    return ("train", "val", "test").index(split), position
+
+
+def _aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
+    """The same rows with class indices and channels of `like`; DataError for unknown classes."""
+    unknown = sorted(set(data.schema.classes) - set(like.schema.classes))
+    if unknown:
+        raise DataError(f"{name} has classes that the real data lacks", unknown)
+    table = np.array([like.schema.index(c) for c in data.schema.classes])
+    x = data.x
+    channels = like.schema.fields["channels"] if "channels" in like.schema.fields else x.shape[1]
+    if x.shape[1] < channels:
+        x = np.repeat(x, channels, axis=1)
+    if x.shape[1] > channels:
+        raise DataError(f"{name} is in colour, the real data is grey")
+    return replace(data, x=x, y=table[data.y], schema=like.schema)
+
+
+def _real_sides(source: Source, real: Path, test: Path | None, label: str, job: Job) -> tuple[LabelledData, LabelledData]:
+    """(train, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
+    rows = source.data
+    if test is not None:
+        held_out = _aligned(read_path(str(test), label=label, image_size=_size(rows)).data, rows, test.name)
+        keep = ~np.isin(source.split, ["val", "test"])
+        return rows[keep & (rows.origin == REAL)], held_out[held_out.origin == REAL]
+    split = split_rows(rows, job.data.split, rng.child(job.seed, "split"), source.split)
+    return rows[(split == "train") & (rows.origin == REAL)], rows[(split == "test") & (rows.origin == REAL)]
+
+
+def _size(rows: LabelledData) -> tuple[int, int]:
+    return rows.x.shape[2], rows.x.shape[3]
+
+
+def _grid_png(codec: ImageCodec, x: torch.Tensor) -> bytes:
+    """Samples (K, n, *shape) -> PNG bytes, one row a class."""
+    sheet = contact_sheet([codec.decode(row) for row in x], scale=max(1, 32 // x.shape[-1]))
+    return png_bytes(sheet.transpose(2, 0, 1))
+
+
+def _read_state(finished: Path) -> dict:
+    path = finished / "run" / "state.json"
+    if not path.is_file() or not (finished / "dataset").is_dir():
+        raise UsageError(f"{finished} is not a finished balance run (no dataset/ and run/state.json in it)")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _read_review(finished: Path) -> dict[str, str]:
+    """row_id -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet."""
+    import csv
+
+    for path in (finished / "review.csv", finished / "run" / "review.csv", finished / "dataset" / "review.csv"):
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            if rows and not {"row_id", "verdict"} <= set(rows[0]):
+                raise GateError(f"{path.name} needs the columns row_id and verdict (accept or reject)")
+            return {row["row_id"]: row["verdict"].strip().lower() for row in rows}
+    return {}
+
+
+def _counter(total: int) -> Callable[[int], None]:
+    """Progress of sampling, a line every tenth."""
+    done = 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        before, done = done, done + rows
+        if before * 10 // max(total, 1) != done * 10 // max(total, 1):
+            say(f"sampling: {done:,} of {total:,}")
+
+    return count
+
+
+def _write_json(path: Path, facts: object) -> None:
+    _write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(text.encode()))
