@@ -66,7 +66,7 @@ def close_loggers(loggers: list[Logger], folder: Path) -> None:
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbLogger):
-            logger.experiment.finish(quiet=True)
+            logger.experiment.finish()
     for logs in (folder / "wandb").glob("*run-*/logs"):
         shutil.rmtree(logs, ignore_errors=True)
     for link in (folder / "wandb").glob("*"):
