@@ -239,10 +239,31 @@ def run_hydra(verb: str, words: list[str], typed: list[str]) -> int:
     return max(codes, default=0)
 
 
+def compose(verb: str, words: list[str]) -> Job:
+    """The Job that a command line would run, for scripts and notebooks: compose("train", ["digits", "model=cgan"])."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="gensynth"):
+            config = hydra.compose(verb, overrides(verb, words), return_hydra_config=True)
+        plain = OmegaConf.to_container(config, resolve=False)
+        plain.pop("hydra")
+        plain = OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
+        return _job(verb, plain, [verb, *words], config.hydra.runtime.choices)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(explain(verb, error)) from None
+
+
 def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from gensynth.signals import SIGNALS
+
+    SIGNALS.install()
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         plain["out"] = _out_of_sweep(str(plain["out"]), verb)
@@ -341,7 +362,7 @@ def _make(node: Mapping, trust: list[str], what: str) -> Any:
         raise UsageError(f"{what}: {error}") from None
 
 
-def _data_settings(config: dict) -> Any:
+def _data_settings(config: dict, choice: str) -> Any:
     from functools import partial
 
     from gensynth.pipeline import DataSettings
@@ -353,7 +374,7 @@ def _data_settings(config: dict) -> Any:
     if "image_size" in reader:
         size = reader["image_size"]
         reader["image_size"] = (size, size) if isinstance(size, int) else tuple(size) if size else None
-    name = Path(reader["path"]).resolve().name if "path" in reader else str(node["reader"]["_target_"]).rsplit("_", 1)[-1]
+    name = Path(reader["path"]).resolve().name if "path" in reader else choice
     tail = node["long_tail"]
     if tail and len(tail) != 2:
         raise UsageError("data.long_tail takes two numbers: [first, last]")
@@ -374,16 +395,14 @@ def _record(config: dict) -> dict:
     return kept
 
 
-def _job(verb: str, config: dict, typed: list[str]) -> Job:
+def _job(verb: str, config: dict, typed: list[str], choices: Mapping | None = None) -> Job:
     """Everything a run needs, built from the composed configuration."""
     from gensynth.pipeline import DataSettings, Job, ModelSettings
     from gensynth.samplers.generator import GeneratorSampler
     from gensynth.samplers.image_transforms import ImageTransforms
     from gensynth.training.fit import TrainerSettings
     from gensynth.training.loggers import NAMES
-    from gensynth.training.signals import SIGNALS
 
-    SIGNALS.install()
     trust = config.get("trust", [])
     model = target_of(config["model"], trust) if "model" in config else None
     sampler = target_of(config["sampler"], trust) if "sampler" in config else GeneratorSampler
@@ -394,7 +413,7 @@ def _job(verb: str, config: dict, typed: list[str]) -> Job:
     fallback = config["fallback"] if "fallback" in config else None
     return Job(
         verb=verb,
-        data=_data_settings(config) if "reader" in config.get("data", {}) else DataSettings(
+        data=_data_settings(config, (choices or _choices())["data"]) if "reader" in config.get("data", {}) else DataSettings(
             "", _no_reader, tuple(config["data"]["split"]) if "data" in config else (0.7, 0.1, 0.2), None, ""),
         model=ModelSettings(model.__name__.lower(), model, _params(config["model"])) if model else ModelSettings("", None, {}),
         trainer=TrainerSettings(**config["trainer"]) if "trainer" in config else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true"),
@@ -408,6 +427,13 @@ def _job(verb: str, config: dict, typed: list[str]) -> Job:
         strict=bool(config.get("strict", False)), resume=bool(config["resume"]), resume_command=_resume_command(typed),
         config=_record(config),
     )  # fmt: skip
+
+
+def _choices() -> Mapping:
+    """Which file of every configuration group was chosen, group -> name."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.get().runtime.choices
 
 
 def _no_reader() -> Any:
@@ -464,9 +490,7 @@ def _merge(config: dict, typed: list[str]) -> None:
 def _sample(config: dict, typed: list[str]) -> None:
     from gensynth import pipeline
     from gensynth.rundir import RunFolder
-    from gensynth.training.signals import SIGNALS
 
-    SIGNALS.install()
     for key in ("generator", "counts"):
         if config[key] in ("", None):
             raise UsageError(f"sample needs {key}=; example: gensynth sample generator=OUT/generator counts=500 out=S")

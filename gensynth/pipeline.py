@@ -256,36 +256,45 @@ def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarra
 
 
 def _train(job: Job, run: RunFolder, looked: Looked, started: float) -> tuple[Bundle, dict]:
-    """Fit the codec and the generator on train rows, write the bundle, read it back."""
     folder = run.path / "generator"
-    if run.resumed and (folder / "manifest.json").exists():
-        return load_bundle(folder, job.model.make), {}
-    with run.step("train"):
-        codec = ImageCodec.fit(looked.train)
-        rows = TrainingRows(codec.encode(looked.train.x), torch.from_numpy(looked.train.y))
-        module = build(lambda: job.model.make(codec.space, len(looked.train), **job.model.params), job.seed)
-        identity = digest([job.model.name, job.model.params, looked.source.sha256, job.seed, looked.train.ids.tolist()])
-        loggers = make_loggers(job.logger, run.path / "run", job.out.name, job.config)
-        try:
-            result = fit(
-                module, rows, job.trainer, seed=job.seed, folder=run.path / "run", run=identity,
-                classes=looked.train.schema.classes, picture=lambda x: _grid_png(codec, x), loggers=loggers,
-                started=started, resume=run.resumed,
-            )  # fmt: skip
-        finally:
-            close_loggers(loggers, run.path / "run")
-        facts = _bundle_facts(job, looked, codec, result)
-        save_bundle(folder, module.cpu(), facts, model_card(_card_facts(facts)))
-    return load_bundle(folder, job.model.make), result.history
+    history: dict = {}
+    if not (run.resumed and (folder / "manifest.json").exists()):
+        with run.step("train"):
+            history = train_generator(job, looked.train, looked.source.sha256, run.path, started, resume=run.resumed)
+    return load_bundle(folder, job.model.make), history
 
 
-def _bundle_facts(job: Job, looked: Looked, codec: ImageCodec, result: FitResult) -> dict:
-    schema = looked.train.schema
+def train_generator(
+    job: Job, real: LabelledData, source_sha256: str, out: Path, started: float, *, resume: bool = False
+) -> dict[str, list[tuple[int, float]]]:
+    """Fit codec and generator on real train rows; writes out/generator and out/run, returns the logged curves.
+
+    started  time.monotonic() from which trainer.max_minutes counts
+    """
+    codec = ImageCodec.fit(real)
+    rows = TrainingRows(codec.encode(real.x), torch.from_numpy(real.y))
+    module = build(lambda: job.model.make(codec.space, len(real), **job.model.params), job.seed)
+    identity = digest([job.model.name, job.model.params, source_sha256, job.seed, real.ids.tolist()])
+    loggers = make_loggers(job.logger, out / "run", out.name, job.config)
+    try:
+        result = fit(
+            module, rows, job.trainer, seed=job.seed, folder=out / "run", run=identity, classes=real.schema.classes,
+            picture=lambda x: _grid_png(codec, x), loggers=loggers, started=started, resume=resume,
+        )  # fmt: skip
+    finally:
+        close_loggers(loggers, out / "run")
+    facts = _bundle_facts(job, real, source_sha256, codec, result)
+    save_bundle(out / "generator", module.cpu(), facts, model_card(_card_facts(facts)))
+    return result.history
+
+
+def _bundle_facts(job: Job, real: LabelledData, source_sha256: str, codec: ImageCodec, result: FitResult) -> dict:
+    schema = real.schema
     return {
         "format": 1, "gensynth": __version__, "model": job.model.name, "params": job.model.params,
-        "num_rows": len(looked.train), "modality": schema.modality, "classes": list(schema.classes),
-        "fields": schema.fields, "codec": codec.state(), "source_sha256": looked.source.sha256, "seed": job.seed,
-        "train_counts": dict(zip(schema.classes, looked.train.counts().tolist(), strict=True)),
+        "num_rows": len(real), "modality": schema.modality, "classes": list(schema.classes),
+        "fields": schema.fields, "codec": codec.state(), "source_sha256": source_sha256, "seed": job.seed,
+        "train_counts": dict(zip(schema.classes, real.counts().tolist(), strict=True)),
         "training": {"schedule": result.schedule.to_json(), "samples_seen": result.schedule.total_samples},
     }  # fmt: skip
 

@@ -1,0 +1,245 @@
+"""Quality of the image generators for a stated training time; appends rows to a CSV and prints them.
+
+    python scripts/bench_images.py shared=../shared only=digits_cvae seeds=1
+    python scripts/bench_images.py shared=../shared            # everything, three seeds: about two hours
+
+Every arm trains through the same functions as `gensynth train` (codec, budget, bundle) and is scored by
+the scorers below, which are written down here once and are apart from the package's own metrics:
+small CNN, judge features, precision/recall/density/coverage (k = 5, strict <), SVC(C=10) on digits.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.svm import SVC
+from torch import nn
+from torch.nn import functional as F
+
+from gensynth import rng
+from gensynth.cli import compose
+from gensynth.pipeline import train_generator
+from gensynth.training.bundle import load_bundle
+from gensynth.types import LabelledData, Schema
+
+Images = tuple[np.ndarray, np.ndarray]
+COLUMNS = ("date", "arm", "seed", "minutes", "train_seconds", "samples_seen", "accuracy", "accuracy_real", "precision",
+           "recall", "density", "coverage", "coverage_real")  # fmt: skip
+
+
+# ---- data -----------------------------------------------------------------------------------------
+
+
+def digits() -> tuple[Images, Images]:
+    """scikit-learn's digits, 70 % / 30 % stratified, seed 0, as uint8 (N, 1, 8, 8)."""
+    bunch = load_digits()
+    x = np.rint(bunch.data * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
+    train_x, test_x, train_y, test_y = train_test_split(
+        x, bunch.target, test_size=0.3, random_state=0, stratify=bunch.target
+    )
+    return (train_x, train_y), (test_x, test_y)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    raw = gzip.decompress(path.read_bytes())
+    shape = struct.unpack(">" + "I" * raw[3], raw[4 : 4 + 4 * raw[3]])
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+
+
+def fashion(shared: Path) -> tuple[Images, Images]:
+    """Fashion-MNIST's own train and test files as uint8 (N, 1, 28, 28)."""
+    folder = shared / "data" / "fashion-mnist"
+    sides = []
+    for side in ("train", "t10k"):
+        x = read_idx(folder / f"{side}-images-idx3-ubyte.gz")[:, None].copy()
+        sides.append((x, read_idx(folder / f"{side}-labels-idx1-ubyte.gz").astype(np.int64)))
+    return sides[0], sides[1]
+
+
+def long_tail(train: Images, seed: int) -> Images:
+    """Class k keeps the first int(3000 * 100^(-k/9)) of a seeded permutation: 3000 ... 30."""
+    x, y = train
+    order = np.random.default_rng(seed).permutation(len(y))
+    kept = [order[y[order] == k][: int(3000 * 100 ** (-k / 9) + 1e-9)] for k in range(10)]
+    rows = np.concatenate(kept)
+    return x[rows], y[rows]
+
+
+# ---- scorers --------------------------------------------------------------------------------------
+
+
+class SmallCNN(nn.Module):
+    """conv 5x5/2 24, conv 3x3/2 48, linear 64 (the features), linear K."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(shape[0], 24, 5, 2, 2), nn.ReLU(), nn.Conv2d(24, 48, 3, 2, 1), nn.ReLU(), nn.Flatten()
+        )
+        size = self.body(torch.zeros(1, *shape)).shape[1]
+        self.features = nn.Sequential(self.body, nn.Linear(size, 64), nn.ReLU())
+        self.head = nn.Linear(64, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(x))
+
+
+def scaled(x: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(x)).float() / 127.5 - 1
+
+
+def train_cnn(train: Images, steps: int, seed: int) -> SmallCNN:
+    """Adam 1e-3 falling linearly to 1e-6, batch 128 with replacement, cross-entropy, no augmentation."""
+    torch.manual_seed(seed)
+    x, y = train
+    net = SmallCNN(x.shape[1:], int(y.max()) + 1)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    order = torch.Generator().manual_seed(seed)
+    labels = torch.from_numpy(y)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 1e-3 + (1e-6 - 1e-3) * step / steps
+        rows = torch.randint(len(y), (128,), generator=order)
+        loss = F.cross_entropy(net(scaled(x[rows.numpy()])), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return net.eval()
+
+
+@torch.no_grad()
+def apply(net: nn.Module, x: np.ndarray) -> np.ndarray:
+    return torch.cat([net(scaled(x[i : i + 1000])) for i in range(0, len(x), 1000)]).numpy()
+
+
+def support(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
+    """Precision, recall, density, coverage in float64, rows of 1000 at a time."""
+    r, f = torch.from_numpy(real).double(), torch.from_numpy(fake).double()
+
+    def distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.cdist(part, b) for part in a.split(1000)])
+
+    real_radius = distances(r, r).kthvalue(k + 1, dim=1).values
+    fake_radius = distances(f, f).kthvalue(k + 1, dim=1).values
+    d = distances(r, f)
+    return {
+        "precision": float((d < real_radius[:, None]).any(0).double().mean()),
+        "recall": float((d < fake_radius[None]).any(1).double().mean()),
+        "density": float((d < real_radius[:, None]).double().sum(0).mean() / k),
+        "coverage": float((d.min(1).values < real_radius).double().mean()),
+    }
+
+
+def score_digits(made: Images, train: Images, test: Images) -> dict[str, float]:
+    def flat(x: np.ndarray) -> np.ndarray:
+        return x.reshape(len(x), -1) / 255
+
+    accuracy = SVC(C=10).fit(flat(made[0]), made[1]).score(flat(test[0]), test[1])
+    real = SVC(C=10).fit(flat(train[0]), train[1]).score(flat(test[0]), test[1])
+    return {"accuracy": accuracy, "accuracy_real": real, **support(flat(train[0]), flat(made[0]))}
+
+
+_JUDGES: dict[str, SmallCNN] = {}
+
+
+def score_fashion(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
+    """Small CNN of 1,500 steps on 20,000 rows; support between 5,000 real test and 5,000 made rows."""
+    if "judge" not in _JUDGES:
+        _JUDGES["judge"] = train_cnn(train, 3000, seed=0)
+    features = _JUDGES["judge"].features
+    random = np.random.default_rng(seed)
+
+    def some(x: np.ndarray) -> np.ndarray:
+        return apply(features, x[random.permutation(len(x))[:5000]])
+
+    def accuracy(rows: Images) -> float:
+        return float((apply(train_cnn(rows, 1500, seed), test[0]).argmax(1) == test[1]).mean())
+
+    chosen = random.permutation(len(train[1]))[:20_000]
+    ceiling = support(some(test[0]), some(train[0]))["coverage"]
+    real = accuracy((train[0][chosen], train[1][chosen]))
+    return {"accuracy": accuracy(made), "accuracy_real": real, **support(some(test[0]), some(made[0])),
+            "coverage_real": ceiling}  # fmt: skip
+
+
+def score_long_tail(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
+    """Balanced accuracy of the small CNN, 1,500 steps, on the tail filled to 3,000 a class; real only beside it."""
+
+    def balanced(rows: Images) -> float:
+        predicted = apply(train_cnn(rows, 1500, seed), test[0]).argmax(1)
+        return float(np.mean([(predicted[test[1] == k] == k).mean() for k in range(10)]))
+
+    both = (np.concatenate([train[0], made[0]]), np.concatenate([train[1], made[1]]))
+    return {"accuracy": balanced(both), "accuracy_real": balanced(train)}
+
+
+# ---- arms -----------------------------------------------------------------------------------------
+
+
+def train_and_draw(name: str, train: Images, minutes: float, seed: int, counts: np.ndarray) -> tuple[Images, dict]:
+    """Train a model for the stated minutes, loaded data to written bundle, and draw counts[k] rows of class k."""
+    x, y = train
+    schema = Schema("image", tuple(map(str, range(len(counts)))), {"channels": 1, "height": x.shape[2], "width": x.shape[3]})
+    job = compose("train", ["digits", f"model={name}", f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none"])
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.monotonic()
+        train_generator(job, LabelledData.of_real(x, y, schema), "", Path(folder), begun)
+        seconds = time.monotonic() - begun
+        bundle = load_bundle(Path(folder) / "generator")
+    made = [
+        bundle.codec.decode(bundle.generator.sample(np.full(n, k), rng.row_seeds(seed, str(k), 0, n)))
+        for k, n in enumerate(counts)
+    ]
+    facts = {"train_seconds": round(seconds, 1), "samples_seen": bundle.facts["training"]["samples_seen"]}
+    return (np.concatenate(made), np.repeat(np.arange(len(counts)), counts)), facts
+
+
+def run_arm(arm: str, seed: int, shared: Path) -> dict:
+    data, model = arm.rsplit("_", 1)
+    if data == "digits":
+        train, test = digits()
+        minutes = {"cvae": 1.0, "cgan": 2.0}[model]
+        made, facts = train_and_draw(model, train, minutes, seed, np.bincount(train[1]))
+        return {"minutes": minutes, **facts, **score_digits(made, train, test)}
+    train, test = fashion(shared)
+    if data == "fashion":
+        made, facts = train_and_draw(model, train, 10.0, seed, np.full(10, 2000))
+        return {"minutes": 10.0, **facts, **score_fashion(made, train, test, seed)}
+    tail = long_tail(train, seed)
+    made, facts = train_and_draw(model, tail, 5.0, seed, 3000 - np.bincount(tail[1]))
+    return {"minutes": 5.0, **facts, **score_long_tail(made, tail, test, seed)}
+
+
+ARMS = ("digits_cvae", "digits_cgan", "fashion_cvae", "fashion_cgan", "longtail_cvae", "longtail_cgan")
+
+
+def main(words: list[str]) -> None:
+    options = {"shared": "../shared", "only": ",".join(ARMS), "seeds": "3", "out": "bench_images.csv"}
+    options |= dict(word.split("=", 1) for word in words)
+    path = Path(options["out"])
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if new:
+            writer.writeheader()
+        for arm in options["only"].split(","):
+            for seed in range(int(options["seeds"])):
+                row = {"date": time.strftime("%Y-%m-%d"), "arm": arm, "seed": seed}
+                row |= run_arm(arm, seed, Path(options["shared"]))
+                row = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+                writer.writerow(row)
+                file.flush()
+                print(", ".join(f"{k}={v}" for k, v in row.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -20,7 +20,7 @@ from gensynth.models.generator import Batch, Generator, TrainingRows
 from gensynth.training.checkpoint import save_checkpoint, write_atomically
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
-from gensynth.training.signals import SIGNALS
+from gensynth.signals import SIGNALS
 
 
 class Steps(Callback):

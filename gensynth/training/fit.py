@@ -19,7 +19,7 @@ from gensynth.training.callbacks import Checkpointing, Metrics, Preview, Progres
 from gensynth.training.checkpoint import load_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
-from gensynth.training.signals import SIGNALS
+from gensynth.signals import SIGNALS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""Shared: small real images on disk, small jobs, the command line called in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gensynth.cli import compose, main
+from gensynth.data.sources import read_digits
+from gensynth.models.generator import TrainingRows
+from gensynth.types import Block, LabelledData, Schema, Space
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+FAST = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=csv")
+
+
+@pytest.fixture
+def run_cli(capsys, monkeypatch, tmp_path):
+    """run_cli(*words) -> (exit code, stdout, stderr), from an empty working directory."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    work = tmp_path / "cwd"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        code = main([str(w) for w in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def write_digit_folder(folder: Path, counts: dict[str, int], size: int = 8) -> Path:
+    """Class folders of PNG files from the digits 0, 1, 2, ...; names are the keys of `counts`."""
+    data = read_digits().data
+    for digit, (name, count) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True)
+        for i, x in enumerate(data.x[data.y == digit][:count]):
+            image = Image.fromarray(x[0])
+            image = image if size == 8 else image.resize((size, size))
+            image.save(folder / name / f"img{i:03d}.png")
+    return folder
+
+
+@pytest.fixture
+def digit_folder(tmp_path) -> Path:
+    return write_digit_folder(tmp_path / "images", {"zero": 60, "one": 40, "two": 30})
+
+
+def stripes(per_class: int, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, seed: int = 0) -> LabelledData:
+    """Separable toy rows: class k is bright in its own horizontal band, plus noise."""
+    random = np.random.default_rng(seed)
+    channels, height, width = shape
+    y = np.repeat(np.arange(classes), per_class)
+    x = random.integers(0, 60, (len(y), *shape))
+    for k in range(classes):
+        low, high = k * height // classes, (k + 1) * height // classes
+        x[y == k, :, low:high] += random.integers(120, 190, ((y == k).sum(), channels, 1, 1))
+    schema = Schema("image", tuple(f"band{k}" for k in range(classes)), {"channels": channels, "height": height, "width": width})
+    return LabelledData.of_real(x.astype(np.uint8), y, schema)
+
+
+def space_of(data: LabelledData) -> Space:
+    shape = data.x.shape[1:]
+    return Space(tuple(shape), len(data.schema.classes), (Block(int(np.prod(shape)), "real"),))
+
+
+def encoded(data: LabelledData) -> TrainingRows:
+    from gensynth.data.image import ImageCodec
+
+    codec = ImageCodec.fit(data)
+    import torch
+
+    return TrainingRows(codec.encode(data.x), torch.from_numpy(data.y))
+
+
+def small_job(model: str, *words: str):
+    """The Job of `train digits` with a tiny network, without loggers."""
+    width = "model.width=8" if model == "cvae" else "model.vae.width=8"
+    return replace(compose("train", ["digits", f"model={model}", width, "logger=none", "trainer=cpu", *words]), verb="train")

@@ -1,0 +1,61 @@
+"""Rooms import only downwards, and each outside library lives where the design puts it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "gensynth"
+LAYERS = [
+    {"types", "rng", "errors", "neighbours", "signals", "rundir"},
+    {"data"},
+    {"models"},
+    {"training"},
+    {"samplers"},
+    {"balancing"},
+    {"evaluation"},
+    {"report", "provenance"},
+    {"pipeline", "doctor"},
+    {"cli"},
+]
+ALLOWED = {"hydra": {"cli"}, "omegaconf": {"cli"}, "lightning": {"models", "training"}, "wandb": {"training"}}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def level(name: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if name in layer)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_downwards(path):
+    if room(path) == "__init__":
+        return
+    own = {n.split(".")[1] for n in imports(path) if n.startswith("gensynth.") and not n.startswith("gensynth.__")}
+    above = {n for n in own if level(n) > level(room(path))}
+    assert not above, f"{path.name} imports from rooms above it: {above}"
+
+
+@pytest.mark.parametrize("library", ALLOWED)
+def test_libraries_stay_in_their_rooms(library):
+    users = {room(p) for p in FILES if any(n.split(".")[0] == library for n in imports(p))}
+    assert users <= ALLOWED[library]
+
+
+def test_every_room_is_in_a_layer():
+    assert {room(p) for p in FILES} - {"__init__"} <= set().union(*LAYERS)

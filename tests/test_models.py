@@ -1,0 +1,218 @@
+"""What every generator must keep, over every file in conf/model, and known answers of the parts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import encoded, small_job, space_of, stripes
+
+from gensynth import rng
+from gensynth.models import cgan, cvae
+from gensynth.models.augment import augment_pair
+from gensynth.models.generator import BLOCK, Ema
+from gensynth.models.nets.conv import Decoder, Discriminator, Encoder, latent_size, stem_factor
+from gensynth.models.prior import FlowPrior, MixturePrior
+from gensynth.training.fit import build, fit
+
+MODELS = ("cvae", "cgan")
+SHAPES = [(1, 8, 8), (3, 8, 8), (1, 13, 22), (1, 28, 28), (3, 32, 32), (3, 64, 64)]
+
+
+def make(model: str, data, *words: str):
+    job = small_job(model, *words)
+    return build(lambda: job.model.make(space_of(data), len(data), **job.model.params), seed=0)
+
+
+def trained(model: str, data, tmp_path, samples: int, *words: str):
+    job = small_job(model, f"trainer.max_samples={samples}", *words)
+    module = make(model, data, *words)
+    fit(module, encoded(data), job.trainer, seed=0, folder=tmp_path, run="r", classes=data.schema.classes,
+        picture=lambda x: b"", loggers=[], started=0.0, resume=False)  # fmt: skip
+    return module
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def stripe_model(request, tmp_path_factory):
+    data = stripes(40)
+    return trained(request.param, data, tmp_path_factory.mktemp(request.param), 16_000), data
+
+
+def test_labels_are_obeyed(stripe_model):
+    """Every class comes out as asked, by the nearest class mean of the real rows."""
+    module, data = stripe_model
+    means = np.stack([data.x[data.y == k].mean(0).ravel() for k in range(3)])
+    for k in range(3):
+        x = (module.sample(np.full(100, k), rng.row_seeds(0, str(k), 0, 100)).numpy() + 1) * 127.5
+        nearest = ((x.reshape(100, 1, -1) - means) ** 2).sum(2).argmin(1)
+        assert (nearest == k).mean() >= 0.95
+
+
+def test_a_row_does_not_depend_on_what_else_is_asked(stripe_model):
+    module, _ = stripe_model
+    labels = np.repeat([0, 1, 2], 100)
+    seeds = np.concatenate([rng.row_seeds(5, str(k), 0, 100) for k in range(3)])
+    whole = module.sample(labels, seeds)
+    order = np.random.default_rng(0).permutation(300)
+    assert torch.equal(module.sample(labels[order], seeds[order]), whole[order])
+    assert torch.equal(module.sample(labels[130:131], seeds[130:131])[0], whole[130])
+    assert torch.equal(module.sample(labels[70:77], seeds[70:77]), whole[70:77])
+    longer = module.sample(np.full(BLOCK * 3, 1), rng.row_seeds(5, "1", 0, BLOCK * 3))
+    assert torch.equal(longer[:100], whole[100:200])
+
+
+def test_rows_differ_from_each_other(stripe_model):
+    module, _ = stripe_model
+    x = module.sample(np.zeros(50, int), rng.row_seeds(0, "0", 0, 50)).flatten(1)
+    assert torch.pdist(x).min() > 0
+
+
+def test_sampling_leaves_the_global_generator_and_the_mode_alone(stripe_model):
+    module, _ = stripe_model
+    module.train()
+    before = torch.get_rng_state()
+    module.sample(np.zeros(3, int), rng.row_seeds(0, "0", 0, 3))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert module.training
+
+
+def test_unknown_labels_are_refused(stripe_model):
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 3\)"):
+        stripe_model[0].sample(np.array([3]), rng.row_seeds(0, "x", 0, 1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("model", MODELS)
+def test_networks_are_sized_from_the_data(model, shape, tmp_path):
+    data = stripes(12, shape)
+    module = trained(model, data, tmp_path, 256)
+    x = module.sample(np.array([0, 2, 1]), rng.row_seeds(0, "a", 0, 3))
+    assert x.shape == (3, *shape)
+    assert x.isfinite().all()
+
+
+@pytest.mark.parametrize(("side", "stem", "latent"), [(8, 1, 16), (16, 1, 16), (17, 2, 32), (28, 2, 32), (64, 4, 64), (100, 8, 64)])
+def test_body_never_runs_above_sixteen_pixels(side, stem, latent):
+    assert (stem_factor(side, side), latent_size(side, side)) == (stem, latent)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_network_rows_are_independent(shape):
+    torch.manual_seed(0)
+    e, x, z = torch.randn(5, 16), torch.randn(5, *shape), torch.randn(5, 7)
+    encoder, decoder = Encoder(shape, 8, 7, 16), Decoder(shape, 8, 7, 16)
+    discriminator = Discriminator(shape, 4, 16, 2)
+    y = torch.tensor([0, 1, 2, 3, 0])
+    for whole, alone in [(encoder(x, e)[0], encoder(x[2:3], e[2:3])[0]), (decoder(z, e), decoder(z[2:3], e[2:3])),
+                         (discriminator(x, y), discriminator(x[2:3], y[2:3]))]:  # fmt: skip
+        torch.testing.assert_close(whole[2:3], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_gaussian_nll_is_that_of_the_optimal_sigma():
+    x, mean = torch.randn(50, 1, 4, 4), torch.zeros(50, 1, 4, 4)
+    sigma = x.square().mean().sqrt()
+    expected = -torch.distributions.Normal(0.0, sigma).log_prob(x).flatten(1).sum(1).mean()
+    torch.testing.assert_close(cvae.gaussian_nll(x, mean), expected)
+    for other in (0.9 * sigma, 1.1 * sigma):
+        assert -torch.distributions.Normal(0.0, other).log_prob(x).flatten(1).sum(1).mean() > expected
+
+
+def test_kl_matches_torch_distributions():
+    mean, log_variance = torch.randn(20, 3), torch.randn(20, 3)
+    q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    expected = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).mean(0)
+    torch.testing.assert_close(cvae.kl_per_dimension(mean, log_variance), expected)
+
+
+def test_ema_halves_the_distance_in_one_half_life():
+    layer = torch.nn.Linear(1, 1)
+    ema = Ema(layer, half_life=100)
+    start = ema.average.weight.item()
+    with torch.no_grad():
+        layer.weight.fill_(start + 8)
+    for _ in range(10):
+        ema.update(layer, batch_size=10, samples_seen=10**6)
+    assert ema.average.weight.item() == pytest.approx(start + 4, rel=1e-5)
+
+
+def test_mixture_prior_recovers_class_means_and_spread():
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(2).repeat_interleave(400)
+    codes = torch.randn(800, 3, generator=generator) * torch.tensor([0.5, 1.0, 2.0]) + torch.tensor([[5.0], [-5.0]])[y]
+    prior = MixturePrior(3, 2, components=2)
+    prior.fit(codes, y, seed=0)
+    noise = torch.randn(4000, prior.noise_size, generator=generator)
+    z = prior(noise, torch.zeros(4000, dtype=torch.long))
+    torch.testing.assert_close(z.mean(0), codes[y == 0].mean(0), atol=0.15, rtol=0)
+    torch.testing.assert_close(z.std(0), codes[y == 0].std(0), atol=0.15, rtol=0)
+
+
+def test_mixture_prior_survives_classes_with_one_row_or_none():
+    prior = MixturePrior(3, 3, components=2)
+    prior.fit(torch.randn(5, 3), torch.tensor([0, 0, 0, 0, 1]), seed=0)
+    assert prior(torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])).isfinite().all()
+
+
+def test_flow_prior_learns_two_separate_classes():
+    torch.manual_seed(0)
+    prior = FlowPrior(2, 2, hidden=64)
+    y = torch.arange(2).repeat(500)
+    codes = 0.3 * torch.randn(1000, 2) + torch.tensor([[2.0, 0.0], [-2.0, 1.0]])[y]
+    prior.standardise(codes)
+    optimizer = torch.optim.Adam(prior.parameters(), 3e-3)
+    random = torch.Generator().manual_seed(0)
+    for _ in range(300):
+        optimizer.zero_grad()
+        prior.loss(codes, y, random).backward()
+        optimizer.step()
+    with torch.no_grad():
+        z = prior(torch.randn(1000, 2), y)
+    for k in range(2):
+        torch.testing.assert_close(z[y == k].mean(0), codes[y == k].mean(0), atol=0.2, rtol=0)
+        assert z[y == k].std(0).max() < 0.6
+
+
+def test_penalty_equals_the_mean_squared_gradient_norm_of_both_sides():
+    data = stripes(12)
+    module = make("cgan", data)
+    rows = encoded(data)
+    real, fake, labels = rows.x[:6], rows.x[6:12], rows.y[:6]
+    _, _, penalty = module._judge_pair(real, fake, labels, penalise=True)
+    total = 0.0
+    for side in (real, fake):
+        for x, y in zip(side, labels, strict=True):
+            x = x[None].clone().requires_grad_(True)
+            (gradient,) = torch.autograd.grad(module.discriminator(x, y[None]).sum(), x)
+            total += gradient.square().sum().item()
+    assert penalty.item() == pytest.approx(total / 6, rel=1e-4)
+
+
+def test_real_and_fake_rows_carry_the_same_labels(monkeypatch):
+    """A discriminator that sees other labels with fakes than with reals could use the label alone."""
+    data = stripes(12)
+    module, rows = make("cgan", data, "model.warm_start=false"), encoded(data)
+    seen = []
+    inner = module.discriminator.forward
+    monkeypatch.setattr(module.discriminator, "forward", lambda x, y: (seen.append(y), inner(x, y))[1])
+    labels = torch.tensor([2, 0, 1, 1])
+    module._judge_pair(rows.x[:4], rows.x[4:8], labels, penalise=False)
+    assert seen[0].tolist() == [2, 0, 1, 1, 2, 0, 1, 1]
+
+
+def test_augmentation_moves_both_sides_alike_and_is_off_at_zero():
+    x = torch.rand(6, 3, 8, 8)
+    random = torch.Generator().manual_seed(0)
+    for a, b in zip(augment_pair(x, x, 0.0, random), (x, x), strict=True):
+        assert torch.equal(a, b)
+    moved, same = augment_pair(x, x.clone(), 1.0, random)
+    assert torch.equal(moved, same)
+    assert not torch.equal(moved, x)
+
+
+def test_cosine_ramp_ends():
+    assert cvae.cosine(2.0, 1.0, 0.0) == 2.0
+    assert cvae.cosine(2.0, 1.0, 1.0) == pytest.approx(1.0)
+    assert cgan.cosine is cvae.cosine
+    assert math.isclose(cvae.cosine(2.0, 0.0, 0.5), 1.0)

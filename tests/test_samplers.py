@@ -1,0 +1,102 @@
+"""What every sampler must keep, over conf/sampler, and the exact work of the simple ones."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import stripes
+
+from gensynth import rng
+from gensynth.errors import DataError
+from gensynth.samplers.image_transforms import ImageTransforms
+from gensynth.samplers.resample import RandomOversampling
+from gensynth.samplers.sampler import LABEL_POLICIES
+
+DATA = stripes(25, (1, 12, 10))
+SAMPLERS = {
+    "random_oversampling": RandomOversampling,
+    "image_transforms": lambda: ImageTransforms(10.0, 0.12, 0.1, False),
+}
+
+
+@pytest.fixture(params=SAMPLERS)
+def sampler(request):
+    return SAMPLERS[request.param]().fit(DATA)
+
+
+def request(n: int = 90) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(n) % 3, rng.row_seeds(0, "a", 0, n)
+
+
+def test_rows_come_as_asked(sampler):
+    labels, seeds = request()
+    rows = sampler.sample(labels, seeds)
+    assert (rows.y == labels).all()
+    assert rows.x.dtype == np.uint8
+    assert rows.x.shape == (90, 1, 12, 10)
+    assert (rows.origin == "augmented").all()
+    assert sampler.label_policy in LABEL_POLICIES
+
+
+def test_parents_are_training_rows_of_the_same_class(sampler):
+    labels, seeds = request()
+    rows = sampler.sample(labels, seeds)
+    parent_label = dict(zip(DATA.ids, DATA.y, strict=True))
+    assert [parent_label[p] for p in rows.parent] == labels.tolist()
+    assert len(set(rows.parent)) > 30
+
+
+def test_a_row_does_not_depend_on_its_batch(sampler):
+    labels, seeds = request()
+    whole = sampler.sample(labels, seeds)
+    for part in (slice(0, 1), slice(40, 47), slice(None, None, -1)):
+        np.testing.assert_array_equal(sampler.sample(labels[part], seeds[part]).x, whole.x[part])
+
+
+def test_the_source_is_not_changed(sampler):
+    before = DATA.x.copy()
+    sampler.sample(*request())
+    np.testing.assert_array_equal(DATA.x, before)
+
+
+def test_a_class_without_rows_is_a_sentence(sampler):
+    lonely = type(sampler).__new__(type(sampler))
+    lonely.__dict__.update(sampler.__dict__)
+    lonely.fit(DATA[DATA.y != 1])
+    with pytest.raises(DataError, match='class "band1" has no real training row'):
+        lonely.sample(np.array([1]), rng.row_seeds(0, "a", 0, 1))
+
+
+def test_oversampling_copies_exactly():
+    rows = RandomOversampling().fit(DATA).sample(*request())
+    source = dict(zip(DATA.ids, DATA.x, strict=True))
+    assert all((source[p] == x).all() for p, x in zip(rows.parent, rows.x, strict=True))
+
+
+def test_no_motion_is_the_identity():
+    rows = ImageTransforms(0.0, 0.0, 0.0, False).fit(DATA).sample(*request())
+    source = dict(zip(DATA.ids, DATA.x, strict=True))
+    assert all((source[p] == x).all() for p, x in zip(rows.parent, rows.x, strict=True))
+
+
+def test_motion_stays_within_what_was_asked_and_is_recorded():
+    rows = ImageTransforms(10.0, 0.12, 0.1, False).fit(DATA).sample(*request(900))
+    facts = [json.loads(p) for p in rows.groups["params"]]
+    turns = np.array([f["rotate_degrees"] for f in facts])
+    assert 9 < np.abs(turns).max() <= 10
+    assert abs(turns.mean()) < 1
+    assert np.abs([f["shift_x"] for f in facts]).max() <= 0.1
+    assert not any(f["flip"] for f in facts)
+
+
+def test_flip_mirrors_half_the_rows_and_is_declared_at_risk():
+    mirror = ImageTransforms(0.0, 0.0, 0.0, True).fit(DATA)
+    rows = mirror.sample(*request(900))
+    source = dict(zip(DATA.ids, DATA.x, strict=True))
+    flips = np.array([json.loads(p)["flip"] for p in rows.groups["params"]])
+    assert mirror.label_policy == "at_risk"
+    assert 0.4 < flips.mean() < 0.6
+    for x, parent, flip in zip(rows.x, rows.parent, flips, strict=True):
+        np.testing.assert_array_equal(x, source[parent][..., ::-1] if flip else source[parent])

@@ -1,0 +1,171 @@
+"""Budget, data order, checkpoints: what a resumed run and a diverging one may rely on."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from conftest import encoded, small_job, space_of, stripes
+
+from gensynth.errors import DataError, DivergedError, Interrupted, UsageError
+from gensynth.models.generator import Phase
+from gensynth.signals import SIGNALS
+from gensynth.training.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from gensynth.training.fit import build, fit
+from gensynth.training.loader import BatchLoader, tempered
+from gensynth.training.schedule import Schedule, by_samples
+
+DATA = stripes(30)
+TRAIN = {
+    "cvae-mixture": ("cvae", "model.prior=mixture"),
+    "cvae-flow": ("cvae", "model.prior=flow"),
+    "cgan-warm": ("cgan", "model.vae.prior=flow"),
+    "cgan-cold": ("cgan", "model.warm_start=false"),
+}
+
+
+def run_fit(folder, words, *, resume=False, samples=2_048):
+    job = small_job(*words, f"trainer.max_samples={samples}")
+    module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=0)
+    result = fit(module, encoded(DATA), job.trainer, seed=0, folder=folder, run="r", classes=DATA.schema.classes,
+                 picture=lambda x: b"png", loggers=[], started=0.0, resume=resume)  # fmt: skip
+    return module, result
+
+
+@pytest.mark.parametrize("name", TRAIN)
+def test_resume_gives_the_weights_of_the_uninterrupted_run(name, tmp_path, monkeypatch):
+    """Stopped after every kind of step: first, inside each phase, at the edges between phases."""
+    whole, result = run_fit(tmp_path / "whole", TRAIN[name])
+    schedule = result.schedule
+    edges = [sum(schedule.steps[: i + 1]) for i in range(len(schedule.steps))]
+    stops = sorted({1, *edges, *(e - 1 for e in edges), *(e - 3 for e in edges), edges[0] + 1} & set(range(1, edges[-1])))
+    for stop in stops:
+        folder = tmp_path / f"stop{stop}"
+        stop_after(stop, monkeypatch)
+        with pytest.raises(Interrupted) as caught:
+            run_fit(folder, TRAIN[name])
+        assert caught.value.exit_code == 143
+        monkeypatch.undo()
+        torch.manual_seed(stop)  # an ambient seed must not matter
+        resumed, again = run_fit(folder, TRAIN[name], resume=True)
+        assert again.schedule == schedule
+        for key, tensor in whole.state_dict().items():
+            assert torch.equal(tensor, resumed.state_dict()[key]), f"{key} differs after a stop at step {stop}"
+
+
+def stop_after(step: int, monkeypatch) -> None:
+    """Raise a pending SIGTERM once `step` steps are done, as the handler would."""
+    from gensynth.training import callbacks
+
+    inner = callbacks.Steps.on_train_batch_end
+
+    def count(self, *args):
+        inner(self, *args)
+        if self.done == step:
+            SIGNALS.pending = 15
+
+    monkeypatch.setattr(callbacks.Steps, "on_train_batch_end", count)
+
+
+def test_a_run_with_another_seed_ends_elsewhere(tmp_path):
+    module, _ = run_fit(tmp_path, TRAIN["cvae-mixture"])
+    job = small_job("cvae")
+    other = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=1)
+    assert not torch.equal(module.autoencoder.embed.weight, other.autoencoder.embed.weight)
+
+
+def test_checkpoint_holds_plain_things_and_knows_its_run(tmp_path):
+    run_fit(tmp_path, TRAIN["cgan-warm"])
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    state = torch.load(path, weights_only=True)
+    assert state["step"] == sum(state["schedule"]["steps"])
+    with pytest.raises(UsageError, match="other settings or other data"):
+        load_checkpoint(path, "another run")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="cannot be read"):
+        load_checkpoint(path, "r")
+
+
+def test_a_non_finite_state_is_never_written(tmp_path):
+    layer = torch.nn.Linear(2, 2)
+    path = tmp_path / "last.ckpt"
+    save_checkpoint(path, layer, [], 1, Schedule(("a",), (1,), (1,)), "r")
+    before = path.read_bytes()
+    with torch.no_grad():
+        layer.weight[0, 0] = math.nan
+    with pytest.raises(DivergedError):
+        save_checkpoint(path, layer, [], 2, Schedule(("a",), (1,), (1,)), "r")
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, fail)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_single_bad_losses_are_skipped_and_many_stop_the_run():
+    job = small_job("cvae")
+    module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=0)
+    optimizer = torch.optim.SGD(module.parameters(), 1.0)
+    weight = module.autoencoder.embed.weight
+    before = weight.detach().clone()
+    assert not module.descend((weight * math.nan).sum(), optimizer, 1.0)
+    assert torch.equal(weight, before)
+    assert module.descend(weight.sum(), optimizer, 1.0)
+    torch.testing.assert_close(weight, before - 1)
+    with pytest.raises(DivergedError, match="20 steps in a row"):
+        for _ in range(20):
+            module.descend((weight * math.inf).sum(), optimizer, 1.0)
+
+
+def test_max_samples_is_split_by_shares():
+    schedule = by_samples((Phase("a", 0.75, 100), Phase("b", 0.25, 50)), 10_000)
+    assert schedule.steps == (75, 50)
+    assert schedule.total_samples == 10_000
+    assert schedule.at(74) == (0, 74)
+    assert schedule.at(75) == (1, 0)
+    assert [schedule.samples_before(s) for s in (0, 75, 76, 125)] == [0, 7500, 7550, 10_000]
+    assert Schedule.from_json(schedule.to_json()) == schedule
+
+
+def test_progress_counts_samples_for_both_models(tmp_path):
+    for name in ("cvae-mixture", "cgan-cold"):
+        _, result = run_fit(tmp_path / name, TRAIN[name], samples=1_280)
+        assert result.schedule.total_samples == 1_280
+        assert result.history["train/samples_per_s"][-1][0] == 1_280
+
+
+def test_batches_are_a_function_of_the_step():
+    rows = encoded(DATA)
+    schedule = Schedule(("a",), (50,), (16,))
+    one, two = BatchLoader(rows, schedule, 0, 0.3), BatchLoader(rows, schedule, 0, 0.3, start_step=20)
+    late, first = list(one)[20:], list(two)
+    for a, b in zip(late, first, strict=True):
+        assert torch.equal(a.rows, b.rows)
+        assert a.random.initial_seed() == b.random.initial_seed()
+        assert torch.equal(a.labels, rows.y[a.rows])
+    assert not torch.equal(one.batch(3).rows, one.batch(4).rows)
+    assert not torch.equal(one.batch(3).rows, BatchLoader(rows, schedule, 1, 0.3).batch(3).rows)
+
+
+def test_label_tempering_runs_from_natural_to_balanced():
+    counts = torch.tensor([900, 90, 10])
+    torch.testing.assert_close(tempered(counts, 1.0), counts / 1000, check_dtype=False)
+    torch.testing.assert_close(tempered(counts, 0.0), torch.full((3,), 1 / 3), check_dtype=False)
+    data = stripes(100)[[*range(100), *range(100, 110), *range(200, 202)]]
+    loader = BatchLoader(encoded(data), Schedule(("a",), (400,), (64,)), 0, label_power=0.0)
+    early = torch.cat([loader.batch(s).labels for s in range(40)]).bincount(minlength=3) / (40 * 64)
+    late = torch.cat([loader.batch(s).labels for s in range(360, 400)]).bincount(minlength=3) / (40 * 64)
+    assert early[0] > 0.8
+    assert late.max() < 0.5
