@@ -18,7 +18,7 @@ LAYERS = [
     {"evaluation"},
     {"report", "provenance"},
     {"pipeline", "doctor"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 ALLOWED = {"hydra": {"cli"}, "omegaconf": {"cli"}, "lightning": {"models", "training"}, "wandb": {"training"}}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -16,7 +16,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from gensynth import rng
-from gensynth.models.generator import Batch, Generator, TrainingRows
+from gensynth.models.generator import Batch, Generator, Phase, TrainingRows
 from gensynth.training.checkpoint import save_checkpoint, write_atomically
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
@@ -135,14 +135,18 @@ def log_picture(logger: object, path: Path, samples_seen: int) -> None:
 
 
 class Progress(Callback):
-    """One line that says what, how far, how fast and how long still; rewritten on a terminal."""
+    """One line that says what, how far, how fast and how long still; rewritten on a terminal.
 
-    def __init__(self, steps: Steps, what: str, seconds_between: float = 10.0) -> None:
-        self.steps, self.what = steps, what
+    How far is measured by the phases' shares of the time, since their samples differ in cost.
+    """
+
+    def __init__(self, steps: Steps, phases: tuple[Phase, ...], seconds_between: float = 10.0) -> None:
+        self.steps = steps
+        self._before = np.cumsum([0.0, *(p.share for p in phases)])
         self.live = sys.stderr.isatty()
         self.between = 0.5 if self.live else seconds_between
         self._begun = self._last = time.monotonic()
-        self._first = steps.samples_seen
+        self._first = self._part()
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
         now = time.monotonic()
@@ -154,11 +158,15 @@ class Progress(Callback):
         if self.live:
             print(file=sys.stderr)
 
+    def _part(self) -> float:
+        if self.steps.done == self.steps.schedule.total_steps:
+            return 1.0
+        phase, inner = self.steps.schedule.at(self.steps.done)
+        width = self._before[phase + 1] - self._before[phase]
+        return float(self._before[phase] + width * inner / self.steps.schedule.steps[phase])
+
     def _line(self, phase: str, now: float) -> str:
-        seen, total = self.steps.samples_seen, self.steps.schedule.total_samples
-        part = self.steps.done / self.steps.schedule.total_steps
-        left = (now - self._begun) / max(self.steps.done - self.steps.loader.start_step, 1)
-        seconds = left * (self.steps.schedule.total_steps - self.steps.done)
-        rate = (seen - self._first) / (now - self._begun)
-        return (f"{self.what}: {phase} {part:4.0%}  {seen:,} of {total:,} samples  {rate:,.0f}/s  "
-                f"{int(seconds // 60)}:{int(seconds % 60):02d} left   ")  # fmt: skip
+        part, elapsed = self._part(), now - self._begun
+        left = int(elapsed * (1 - part) / max(part - self._first, 1e-6))
+        return (f"training: {phase:<12}{part:4.0%}  {self.steps.samples_seen:,} samples seen  "
+                f"{left // 60}:{left % 60:02d} left   ")  # fmt: skip

@@ -76,9 +76,8 @@ def fit(
     checkpointing = Checkpointing(path, steps, run, settings.checkpoint_minutes)
     if state:
         module.load_state_dict(state["weights"])
-    trainer.callbacks.extend(
-        [steps, metrics, Preview(steps, folder / "samples", classes, picture), Progress(steps, "training"), checkpointing]
-    )
+    preview = Preview(steps, folder / "samples", classes, picture)
+    trainer.callbacks.extend([steps, metrics, preview, Progress(steps, module.phases()), checkpointing])
     with SIGNALS.defer():
         _run(trainer, module, loader, state)
     return FitResult(schedule, metrics.history, time.monotonic() - begun)

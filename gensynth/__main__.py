@@ -1,0 +1,6 @@
+"""python -m gensynth"""
+
+from gensynth.cli import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,8 @@
+"""gensynth balance: the same as the console script's verb."""
+
+import sys
+
+from gensynth.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["balance", *sys.argv[1:]]))

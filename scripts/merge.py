@@ -1,0 +1,8 @@
+"""gensynth merge: the same as the console script's verb."""
+
+import sys
+
+from gensynth.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["merge", *sys.argv[1:]]))

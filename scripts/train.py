@@ -1,0 +1,8 @@
+"""gensynth train: the same as the console script's verb."""
+
+import sys
+
+from gensynth.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,0 +1,68 @@
+"""The configuration folder is the registry: everything in it composes, imports and builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gensynth.cli import TRUSTED, compose, conf_dir, known_keys, target_of
+from gensynth.errors import UsageError
+
+FILES = sorted(conf_dir().rglob("*.yaml"))
+GROUPS = {folder: sorted(p.stem for p in (conf_dir() / folder).glob("*.yaml")) for folder in
+          ("data", "model", "trainer", "logger", "sampler", "filter", "experiment")}  # fmt: skip
+CHOICES = [(group, name) for group, names in GROUPS.items() for name in names if (group, name) != ("data", "auto")]
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_builds_a_job(group, name, tmp_path):
+    data = [] if group == "data" else ["digits"]
+    job = compose("balance", [*data, f"{group}=[{name}]" if group == "filter" else f"{group}={name}", f"out={tmp_path}/x"])
+    assert job.model.name in ("cvae", "cgan")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(conf_dir())))
+def test_every_file_says_what_it_is_and_names_trusted_targets(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# "), "the first line says what the file is for"
+    for target in targets(yaml.safe_load(text)):
+        assert target.startswith(TRUSTED)
+        target_of({"_target_": target}, [])
+
+
+def targets(node: object) -> list[str]:
+    if not isinstance(node, dict):
+        return []
+    return [v for k, v in node.items() if k == "_target_"] + [t for v in node.values() for t in targets(v)]
+
+
+@pytest.mark.parametrize("name", ["os.system", "builtins.eval", "subprocess.run", "mine.Model"])
+def test_targets_outside_the_trusted_packages_are_refused(name):
+    with pytest.raises(UsageError, match="is not below"):
+        target_of({"_target_": name}, [])
+
+
+@pytest.mark.parametrize("name", ["torch.load", "torch.hub.load", "torch.serialization.load"])
+def test_functions_of_other_packages_are_refused(name):
+    with pytest.raises(UsageError, match="is not a class"):
+        target_of({"_target_": name}, [])
+
+
+def test_a_package_can_be_trusted_by_name():
+    assert target_of({"_target_": "json.dumps"}, ["json"]).__name__ == "dumps"
+
+
+def test_a_wrong_model_key_is_refused():
+    with pytest.raises(UsageError, match="model.wdth"):
+        compose("train", ["digits", "model.wdth=3"])
+
+
+def test_known_keys_cover_what_the_help_names():
+    assert {"out", "model", "seed", "target", "trainer.max_minutes", "logger", "data.label", "filter.near_copy.ratio"} <= known_keys()
+
+
+def test_the_makefile_and_ci_run_the_same_tests():
+    root = Path(__file__).parents[1]
+    assert "make test" in (root / ".ci" / "run").read_text()
