@@ -11,7 +11,9 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -29,11 +31,29 @@ VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "
 LATER = ("compare", "review", "verify", "forget", "dashboard", "tune")
 POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "merge": "run"}
 PATH_KEYS = ("out", "generator", "real", "test", "synthetic", "run", "data.path", "data.test")
+TEXT_KEYS = ("data.label", "data.subject")
+FLAGS_WITH_VALUE = (
+    "--config-dir",
+    "-cd",
+    "--config-name",
+    "-cn",
+    "--config-path",
+    "-cp",
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+)
 MAPPING_KEYS = ("counts", "target")
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
-QUIET = ("hydra.run.dir=.", "hydra.sweep.dir=.", "hydra.sweep.subdir=.", "hydra.output_subdir=null",
-         "hydra/job_logging=disabled", "hydra/hydra_logging=disabled")  # fmt: skip
+QUIET = (
+    "hydra.run.dir=.",
+    "hydra.sweep.subdir=.",
+    "hydra.output_subdir=null",
+    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=disabled",
+)
 
 HELP = """gensynth: from an imbalanced labelled data set to a balanced one, with proof of what it is worth
 
@@ -86,16 +106,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def report_error(error: BaseException, words: list[str]) -> int:
     """One clear line on stderr and the exit code; a traceback only for faults of the program itself."""
-    if isinstance(error, GensynthError):
+    if isinstance(error, KeyboardInterrupt):
+        error = Interrupted("stopped by SIGINT", 2)
+    if isinstance(error, GensynthError | Interrupted):
         print(f"gensynth: {error}", file=sys.stderr)
         if isinstance(error, Interrupted):
             print(f"continue with: {_resume_command(words)}", file=sys.stderr)
         return error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return report_error(Interrupted("stopped by SIGINT", 2), words)
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
-        print(f"gensynth: out of {'memory' if isinstance(error, MemoryError) else 'disk space'}; free some and "
-              f"continue with: {_resume_command(words)}", file=sys.stderr)  # fmt: skip
+    if lacking := _lacking(error):
+        print(f"gensynth: out of {lacking}; free some and continue with: {_resume_command(words)}", file=sys.stderr)
         return 5
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 2
@@ -104,6 +123,14 @@ def report_error(error: BaseException, words: list[str]) -> int:
     traceback.print_exception(error)
     print("gensynth: internal error; please report the lines above", file=sys.stderr)
     return 1
+
+
+def _lacking(error: BaseException) -> str:
+    """Which resource ran out, if that is what the error says."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk space"
+    torch_says = isinstance(error, RuntimeError) and re.search("out of memory|can't allocate memory", str(error))
+    return "memory" if isinstance(error, MemoryError) or torch_says else ""
 
 
 def _resume_command(words: list[str]) -> str:
@@ -142,20 +169,20 @@ def overrides(verb: str, words: list[str]) -> list[str]:
     if position is not None:
         out.extend(_positional(verb, rest.pop(position), rest))
     for word in rest:
-        if word.startswith("--") and "=" in word and not re.match(r"--(config|cfg|package|hydra|info|experimental)", word):
+        if (
+            word.startswith("--")
+            and "=" in word
+            and not re.match(r"--(config|cfg|package|hydra|info|experimental)", word)
+        ):
             word = word[2:]
         out.append(_one(word))
     return out
 
 
 def _is_bare(word: str, before: str) -> bool:
-    if word.startswith("-") or before in ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg",
-                                          "-c", "--package", "-p"):  # fmt: skip
+    if word.startswith("-") or before in FLAGS_WITH_VALUE:
         return False
-    head = word.split("=", 1)[0]
-    return "=" not in word or (not re.fullmatch(r"[~+]*[\w./@]+", head) and Path(word).exists()) or (
-        "/" in head and Path(word).exists()
-    )  # fmt: skip
+    return "=" not in word or (Path(word).exists() and word.split("=", 1)[0] not in known_keys())
 
 
 def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
@@ -167,10 +194,12 @@ def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
     names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {"auto"}
     if word in names:
         return [f"data={word}"]
-    path = os.path.expanduser(word)
-    if not Path(path).exists() and not os.path.lexists(path):
+    path = _expanded(word)
+    if not os.path.lexists(path):
         beside = [p.name for p in Path(path).parent.glob("*")] if Path(path).parent.is_dir() else []
-        raise UsageError(f'DATA "{word}" is neither a known name nor a path; {nearest(Path(path).name, [*names, *beside])}')
+        raise UsageError(
+            f'DATA "{word}" is neither a known name nor a path; {nearest(Path(path).name, [*names, *beside])}'
+        )
     return ["data=auto", f"data.path={_quoted(path)}"]
 
 
@@ -190,10 +219,17 @@ def _one(word: str) -> str:
     if key in PATH_KEYS:
         if value.startswith("[") and key == "synthetic":
             return f"{key}=[{','.join(_quoted(v) for v in _yaml(value, key))}]"
-        return f"{key}={_quoted(os.path.expanduser(value))}"
+        return f"{key}={_quoted(_expanded(value))}"
+    if key in TEXT_KEYS:
+        return f"{key}={_quoted(value)}"
     if key in MAPPING_KEYS and value.lstrip().startswith("{"):
         return f"{key}={_quoted(json.dumps(_yaml(value, key), ensure_ascii=False))}"
     return word
+
+
+def _expanded(path: str) -> str:
+    """~ is the home folder, unless something of that very name lies here."""
+    return path if os.path.lexists(path) else os.path.expanduser(path)
 
 
 def _yaml(text: str, key: str) -> Any:
@@ -210,7 +246,8 @@ def _quoted(text: str) -> str:
     """A Hydra string literal, whatever the text holds."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
-    escaped = re.sub(r"(\\*)(?='|$)", lambda m: m.group(1) * 2, text).replace("'", "\\'").replace("${", "\\${")
+    escaped = re.sub(r"(\\*)\$\{", lambda m: m.group(1) * 2 + "\\${", text)
+    escaped = re.sub(r"(\\*)(?='|$)", lambda m: m.group(1) * 2, escaped).replace("'", "\\'")
     return f"'{escaped}'"
 
 
@@ -229,14 +266,25 @@ def run_hydra(verb: str, words: list[str], typed: list[str]) -> int:
         codes.append(_run_task(verb, config, typed))
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise here instead of printing and leaving
-    before, sys.argv = sys.argv, ["gensynth", *words, *QUIET]
+    sweep = tempfile.mkdtemp(prefix="gensynth-sweep-")  # Hydra writes multirun.yaml, with absolute paths, somewhere
+    flags, keys = _flags_first(words)
+    before, sys.argv = sys.argv, ["gensynth", *flags, *keys, *QUIET, f"hydra.sweep.dir={_quoted(sweep)}"]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(explain(verb, error)) from None
     finally:
         sys.argv = before
+        shutil.rmtree(sweep, ignore_errors=True)
     return max(codes, default=0)
+
+
+def _flags_first(words: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's parser takes one run of key=value words only: flags and their values go in front."""
+    flags, keys = [], []
+    for word, before in zip(words, ["", *words], strict=False):
+        (flags if word.startswith("-") or before in FLAGS_WITH_VALUE else keys).append(word)
+    return flags, keys
 
 
 def compose(verb: str, words: list[str]) -> Job:
@@ -266,26 +314,30 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
     SIGNALS.install()
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        plain["out"] = _out_of_sweep(str(plain["out"]), verb)
+        base = str(plain["out"]) or ("" if verb == "merge" else f"runs/{verb}-{_STARTED}")
+        typed = [w for w in typed if not w.startswith("out=")] + ([f"out={base}"] if base else [])
+        plain["out"] = _out_of_sweep(base)
         return ACTIONS[verb](plain, typed) or 0
+    except Interrupted as error:  # leaves a sweep as a whole
+        raise SystemExit(report_error(error, typed)) from None
     except OmegaConfBaseException as error:
         return report_error(UsageError(explain(verb, error)), typed)
     except Exception as error:
         return report_error(error, typed)
 
 
-def _out_of_sweep(out: str, verb: str) -> str:
+def _out_of_sweep(out: str) -> str:
     """Every job of a sweep gets its own sub-folder, numbered from 0."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     facts = HydraConfig.get()
     if facts.mode == RunMode.MULTIRUN:
-        return str(Path(out or f"runs/{verb}-{_SWEEP_TIME}") / str(facts.job.num))
+        return str(Path(out) / str(facts.job.num))
     return out
 
 
-_SWEEP_TIME = time.strftime("%Y%m%d-%H%M%S")
+_STARTED = time.strftime("%Y%m%d-%H%M%S")
 
 
 def known_keys() -> set[str]:
@@ -319,7 +371,11 @@ def explain(verb: str, error: Exception) -> str:
         group, name = match.groups()
         folder = conf_dir() / group.split("@")[0]
         return f"{group}={name} is not known; {nearest(name, [p.stem for p in folder.glob('*.yaml')])}"
-    for pattern in (r"Could not override '([^']+)'", r"Key '([^']+)' is not in struct", r"Could not delete from config. '([^']+)'"):  # fmt: skip
+    for pattern in (
+        r"Could not override '([^']+)'",
+        r"Key '([^']+)' is not in struct",
+        r"Could not delete from config. '([^']+)'",
+    ):
         if match := re.search(pattern, text):
             full = re.search(r"full_key: (\S+)", text)
             key = full.group(1) if full and pattern.startswith("Key") else match.group(1)
@@ -336,7 +392,9 @@ def target_of(node: Mapping, trust: list[str]) -> Any:
     name = str(node["_target_"])
     allowed = (*TRUSTED, *(f"{package}." for package in trust))
     if not name.startswith(allowed):
-        raise UsageError(f"_target_ {name} is not below {', '.join(p.rstrip('.') for p in allowed)}; use trust=[PACKAGE]")
+        raise UsageError(
+            f"_target_ {name} is not below {', '.join(p.rstrip('.') for p in allowed)}; use trust=[PACKAGE]"
+        )
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute)
@@ -375,16 +433,29 @@ def _data_settings(config: dict, choice: str) -> Any:
         size = reader["image_size"]
         reader["image_size"] = (size, size) if isinstance(size, int) else tuple(size) if size else None
     name = Path(reader["path"]).resolve().name if "path" in reader else choice
-    tail = node["long_tail"]
-    if tail and len(tail) != 2:
-        raise UsageError("data.long_tail takes two numbers: [first, last]")
+    tail, split = node["long_tail"], node["split"]
+    if tail and not (isinstance(tail, list) and len(tail) == 2 and all(isinstance(n, int) for n in tail)):
+        raise UsageError(f"data.long_tail takes two whole numbers, [first, last], got {tail!r}")
+    if not (isinstance(split, list) and len(split) == 3 and all(isinstance(part, int | float) for part in split)):
+        raise UsageError(f"data.split takes three numbers, [train, val, test], got {split!r}")
+    if "path" in reader and config["out"] and _inside(config["out"], reader["path"]):
+        raise UsageError(
+            f"out={config['out']} lies inside DATA and would be read as a class; choose a folder beside it"
+        )
     read = partial(target_of(node["reader"], config["trust"]), **reader)
-    return DataSettings(name, read, tuple(node["split"]), (tail[0], tail[1]) if tail else None, node["subject"])
+    return DataSettings(name, read, tuple(split), (tail[0], tail[1]) if tail else None, node["subject"])
+
+
+def _inside(out: str, data: str) -> bool:
+    """Whether out lies below DATA."""
+    return Path(data).resolve() in Path(out).resolve().parents
 
 
 def _record(config: dict) -> dict:
     """The resolved configuration without paths of this machine."""
-    kept = {k: v for k, v in config.items() if k not in ("out", "resume", "run", "real", "test", "synthetic", "generator")}
+    kept = {
+        k: v for k, v in config.items() if k not in ("out", "resume", "run", "real", "test", "synthetic", "generator")
+    }
     if "data" in kept:
         data = dict(kept["data"])
         for key in ("path", "test"):
@@ -396,7 +467,14 @@ def _record(config: dict) -> dict:
 
 
 def _job(verb: str, config: dict, typed: list[str], choices: Mapping | None = None) -> Job:
-    """Everything a run needs, built from the composed configuration."""
+    """Everything a run needs, built from the composed configuration; wrong values are a sentence."""
+    try:
+        return _build_job(verb, config, typed, choices)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{verb}: {error}") from None
+
+
+def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | None) -> Job:
     from gensynth.pipeline import DataSettings, Job, ModelSettings
     from gensynth.samplers.generator import GeneratorSampler
     from gensynth.samplers.image_transforms import ImageTransforms
@@ -410,23 +488,48 @@ def _job(verb: str, config: dict, typed: list[str], choices: Mapping | None = No
     if logger not in NAMES:
         raise UsageError(f"logger={logger} is not known; {nearest(logger, NAMES)}")
     utility = config.get("utility", {"seeds": 3, "steps": 0})
-    fallback = config["fallback"] if "fallback" in config else None
+    if not isinstance(utility["seeds"], int) or utility["seeds"] < 3:
+        raise UsageError(f"utility.seeds must be a whole number of at least 3, got {utility['seeds']!r}")
+    fallback = config.get("fallback")
     return Job(
         verb=verb,
-        data=_data_settings(config, (choices or _choices())["data"]) if "reader" in config.get("data", {}) else DataSettings(
-            "", _no_reader, tuple(config["data"]["split"]) if "data" in config else (0.7, 0.1, 0.2), None, ""),
-        model=ModelSettings(model.__name__.lower(), model, _params(config["model"])) if model else ModelSettings("", None, {}),
-        trainer=TrainerSettings(**config["trainer"]) if "trainer" in config else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true"),
+        data=_data_settings(config, (choices or _choices())["data"])
+        if "reader" in config.get("data", {})
+        else DataSettings(
+            "", _no_reader, tuple(config["data"]["split"]) if "data" in config else (0.7, 0.1, 0.2), None, ""
+        ),
+        model=ModelSettings(model.__name__.lower(), model, _params(config["model"]))
+        if model
+        else ModelSettings("", None, {}),
+        trainer=_trainer_settings(config["trainer"])
+        if "trainer" in config
+        else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true"),
         logger=logger,
         sampler=None if sampler is GeneratorSampler else _make(config["sampler"], trust, "sampler"),
         fallback=_make(fallback, trust, "fallback") if fallback else ImageTransforms(10.0, 0.12, 0.1, False),
         filters=[_make(node, trust, name) for name, node in config.get("filter", {}).items()],
-        utility_seeds=utility["seeds"], utility_steps=utility["steps"],
-        target=_amount(config.get("target", "max")), seed=_seed(config.get("seed", 0)),
-        out=Path(config["out"] or f"runs/{verb}-{time.strftime('%Y%m%d-%H%M%S')}"),
-        strict=bool(config.get("strict", False)), resume=bool(config["resume"]), resume_command=_resume_command(typed),
+        utility_seeds=utility["seeds"],
+        utility_steps=utility["steps"],
+        target=_amount(config.get("target", "max")),
+        seed=_seed(config.get("seed", 0)),
+        out=Path(config["out"] or f"runs/{verb}-{_STARTED}"),
+        strict=bool(config.get("strict", False)),
+        resume=bool(config["resume"]),
+        resume_command=_resume_command(typed),
         config=_record(config),
-    )  # fmt: skip
+    )
+
+
+def _trainer_settings(node: Mapping) -> Any:
+    from dataclasses import fields
+
+    from gensynth.training.fit import TrainerSettings
+
+    for field in fields(TrainerSettings):
+        value, number = node[field.name], field.type in ("float", "int")
+        if number and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
+            raise UsageError(f"trainer.{field.name} must be a number of at least 0, got {value!r}")
+    return TrainerSettings(**node)
 
 
 def _choices() -> Mapping:
@@ -483,8 +586,20 @@ def _merge(config: dict, typed: list[str]) -> None:
     if not config["run"]:
         raise UsageError("merge needs the folder of a finished run: gensynth merge RUN")
     config["out"] = config["out"] or config["run"]
+    _as_in_the_run(config, Path(config["run"]), typed)
     job = _job("merge", config, typed)
     _tell(pipeline.merge(job, Path(config["run"])), job.out)
+
+
+def _as_in_the_run(config: dict, run: Path, typed: list[str]) -> None:
+    """Sampler, fallback and filters of the finished run, where the words do not say otherwise."""
+    path = run / "run" / "config.json"
+    if not path.is_file():
+        return
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    for group in ("sampler", "fallback", "filter"):
+        if group in saved and not any(re.match(rf"~?(sampler@)?{group}\b", word) for word in typed):
+            config[group] = saved[group]
 
 
 def _sample(config: dict, typed: list[str]) -> None:
@@ -494,11 +609,16 @@ def _sample(config: dict, typed: list[str]) -> None:
     for key in ("generator", "counts"):
         if config[key] in ("", None):
             raise UsageError(f"sample needs {key}=; example: gensynth sample generator=OUT/generator counts=500 out=S")
-    out = Path(config["out"] or f"runs/sample-{time.strftime('%Y%m%d-%H%M%S')}")
-    print(pipeline.sample(
-        Path(config["generator"]), _amount(config["counts"]), _seed(config["seed"]), config["format"],
-        lambda: RunFolder(out, "sample", bool(config["resume"]), _resume_command(typed)),
-    ))  # fmt: skip
+    out = Path(config["out"])
+    print(
+        pipeline.sample(
+            Path(config["generator"]),
+            _amount(config["counts"]),
+            _seed(config["seed"]),
+            config["format"],
+            lambda: RunFolder(out, "sample", bool(config["resume"]), _resume_command(typed)),
+        )
+    )
 
 
 def _evaluate(config: dict, typed: list[str]) -> None:
@@ -528,9 +648,14 @@ def _tell(facts: dict, out: Path) -> None:
 
 
 ACTIONS: dict[str, Callable[[dict, list[str]], None]] = {
-    "demo": _balance, "explore": _explore, "train": _train, "sample": _sample, "balance": _balance, "merge": _merge,
+    "demo": _balance,
+    "explore": _explore,
+    "train": _train,
+    "sample": _sample,
+    "balance": _balance,
+    "merge": _merge,
     "evaluate": _evaluate,
-}  # fmt: skip
+}
 
 
 def run() -> None:

@@ -12,8 +12,23 @@ from pathlib import Path
 
 from gensynth import __version__
 
-PACKAGES = ("torch", "lightning", "hydra-core", "torchmetrics", "numpy", "scikit-learn", "pandas", "pyarrow", "pillow",
-            "safetensors", "kornia", "imbalanced-learn", "matplotlib", "jinja2", "wandb")  # fmt: skip
+PACKAGES = (
+    "torch",
+    "lightning",
+    "hydra-core",
+    "torchmetrics",
+    "numpy",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "safetensors",
+    "kornia",
+    "imbalanced-learn",
+    "matplotlib",
+    "jinja2",
+    "wandb",
+)
 EXTRAS = {"dashboard": "tensorboard"}
 BAD_LIGHTNING = ("2.6.2", "2.6.3")
 

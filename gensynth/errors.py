@@ -49,8 +49,11 @@ class GateError(GensynthError):
     exit_code = 6
 
 
-class Interrupted(GensynthError):
-    """Stopped by a signal after the state was saved; `exit_code` is 128 + the signal's number."""
+class Interrupted(BaseException):
+    """Stopped by a signal after the state was saved; `exit_code` is 128 + the signal's number.
+
+    Not an Exception, so that code which survives faults of files or libraries does not swallow it.
+    """
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

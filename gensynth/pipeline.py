@@ -8,7 +8,9 @@ Every function here is one verb of the command line; `cli.py` only turns words i
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -30,7 +32,7 @@ from gensynth.data.explore import explore_lines, quarantine_csv
 from gensynth.data.image import ImageCodec, contact_sheet, png_bytes
 from gensynth.data.sources import Source, read_path
 from gensynth.data.split import cut_long_tail, split_rows
-from gensynth.errors import DataError, GateError, UsageError
+from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.score import evaluate_rows, nearest_pictures, wall_pictures
 from gensynth.models.generator import Generator, TrainingRows
 from gensynth.models.judge import Judge, judge_steps
@@ -41,10 +43,18 @@ from gensynth.rundir import RunFolder, digest, say
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import Sampler
-from gensynth.training.bundle import Bundle, load_bundle, manifest_of, replace_folder, save_bundle
+from gensynth.training.bundle import (
+    Bundle,
+    file_sha256,
+    load_bundle,
+    manifest_of,
+    replace_folder,
+    restore_folder,
+    save_bundle,
+)
 from gensynth.training.checkpoint import write_atomically
 from gensynth.training.fit import FitResult, TrainerSettings, build, fit
-from gensynth.training.loggers import close_loggers, make_loggers
+from gensynth.training.loggers import close_loggers, make_loggers, read_curves
 from gensynth.types import REAL, LabelledData
 
 
@@ -129,16 +139,20 @@ def balance(job: Job) -> dict:
     """The main job; returns the facts of report.json."""
     run = job.open_out()
     looked = _look(job, run)
-    bundle = sampler = history = None
-    if job.sampler is None:
-        bundle, history = _train(job, run, looked, time.monotonic())
-        sampler = GeneratorSampler(bundle)
-    else:
-        sampler = job.sampler.fit(looked.train)
-    state = {"seed": job.seed, "target": job.target, "data": job.data.name, "utility_seeds": job.utility_seeds,
-             "utility_steps": job.utility_steps, "explore": looked.facts}  # fmt: skip
+    bundle = _train(job, run, looked, time.monotonic()) if job.sampler is None else None
+    sampler = GeneratorSampler(bundle) if bundle is not None else job.sampler.fit(looked.train)
+    state = {
+        "seed": job.seed,
+        "target": job.target,
+        "data": job.data.name,
+        "utility_seeds": job.utility_seeds,
+        "utility_steps": job.utility_steps,
+        "source_sha256": looked.source.sha256,
+        "image_size": _size(looked.train),
+        "explore": looked.facts,
+    }
     _write_json(job.out / "run" / "state.json", state)
-    facts = _balance(job, run, looked, sampler, bundle, history or {}, reviewed={})
+    facts = _balance(job, run, looked, sampler, bundle, reviewed={})
     run.finish()
     return facts
 
@@ -149,18 +163,30 @@ def merge(job: Job, finished: Path) -> dict:
     Writes in place unless `job.out` is another folder.
     """
     state = _read_state(finished)
-    run = RunFolder(job.out, job.verb, job.resume, job.resume_command) if job.out != finished else _InPlace(finished)
     bundle = load_bundle(finished / "generator") if (finished / "generator").is_dir() else None
+    reviewed = _read_review(finished)
     looked = _reread(finished, bundle, state)
-    job = replace(job, seed=state["seed"], target=state["target"], data=replace(job.data, name=state["data"]),
-                  utility_seeds=state["utility_seeds"], utility_steps=state["utility_steps"])  # fmt: skip
+    if real := [f"{row} is real" for row in _real_names(finished) if reviewed.get(row) == "reject"]:
+        raise DataError("review.csv rejects real rows, which are never dropped", real)
+    job = replace(
+        job,
+        seed=state["seed"],
+        target=state["target"],
+        data=replace(job.data, name=state["data"]),
+        utility_seeds=state["utility_seeds"],
+        utility_steps=state["utility_steps"],
+    )
     if bundle is None and job.sampler is None:
         raise UsageError(f"{finished.name} has no generator; name the sampler it was made with: sampler=NAME")
     sampler = GeneratorSampler(bundle) if bundle is not None else job.sampler.fit(looked.train)
+    run = job.open_out() if job.out != finished else _InPlace(finished)
     if job.out != finished and bundle is not None:
         shutil.copytree(finished / "generator", job.out / "generator", dirs_exist_ok=True)
-    facts = _balance(job, run, looked, sampler, bundle, {}, reviewed=_read_review(finished))
-    _write_json(job.out / "run" / "state.json", state)
+    facts = _balance(job, run, looked, sampler, bundle, reviewed)
+    if job.out != finished:
+        _write_json(job.out / "run" / "state.json", state)
+        _write_json(job.out / "run" / "config.json", json.loads((finished / "run" / "config.json").read_text()))
+        _write_text(job.out / "run" / "review.csv", csv_text(("row_id", "verdict"), reviewed.items()))
     run.finish()
     return facts
 
@@ -173,14 +199,20 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
     plan = resolve_counts(counts, bundle.schema)
     for label, count in plan.items():
         if count and bundle.facts["train_counts"][label] < 20:
-            say(f'warning: class "{label}" had {bundle.facts["train_counts"][label]} training rows, too few to learn it')
+            say(
+                f'warning: class "{label}" had {bundle.facts["train_counts"][label]} training rows, too few to learn it'
+            )
     run = run_folder()
     staged = run.path / ".staged"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     write_samples(staged, kind, GeneratorSampler(bundle), plan, seed, _counter(sum(plan.values())))
+    os.sync()
     for path in sorted(staged.iterdir()):
-        path.replace(run.path / path.name)
+        target = run.path / path.name
+        if target.is_dir():  # from an earlier try that was killed between these moves
+            shutil.rmtree(target)
+        path.replace(target)
     staged.rmdir()
     run.finish()
     return run.path
@@ -189,27 +221,57 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
 def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str) -> dict:
     """Score synthetic sets from any tool against real rows; several sets are ranked, best first."""
     run = job.open_out()
-    with run.step("read"):
-        train_rows, test_rows = _real_sides(read_path(str(real), label=label), real, test, label, job)
-        sets = {p.name: _aligned(read_path(str(p), label=label, image_size=_size(train_rows)).data, train_rows, p.name)
-                for p in synthetic}  # fmt: skip
+    try:
+        train_rows, test_rows, sets = _read_sides(job, run, real, test, synthetic, label)
+    except BaseException:
+        run.discard_if_empty()
+        raise
     ranked = {}
     for name, rows in sets.items():
         with run.step(f"evaluate {name}"):
             made = rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows
             ranked[name] = evaluate_rows(
-                train=train_rows, test=test_rows, made=made, oversampled=None, transformed=None, seed=job.seed,
-                seeds=job.utility_seeds, steps=job.utility_steps, progress=say,
-            )  # fmt: skip
+                train=train_rows,
+                test=test_rows,
+                made=made,
+                oversampled=None,
+                transformed=None,
+                seed=job.seed,
+                seeds=job.utility_seeds,
+                steps=job.utility_steps,
+                progress=say,
+            )
     order = sorted(ranked, key=lambda n: -ranked[n].pop("candidate_score"))
     best = ranked[order[0]]
-    facts = {**best, "data": {"name": job.data.name, "ranking": order}, "faults": [], "privacy": {}, "bias": {},
-             "sets": {name: {k: ranked[name][k] for k in ("verdict", "fidelity")} for name in order},
-             "timing": run.timing, "provenance": {"version": __version__, "seed": job.seed}, "warnings": []}  # fmt: skip
+    facts = {
+        **best,
+        "data": {"name": job.data.name, "ranking": order},
+        "faults": [],
+        "privacy": {},
+        "bias": {},
+        "sets": {name: {k: ranked[name][k] for k in ("verdict", "fidelity")} for name in order},
+        "timing": run.timing,
+        "provenance": {"version": __version__, "seed": job.seed},
+        "warnings": [],
+    }
     walls = wall_pictures(train_rows, sets[order[0]])
     write_report(job.out, facts, Pictures(walls=walls, nearest={}, curves={}))
     run.finish()
     return facts
+
+
+def _read_sides(
+    job: Job, run: RunFolder, real: Path, test: Path | None, synthetic: list[Path], label: str
+) -> tuple[LabelledData, LabelledData, dict[str, LabelledData]]:
+    """Real train rows, real test rows, and the sets by a name of their own."""
+    with run.step("read"):
+        train_rows, test_rows = _real_sides(read_path(str(real), label=label), test, label, job)
+        sets = {}
+        for path in synthetic:
+            name = path.name if [p.name for p in synthetic].count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+            read = read_path(str(path), label=label, image_size=_size(train_rows), min_classes=1)
+            sets[name] = _aligned(read.data, train_rows, name)
+    return train_rows, test_rows, sets
 
 
 class _InPlace(RunFolder):
@@ -225,90 +287,150 @@ def _look(job: Job, run: RunFolder) -> Looked:
         with run.step("read"):
             source = job.data.read()
         if job.strict and source.quarantine:
-            raise DataError("strict=true and some files cannot be used", [f"{f.file}: {f.detail or f.reason}" for f in source.quarantine])
+            raise DataError(
+                "strict=true and some files cannot be used",
+                [f"{f.file}: {f.detail or f.reason}" for f in source.quarantine],
+            )
         with run.step("explore"):
-            subject = source.data.groups[job.data.subject] if job.data.subject else None
+            subject = _subject(source, job.data.subject)
             split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
             source, split = _cut(source, split, job)
             facts = look_at(source, split)
-    except Exception:
+            resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
+            real = source.data.origin == REAL
+            parts = {name: source.data[real & (split == name)] for name in ("train", "val", "test")}
+            if (parts["train"].counts() == 0).any():
+                empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
+                raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
+    except BaseException:
         run.discard_if_empty()
         raise
+    if not real.all():
+        facts["notes"] = [*facts["notes"], f"{int((~real).sum())} rows that are not real were set aside"]
     (run.path / "run").mkdir(exist_ok=True)
     _write_json(run.path / "explore.json", facts)
     _write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     _write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
     _write_json(run.path / "run" / "config.json", job.config)
     say("\n".join(explore_lines(facts)))
-    parts = {name: source.data[split == name] for name in ("train", "val", "test")}
-    if (parts["train"].counts() == 0).any():
-        empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
-        raise DataError("classes without a training row", [f'class "{c}" occurs in val or test only' for c in empty])
     return Looked(source, facts=facts, **parts)
+
+
+def _subject(source: Source, column: str) -> np.ndarray | None:
+    if not column:
+        return None
+    if column not in source.data.groups:
+        raise UsageError(f"data.subject={column} is not a column here; {nearest(column, source.data.groups)}")
+    return source.data.groups[column]
 
 
 def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarray]:
     if job.data.long_tail is None:
         return source, split
     first, last = job.data.long_tail
-    keep = cut_long_tail(source.data.y, split, first, last, len(source.data.schema.classes), rng.child(job.seed, "tail"))
+    keep = cut_long_tail(
+        source.data.y, split, first, last, len(source.data.schema.classes), rng.child(job.seed, "tail")
+    )
     return replace(source, data=source.data[keep], split=source.split[keep]), split[keep]
 
 
-def _train(job: Job, run: RunFolder, looked: Looked, started: float) -> tuple[Bundle, dict]:
+def _train(job: Job, run: RunFolder, looked: Looked, started: float) -> Bundle:
     folder = run.path / "generator"
-    history: dict = {}
     if not (run.resumed and (folder / "manifest.json").exists()):
         with run.step("train"):
-            history = train_generator(job, looked.train, looked.source.sha256, run.path, started, resume=run.resumed)
-    return load_bundle(folder, job.model.make), history
+            train_generator(job, looked.train, looked.source.sha256, run.path, started, resume=run.resumed)
+    bundle = load_bundle(folder, job.model.make)
+    if bundle.facts["training"]["run"] != _identity(job, looked.train, looked.source.sha256):
+        raise UsageError("the unfinished run was started with other settings or other data; use another out=")
+    return bundle
 
 
 def train_generator(
     job: Job, real: LabelledData, source_sha256: str, out: Path, started: float, *, resume: bool = False
-) -> dict[str, list[tuple[int, float]]]:
-    """Fit codec and generator on real train rows; writes out/generator and out/run, returns the logged curves.
+) -> None:
+    """Fit codec and generator on real train rows; writes out/generator and out/run.
 
     started  time.monotonic() from which trainer.max_minutes counts
     """
     codec = ImageCodec.fit(real)
     rows = TrainingRows(codec.encode(real.x), torch.from_numpy(real.y))
-    module = build(lambda: job.model.make(codec.space, len(real), **job.model.params), job.seed)
-    identity = digest([job.model.name, job.model.params, source_sha256, job.seed, real.ids.tolist()])
+    module = build(lambda: _module(job, codec, len(real)), job.seed)
+    identity = _identity(job, real, source_sha256)
     loggers = make_loggers(job.logger, out / "run", out.name, job.config)
     try:
         result = fit(
-            module, rows, job.trainer, seed=job.seed, folder=out / "run", run=identity, classes=real.schema.classes,
-            picture=lambda x: _grid_png(codec, x), loggers=loggers, started=started, resume=resume,
-        )  # fmt: skip
+            module,
+            rows,
+            job.trainer,
+            seed=job.seed,
+            folder=out / "run",
+            run=identity,
+            classes=real.schema.classes,
+            picture=lambda x: _grid_png(codec, x),
+            loggers=loggers,
+            started=started,
+            resume=resume,
+        )
     finally:
         close_loggers(loggers, out / "run")
-    facts = _bundle_facts(job, real, source_sha256, codec, result)
+    facts = _bundle_facts(job, real, source_sha256, codec, result, identity)
     save_bundle(out / "generator", module.cpu(), facts, model_card(_card_facts(facts)))
-    return result.history
 
 
-def _bundle_facts(job: Job, real: LabelledData, source_sha256: str, codec: ImageCodec, result: FitResult) -> dict:
+def _module(job: Job, codec: ImageCodec, num_rows: int) -> Generator:
+    try:
+        return job.model.make(codec.space, num_rows, **job.model.params)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"model={job.model.name}: {error}") from None
+
+
+def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:
+    """What two runs must share for one to continue the other."""
+    return digest(
+        [job.model.name, job.model.params, job.trainer.label_power, source_sha256, job.seed, real.ids.tolist()]
+    )
+
+
+def _bundle_facts(
+    job: Job, real: LabelledData, source_sha256: str, codec: ImageCodec, result: FitResult, identity: str
+) -> dict:
     schema = real.schema
     return {
-        "format": 1, "gensynth": __version__, "model": job.model.name, "params": job.model.params,
-        "num_rows": len(real), "modality": schema.modality, "classes": list(schema.classes),
-        "fields": schema.fields, "codec": codec.state(), "source_sha256": source_sha256, "seed": job.seed,
+        "format": 1,
+        "gensynth": __version__,
+        "model": job.model.name,
+        "params": job.model.params,
+        "num_rows": len(real),
+        "modality": schema.modality,
+        "classes": list(schema.classes),
+        "fields": schema.fields,
+        "codec": codec.state(),
+        "source_sha256": source_sha256,
+        "seed": job.seed,
         "train_counts": dict(zip(schema.classes, real.counts().tolist(), strict=True)),
-        "training": {"schedule": result.schedule.to_json(), "samples_seen": result.schedule.total_samples},
-    }  # fmt: skip
+        "training": {
+            "run": identity,
+            "schedule": result.schedule.to_json(),
+            "samples_seen": result.schedule.total_samples,
+        },
+    }
 
 
 def _card_facts(facts: dict) -> dict:
     return {
-        "name": facts["model"], "model": facts["model"], "train_counts": facts["train_counts"], "seed": facts["seed"],
-        "source_sha256": facts["source_sha256"], "version": facts["gensynth"], "config": facts["params"],
+        "name": facts["model"],
+        "model": facts["model"],
+        "train_counts": facts["train_counts"],
+        "seed": facts["seed"],
+        "source_sha256": facts["source_sha256"],
+        "version": facts["gensynth"],
+        "config": facts["params"],
         "samples_seen": facts["training"]["samples_seen"],
-    }  # fmt: skip
+    }
 
 
 def _balance(
-    job: Job, run: RunFolder, looked: Looked, sampler: Sampler, bundle: Bundle | None, history: dict, reviewed: dict[str, str]
+    job: Job, run: RunFolder, looked: Looked, sampler: Sampler, bundle: Bundle | None, reviewed: dict[str, str]
 ) -> dict:
     """From a fitted sampler to dataset and report."""
     real = looked.train
@@ -318,27 +440,46 @@ def _balance(
     fallback = job.fallback.fit(real)
     with run.step("sample and filter"):
         if sampler.label_policy == "conditional":
-            judge = Judge.fit(real.x, real.y, num_classes=len(plan), seed=rng.child(job.seed, "filter judge"),
-                              steps=judge_steps(len(real)), balanced=True)  # fmt: skip
+            judge = Judge.fit(
+                real.x,
+                real.y,
+                num_classes=len(plan),
+                seed=rng.child(job.seed, "filter judge"),
+                steps=judge_steps(len(real)),
+                balanced=True,
+            )
             for one in job.filters:
                 one.learn(Reference(real, looked.val, judge))
         rejected = frozenset(name for name, verdict in reviewed.items() if verdict == "reject")
-        filled = fill(needed, real, sampler, fallback, job.filters, seed=job.seed, rejected=rejected,
-                      name_row=export.made_row_name(folders, job.seed), progress=say)  # fmt: skip
+        filled = fill(
+            needed,
+            real,
+            sampler,
+            fallback,
+            job.filters,
+            seed=job.seed,
+            rejected=rejected,
+            name_row=export.made_row_name(folders, job.seed),
+            progress=say,
+        )
     with run.step("evaluate"):
         scores = evaluate_rows(
-            train=real, test=looked.test, made=filled.rows,
+            train=real,
+            test=looked.test,
+            made=filled.rows,
             oversampled=_same_counts(RandomOversampling().fit(real), needed, real, job.seed),
             transformed=_same_counts(fallback, needed, real, job.seed),
-            seed=job.seed, seeds=job.utility_seeds, steps=job.utility_steps, progress=say,
-        )  # fmt: skip
+            seed=job.seed,
+            seeds=job.utility_seeds,
+            steps=job.utility_steps,
+            progress=say,
+        )
     scores.pop("candidate_score")
     facts = _facts(job, run, looked, plan, filled, sampler, bundle, scores)
     with run.step("write dataset"):
         _write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
-    facts["provenance"]["dataset_sha256"] = digest(manifest_of(run.path / "dataset"))
-    curves = {name.removeprefix("train/"): tuple(np.array(v) for v in zip(*points, strict=True))
-              for name, points in history.items()}  # fmt: skip
+    facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
+    curves = read_curves(run.path / "run" / "metrics.csv")
     pictures = Pictures(wall_pictures(real, filled.rows), nearest_pictures(real, filled.rows), curves)
     facts["timing"] = run.timing
     write_report(run.path, facts, pictures)
@@ -353,32 +494,66 @@ def _same_counts(sampler: Sampler, needed: dict[str, int], train: LabelledData, 
 
 
 def _facts(
-    job: Job, run: RunFolder, looked: Looked, plan: dict[str, int], filled: Filled, sampler: Sampler,
-    bundle: Bundle | None, scores: dict,
-) -> dict:  # fmt: skip
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    plan: dict[str, int],
+    filled: Filled,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    scores: dict,
+) -> dict:
     schema, made = looked.train.schema, filled.rows
     classes = {}
     for index, name in enumerate(schema.classes):
         mine = made.origin[made.y == index]
         counts = {split: int((data.y == index).sum()) for split, data in looked.splits().items()}
-        classes[name] = {**counts, "before": counts["train"], "after": plan[name], "real": counts["train"],
-                         "augmented": int((mine == "augmented").sum()), "synthetic": int((mine == "synthetic").sum())}  # fmt: skip
-    warnings = [{"code": "quarantined", "text": f"{len(looked.source.quarantine)} files were left out; see run/quarantine.csv"}]
+        classes[name] = {
+            **counts,
+            "before": counts["train"],
+            "after": plan[name],
+            "real": counts["train"],
+            "augmented": int((mine == "augmented").sum()),
+            "synthetic": int((mine == "synthetic").sum()),
+        }
+    warnings = [
+        {"code": "quarantined", "text": f"{len(looked.source.quarantine)} files were left out; see run/quarantine.csv"}
+    ]
     return {
-        **scores, "faults": [], "privacy": {}, "bias": {},
-        "data": {"name": job.data.name, "recognised": looked.facts["notes"][:1], "classes": classes,
-                 "advice": looked.facts["advice"], "notes": looked.facts["notes"]},
-        "filters": filled.counts, "timing": run.timing,
-        "provenance": {"version": __version__, "seed": job.seed, "sampler": sampler.name,
-                       "source_sha256": looked.source.sha256, "generator_sha256": bundle.sha256 if bundle else ""},
+        **scores,
+        "faults": [],
+        "privacy": {},
+        "bias": {},
+        "data": {
+            "name": job.data.name,
+            "recognised": looked.facts["notes"][:1],
+            "classes": classes,
+            "advice": looked.facts["advice"],
+            "notes": looked.facts["notes"],
+        },
+        "filters": filled.counts,
+        "timing": run.timing,
+        "provenance": {
+            "version": __version__,
+            "seed": job.seed,
+            "sampler": sampler.name,
+            "source_sha256": looked.source.sha256,
+            "generator_sha256": bundle.sha256 if bundle else "",
+        },
         "warnings": [*(warnings if looked.source.quarantine else []), *filled.warnings],
-    }  # fmt: skip
+    }
 
 
 def _write_dataset(
-    job: Job, run: RunFolder, looked: Looked, filled: Filled, sampler: Sampler, bundle: Bundle | None, facts: dict,
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    filled: Filled,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    facts: dict,
     reviewed: dict[str, str],
-) -> None:  # fmt: skip
+) -> None:
     """Stage the dataset beside its place and rename it there."""
     staged = run.path / ".dataset.tmp"
     shutil.rmtree(staged, ignore_errors=True)
@@ -386,11 +561,21 @@ def _write_dataset(
     sha256 = bundle.sha256 if bundle else ""
     provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed)
     columns = ("params", "sampler", "filters", "index")
-    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns[:3]} | {"index": np.zeros(len(looked.train), int)}
+    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns[:3]} | {
+        "index": np.zeros(len(looked.train), int)
+    }
     merged = LabelledData.concat([replace(looked.train, groups=blank), filled.rows])
-    card = {"name": job.data.name, "classes": facts["data"]["classes"], "verdict": facts["verdict"], "seed": job.seed,
-            "source_sha256": looked.source.sha256, "generator_sha256": sha256, "model": sampler.name,
-            "version": __version__, "samplers": {c: n["sampler"] for c, n in filled.counts.items()}}  # fmt: skip
+    card = {
+        "name": job.data.name,
+        "classes": facts["data"]["classes"],
+        "verdict": facts["verdict"],
+        "seed": job.seed,
+        "source_sha256": looked.source.sha256,
+        "generator_sha256": sha256,
+        "model": sampler.name,
+        "version": __version__,
+        "samplers": {c: n["sampler"] for c, n in filled.counts.items()},
+    }
 
     def documents(folder: Path) -> dict[str, str]:
         files = [{"name": name, **entry} for name, entry in manifest_of(folder).items()]
@@ -400,24 +585,34 @@ def _write_dataset(
 
     splits = {"train": merged, "val": looked.val, "test": looked.test}
     export.write_dataset(staged, splits, looked.source.originals, provenance, documents)
+    os.sync()
     replace_folder(staged, run.path / "dataset")
 
 
 def _reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
-    source = read_path(str(finished / "dataset"))
+    source = read_path(str(finished / "dataset"), image_size=tuple(state["image_size"]))
+    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
     data = source.data
+    names = [first.get(row_id, row_id) for row_id in data.ids.tolist()]
+    originals = {
+        name: source.originals[row_id]
+        for name, row_id in zip(names, data.ids.tolist(), strict=True)
+        if row_id in source.originals
+    }
+    data = replace(data, ids=np.array(names), parent=np.array(names))
     if bundle is not None:
         data = _aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], bundle.schema), "dataset")
-    order = np.argsort([_natural(split, i) for i, split in enumerate(source.split)], kind="stable")
-    data, split = data[order], source.split[order]
     real = data.origin == REAL
-    parts = {name: data[real & (split == name)] for name in ("train", "val", "test")}
-    return Looked(replace(source, quarantine=()), facts=state["explore"], **parts)
+    parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
+    source = replace(source, quarantine=(), originals=originals, sha256=state["source_sha256"])
+    return Looked(source, facts=state["explore"], **parts)
 
 
-def _natural(split: str, position: int) -> tuple[int, int]:
-    return ("train", "val", "test").index(split), position
+def _real_names(finished: Path) -> list[str]:
+    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        return [row["row_id"] for row in csv.DictReader(file) if row["source"] == REAL]
 
 
 def _aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
@@ -435,11 +630,13 @@ def _aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
     return replace(data, x=x, y=table[data.y], schema=like.schema)
 
 
-def _real_sides(source: Source, real: Path, test: Path | None, label: str, job: Job) -> tuple[LabelledData, LabelledData]:
+def _real_sides(source: Source, test: Path | None, label: str, job: Job) -> tuple[LabelledData, LabelledData]:
     """(train, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
     rows = source.data
     if test is not None:
-        held_out = _aligned(read_path(str(test), label=label, image_size=_size(rows)).data, rows, test.name)
+        held_out = _aligned(
+            read_path(str(test), label=label, image_size=_size(rows), min_classes=1).data, rows, test.name
+        )
         keep = ~np.isin(source.split, ["val", "test"])
         return rows[keep & (rows.origin == REAL)], held_out[held_out.origin == REAL]
     split = split_rows(rows, job.data.split, rng.child(job.seed, "split"), source.split)
@@ -457,6 +654,7 @@ def _grid_png(codec: ImageCodec, x: torch.Tensor) -> bytes:
 
 
 def _read_state(finished: Path) -> dict:
+    restore_folder(finished / "dataset")
     path = finished / "run" / "state.json"
     if not path.is_file() or not (finished / "dataset").is_dir():
         raise UsageError(f"{finished} is not a finished balance run (no dataset/ and run/state.json in it)")
@@ -464,17 +662,28 @@ def _read_state(finished: Path) -> dict:
 
 
 def _read_review(finished: Path) -> dict[str, str]:
-    """row_id -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet."""
-    import csv
+    """row_id -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet.
 
-    for path in (finished / "review.csv", finished / "run" / "review.csv", finished / "dataset" / "review.csv"):
-        if path.is_file():
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            if rows and not {"row_id", "verdict"} <= set(rows[0]):
-                raise GateError(f"{path.name} needs the columns row_id and verdict (accept or reject)")
-            return {row["row_id"]: row["verdict"].strip().lower() for row in rows}
-    return {}
+    Raises DataError naming every line that is not understood.
+    """
+    path = next((p for p in (finished / "review.csv", finished / "run" / "review.csv") if p.is_file()), None)
+    if path is None:
+        return {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"row_id", "verdict"} <= set(reader.fieldnames or ()):
+            raise DataError(f"{path.name} needs the columns row_id and verdict, found {reader.fieldnames}")
+        lines = [
+            (number, row["row_id"], (row["verdict"] or "").strip().lower()) for number, row in enumerate(reader, 2)
+        ]
+    bad = [
+        f'line {n}: verdict "{verdict}" for {row}'
+        for n, row, verdict in lines
+        if verdict not in ("accept", "reject", "")
+    ]
+    if bad:
+        raise DataError(f"{path.name}: a verdict is accept or reject", bad)
+    return {row: verdict for _, row, verdict in lines if verdict}
 
 
 def _counter(total: int) -> Callable[[int], None]:

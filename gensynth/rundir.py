@@ -39,9 +39,9 @@ class RunFolder:
 
     def _refuse_or_note(self, resume: bool, resume_command: str) -> None:
         out = self.path
-        if out.is_file():
-            raise UsageError(f"out={out} is a file; give a folder")
         try:
+            if out.is_file():
+                raise UsageError(f"out={out} is a file; give a folder")
             content = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
         except OSError as error:
             raise UsageError(f"out={out} cannot be read ({error.strerror}); choose another folder") from None
@@ -49,7 +49,10 @@ class RunFolder:
             return
         if _MARKER not in content:
             raise UsageError(f"out={out} already holds {content[0]} and more; nothing was touched, choose a new folder")
-        verb = json.loads((out / _MARKER).read_text(encoding="utf-8")).get("verb")
+        try:
+            verb = json.loads((out / _MARKER).read_text(encoding="utf-8"))["verb"]
+        except (ValueError, KeyError):  # killed while the marker was written: nothing else is there yet
+            verb = self.verb
         if verb != self.verb or not resume:
             hint = f"continue it with: {resume_command}" if verb == self.verb else f"it was begun by: gensynth {verb}"
             raise UsageError(f"out={out} holds an unfinished run; {hint}")

@@ -73,9 +73,15 @@ class LabelledData:
     def __post_init__(self) -> None:
         lengths = {
             name: len(column)
-            for name, column in [("x", self.x), ("y", self.y), ("ids", self.ids), ("origin", self.origin),
-                                 ("parent", self.parent), *self.groups.items()]
-        }  # fmt: skip
+            for name, column in [
+                ("x", self.x),
+                ("y", self.y),
+                ("ids", self.ids),
+                ("origin", self.origin),
+                ("parent", self.parent),
+                *self.groups.items(),
+            ]
+        }
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of different length: {lengths}")
 
@@ -85,9 +91,14 @@ class LabelledData:
     def __getitem__(self, rows: np.ndarray | slice) -> LabelledData:
         """Rows by index array, mask or slice, all columns together."""
         return replace(
-            self, x=self.x[rows], y=self.y[rows], ids=self.ids[rows], origin=self.origin[rows],
-            parent=self.parent[rows], groups={k: v[rows] for k, v in self.groups.items()},
-        )  # fmt: skip
+            self,
+            x=self.x[rows],
+            y=self.y[rows],
+            ids=self.ids[rows],
+            origin=self.origin[rows],
+            parent=self.parent[rows],
+            groups={k: v[rows] for k, v in self.groups.items()},
+        )
 
     def counts(self) -> np.ndarray:
         """Rows per class, int64 (K,)."""
@@ -109,16 +120,28 @@ class LabelledData:
         """Real rows; ids default to row numbers."""
         ids = np.arange(len(y)).astype(str) if ids is None else np.asarray(ids, dtype=str)
         return LabelledData(
-            x=x, y=np.asarray(y, dtype=np.int64), schema=schema, ids=ids,
-            origin=np.full(len(y), REAL), parent=ids.copy(),
-        )  # fmt: skip
+            x=x,
+            y=np.asarray(y, dtype=np.int64),
+            schema=schema,
+            ids=ids,
+            origin=np.full(len(y), REAL),
+            parent=ids.copy(),
+        )
 
     def save(self, path: Path) -> None:
         """One .npz without pickle."""
         facts = {"modality": self.schema.modality, "classes": self.schema.classes, "fields": self.schema.fields}
         groups = {f"group:{k}": v for k, v in self.groups.items()}
-        np.savez(path, x=self.x, y=self.y, ids=self.ids, origin=self.origin, parent=self.parent,
-                 schema=np.array(json.dumps(facts)), **groups)  # fmt: skip
+        np.savez(
+            path,
+            x=self.x,
+            y=self.y,
+            ids=self.ids,
+            origin=self.origin,
+            parent=self.parent,
+            schema=np.array(json.dumps(facts)),
+            **groups,
+        )
 
     @staticmethod
     def load(path: Path) -> LabelledData:

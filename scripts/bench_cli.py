@@ -1,6 +1,6 @@
 """How long the command line lets a person wait: --help, a mistyped key, a mistyped verb.
 
-    python scripts/bench_cli.py
+python scripts/bench_cli.py
 """
 
 from __future__ import annotations

@@ -33,8 +33,21 @@ from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData, Schema
 
 Images = tuple[np.ndarray, np.ndarray]
-COLUMNS = ("date", "arm", "seed", "minutes", "train_seconds", "samples_seen", "accuracy", "accuracy_real", "precision",
-           "recall", "density", "coverage", "coverage_real")  # fmt: skip
+COLUMNS = (
+    "date",
+    "arm",
+    "seed",
+    "minutes",
+    "train_seconds",
+    "samples_seen",
+    "accuracy",
+    "accuracy_real",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "coverage_real",
+)
 
 
 # ---- data -----------------------------------------------------------------------------------------
@@ -167,8 +180,12 @@ def score_fashion(made: Images, train: Images, test: Images, seed: int) -> dict[
     chosen = random.permutation(len(train[1]))[:20_000]
     ceiling = support(some(test[0]), some(train[0]))["coverage"]
     real = accuracy((train[0][chosen], train[1][chosen]))
-    return {"accuracy": accuracy(made), "accuracy_real": real, **support(some(test[0]), some(made[0])),
-            "coverage_real": ceiling}  # fmt: skip
+    return {
+        "accuracy": accuracy(made),
+        "accuracy_real": real,
+        **support(some(test[0]), some(made[0])),
+        "coverage_real": ceiling,
+    }
 
 
 def score_long_tail(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
@@ -188,7 +205,9 @@ def score_long_tail(made: Images, train: Images, test: Images, seed: int) -> dic
 def train_and_draw(name: str, train: Images, minutes: float, seed: int, counts: np.ndarray) -> tuple[Images, dict]:
     """Train a model for the stated minutes, loaded data to written bundle, and draw counts[k] rows of class k."""
     x, y = train
-    schema = Schema("image", tuple(map(str, range(len(counts)))), {"channels": 1, "height": x.shape[2], "width": x.shape[3]})
+    schema = Schema(
+        "image", tuple(map(str, range(len(counts)))), {"channels": 1, "height": x.shape[2], "width": x.shape[3]}
+    )
     job = compose("train", ["digits", f"model={name}", f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none"])
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()

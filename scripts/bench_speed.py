@@ -55,8 +55,19 @@ def lightning_seconds(job, data: TrainingRows) -> float:  # noqa: ANN001
     module = build(lambda: job.model.make(SPACE, len(data.y), **job.model.params), 0)
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        fit(module, data, job.trainer, seed=0, folder=Path(folder), run="bench", classes=(), picture=lambda x: b"",
-            loggers=[], started=time.monotonic(), resume=False)  # fmt: skip
+        fit(
+            module,
+            data,
+            job.trainer,
+            seed=0,
+            folder=Path(folder),
+            run="bench",
+            classes=(),
+            picture=lambda x: b"",
+            loggers=[],
+            started=time.monotonic(),
+            resume=False,
+        )
         return time.perf_counter() - begun
 
 
@@ -69,8 +80,10 @@ def lightning_share(repeats: int = 5) -> None:
     for _ in range(repeats):
         bare, full = bare_seconds(job, data), lightning_seconds(job, data)
         shares.append(1 - bare / full)
-    print(f"lightning_share: median {statistics.median(shares):.1%}, range {min(shares):.1%} to {max(shares):.1%}, "
-          f"{repeats} repeats of {STEPS} steps at 128 images of 28x28")  # fmt: skip
+    print(
+        f"lightning_share: median {statistics.median(shares):.1%}, range {min(shares):.1%} to {max(shares):.1%}, "
+        f"{repeats} repeats of {STEPS} steps at 128 images of 28x28"
+    )
 
 
 def sampling(model: str) -> None:
@@ -78,19 +91,27 @@ def sampling(model: str) -> None:
     schema = Schema("image", tuple("0123456789"), {"channels": 1, "height": 28, "width": 28})
     job = compose("train", ["digits", f"model={model}", "trainer.max_samples=2000", "logger=none"])
     random = np.random.default_rng(0)
-    data = LabelledData.of_real(random.integers(0, 256, (4000, 1, 28, 28)).astype(np.uint8), np.arange(4000) % 10, schema)
+    data = LabelledData.of_real(
+        random.integers(0, 256, (4000, 1, 28, 28)).astype(np.uint8), np.arange(4000) % 10, schema
+    )
     with tempfile.TemporaryDirectory() as folder:
         train_generator(replace(job), data, "", Path(folder) / "run", time.monotonic())
         bundle = Path(folder) / "run" / "generator"
         bare = decoder_rate(bundle)
         peaks, seconds = {}, {}
         for total in (5_000, 50_000):
-            done = subprocess.run([sys.executable, __file__, "draw", str(bundle), str(total // 10), f"{folder}/s{total}"],
-                                  capture_output=True, text=True, check=True)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, __file__, "draw", str(bundle), str(total // 10), f"{folder}/s{total}"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             seconds[total], peaks[total] = map(float, done.stdout.split()[-2:])
     rate = 45_000 / (seconds[50_000] - seconds[5_000])
-    print(f"sampling {model}: {rate:,.0f} rows/s to disk, bare decoder {bare:,.0f} rows/s, ratio {rate / bare:.2f}; "
-          f"peak memory {peaks[5_000]:.0f} MiB for 5,000 rows, {peaks[50_000]:.0f} MiB for 50,000")  # fmt: skip
+    print(
+        f"sampling {model}: {rate:,.0f} rows/s to disk, bare decoder {bare:,.0f} rows/s, ratio {rate / bare:.2f}; "
+        f"peak memory {peaks[5_000]:.0f} MiB for 5,000 rows, {peaks[50_000]:.0f} MiB for 50,000"
+    )
 
 
 @torch.no_grad()

@@ -61,7 +61,9 @@ def stripes(per_class: int, shape: tuple[int, int, int] = (1, 8, 8), classes: in
     for k in range(classes):
         low, high = k * height // classes, (k + 1) * height // classes
         x[y == k, :, low:high] += random.integers(120, 190, ((y == k).sum(), channels, 1, 1))
-    schema = Schema("image", tuple(f"band{k}" for k in range(classes)), {"channels": channels, "height": height, "width": width})
+    schema = Schema(
+        "image", tuple(f"band{k}" for k in range(classes)), {"channels": channels, "height": height, "width": width}
+    )
     return LabelledData.of_real(x.astype(np.uint8), y, schema)
 
 
@@ -82,4 +84,6 @@ def encoded(data: LabelledData) -> TrainingRows:
 def small_job(model: str, *words: str):
     """The Job of `train digits` with a tiny network, without loggers."""
     width = "model.width=8" if model == "cvae" else "model.vae.width=8"
-    return replace(compose("train", ["digits", f"model={model}", width, "logger=none", "trainer=cpu", *words]), verb="train")
+    return replace(
+        compose("train", ["digits", f"model={model}", width, "logger=none", "trainer=cpu", *words]), verb="train"
+    )

@@ -59,8 +59,17 @@ class Conditional:
 def run_fill(sampler, filters, needed, reference, train=DATA, rejected=frozenset()):
     for one in filters:
         one.learn(reference)
-    return fill(needed, train, sampler, RandomOversampling().fit(train), filters, seed=0, rejected=rejected,
-                name_row=lambda c, s, i: f"{c}/{s}-{i}", progress=lambda text: None)  # fmt: skip
+    return fill(
+        needed,
+        train,
+        sampler,
+        RandomOversampling().fit(train),
+        filters,
+        seed=0,
+        rejected=rejected,
+        name_row=lambda c, s, i: f"{c}/{s}-{i}",
+        progress=lambda text: None,
+    )
 
 
 def filters() -> list:
@@ -137,9 +146,15 @@ def test_near_copy_forgives_repeats_among_train_rows(reference):
 
 @pytest.mark.parametrize(
     ("target", "final"),
-    [("max", [50, 50, 50]), ("median", [50, 20, 20]), (30, [50, 30, 30]), ("30", [50, 30, 30]),
-     ({"007": "25"}, [50, 20, 25]), ({"<=50K": 10}, [50, 20, 5])],
-)  # fmt: skip
+    [
+        ("max", [50, 50, 50]),
+        ("median", [50, 20, 20]),
+        (30, [50, 30, 30]),
+        ("30", [50, 30, 30]),
+        ({"007": "25"}, [50, 20, 25]),
+        ({"<=50K": 10}, [50, 20, 5]),
+    ],
+)
 def test_targets(target, final):
     schema = Schema("image", ("<=50K", "3", "007"))
     assert list(resolve_target(target, np.array([50, 20, 5]), schema).values()) == final
@@ -163,7 +178,10 @@ def test_unknown_class_names_the_nearest():
         resolve_target({"<=50k": 3}, np.array([5, 5, 5]), SCHEMA)
 
 
-@pytest.mark.parametrize("label", ["../up", "/abs", "a/b", "..", ".", "", "CON", "nul.txt", "x.", " lead", "a" * 300, "-rf", "a\nb", "~", "x:y"])
+@pytest.mark.parametrize(
+    "label",
+    ["../up", "/abs", "a/b", "..", ".", "", "CON", "nul.txt", "x.", " lead", "a" * 300, "-rf", "a\nb", "~", "x:y"],
+)
 def test_hostile_class_names_never_become_paths(label):
     name = folder_names((label, "fine"))[label]
     assert name.startswith("class_000")

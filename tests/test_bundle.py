@@ -24,10 +24,19 @@ def bundle(request, tmp_path):
     module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=3)
     module.finish(encoded(DATA), torch.Generator().manual_seed(0))
     facts = {
-        "format": 1, "model": request.param, "params": job.model.params, "num_rows": len(DATA), "modality": "image",
-        "classes": list(DATA.schema.classes), "fields": DATA.schema.fields, "codec": ImageCodec.fit(DATA).state(),
-        "train_counts": {}, "source_sha256": "", "seed": 3, "training": {},
-    }  # fmt: skip
+        "format": 1,
+        "model": request.param,
+        "params": job.model.params,
+        "num_rows": len(DATA),
+        "modality": "image",
+        "classes": list(DATA.schema.classes),
+        "fields": DATA.schema.fields,
+        "codec": ImageCodec.fit(DATA).state(),
+        "train_counts": {},
+        "source_sha256": "",
+        "seed": 3,
+        "training": {},
+    }
     save_bundle(tmp_path / "generator", module, facts, "card")
     return tmp_path / "generator", module
 
@@ -38,7 +47,12 @@ def test_a_loaded_bundle_draws_the_same_rows(bundle):
     loaded = load_bundle(folder)
     assert torch.equal(loaded.generator.sample(labels, seeds), module.sample(labels, seeds))
     assert loaded.schema.classes == DATA.schema.classes
-    assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "manifest.json", "model.safetensors"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "manifest.json",
+        "model.safetensors",
+    ]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "README.md"])
@@ -53,9 +67,17 @@ def test_one_flipped_bit_is_refused(bundle, name):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("model", "os"), ("model", "../cvae"), ("model", "judge"), ("params", []), ("format", 99), ("classes", "abc"),
-     ("params", {"_target_": "os.system"}), ("codec", {})],
-)  # fmt: skip
+    [
+        ("model", "os"),
+        ("model", "../cvae"),
+        ("model", "judge"),
+        ("params", []),
+        ("format", 99),
+        ("classes", "abc"),
+        ("params", {"_target_": "os.system"}),
+        ("codec", {}),
+    ],
+)
 def test_malformed_or_hostile_configs_are_refused(bundle, key, value):
     folder, _ = bundle
     facts = json.loads((folder / "config.json").read_text())

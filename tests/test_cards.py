@@ -104,8 +104,16 @@ def test_croissant_has_the_required_keys() -> None:
     record = croissant("flowers", FILES, SPLITS, ("rose", "a|b <script>"), FACTS)
     assert record["@type"] == "sc:Dataset"
     assert record["conformsTo"] == "http://mlcommons.org/croissant/1.1"
-    for key in ("@context", "name", "description", "distribution", "recordSet", "rai:dataLimitations",
-                "rai:dataBiases", "rai:syntheticDataExplanation"):  # fmt: skip
+    for key in (
+        "@context",
+        "name",
+        "description",
+        "distribution",
+        "recordSet",
+        "rai:dataLimitations",
+        "rai:dataBiases",
+        "rai:syntheticDataExplanation",
+    ):
         assert record[key]
     assert record["rai:hasSyntheticData"] is True
     assert record["prov:wasDerivedFrom"]["sha256"] == "a" * 64

@@ -11,15 +11,19 @@ from gensynth.cli import TRUSTED, compose, conf_dir, known_keys, target_of
 from gensynth.errors import UsageError
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
-GROUPS = {folder: sorted(p.stem for p in (conf_dir() / folder).glob("*.yaml")) for folder in
-          ("data", "model", "trainer", "logger", "sampler", "filter", "experiment")}  # fmt: skip
+GROUPS = {
+    folder: sorted(p.stem for p in (conf_dir() / folder).glob("*.yaml"))
+    for folder in ("data", "model", "trainer", "logger", "sampler", "filter", "experiment")
+}
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names if (group, name) != ("data", "auto")]
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_builds_a_job(group, name, tmp_path):
     data = [] if group == "data" else ["digits"]
-    job = compose("balance", [*data, f"{group}=[{name}]" if group == "filter" else f"{group}={name}", f"out={tmp_path}/x"])
+    job = compose(
+        "balance", [*data, f"{group}=[{name}]" if group == "filter" else f"{group}={name}", f"out={tmp_path}/x"]
+    )
     assert job.model.name in ("cvae", "cgan")
 
 
@@ -60,7 +64,16 @@ def test_a_wrong_model_key_is_refused():
 
 
 def test_known_keys_cover_what_the_help_names():
-    assert {"out", "model", "seed", "target", "trainer.max_minutes", "logger", "data.label", "filter.near_copy.ratio"} <= known_keys()
+    assert {
+        "out",
+        "model",
+        "seed",
+        "target",
+        "trainer.max_minutes",
+        "logger",
+        "data.label",
+        "filter.near_copy.ratio",
+    } <= known_keys()
 
 
 def test_the_makefile_and_ci_run_the_same_tests():

@@ -113,8 +113,10 @@ def test_kid_of_whole_sets_is_the_double_loop():
 
 
 def test_kid_is_near_zero_between_equal_distributions():
-    draws = [kid(real=gaussian(2 * i, 200, 8), fake=gaussian(2 * i + 1, 200, 8), seed=0, subset_size=200)[0]
-             for i in range(30)]  # fmt: skip
+    draws = [
+        kid(real=gaussian(2 * i, 200, 8), fake=gaussian(2 * i + 1, 200, 8), seed=0, subset_size=200)[0]
+        for i in range(30)
+    ]
     assert abs(np.mean(draws)) < 3 * np.std(draws) / np.sqrt(30)
     assert min(draws) < 0 < max(draws)
 

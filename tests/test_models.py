@@ -29,8 +29,19 @@ def make(model: str, data, *words: str):
 def trained(model: str, data, tmp_path, samples: int, *words: str):
     job = small_job(model, f"trainer.max_samples={samples}", *words)
     module = make(model, data, *words)
-    fit(module, encoded(data), job.trainer, seed=0, folder=tmp_path, run="r", classes=data.schema.classes,
-        picture=lambda x: b"", loggers=[], started=0.0, resume=False)  # fmt: skip
+    fit(
+        module,
+        encoded(data),
+        job.trainer,
+        seed=0,
+        folder=tmp_path,
+        run="r",
+        classes=data.schema.classes,
+        picture=lambda x: b"",
+        loggers=[],
+        started=0.0,
+        resume=False,
+    )
     return module
 
 
@@ -93,7 +104,9 @@ def test_networks_are_sized_from_the_data(model, shape, tmp_path):
     assert x.isfinite().all()
 
 
-@pytest.mark.parametrize(("side", "stem", "latent"), [(8, 1, 16), (16, 1, 16), (17, 2, 32), (28, 2, 32), (64, 4, 64), (100, 8, 64)])
+@pytest.mark.parametrize(
+    ("side", "stem", "latent"), [(8, 1, 16), (16, 1, 16), (17, 2, 32), (28, 2, 32), (64, 4, 64), (100, 8, 64)]
+)
 def test_body_never_runs_above_sixteen_pixels(side, stem, latent):
     assert (stem_factor(side, side), latent_size(side, side)) == (stem, latent)
 
@@ -105,8 +118,11 @@ def test_network_rows_are_independent(shape):
     encoder, decoder = Encoder(shape, 8, 7, 16), Decoder(shape, 8, 7, 16)
     discriminator = Discriminator(shape, 4, 16, 2)
     y = torch.tensor([0, 1, 2, 3, 0])
-    for whole, alone in [(encoder(x, e)[0], encoder(x[2:3], e[2:3])[0]), (decoder(z, e), decoder(z[2:3], e[2:3])),
-                         (discriminator(x, y), discriminator(x[2:3], y[2:3]))]:  # fmt: skip
+    for whole, alone in [
+        (encoder(x, e)[0], encoder(x[2:3], e[2:3])[0]),
+        (decoder(z, e), decoder(z[2:3], e[2:3])),
+        (discriminator(x, y), discriminator(x[2:3], y[2:3])),
+    ]:
         torch.testing.assert_close(whole[2:3], alone, rtol=1e-4, atol=1e-5)
 
 

@@ -21,14 +21,21 @@ NOTHING = Pictures({}, {}, {})
 
 
 def utility() -> list[dict]:
-    means = {"none": 0.8012, "smote": 0.8371, "cvae": 0.8534}
+    means = {"real_only": 0.8012, "smote": 0.8371, "cvae": 0.8534}
     return [
-        {"arm": arm, "learner": learner, "metric": metric, "mean": mean + shift, "low": mean + shift - 0.0113,
-         "high": mean + shift + 0.0127, "seeds": 5}
+        {
+            "arm": arm,
+            "learner": learner,
+            "metric": metric,
+            "mean": mean + shift,
+            "low": mean + shift - 0.0113,
+            "high": mean + shift + 0.0127,
+            "seeds": 5,
+        }
         for arm, mean in means.items()
         for learner, offset in (("logistic", 0.0), ("mlp", 0.0231))
         for metric, shift in (("balanced_accuracy", offset), ("worst_class_recall", offset - 0.1009))
-    ]  # fmt: skip
+    ]
 
 
 def facts() -> dict:
@@ -37,14 +44,16 @@ def facts() -> dict:
     return {
         "verdict": {"answer": "helps", "sentence": "Use the synthetic rows."},
         "utility": utility(),
-        "utility_per_class": {"none": {NASTY: 0.41, "b": 0.91}, "cvae": {NASTY: 0.55, "b": 0.9}},
+        "utility_per_class": {"real_only": {NASTY: 0.41, "b": 0.91}, "cvae": {NASTY: 0.55, "b": 0.9}},
         "fidelity": {"pixels": {"fid": entry, "coverage": {"value": None, "reason": "not defined: too few rows"}}},
         "per_class": {NASTY: {"fid": entry | {"space": "pixels"}}, "b": {"fid": {"value": None, "reason": "no rows"}}},
         "faults": [{"code": "mode_drop", "set": "cvae", "class": NASTY, "text": "a mode is missing"}],
         "privacy": {"membership": {"auc": {"value": 0.517, "low": 0.46, "high": 0.57, "n": 80}}},
         "bias": {"reason": "no group columns"},
         "data": {
-            "name": "flowers", "recognised": "40 images", "advice": ["Balance class b."],
+            "name": "flowers",
+            "recognised": "40 images",
+            "advice": ["Balance class b."],
             "classes": dict.fromkeys((NASTY, "b"), counts),
         },
         "timing": {"train": 61.25},
@@ -52,7 +61,7 @@ def facts() -> dict:
         "warnings": [{"code": "small_class", "text": f"{NASTY} has 9 rows"}],
         "filters": {NASTY: {"asked": 10, "accepted": 10, "rejected_label": 3}},
         "something_new": {"depth": [1, 2, {"x": "y"}]},
-    }  # fmt: skip
+    }
 
 
 def pictures(names: tuple[str, ...] = (NASTY, "b"), shape: tuple[int, ...] = (1, 8, 8)) -> Pictures:
@@ -120,8 +129,24 @@ def test_links_within_the_page_lead_somewhere() -> None:
 def test_sections_come_in_the_order_a_person_asks() -> None:
     page = Page(render_html(facts(), pictures()))
     order = [attrs["id"] for tag, attrs in page.tags if tag in ("section", "header")]
-    assert order == ["verdict", "warnings", "counts", "utility", "samples", "nearest", "classes", "fidelity", "privacy",
-                     "bias", "filters", "training", "data", "timing", "provenance", "further"]  # fmt: skip
+    assert order == [
+        "verdict",
+        "warnings",
+        "counts",
+        "utility",
+        "samples",
+        "nearest",
+        "classes",
+        "fidelity",
+        "privacy",
+        "bias",
+        "filters",
+        "training",
+        "data",
+        "timing",
+        "provenance",
+        "further",
+    ]
 
 
 def test_json_and_page_hold_the_same_numbers(tmp_path: Path) -> None:

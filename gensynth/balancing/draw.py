@@ -30,14 +30,23 @@ def draw_chunks(sampler: GeneratorSampler, counts: dict[str, int], seed: int) ->
             size = min(CHUNK, count - low)
             rows = sampler.sample(np.full(size, schema.index(label)), rng.row_seeds(seed, label, low, size))
             index = np.arange(low, low + size)
-            groups = {"params": rows.groups["params"], "sampler": np.full(size, sampler.name), "index": index,
-                      "filters": np.full(size, "")}  # fmt: skip
+            groups = {
+                "params": rows.groups["params"],
+                "sampler": np.full(size, sampler.name),
+                "index": index,
+                "filters": np.full(size, ""),
+            }
             yield replace(rows, ids=np.array([name_row(label, sampler.name, i) for i in index]), groups=groups)
 
 
 def write_samples(
-    folder: Path, kind: str, sampler: GeneratorSampler, counts: dict[str, int], seed: int, progress: Callable[[int], None]
-) -> None:  # fmt: skip
+    folder: Path,
+    kind: str,
+    sampler: GeneratorSampler,
+    counts: dict[str, int],
+    seed: int,
+    progress: Callable[[int], None],
+) -> None:
     """Write samples.npz, or class folders and metadata.csv, and ledger.csv into `folder`.
 
     The ledger's content_sha256 is that of the PNG file, or of the row's pixels in an .npz.
@@ -47,8 +56,15 @@ def write_samples(
         ledger.write(csv_text(LEDGER, []))
 
         def note(rows: LabelledData, hashes: list[str]) -> None:
-            lines = ledger_rows(rows, rows.ids.tolist(), hashes, seed=seed, generator=sampler.name,
-                                sha256=sampler.bundle.sha256, reviewed={})  # fmt: skip
+            lines = ledger_rows(
+                rows,
+                rows.ids.tolist(),
+                hashes,
+                seed=seed,
+                generator=sampler.name,
+                sha256=sampler.bundle.sha256,
+                reviewed={},
+            )
             ledger.write(csv_text(LEDGER, lines).split("\n", 1)[1])
             progress(len(rows))
 
@@ -63,6 +79,7 @@ def _write_npz(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], 
     total = sum(counts.values())
     channels, height, width = sampler.bundle.codec.space.shape
     shape = (total, height, width) if channels == 1 else (total, height, width, channels)
+    done = 0
     y = np.repeat(np.arange(len(schema.classes)), [counts[c] for c in schema.classes]).astype(np.int64)
     with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
         with archive.open(_entry("x.npy"), "w", force_zip64=True) as file:
@@ -70,7 +87,9 @@ def _write_npz(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], 
             for rows in draw_chunks(sampler, counts, seed):
                 pixels = rows.x[:, 0] if channels == 1 else rows.x.transpose(0, 2, 3, 1)
                 file.write(np.ascontiguousarray(pixels).tobytes())
-                note(rows, [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in pixels])
+                numbered = replace(rows, ids=np.arange(done, done + len(rows)).astype(str))
+                done += len(rows)
+                note(numbered, [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in pixels])
         for name, array in {"y": y, "classes": np.array(schema.classes, dtype=str)}.items():
             with archive.open(_entry(f"{name}.npy"), "w") as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)

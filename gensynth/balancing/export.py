@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gensynth.data.image import png_bytes
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.data.image import png_bytes
 from gensynth.training.bundle import manifest_of
 from gensynth.types import REAL, LabelledData
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
+_RESERVED = {"metadata", "con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
 _ORDINARY = re.compile(r"\w[\w \-+()]*(\.[\w \-+()]+)*")
 
 
@@ -35,6 +35,8 @@ def folder_names(classes: tuple[str, ...]) -> dict[str, str]:
     names = {}
     for index, label in enumerate(classes):
         name = label if _is_ordinary(label) and label.casefold() not in taken else _slug(index, label)
+        while name.casefold() in taken:
+            name += "_"
         taken.add(name.casefold())
         names[label] = name
     return names
@@ -67,9 +69,12 @@ def made_row_name(folders: dict[str, str], seed: int) -> Callable[[str, str, int
 
 
 def write_dataset(
-    folder: Path, splits: dict[str, LabelledData], originals: dict[str, Path], provenance: Provenance,
+    folder: Path,
+    splits: dict[str, LabelledData],
+    originals: dict[str, Path],
+    provenance: Provenance,
     documents: Callable[[Path], dict[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     """Write into the empty `folder`; the caller stages and renames it.
 
     splits     train (real and made rows), val, test (real rows only)
@@ -110,14 +115,21 @@ def _write_split(
     rows = zip(names, labels, data.origin, sampler, strict=True)
     (base / "metadata.csv").write_text(csv_text(("file_name", "label", "source", "sampler"), rows), encoding="utf-8")
     if split == "train":
-        lines = ledger_rows(data, names, hashes, seed=provenance.seed, generator=provenance.generator,
-                            sha256=provenance.generator_sha256, reviewed=provenance.reviewed)  # fmt: skip
+        lines = ledger_rows(
+            data,
+            names,
+            hashes,
+            seed=provenance.seed,
+            generator=provenance.generator,
+            sha256=provenance.generator_sha256,
+            reviewed=provenance.reviewed,
+        )
         (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")
 
 
 def _file_names(data: LabelledData, folders: dict[str, str], originals: dict[str, Path]) -> Iterator[str]:
     """Distinct file names in row order; made rows already carry theirs."""
-    taken: set[str] = set(data.ids[data.origin != REAL].tolist())
+    taken = {name.casefold() for name in data.ids[data.origin != REAL].tolist()}
     for row_id, label, origin in zip(data.ids.tolist(), data.y, data.origin, strict=True):
         if origin != REAL:
             yield row_id

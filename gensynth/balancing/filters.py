@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from gensynth.neighbours import nearest_distances
 from gensynth.models.judge import Judge
+from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
 

@@ -10,8 +10,20 @@ import numpy as np
 
 from gensynth.types import REAL, LabelledData
 
-LEDGER = ("row_id", "source", "label", "sampler", "generator_sha256", "seed", "index", "parent", "params",
-          "content_sha256", "filters", "review")  # fmt: skip
+LEDGER = (
+    "row_id",
+    "source",
+    "label",
+    "sampler",
+    "generator_sha256",
+    "seed",
+    "index",
+    "parent",
+    "params",
+    "content_sha256",
+    "filters",
+    "review",
+)
 
 
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -24,9 +36,15 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def ledger_rows(
-    data: LabelledData, row_ids: Iterable[str], hashes: Iterable[str], *, seed: int, generator: str, sha256: str,
+    data: LabelledData,
+    row_ids: Iterable[str],
+    hashes: Iterable[str],
+    *,
+    seed: int,
+    generator: str,
+    sha256: str,
     reviewed: dict[str, str],
-) -> list[tuple]:  # fmt: skip
+) -> list[tuple]:
     """Ledger lines in row order.
 
     generator, sha256  name of the generator's sampler and hash of its bundle; other samplers have none
@@ -38,11 +56,22 @@ def ledger_rows(
     for i, (row_id, content) in enumerate(zip(row_ids, hashes, strict=True)):
         made = data.origin[i] != REAL
         sampler = str(columns["sampler"][i])
-        lines.append((
-            row_id, data.origin[i], labels[i], sampler, sha256 if sampler == generator and made else "",
-            seed if made else "", columns["index"][i] if made else "", data.parent[i], columns["params"][i],
-            content, columns["filters"][i], reviewed.get(row_id, ""),
-        ))  # fmt: skip
+        lines.append(
+            (
+                row_id,
+                data.origin[i],
+                labels[i],
+                sampler,
+                sha256 if sampler == generator and made else "",
+                seed if made else "",
+                columns["index"][i] if made else "",
+                data.parent[i],
+                columns["params"][i],
+                content,
+                columns["filters"][i],
+                reviewed.get(row_id, ""),
+            )
+        )
     return lines
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.balancing.filters import Filter
+from gensynth.errors import GateError
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData
 
@@ -28,9 +29,17 @@ class Filled:
 
 
 def fill(
-    needed: dict[str, int], train: LabelledData, sampler: Sampler, fallback: Sampler, filters: list[Filter], *,
-    seed: int, rejected: frozenset[str], name_row: Callable[[str, str, int], str], progress: Callable[[str], None],
-) -> Filled:  # fmt: skip
+    needed: dict[str, int],
+    train: LabelledData,
+    sampler: Sampler,
+    fallback: Sampler,
+    filters: list[Filter],
+    *,
+    seed: int,
+    rejected: frozenset[str],
+    name_row: Callable[[str, str, int], str],
+    progress: Callable[[str], None],
+) -> Filled:
     """Draw `needed[class]` rows of every class.
 
     Classes with fewer than SMALL_CLASS real rows, and what the filters leave short after
@@ -48,7 +57,9 @@ def fill(
         few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
         taker = _Taker(label, train.schema.index(label), seed, rejected, name_row)
         if few:
-            text = f'class "{label}" has {real[label]} real training rows: filled by {fallback.name}, not by {sampler.name}'
+            text = (
+                f'class "{label}" has {real[label]} real training rows: filled by {fallback.name}, not {sampler.name}'
+            )
             warnings.append({"code": "small_class", "text": text})
         else:
             taker.take(sampler, count, filters if sampler.label_policy == "conditional" else [])
@@ -57,6 +68,10 @@ def fill(
                 text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
                 warnings.append({"code": "filters_exhausted", "text": text})
             taker.take(fallback, short, [])
+        if taker.accepted < count:
+            raise GateError(
+                f'class "{label}": only {taker.accepted} of {count} rows are left after review; accept more'
+            )
         parts.extend(taker.parts)
         counts[label] = {"asked": count, "sampler": (fallback if few else sampler).name, **taker.counts}
     return Filled(LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]), counts, tuple(warnings))

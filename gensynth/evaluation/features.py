@@ -46,6 +46,8 @@ def pixel_space(train_x: np.ndarray, max_dims: int = 64) -> FeatureSpace:
     pca = PCA(min(max_dims, len(rows)), random_state=0).fit(flat_pixels(train_x[rows]))
 
     def project(x: np.ndarray) -> np.ndarray:
+        if not len(x):
+            return np.zeros((0, pca.n_components_), dtype=np.float32)
         return pca.transform(flat_pixels(x)).astype(np.float32)
 
     digest = hashlib.sha256(pca.mean_.tobytes() + pca.components_.tobytes()).hexdigest()

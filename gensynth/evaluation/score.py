@@ -9,19 +9,27 @@ import numpy as np
 from gensynth import rng
 from gensynth.evaluation.features import flat_pixels, judge_space, pixel_space
 from gensynth.evaluation.fidelity import fidelity
-from gensynth.neighbours import nearest_distances
 from gensynth.evaluation.utility import Arm, run_arms
 from gensynth.evaluation.verdict import not_run, verdict
 from gensynth.models.judge import Judge, judge_steps
+from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
 TILES = 16
 
 
 def evaluate_rows(
-    *, train: LabelledData, test: LabelledData, made: LabelledData, oversampled: LabelledData | None,
-    transformed: LabelledData | None, seed: int, seeds: int, steps: int, progress: Callable[[str], None],
-) -> dict:  # fmt: skip
+    *,
+    train: LabelledData,
+    test: LabelledData,
+    made: LabelledData,
+    oversampled: LabelledData | None,
+    transformed: LabelledData | None,
+    seed: int,
+    seeds: int,
+    steps: int,
+    progress: Callable[[str], None],
+) -> dict:
     """Score `made` rows that are to join the real `train` rows, on the locked real `test` rows.
 
     oversampled, transformed  the same plan filled by copies and by classical augmentation
@@ -33,32 +41,48 @@ def evaluate_rows(
     if reason or not len(test):
         empty = {"utility": [], "utility_per_class": {}, "fidelity": {}, "per_class": {}}
         return {"verdict": not_run(reason or "there are no test rows"), "candidate_score": 0.0, **empty}
-    judge = Judge.fit(train.x, train.y, num_classes=len(train.schema.classes), seed=rng.child(seed, "evaluation judge"),
-                      steps=judge_steps(len(train)), balanced=True)  # fmt: skip
+    judge = Judge.fit(
+        train.x,
+        train.y,
+        num_classes=len(train.schema.classes),
+        seed=rng.child(seed, "evaluation judge"),
+        steps=judge_steps(len(train)),
+        balanced=True,
+    )
     progress("fidelity in two feature spaces")
     spaces = [judge_space(judge), pixel_space(train.x)]
     overall, per_class = fidelity(spaces=spaces, train=train, reference=test, synthetic=made, seed=seed)
     arms = [Arm("real_only", train.x, train.y), Arm("class_weights", train.x, train.y, class_weights=True)]
-    for name, rows in (("random_oversampling", oversampled), ("classical_augmentation", transformed),
-                       ("real_plus_synthetic", made)):  # fmt: skip
+    for name, rows in (
+        ("random_oversampling", oversampled),
+        ("classical_augmentation", transformed),
+        ("real_plus_synthetic", made),
+    ):
         if rows is not None:
             arms.append(Arm(name, np.concatenate([train.x, rows.x]), np.concatenate([train.y, rows.y])))
     arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
-    result = run_arms(arms=arms, test=test, seeds=arm_seeds, steps=steps or judge_steps(len(arms[-1].y)), progress=progress)
+    result = run_arms(
+        arms=arms, test=test, seeds=arm_seeds, steps=steps or judge_steps(len(arms[-1].y)), progress=progress
+    )
     score = float(result.raw["real_plus_synthetic", "small_cnn", "balanced_accuracy"].mean())
     return {
-        "verdict": verdict(result), "utility": result.rows, "utility_per_class": result.per_class_recall,
-        "fidelity": overall, "per_class": per_class, "candidate_score": score,
+        "verdict": verdict(result),
+        "utility": result.rows,
+        "utility_per_class": result.per_class_recall,
+        "fidelity": overall,
+        "per_class": per_class,
+        "candidate_score": score,
         "feature_spaces": {space.name: space.sha256 for space in spaces},
-    }  # fmt: skip
+    }
 
 
 def wall_pictures(real: LabelledData, made: LabelledData) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Up to TILES real and made rows of every class that has made rows."""
     return {
         name: (real.x[real.y == c][:TILES], made.x[made.y == c][:TILES])
-        for c, name in enumerate(real.schema.classes) if (made.y == c).any()
-    }  # fmt: skip
+        for c, name in enumerate(real.schema.classes)
+        if (made.y == c).any()
+    }
 
 
 def nearest_pictures(

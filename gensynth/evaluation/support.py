@@ -13,8 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gensynth.neighbours import ROUNDING, as_tensor, centred, check_features, nearest_squared, pair_distances, row_chunks, squared_table
-
+from gensynth.neighbours import (
+    ROUNDING,
+    as_tensor,
+    centred,
+    check_features,
+    nearest_squared,
+    pair_distances,
+    row_chunks,
+    squared_table,
+)
 
 
 def prdc(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2048) -> dict[str, float]:
@@ -78,5 +86,3 @@ def _memberships(
         i, j = unsure.nonzero(as_tuple=True)
         table[i, j] = pair_distances(reals[rows], fakes, i, j)
         yield table < radii, table < fake_radii
-
-

@@ -32,9 +32,22 @@ class CGAN(Generator):
     """
 
     def __init__(
-        self, space: Space, num_rows: int, *, vae: dict, warm_start: bool, warm_share: float, d_width: int, d_depth: int,
-        lr: float, batch_size: int, gamma: float, penalty_every: int, augment: float, ema_half_life: float,
-    ) -> None:  # fmt: skip
+        self,
+        space: Space,
+        num_rows: int,
+        *,
+        vae: dict,
+        warm_start: bool,
+        warm_share: float,
+        d_width: int,
+        d_depth: int,
+        lr: float,
+        batch_size: int,
+        gamma: float,
+        penalty_every: int,
+        augment: float,
+        ema_half_life: float,
+    ) -> None:
         super().__init__(space)
         self.vae = CVAE(space, num_rows, **(vae if warm_start else vae | {"prior": "normal"}))
         self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
@@ -44,6 +57,7 @@ class CGAN(Generator):
         self.warm_start, self.warm_share = warm_start, warm_share
         self.lr, self.batch_size, self.augment = lr, batch_size, augment
         self.gamma, self.penalty_every = gamma, penalty_every
+        self._warming = False
 
     def phases(self) -> tuple[Phase, ...]:
         if not self.warm_start:
@@ -59,7 +73,8 @@ class CGAN(Generator):
         return [*adversarial, *(self.vae.configure_optimizers() if self.warm_start else [])]
 
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
-        if name != "adversarial":
+        self._warming = name != "adversarial"
+        if self._warming:
             self.vae.begin_phase(name, rows, random, resumed=resumed)
         elif not resumed:
             self._enter_adversarial(rows, random)
@@ -135,6 +150,8 @@ class CGAN(Generator):
         return {"loss_g": loss.detach()}
 
     def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
+        if self._warming:
+            return self.vae.draw(noise, labels)
         average = self.ema.average
         return average["decoder"](self.vae.prior_ema.average(noise, labels), average["embed"](labels))
 

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gensynth.errors import UsageError, nearest
 from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
 from gensynth.models.nets.conv import Decoder, Encoder, latent_size
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
@@ -75,9 +76,19 @@ class CVAE(Generator):
     """
 
     def __init__(
-        self, space: Space, num_rows: int, *, width: int, prior: str, prior_share: float, lr: float, batch_size: int,
-        kl_warmup: float, free_bits: float, ema_half_life: float,
-    ) -> None:  # fmt: skip
+        self,
+        space: Space,
+        num_rows: int,
+        *,
+        width: int,
+        prior: str,
+        prior_share: float,
+        lr: float,
+        batch_size: int,
+        kl_warmup: float,
+        free_bits: float,
+        ema_half_life: float,
+    ) -> None:
         super().__init__(space)
         self.autoencoder = Autoencoder(space, width)
         self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
@@ -150,9 +161,10 @@ def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> Norma
     """The prior by its name; `auto` chooses by the number of training rows."""
     if name == "auto":
         name = "flow" if num_rows >= FEW_ROWS else "mixture"
-    if name == "normal":
-        return NormalPrior(latent)
-    return MixturePrior(latent, num_classes) if name == "mixture" else FlowPrior(latent, num_classes)
+    kinds = {"normal": NormalPrior, "mixture": MixturePrior, "flow": FlowPrior}
+    if name not in kinds:
+        raise UsageError(f"model.prior={name} is not known; {nearest(name, ['auto', *kinds])}")
+    return NormalPrior(latent) if name == "normal" else kinds[name](latent, num_classes)
 
 
 def fit_mixture(prior: MixturePrior, autoencoder: Autoencoder, rows: TrainingRows, random: torch.Generator) -> None:
@@ -160,4 +172,4 @@ def fit_mixture(prior: MixturePrior, autoencoder: Autoencoder, rows: TrainingRow
     mean, spread = encode_all(autoencoder, rows)
     repeats = max(1, min(8, 4_000 // len(mean)))
     codes = [mean + spread * torch.randn(mean.shape, generator=random, device=mean.device) for _ in range(repeats)]
-    prior.fit(torch.cat(codes), rows.y.repeat(repeats), seed=random.initial_seed())
+    prior.fit(torch.cat(codes), rows.y.repeat(repeats), random.initial_seed(), repeats)

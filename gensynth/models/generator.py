@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
 
 class TrainingRows(NamedTuple):
-    """All training rows on the device: x (N, *shape) float in [-1, 1] or uint8 codes of it, y (N,)."""
+    """All training rows on the device: x (N, *shape) float in [-1, 1], y (N,)."""
 
     x: Tensor
     y: Tensor
@@ -65,7 +65,7 @@ class Generator(LightningModule):
     def __init__(self, space: Space) -> None:
         super().__init__()
         self.space = space
-        self._skipped = 0
+        self._skipped: dict[int, int] = {}  # by optimiser: one that works must not hide one that fails
 
     @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
@@ -97,14 +97,14 @@ class Generator(LightningModule):
         loss.backward()
         norm = nn.utils.clip_grad_norm_(parameters, clip)
         if not (torch.isfinite(loss) & torch.isfinite(norm)):
-            self._skipped += 1
-            if self._skipped >= SKIPS_ALLOWED:
+            self._skipped[id(optimizer)] = self._skipped.get(id(optimizer), 0) + 1
+            if self._skipped[id(optimizer)] >= SKIPS_ALLOWED:
                 raise DivergedError(
                     f"loss or gradient was not finite {SKIPS_ALLOWED} steps in a row; lower model.lr "
                     "(the last checkpoint is from before that)"
                 )
             return False
-        self._skipped = 0
+        self._skipped[id(optimizer)] = 0
         optimizer.step()
         return True
 
@@ -121,7 +121,7 @@ class Generator(LightningModule):
         Raises ValueError for labels outside the classes.
         """
         labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds, np.uint64)
-        if len(labels) and not (0 <= labels.min() and labels.max() < self.space.num_classes):
+        if len(labels) and not (labels.min() >= 0 and labels.max() < self.space.num_classes):
             raise ValueError(f"labels must lie in [0, {self.space.num_classes}), got {labels.min()}..{labels.max()}")
         training = self.training
         self.eval()

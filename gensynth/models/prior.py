@@ -38,12 +38,13 @@ class MixturePrior(nn.Module):
         self.register_buffer("means", torch.zeros(num_classes, components, latent))
         self.register_buffer("factors", torch.eye(latent).repeat(num_classes, components, 1, 1))
 
-    def fit(self, codes: Tensor, labels: Tensor, seed: int) -> None:
-        """codes (N, D) encoder samples, labels (N,); classes without rows keep N(0, I)."""
+    def fit(self, codes: Tensor, labels: Tensor, seed: int, repeats: int = 1) -> None:
+        """codes (N, D) encoder samples, `repeats` of every row, labels (N,); classes without rows keep N(0, I)."""
         codes_np, labels_np = codes.double().cpu().numpy(), labels.cpu().numpy()
+        pooled = _pooled(codes_np, labels_np)
         for label in np.unique(labels_np):
             mine = codes_np[labels_np == label]
-            weights, means, covariances = self._mixture(mine, _pooled(codes_np, labels_np), seed)
+            weights, means, covariances = self._mixture(mine, pooled, seed, repeats)
             edges, count = np.ones(self.components), len(weights)
             edges[:count] = np.cumsum(weights)
             edges[count - 1 :] = 1.0
@@ -51,19 +52,21 @@ class MixturePrior(nn.Module):
             self.means[label, :count] = torch.from_numpy(means)
             self.factors[label, :count] = torch.from_numpy(np.linalg.cholesky(covariances))
 
-    def _mixture(self, rows: np.ndarray, pooled: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _mixture(
+        self, rows: np.ndarray, pooled: np.ndarray, seed: int, repeats: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         count = int(np.clip(len(rows) // 50, 1, self.components))
         if count == 1:
             scatter = np.cov(rows.T) if len(rows) > 1 else pooled
-            return np.ones(1), rows.mean(0)[None], _shrink(scatter, pooled, len(rows))[None]
+            return np.ones(1), rows.mean(0)[None], _shrink(scatter, pooled, len(rows) / repeats)[None]
         fitted = GaussianMixture(count, reg_covar=1e-3, random_state=seed % 2**32).fit(rows)
-        sizes = fitted.weights_ * len(rows)
+        sizes = fitted.weights_ * len(rows) / repeats
         covariances = np.stack([_shrink(c, pooled, n) for c, n in zip(fitted.covariances_, sizes, strict=True)])
         return fitted.weights_, fitted.means_, covariances
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         u = torch.special.ndtr(noise[:, :1])
-        component = (u >= self.edges[labels]).sum(dim=1).clamp(max=self.components - 1)
+        component = (u > self.edges[labels]).sum(dim=1).clamp(max=self.components - 1)
         spread = torch.einsum("nij,nj->ni", self.factors[labels, component], noise[:, 1:])
         return self.means[labels, component] + spread
 

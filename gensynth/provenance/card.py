@@ -22,16 +22,40 @@ def data_card(facts: Mapping[str, Any]) -> str:
     name = str(facts.get("name", "data set"))
     classes = facts.get("classes", {})
     total = sum(int(counts.get("after", 0)) for counts in classes.values())
-    header = _header([
-        ("annotations_creators", ["machine-generated"]), ("license", "unknown"), ("pretty_name", f"{name}, balanced"),
-        ("size_categories", [_size(total)]), ("tags", ["synthetic", "gensynth"]),
-    ])  # fmt: skip
-    return "\n\n".join([
-        header, f"# {plain(name)}, balanced", _data_summary(classes), _verdict(facts.get("verdict", {})),
-        "## Rows per class", _counts_table(classes), "## How the synthetic rows were made", _making(facts),
-        "## How to remove them", _removing(), "## Intended use", DATA_USE, "## Limits", DATA_LIMITS,
-        "## Licence", LICENCE, "## Provenance", _provenance(facts),
-    ]) + "\n"  # fmt: skip
+    header = _header(
+        [
+            ("annotations_creators", ["machine-generated"]),
+            ("license", "unknown"),
+            ("pretty_name", f"{name}, balanced"),
+            ("size_categories", [_size(total)]),
+            ("tags", ["synthetic", "gensynth"]),
+        ]
+    )
+    return (
+        "\n\n".join(
+            [
+                header,
+                f"# {plain(name)}, balanced",
+                _data_summary(classes),
+                _verdict(facts.get("verdict", {})),
+                "## Rows per class",
+                _counts_table(classes),
+                "## How the synthetic rows were made",
+                _making(facts),
+                "## How to remove them",
+                _removing(),
+                "## Intended use",
+                DATA_USE,
+                "## Limits",
+                DATA_LIMITS,
+                "## Licence",
+                LICENCE,
+                "## Provenance",
+                _provenance(facts),
+            ]
+        )
+        + "\n"
+    )
 
 
 def model_card(facts: Mapping[str, Any]) -> str:
@@ -46,13 +70,32 @@ def model_card(facts: Mapping[str, Any]) -> str:
         f"A {plain(model)} generator, trained by gensynth on the training rows of **{plain(name)}**. Its only input is "
         "a class and a seed: the class is a condition, so every row drawn carries the label that was asked for."
     )
-    return "\n\n".join([
-        header, f"# {plain(model)} for {plain(name)}", summary, "## Training data", _training_table(counts),
-        "## Training", _training_facts(facts), "## Sampling range", _sampling_range(counts),
-        "## Privacy", MODEL_PRIVACY, "## Intended use", MODEL_USE, "## Limits", MODEL_LIMITS,
-        "## Licence", LICENCE, "## Configuration",
-        f"```json\n{_json_block(facts.get('config', {}))}\n```",
-    ]) + "\n"  # fmt: skip
+    return (
+        "\n\n".join(
+            [
+                header,
+                f"# {plain(model)} for {plain(name)}",
+                summary,
+                "## Training data",
+                _training_table(counts),
+                "## Training",
+                _training_facts(facts),
+                "## Sampling range",
+                _sampling_range(counts),
+                "## Privacy",
+                MODEL_PRIVACY,
+                "## Intended use",
+                MODEL_USE,
+                "## Limits",
+                MODEL_LIMITS,
+                "## Licence",
+                LICENCE,
+                "## Configuration",
+                f"```json\n{_json_block(facts.get('config', {}))}\n```",
+            ]
+        )
+        + "\n"
+    )
 
 
 def plain(text: object) -> str:
@@ -135,8 +178,12 @@ real = rows[rows["source"] == "real"]
 
 
 def _provenance(facts: Mapping[str, Any]) -> str:
-    names = {"source_sha256": "source data, sha256", "generator_sha256": "generator, sha256", "seed": "seed",
-             "version": "gensynth version"}  # fmt: skip
+    names = {
+        "source_sha256": "source data, sha256",
+        "generator_sha256": "generator, sha256",
+        "seed": "seed",
+        "version": "gensynth version",
+    }
     lines = [f"- {label}: {_code(facts.get(key, UNKNOWN))}" for key, label in names.items()]
     return "\n".join([*lines, "- every file: `manifest.json`; every row: `ledger.csv`"])
 
@@ -146,8 +193,12 @@ def _training_table(counts: Mapping[str, int]) -> str:
 
 
 def _training_facts(facts: Mapping[str, Any]) -> str:
-    names = {"source_sha256": "source data, sha256", "samples_seen": "training budget, samples seen", "seed": "seed",
-             "version": "gensynth version"}  # fmt: skip
+    names = {
+        "source_sha256": "source data, sha256",
+        "samples_seen": "training budget, samples seen",
+        "seed": "seed",
+        "version": "gensynth version",
+    }
     return "\n".join(f"- {label}: {_code(facts.get(key, UNKNOWN))}" for key, label in names.items())
 
 

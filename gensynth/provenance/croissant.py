@@ -12,27 +12,67 @@ from typing import Any
 from gensynth.errors import UsageError
 
 CONTEXT: dict[str, Any] = {
-    "@language": "en", "@vocab": "https://schema.org/", "arrayShape": "cr:arrayShape", "citeAs": "cr:citeAs",
-    "column": "cr:column", "conformsTo": "dct:conformsTo", "containedIn": "cr:containedIn",
-    "cr": "http://mlcommons.org/croissant/", "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "dct": "http://purl.org/dc/terms/",
-    "description": {"@container": "@language"}, "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"}, "extract": "cr:extract", "field": "cr:field",
-    "fileObject": "cr:fileObject", "fileProperty": "cr:fileProperty", "fileSet": "cr:fileSet", "format": "cr:format",
-    "includes": "cr:includes", "isArray": "cr:isArray", "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath", "key": "cr:key", "md5": "cr:md5", "name": {"@container": "@language"},
-    "parentField": "cr:parentField", "path": "cr:path", "prov": "http://www.w3.org/ns/prov#",
-    "rai": "http://mlcommons.org/croissant/RAI/", "recordSet": "cr:recordSet", "references": "cr:references",
-    "regex": "cr:regex", "repeated": "cr:repeated", "replace": "cr:replace", "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/", "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField",
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "arrayShape": "cr:arrayShape",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isArray": "cr:isArray",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "name": {"@container": "@language"},
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "prov": "http://www.w3.org/ns/prov#",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
     "transform": "cr:transform",
-}  # fmt: skip
+}
 ENCODINGS = {
-    ".csv": "text/csv", ".json": "application/json", ".md": "text/markdown", ".parquet": "application/x-parquet",
-    ".txt": "text/plain", ".tsv": "text/tab-separated-values",
-}  # fmt: skip
-IMAGES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp", ".gif": "image/gif",
-          ".tif": "image/tiff", ".tiff": "image/tiff", ".webp": "image/webp"}  # fmt: skip
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".parquet": "application/x-parquet",
+    ".txt": "text/plain",
+    ".tsv": "text/tab-separated-values",
+}
+IMAGES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".webp": "image/webp",
+}
 FIELD_TEXTS = {
     "file_name": "Path of the image, relative to the folder of its metadata.csv.",
     "label": "Class of the row; the truth, where a folder name differs.",
@@ -41,9 +81,12 @@ FIELD_TEXTS = {
 
 
 def croissant(
-    name: str, files: Sequence[Mapping[str, Any]], splits: Mapping[str, int], classes: tuple[str, ...],
+    name: str,
+    files: Sequence[Mapping[str, Any]],
+    splits: Mapping[str, int],
+    classes: tuple[str, ...],
     facts: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """JSON-LD of the data set, in a fixed order of keys.
 
     files    {"name": path relative to the data set, "sha256": hex, "bytes": size}, one per file
@@ -95,11 +138,18 @@ def _split_of(name: str, splits: Mapping[str, int]) -> str | None:
 
 def _file_objects(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"@type": "cr:FileObject", "@id": file["name"], "name": file["name"], "contentUrl": file["name"],
-         "contentSize": f"{int(file['bytes'])} B", "sha256": file["sha256"],
-         "encodingFormat": ENCODINGS.get(PurePosixPath(file["name"]).suffix.lower(), "application/octet-stream")}
-        for file in files if PurePosixPath(file["name"]).suffix.lower() not in IMAGES
-    ]  # fmt: skip
+        {
+            "@type": "cr:FileObject",
+            "@id": file["name"],
+            "name": file["name"],
+            "contentUrl": file["name"],
+            "contentSize": f"{int(file['bytes'])} B",
+            "sha256": file["sha256"],
+            "encodingFormat": ENCODINGS.get(PurePosixPath(file["name"]).suffix.lower(), "application/octet-stream"),
+        }
+        for file in files
+        if PurePosixPath(file["name"]).suffix.lower() not in IMAGES
+    ]
 
 
 def _file_sets(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -109,35 +159,65 @@ def _file_sets(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {(path.parts[0], path.suffix) for path in paths if path.suffix.lower() in IMAGES and path.parts[1:]}
     )
     return [
-        {"@type": "cr:FileSet", "@id": f"{top}-images-{suffix[1:]}", "name": f"{top}-images-{suffix[1:]}",
-         "description": "Images, one folder a class. The sha256 of each stands in manifest.json.",
-         "encodingFormat": IMAGES[suffix.lower()], "includes": f"{top}/*/*{suffix}"}
+        {
+            "@type": "cr:FileSet",
+            "@id": f"{top}-images-{suffix[1:]}",
+            "name": f"{top}-images-{suffix[1:]}",
+            "description": "Images, one folder a class. The sha256 of each stands in manifest.json.",
+            "encodingFormat": IMAGES[suffix.lower()],
+            "includes": f"{top}/*/*{suffix}",
+        }
         for top, suffix in groups
-    ]  # fmt: skip
+    ]
 
 
 def _class_records(classes: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "@type": "cr:RecordSet", "@id": "classes", "name": "classes", "dataType": "sc:Enumeration",
-        "description": "The classes in index order.", "key": {"@id": "classes/name"},
-        "field": [{"@type": "cr:Field", "@id": "classes/name", "name": "name", "dataType": "sc:Text",
-                   "description": "Class name."}],
+        "@type": "cr:RecordSet",
+        "@id": "classes",
+        "name": "classes",
+        "dataType": "sc:Enumeration",
+        "description": "The classes in index order.",
+        "key": {"@id": "classes/name"},
+        "field": [
+            {
+                "@type": "cr:Field",
+                "@id": "classes/name",
+                "name": "name",
+                "dataType": "sc:Text",
+                "description": "Class name.",
+            }
+        ],
         "data": [{"classes/name": label} for label in classes],
-    }  # fmt: skip
+    }
 
 
 def _split_records(splits: Mapping[str, int]) -> dict[str, Any]:
     return {
-        "@type": "cr:RecordSet", "@id": "splits", "name": "splits", "dataType": "cr:Split",
-        "description": "Splits and their rows; only train holds rows that are not real.", "key": {"@id": "splits/name"},
+        "@type": "cr:RecordSet",
+        "@id": "splits",
+        "name": "splits",
+        "dataType": "cr:Split",
+        "description": "Splits and their rows; only train holds rows that are not real.",
+        "key": {"@id": "splits/name"},
         "field": [
-            {"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text",
-             "description": "Name of the split."},
-            {"@type": "cr:Field", "@id": "splits/rows", "name": "rows", "dataType": "sc:Integer",
-             "description": "Number of rows."},
+            {
+                "@type": "cr:Field",
+                "@id": "splits/name",
+                "name": "name",
+                "dataType": "sc:Text",
+                "description": "Name of the split.",
+            },
+            {
+                "@type": "cr:Field",
+                "@id": "splits/rows",
+                "name": "rows",
+                "dataType": "sc:Integer",
+                "description": "Number of rows.",
+            },
         ],
         "data": [{"splits/name": split, "splits/rows": int(rows)} for split, rows in splits.items()],
-    }  # fmt: skip
+    }
 
 
 def _row_records(table: str, splits: Mapping[str, int], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,17 +226,23 @@ def _row_records(table: str, splits: Mapping[str, int], facts: Mapping[str, Any]
     if PurePosixPath(table).name != "metadata.csv":
         columns = {"label": str(facts.get("label_column", "label")), "source": "gensynth_source"}
     return {
-        "@type": "cr:RecordSet", "@id": f"{split}-rows", "name": f"{split}-rows",
+        "@type": "cr:RecordSet",
+        "@id": f"{split}-rows",
+        "name": f"{split}-rows",
         "description": f"Rows of the {split} split.",
         "field": [_field(f"{split}-rows", name, table, column) for name, column in columns.items()],
-    }  # fmt: skip
+    }
 
 
 def _field(record_set: str, name: str, table: str, column: str) -> dict[str, Any]:
     field = {
-        "@type": "cr:Field", "@id": f"{record_set}/{name}", "name": name, "description": FIELD_TEXTS[name],
-        "dataType": "sc:Text", "source": {"fileObject": {"@id": table}, "extract": {"column": column}},
-    }  # fmt: skip
+        "@type": "cr:Field",
+        "@id": f"{record_set}/{name}",
+        "name": name,
+        "description": FIELD_TEXTS[name],
+        "dataType": "sc:Text",
+        "source": {"fileObject": {"@id": table}, "extract": {"column": column}},
+    }
     return field | {"references": {"field": {"@id": "classes/name"}}} if name == "label" else field
 
 
@@ -199,15 +285,17 @@ def _responsible_ai(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
     source = {"@type": "prov:Entity", "prov:label": "source data", "sha256": facts.get("source_sha256", "not recorded")}
     generator = {
-        "@type": "prov:Entity", "prov:label": f"generator {facts.get('model', 'not recorded')}",
+        "@type": "prov:Entity",
+        "prov:label": f"generator {facts.get('model', 'not recorded')}",
         "sha256": facts.get("generator_sha256", "not recorded"),
-    }  # fmt: skip
+    }
     software = f"gensynth {facts.get('version', 'of unknown version')}"
     return {
         "prov:wasDerivedFrom": source,
         "prov:wasGeneratedBy": {
-            "@type": "prov:Activity", "prov:label": f"balanced by {software}, seed {facts.get('seed', 'not recorded')}",
+            "@type": "prov:Activity",
+            "prov:label": f"balanced by {software}, seed {facts.get('seed', 'not recorded')}",
             "prov:used": [source, generator],
             "prov:wasAssociatedWith": {"@type": "prov:SoftwareAgent", "prov:label": software},
         },
-    }  # fmt: skip
+    }

@@ -28,11 +28,21 @@ BUDGET_BYTES = 1_500_000
 MAX_BARS = 40
 MAX_POINTS = 300
 _STYLE: Any = {
-    "svg.fonttype": "none", "svg.hashsalt": "gensynth", "font.size": 10.5, "font.family": "sans-serif",
-    "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "axes.unicode_minus": True,
-    "text.parse_math": False, "xtick.color": LINE, "ytick.color": LINE, "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": INK, "path.simplify": True,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gensynth",
+    "font.size": 10.5,
+    "font.family": "sans-serif",
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": LINE,
+    "axes.unicode_minus": True,
+    "text.parse_math": False,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK,
+    "path.simplify": True,
+}
 
 
 @dataclass(frozen=True)
@@ -98,21 +108,32 @@ def tile_limit_px(pictures: Pictures) -> int:
 def walls_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
     """Per class: contact sheets of real and synthetic rows, None where there are no rows."""
     return [
-        {"class": name, "real": wall(real, limit_px, f"real rows of class {name}") if len(real) else None,
-         "synthetic": wall(made, limit_px, f"synthetic rows of class {name}") if len(made) else None}
+        {
+            "class": name,
+            "real": wall(real, limit_px, f"real rows of class {name}") if len(real) else None,
+            "synthetic": wall(made, limit_px, f"synthetic rows of class {name}") if len(made) else None,
+        }
         for name, (real, made) in pictures.walls.items()
-    ]  # fmt: skip
+    ]
 
 
 def nearest_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
     """Per class: the PAIRS_SHOWN synthetic rows that lie closest to a real one, closest first."""
     return [
-        {"class": name, "pairs": [
-            {"synthetic": tile(made[i], limit_px, f"synthetic row of class {name}"),
-             "real": tile(real[i], limit_px, f"nearest real row of class {name}"), "distance": float(distances[i])}
-            for i in np.argsort(distances, kind="stable")[:PAIRS_SHOWN]]}
-        for name, (made, real, distances) in pictures.nearest.items() if len(made)
-    ]  # fmt: skip
+        {
+            "class": name,
+            "pairs": [
+                {
+                    "synthetic": tile(made[i], limit_px, f"synthetic row of class {name}"),
+                    "real": tile(real[i], limit_px, f"nearest real row of class {name}"),
+                    "distance": float(distances[i]),
+                }
+                for i in np.argsort(distances, kind="stable")[:PAIRS_SHOWN]
+            ],
+        }
+        for name, (made, real, distances) in pictures.nearest.items()
+        if len(made)
+    ]
 
 
 def curves_view(pictures: Pictures) -> list[tuple[str, Picture]]:

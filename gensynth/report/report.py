@@ -18,28 +18,67 @@ from typing import Any, TypeGuard
 import jinja2
 import numpy as np
 
+from gensynth.evaluation.verdict import SIMPLE_ARMS
 from gensynth.report import figures
 from gensynth.report.figures import Interval, Pictures
 
-SIMPLE_ARMS = (
-    "none", "class_weights", "threshold", "tuned_threshold", "resample", "oversample", "oversampling",
-    "random_oversample", "smote", "augment", "augmentation", "classical", "transforms", "image_transforms",
-)  # fmt: skip
+NOTHING = "real_only"
 LOWER_IS_BETTER = (
-    "fid", "kid", "fd", "kd", "mind", "mmd", "ece", "brier", "log_loss", "nll", "wasserstein", "ks", "tv", "js",
-    "detection", "c2st", "gap", "disparity",
-)  # fmt: skip
+    "fid",
+    "kid",
+    "fd",
+    "kd",
+    "mind",
+    "mmd",
+    "ece",
+    "brier",
+    "log_loss",
+    "nll",
+    "wasserstein",
+    "ks",
+    "tv",
+    "js",
+    "detection",
+    "c2st",
+    "gap",
+    "disparity",
+)
 ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
 HEADLINE_METRICS = ("balanced_accuracy", "macro_f1", "accuracy")
 ENTRY_KEYS = (
-    "value", "mean", "low", "high", "n", "n_real", "n_synthetic", "floor", "ceiling", "space", "arm", "learner",
-    "metric", "seeds", "kind", "better",
-)  # fmt: skip
+    "value",
+    "mean",
+    "low",
+    "high",
+    "n",
+    "n_real",
+    "n_synthetic",
+    "floor",
+    "ceiling",
+    "space",
+    "arm",
+    "learner",
+    "metric",
+    "seeds",
+    "kind",
+    "better",
+)
 SECTIONS = (
-    "verdict", "utility", "fidelity", "per_class", "faults", "privacy", "bias", "data", "timing", "provenance",
-    "warnings", "filters", "utility_per_class",
-)  # fmt: skip
+    "verdict",
+    "utility",
+    "fidelity",
+    "per_class",
+    "faults",
+    "privacy",
+    "bias",
+    "data",
+    "timing",
+    "provenance",
+    "warnings",
+    "filters",
+    "utility_per_class",
+)
 
 
 @dataclass(frozen=True)
@@ -74,9 +113,12 @@ def render_html(facts: dict[str, Any], pictures: Pictures) -> str:
     """The page as text; equal facts and pictures give equal bytes."""
     facts = clean_json(facts)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gensynth.report"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.PackageLoader("gensynth.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["number"] = number
     return environment.get_template("report.html.j2").render(page_view(facts, pictures))
 
@@ -204,13 +246,28 @@ def score(label: str, entry: Any, lower: bool) -> Score:
         return Score(label, _text(entry), _sort(entry))
     value = entry.get("value", entry.get("mean"))
     if not _is_number(value):
-        return Score(label, _text(value) if value is not None else undefined(entry), "", n=_n(entry),
-                     space=str(entry.get("space", "")))  # fmt: skip
+        return Score(
+            label,
+            _text(value) if value is not None else undefined(entry),
+            "",
+            n=_n(entry),
+            space=str(entry.get("space", "")),
+        )
     floor, ceiling = entry.get("floor"), entry.get("ceiling")
     lower = entry["better"] == "lower" if "better" in entry else lower
     bar = goodness(value, floor, ceiling, lower) if _is_number(floor) and _is_number(ceiling) else None
-    return Score(label, number(value), _sort(value), interval(entry), _n(entry), _bound(floor), _bound(ceiling), bar,
-                 str(entry.get("space", "")), _note(entry))  # fmt: skip
+    return Score(
+        label,
+        number(value),
+        _sort(value),
+        interval(entry),
+        _n(entry),
+        _bound(floor),
+        _bound(ceiling),
+        bar,
+        str(entry.get("space", "")),
+        _note(entry),
+    )
 
 
 def scores(part: Any, risk: bool = False) -> list[Score]:
@@ -243,7 +300,7 @@ def lower_is_better(metric: str) -> bool:
 
 def is_simple(row: Mapping[str, Any]) -> bool:
     """Whether an arm works without a trained generator; a row may say so itself with `kind`."""
-    return row["kind"] == "simple" if "kind" in row else str(row.get("arm")) in SIMPLE_ARMS
+    return row["kind"] == "simple" if "kind" in row else str(row.get("arm")) in (NOTHING, *SIMPLE_ARMS)
 
 
 def headline_metric(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -267,15 +324,28 @@ def verdict_view(verdict: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
     metric = headline_metric(rows)
     learner = next((row.get("learner") for row in rows if row.get("metric") == metric), "")
     here = [row for row in rows if row.get("metric") == metric and row.get("learner") == learner]
-    cards = [("with synthetic rows", best_arm(here, simple=False)), ("best simple arm", best_arm(here, simple=True)),
-             ("doing nothing", next((row for row in here if row.get("arm") == "none"), None))]  # fmt: skip
+    cards = [
+        ("with synthetic rows", best_arm(here, simple=False)),
+        ("best simple arm", best_arm([r for r in here if r.get("arm") != NOTHING], simple=True)),
+        ("real rows only", next((row for row in here if row.get("arm") == NOTHING), None)),
+    ]
     return {
         "answer": answer if answer in ANSWERS else "not_run",
         "tag": ANSWERS.get(answer, answer),
         "sentence": str(verdict.get("sentence") or "Whether the synthetic rows help was not measured: not run."),
         "measured": f"{metric} of {learner} on the locked test rows".replace("_", " ") if here else "",
         "cards": [(label, score(str(row["arm"]), row, lower_is_better(metric))) for label, row in cards if row],
-        "further": scores({k: v for k, v in verdict.items() if k not in ("answer", "sentence")}),
+        "differences": [difference_view(line) for line in verdict.get("details", [])],
+    }
+
+
+def difference_view(line: Mapping[str, Any]) -> dict[str, str]:
+    """One paired difference of the verdict as text: what against what, and the interval."""
+    return {
+        "against": str(line["against"]).replace("_", " "),
+        "measured": f"{line['metric']} of {line['learner']}".replace("_", " "),
+        "difference": f"{line['difference']:+.3f}".replace("-", "\u2212"),
+        "interval": f"{line['low']:+.3f} to {line['high']:+.3f}".replace("-", "\u2212"),
     }
 
 
@@ -294,8 +364,10 @@ def counts_view(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def utility_view(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Per learner: a table of arms by metrics and a chart of the headline metric."""
-    return [_learner_view(str(name), [row for row in rows if row.get("learner") == name])
-            for name in _unique(row.get("learner") for row in rows)]  # fmt: skip
+    return [
+        _learner_view(str(name), [row for row in rows if row.get("learner") == name])
+        for name in _unique(row.get("learner") for row in rows)
+    ]
 
 
 def _learner_view(learner: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -367,8 +439,14 @@ def _leaves(part: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 def _notices(items: Any) -> list[dict[str, str]]:
     items = items if isinstance(items, list) else []
     items = [item if isinstance(item, Mapping) else {"text": item} for item in items]
-    return [{"code": str(i.get("code", "note")).replace("_", " "), "text": str(i.get("text", "")),
-             "where": ", ".join(str(i[k]) for k in ("set", "class") if i.get(k))} for i in items]  # fmt: skip
+    return [
+        {
+            "code": str(i.get("code", "note")).replace("_", " "),
+            "text": str(i.get("text", "")),
+            "where": ", ".join(str(i[k]) for k in ("set", "class") if i.get(k)),
+        }
+        for i in items
+    ]
 
 
 def _advice(data: Mapping[str, Any]) -> list[Any]:
@@ -412,5 +490,6 @@ def _n(entry: Mapping[str, Any]) -> str:
 
 
 def _note(entry: Mapping[str, Any]) -> str:
-    return "; ".join(f"{key} {_text(item)}" for key, item in entry.items()
-                     if key not in ENTRY_KEYS and not isinstance(item, Mapping))  # fmt: skip
+    return "; ".join(
+        f"{key} {_text(item)}" for key, item in entry.items() if key not in ENTRY_KEYS and not isinstance(item, Mapping)
+    )

@@ -54,10 +54,12 @@ class ImageTransforms:
     def _params(self, values: np.ndarray) -> np.ndarray:
         flips = self.flip & (values[:, 4] > 0)
         names = ("rotate_degrees", "scale", "shift_x", "shift_y")
-        return np.array([
-            json.dumps(dict(zip(names, row[:4].tolist(), strict=True)) | {"flip": bool(flip)})
-            for row, flip in zip(values, flips, strict=True)
-        ])  # fmt: skip
+        return np.array(
+            [
+                json.dumps(dict(zip(names, row[:4].tolist(), strict=True)) | {"flip": bool(flip)})
+                for row, flip in zip(values, flips, strict=True)
+            ]
+        )
 
     def _warp(self, x: np.ndarray, values: np.ndarray) -> np.ndarray:
         """x uint8 (N, C, H, W), values (N, 5) -> uint8 (N, C, H, W)."""

@@ -41,6 +41,11 @@ def new_rows(
     """Rows without names yet (the merge names them), with origin, parents and parameters."""
     count = len(labels)
     return LabelledData(
-        x=x, y=np.asarray(labels, np.int64), schema=schema, ids=np.full(count, "", dtype="U1"),
-        origin=np.full(count, origin), parent=np.asarray(parent, dtype=str), groups={PARAMS: np.asarray(params, dtype=str)},
-    )  # fmt: skip
+        x=x,
+        y=np.asarray(labels, np.int64),
+        schema=schema,
+        ids=np.full(count, "", dtype="U1"),
+        origin=np.full(count, origin),
+        parent=np.asarray(parent, dtype=str),
+        groups={PARAMS: np.asarray(params, dtype=str)},
+    )

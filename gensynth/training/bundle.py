@@ -1,9 +1,9 @@
 """The generator bundle: safetensors + JSON with a sha256 manifest; nothing in it names code to run.
 
-    model.safetensors   averaged weights that sampling needs
-    config.json         model file name and settings, classes, codec state, training facts
-    manifest.json       sha256 and size of every other file
-    README.md           model card
+model.safetensors   averaged weights that sampling needs
+config.json         model file name and settings, classes, codec state, training facts
+manifest.json       sha256 and size of every other file
+README.md           model card
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from gensynth.data.image import ImageCodec
 from gensynth.errors import GateError, UsageError
@@ -27,8 +27,20 @@ from gensynth.types import Schema
 
 FORMAT = 1
 FILES = ("model.safetensors", "config.json", "README.md")
-_FACTS = {"format": int, "model": str, "params": dict, "num_rows": int, "modality": str, "classes": list,
-          "fields": dict, "codec": dict, "train_counts": dict, "source_sha256": str, "seed": int, "training": dict}  # fmt: skip
+_FACTS = {
+    "format": int,
+    "model": str,
+    "params": dict,
+    "num_rows": int,
+    "modality": str,
+    "classes": list,
+    "fields": dict,
+    "codec": dict,
+    "train_counts": dict,
+    "source_sha256": str,
+    "seed": int,
+    "training": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +66,19 @@ def manifest_of(folder: Path) -> dict[str, dict]:
     return {p.relative_to(folder).as_posix(): {"sha256": file_sha256(p), "bytes": p.stat().st_size} for p in files}
 
 
+def restore_folder(target: Path) -> None:
+    """Undo a replacement that was killed between its two renames."""
+    retired = target.with_name(f".{target.name}.old")
+    if retired.exists() and not target.exists():
+        retired.rename(target)
+
+
 def replace_folder(staged: Path, target: Path) -> None:
-    """Put a finished staged folder in place of target; a kill leaves the old folder or the new one."""
+    """Put a finished staged folder in place of target; a kill leaves the old folder or the new one.
+
+    Between the two renames the old one waits under a hidden name, from which `restore_folder` takes it.
+    """
+    restore_folder(target)
     retired = target.with_name(f".{target.name}.old")
     if retired.exists():
         shutil.rmtree(retired)
@@ -76,7 +99,7 @@ def save_bundle(folder: Path, generator: Generator, facts: dict, card: str) -> N
     if not all_finite(modules):
         raise GateError("the generator's weights are not finite; nothing was written")
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
-    save_file(weights, staged / "model.safetensors")
+    (staged / "model.safetensors").write_bytes(save(weights))
     (staged / "config.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (staged / "README.md").write_text(card, encoding="utf-8")
     manifest = {"format": FORMAT, "files": manifest_of(staged)}

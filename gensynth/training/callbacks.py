@@ -17,10 +17,10 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from gensynth import rng
 from gensynth.models.generator import Batch, Generator, Phase, TrainingRows
+from gensynth.signals import SIGNALS
 from gensynth.training.checkpoint import save_checkpoint, write_atomically
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
-from gensynth.signals import SIGNALS
 
 
 class Steps(Callback):
@@ -104,8 +104,13 @@ class Preview(Callback):
     """A grid of samples, one row a class and the same seeds each time, about `pictures` times in a run."""
 
     def __init__(
-        self, steps: Steps, folder: Path, classes: tuple[str, ...], picture: Callable[[torch.Tensor], bytes], pictures: int = 8
-    ) -> None:  # fmt: skip
+        self,
+        steps: Steps,
+        folder: Path,
+        classes: tuple[str, ...],
+        picture: Callable[[torch.Tensor], bytes],
+        pictures: int = 8,
+    ) -> None:
         self.steps, self.folder, self.classes, self.picture = steps, folder, classes[:12], picture
         self.every = max(1, steps.schedule.total_steps // pictures)
 
@@ -168,5 +173,7 @@ class Progress(Callback):
     def _line(self, phase: str, now: float) -> str:
         part, elapsed = self._part(), now - self._begun
         left = int(elapsed * (1 - part) / max(part - self._first, 1e-6))
-        return (f"training: {phase:<12}{part:4.0%}  {self.steps.samples_seen:,} samples seen  "
-                f"{left // 60}:{left % 60:02d} left   ")  # fmt: skip
+        return (
+            f"training: {phase:<12}{part:4.0%}  {self.steps.samples_seen:,} samples seen  "
+            f"{left // 60}:{left % 60:02d} left   "
+        )

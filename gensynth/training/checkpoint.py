@@ -6,6 +6,7 @@ staged beside its target, synced and renamed, so a kill at any moment leaves the
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from collections.abc import Callable
@@ -57,10 +58,16 @@ def save_checkpoint(
     if not all_finite(module):
         raise DivergedError("the weights are no longer finite; the last checkpoint before that is kept")
     state = {
-        "format": FORMAT, "run": run, "step": step, "schedule": schedule.to_json(),
-        "weights": module.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
-    }  # fmt: skip
-    write_atomically(path, lambda file: torch.save(state, file))
+        "format": FORMAT,
+        "run": run,
+        "step": step,
+        "schedule": schedule.to_json(),
+        "weights": module.state_dict(),
+        "optimizers": [o.state_dict() for o in optimizers],
+    }
+    buffer = io.BytesIO()  # a full disk then shows as an OSError of the write, not as a fault of the archive
+    torch.save(state, buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def load_checkpoint(path: Path, run: str) -> dict:
@@ -68,7 +75,9 @@ def load_checkpoint(path: Path, run: str) -> dict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise DataError(f"checkpoint {path.name} cannot be read ({type(error).__name__}); delete it to begin anew") from error
+        raise DataError(
+            f"checkpoint {path.name} cannot be read ({type(error).__name__}); delete it to begin anew"
+        ) from error
     if state.get("format") != FORMAT:
         raise UsageError(f"checkpoint {path.name} has format {state.get('format')}, this version reads {FORMAT}")
     if state["run"] != run:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gensynth import rng
+from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, TrainingRows
+from gensynth.signals import SIGNALS
 from gensynth.training.callbacks import Checkpointing, Metrics, Preview, Progress, Steps
 from gensynth.training.checkpoint import load_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
-from gensynth.signals import SIGNALS
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,19 @@ def build(make: Callable[[], Generator], seed: int) -> Generator:
 
 
 def fit(
-    module: Generator, rows: TrainingRows, settings: TrainerSettings, *, seed: int, folder: Path, run: str,
-    classes: tuple[str, ...], picture: Callable[[torch.Tensor], bytes], loggers: list[Logger], started: float, resume: bool,
-) -> FitResult:  # fmt: skip
+    module: Generator,
+    rows: TrainingRows,
+    settings: TrainerSettings,
+    *,
+    seed: int,
+    folder: Path,
+    run: str,
+    classes: tuple[str, ...],
+    picture: Callable[[torch.Tensor], bytes],
+    loggers: list[Logger],
+    started: float,
+    resume: bool,
+) -> FitResult:
     """Train `module` in place on rows (x encoded, y labels) and leave a checkpoint in `folder`.
 
     started  time.monotonic() at which the budget began; run: digest that a resumed run must share
@@ -92,20 +105,37 @@ def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed
 def _trainer(settings: TrainerSettings, loggers: list[Logger]) -> Trainer:
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _hardware_errors(settings):
         warnings.simplefilter("ignore")
         return Trainer(
-            accelerator=settings.accelerator, devices=settings.devices, precision=settings.precision, logger=loggers,
-            max_epochs=1, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            num_sanity_val_steps=0, log_every_n_steps=10**9,
-        )  # fmt: skip
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            precision=settings.precision,
+            logger=loggers,
+            max_epochs=1,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10**9,
+        )
+
+
+@contextmanager
+def _hardware_errors(settings: TrainerSettings) -> Iterator[None]:
+    try:
+        yield
+    except MisconfigurationException as error:
+        first = str(error).splitlines()[0]
+        raise UsageError(f"trainer.accelerator={settings.accelerator} cannot be used here: {first}") from None
 
 
 def _run(trainer: Trainer, module: Generator, loader: BatchLoader, state: dict | None) -> None:
     if state:
         trainer.callbacks.append(_RestoreOptimizers(state["optimizers"]))
     if state and state["step"] == loader.schedule.total_steps:
-        return  # stopped after the last step: nothing is left to train
+        module.finish(loader.rows, loader.random(state["step"], "finish"))  # stopped after the last step
+        return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         warnings.filterwarnings("ignore", message=".*dataloader.*")

@@ -59,9 +59,14 @@ class BatchLoader:
         chosen = self._draw_rows(size, power, rng.torch_generator(self.seed, "order", step))
         chosen = chosen.to(self.rows.x.device)
         return Batch(
-            x=self.rows.x[chosen], labels=self.rows.y[chosen], rows=chosen, phase=self.schedule.phases[phase],
-            progress=inner / steps, samples_seen=inner * size, random=self.random(step, "step"),
-        )  # fmt: skip
+            x=self.rows.x[chosen],
+            labels=self.rows.y[chosen],
+            rows=chosen,
+            phase=self.schedule.phases[phase],
+            progress=inner / steps,
+            samples_seen=inner * size,
+            random=self.random(step, "step"),
+        )
 
     def _draw_rows(self, size: int, power: float, random: torch.Generator) -> Tensor:
         labels = torch.multinomial(tempered(self._counts, power), size, replacement=True, generator=random)

@@ -5,24 +5,32 @@ Files written here carry no command line, host, user name or absolute path.
 
 from __future__ import annotations
 
+import csv
 import logging
 import netrc
 import os
+import re
 import shutil
 import warnings
 from pathlib import Path
 
+import numpy as np
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from gensynth.errors import UsageError
 
 NAMES = ("auto", "csv", "wandb", "tensorboard", "none")
+METRICS = "metrics.csv"
+EARLIER = "metrics.before-resume.csv"
 
 
 def make_loggers(name: str, folder: Path, run_name: str, config: dict) -> list[Logger]:
     """Loggers writing below `folder`; raises UsageError for a missing extra."""
     if name == "none":
         return []
+    if (folder / METRICS).exists():  # Lightning's CSV logger would delete what a stopped run has logged
+        join_metrics(folder)
+        (folder / METRICS).replace(folder / EARLIER)
     loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
     if name in ("auto", "wandb"):
         loggers.append(_wandb(folder, run_name, config))
@@ -30,7 +38,7 @@ def make_loggers(name: str, folder: Path, run_name: str, config: dict) -> list[L
         try:
             loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
         except ModuleNotFoundError:
-            raise UsageError('logger=tensorboard needs the extra "dashboard": pip install "gensynth[dashboard]"') from None
+            raise UsageError('logger=tensorboard needs an extra: pip install "gensynth[dashboard]"') from None
     return loggers
 
 
@@ -44,25 +52,45 @@ def has_wandb_key() -> bool:
         return False
 
 
-def _wandb(folder: Path, run_name: str, config: dict) -> Logger:
-    import wandb
-
+def _wandb(folder: Path, run_name: str, config: dict) -> WandbLogger:
+    """Online where there is a key and the server answers, else offline; WANDB_MODE wins."""
     mode = os.environ.get("WANDB_MODE") or ("online" if has_wandb_key() else "offline")
     for noisy in ("wandb", "wandb.sdk"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    logger = _wandb_logger(folder, run_name, config, offline=mode != "online")
+    try:
+        _ = logger.experiment  # starts the run: a server that does not answer shows here and not after training
+    except Exception as error:  # wandb raises many kinds; none may cost a run
+        warnings.warn(f"W&B cannot be reached ({type(error).__name__}): logging offline", stacklevel=2)
+        logger = _wandb_logger(folder, run_name, config, offline=True)
+    return logger
+
+
+def _wandb_logger(folder: Path, run_name: str, config: dict, *, offline: bool) -> WandbLogger:
+    import wandb
+
     settings = wandb.Settings(
-        x_disable_meta=True, x_disable_stats=True, x_disable_machine_info=True, save_code=False, disable_git=True,
-        console="off", silent=True, host="", init_timeout=30, program="", x_save_requirements=False,
-    )  # fmt: skip
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        save_code=False,
+        disable_git=True,
+        console="off",
+        silent=True,
+        host="",
+        init_timeout=30,
+        program="",
+        x_save_requirements=False,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return WandbLogger(
-            name=run_name, project="gensynth", save_dir=folder, offline=mode != "online", settings=settings, config=config
+            name=run_name, project="gensynth", save_dir=folder, offline=offline, settings=settings, config=config
         )
 
 
 def close_loggers(loggers: list[Logger], folder: Path) -> None:
-    """Finish every logger and drop W&B's own debug logs, which name absolute paths."""
+    """Finish every logger; drop or rename what names this machine (W&B's debug logs, TensorBoard's file names)."""
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbLogger):
@@ -72,3 +100,41 @@ def close_loggers(loggers: list[Logger], folder: Path) -> None:
     for link in (folder / "wandb").glob("*"):
         if link.is_symlink() or link.suffix == ".log":
             link.unlink()
+    for events in (folder / "tensorboard").glob("events.out.tfevents.*"):
+        started = re.match(r"events\.out\.tfevents\.(\d+)\.", events.name)
+        if started:
+            events.rename(events.with_name(f"events.out.tfevents.{started[1]}.gensynth"))
+    join_metrics(folder)
+
+
+def join_metrics(folder: Path) -> None:
+    """Put the rows logged before a resume, up to where it began, in front of those logged after."""
+    earlier, later = _rows(folder / EARLIER), _rows(folder / METRICS)
+    if earlier:
+        begun = int(later[0]["step"]) if later else np.inf
+        rows = [row for row in earlier if int(row["step"]) < begun] + later
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        with (folder / METRICS).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+    (folder / EARLIER).unlink(missing_ok=True)
+
+
+def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Curves of metrics.csv: name -> (samples seen, value); none where nothing was logged."""
+    rows = _rows(path)
+    curves = {}
+    for name in dict.fromkeys(n for row in rows for n in row if n != "step"):
+        points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+        if points:
+            seen, values = zip(*points, strict=True)
+            curves[name.removeprefix("train/")] = (np.array(seen), np.array(values))
+    return curves
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

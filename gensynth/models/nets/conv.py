@@ -141,10 +141,12 @@ class PlainBlock(nn.Module):
     def __init__(self, channels: int, depth: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.LeakyReLU(0.2),
             nn.Conv2d(channels, channels, 1, bias=False),
-        )  # fmt: skip
+        )
         gain = math.sqrt(2 / 1.04) * depth**-0.25
         for layer in (self.layers[0], self.layers[2]):
             fan_in = layer.weight[0].numel()
