@@ -8,7 +8,6 @@ Every function here is one verb of the command line; `cli.py` only turns words i
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -30,7 +29,7 @@ from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv
 from gensynth.data.image import ImageCodec, contact_sheet, png_bytes
-from gensynth.data.sources import Source, read_path
+from gensynth.data.sources import Source
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.score import evaluate_rows, nearest_pictures, wall_pictures
@@ -39,6 +38,7 @@ from gensynth.models.judge import Judge, judge_steps
 from gensynth.provenance.card import data_card, model_card
 from gensynth.provenance.croissant import croissant
 from gensynth.report.report import Pictures, write_report
+from gensynth.reread import Looked, image_size, read_review, read_sets, read_state, real_names, real_sides, reread
 from gensynth.rundir import RunFolder, digest, say
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.resample import RandomOversampling
@@ -49,7 +49,6 @@ from gensynth.training.bundle import (
     load_bundle,
     manifest_of,
     replace_folder,
-    restore_folder,
     save_bundle,
 )
 from gensynth.training.checkpoint import write_atomically
@@ -104,20 +103,6 @@ class Job:
         return RunFolder(self.out, self.verb, self.resume, self.resume_command)
 
 
-@dataclass(frozen=True)
-class Looked:
-    """Read and split data, with what was seen on the way."""
-
-    source: Source
-    train: LabelledData
-    val: LabelledData
-    test: LabelledData
-    facts: dict
-
-    def splits(self) -> dict[str, LabelledData]:
-        return {"train": self.train, "val": self.val, "test": self.test}
-
-
 def explore(job: Job) -> dict:
     """Look at the data and write explore.json; returns its facts."""
     run = job.open_out()
@@ -148,7 +133,7 @@ def balance(job: Job) -> dict:
         "utility_seeds": job.utility_seeds,
         "utility_steps": job.utility_steps,
         "source_sha256": looked.source.sha256,
-        "image_size": _size(looked.train),
+        "image_size": image_size(looked.train),
         "explore": looked.facts,
     }
     _write_json(job.out / "run" / "state.json", state)
@@ -162,11 +147,11 @@ def merge(job: Job, finished: Path) -> dict:
 
     Writes in place unless `job.out` is another folder.
     """
-    state = _read_state(finished)
+    state = read_state(finished)
     bundle = load_bundle(finished / "generator") if (finished / "generator").is_dir() else None
-    reviewed = _read_review(finished)
-    looked = _reread(finished, bundle, state)
-    if real := [f"{row} is real" for row in _real_names(finished) if reviewed.get(row) == "reject"]:
+    reviewed = read_review(finished)
+    looked = reread(finished, bundle, state)
+    if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) == "reject"]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
     job = replace(
         job,
@@ -222,7 +207,10 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
     """Score synthetic sets from any tool against real rows; several sets are ranked, best first."""
     run = job.open_out()
     try:
-        train_rows, test_rows, sets = _read_sides(job, run, real, test, synthetic, label)
+        with run.step("read"):
+            source = read_path(str(real), label=label)
+            train_rows, test_rows = real_sides(source, test, label, job.data.split, job.seed)
+            sets = read_sets(synthetic, train_rows, label)
     except BaseException:
         run.discard_if_empty()
         raise
@@ -258,20 +246,6 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
     write_report(job.out, facts, Pictures(walls=walls, nearest={}, curves={}))
     run.finish()
     return facts
-
-
-def _read_sides(
-    job: Job, run: RunFolder, real: Path, test: Path | None, synthetic: list[Path], label: str
-) -> tuple[LabelledData, LabelledData, dict[str, LabelledData]]:
-    """Real train rows, real test rows, and the sets by a name of their own."""
-    with run.step("read"):
-        train_rows, test_rows = _real_sides(read_path(str(real), label=label), test, label, job)
-        sets = {}
-        for path in synthetic:
-            name = path.name if [p.name for p in synthetic].count(path.name) == 1 else f"{path.parent.name}/{path.name}"
-            read = read_path(str(path), label=label, image_size=_size(train_rows), min_classes=1)
-            sets[name] = _aligned(read.data, train_rows, name)
-    return train_rows, test_rows, sets
 
 
 class _InPlace(RunFolder):
@@ -589,101 +563,10 @@ def _write_dataset(
     replace_folder(staged, run.path / "dataset")
 
 
-def _reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
-    """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
-    source = read_path(str(finished / "dataset"), image_size=tuple(state["image_size"]))
-    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
-        first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
-    data = source.data
-    names = [first.get(row_id, row_id) for row_id in data.ids.tolist()]
-    originals = {
-        name: source.originals[row_id]
-        for name, row_id in zip(names, data.ids.tolist(), strict=True)
-        if row_id in source.originals
-    }
-    data = replace(data, ids=np.array(names), parent=np.array(names))
-    if bundle is not None:
-        data = _aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], bundle.schema), "dataset")
-    real = data.origin == REAL
-    parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
-    source = replace(source, quarantine=(), originals=originals, sha256=state["source_sha256"])
-    return Looked(source, facts=state["explore"], **parts)
-
-
-def _real_names(finished: Path) -> list[str]:
-    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
-        return [row["row_id"] for row in csv.DictReader(file) if row["source"] == REAL]
-
-
-def _aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
-    """The same rows with class indices and channels of `like`; DataError for unknown classes."""
-    unknown = sorted(set(data.schema.classes) - set(like.schema.classes))
-    if unknown:
-        raise DataError(f"{name} has classes that the real data lacks", unknown)
-    table = np.array([like.schema.index(c) for c in data.schema.classes])
-    x = data.x
-    channels = like.schema.fields["channels"] if "channels" in like.schema.fields else x.shape[1]
-    if x.shape[1] < channels:
-        x = np.repeat(x, channels, axis=1)
-    if x.shape[1] > channels:
-        raise DataError(f"{name} is in colour, the real data is grey")
-    return replace(data, x=x, y=table[data.y], schema=like.schema)
-
-
-def _real_sides(source: Source, test: Path | None, label: str, job: Job) -> tuple[LabelledData, LabelledData]:
-    """(train, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
-    rows = source.data
-    if test is not None:
-        held_out = _aligned(
-            read_path(str(test), label=label, image_size=_size(rows), min_classes=1).data, rows, test.name
-        )
-        keep = ~np.isin(source.split, ["val", "test"])
-        return rows[keep & (rows.origin == REAL)], held_out[held_out.origin == REAL]
-    split = split_rows(rows, job.data.split, rng.child(job.seed, "split"), source.split)
-    return rows[(split == "train") & (rows.origin == REAL)], rows[(split == "test") & (rows.origin == REAL)]
-
-
-def _size(rows: LabelledData) -> tuple[int, int]:
-    return rows.x.shape[2], rows.x.shape[3]
-
-
 def _grid_png(codec: ImageCodec, x: torch.Tensor) -> bytes:
     """Samples (K, n, *shape) -> PNG bytes, one row a class."""
     sheet = contact_sheet([codec.decode(row) for row in x], scale=max(1, 32 // x.shape[-1]))
     return png_bytes(sheet.transpose(2, 0, 1))
-
-
-def _read_state(finished: Path) -> dict:
-    restore_folder(finished / "dataset")
-    path = finished / "run" / "state.json"
-    if not path.is_file() or not (finished / "dataset").is_dir():
-        raise UsageError(f"{finished} is not a finished balance run (no dataset/ and run/state.json in it)")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _read_review(finished: Path) -> dict[str, str]:
-    """row_id -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet.
-
-    Raises DataError naming every line that is not understood.
-    """
-    path = next((p for p in (finished / "review.csv", finished / "run" / "review.csv") if p.is_file()), None)
-    if path is None:
-        return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"row_id", "verdict"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path.name} needs the columns row_id and verdict, found {reader.fieldnames}")
-        lines = [
-            (number, row["row_id"], (row["verdict"] or "").strip().lower()) for number, row in enumerate(reader, 2)
-        ]
-    bad = [
-        f'line {n}: verdict "{verdict}" for {row}'
-        for n, row, verdict in lines
-        if verdict not in ("accept", "reject", "")
-    ]
-    if bad:
-        raise DataError(f"{path.name}: a verdict is accept or reject", bad)
-    return {row: verdict for _, row, verdict in lines if verdict}
 
 
 def _counter(total: int) -> Callable[[int], None]:

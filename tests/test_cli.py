@@ -18,7 +18,7 @@ import pytest
 from conftest import FAST, write_digit_folder
 from PIL import Image
 
-from gensynth.cli import overrides
+from gensynth.words import overrides
 
 TINY = (*FAST, "model.width=8", "utility.steps=30")
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gensynth.cli import TRUSTED, compose, conf_dir, known_keys, target_of
+from gensynth.cli import TRUSTED, compose, target_of
 from gensynth.errors import UsageError
+from gensynth.words import conf_dir, known_keys
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 GROUPS = {

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "gensynth"
 LAYERS = [
-    {"types", "rng", "errors", "neighbours", "signals", "rundir"},
+    {"types", "rng", "errors", "neighbours", "signals"},
     {"data"},
     {"models"},
     {"training"},
@@ -17,7 +17,8 @@ LAYERS = [
     {"balancing"},
     {"evaluation"},
     {"report", "provenance"},
-    {"pipeline", "doctor"},
+    {"pipeline", "doctor", "rundir", "reread"},
+    {"words"},
     {"cli", "__main__"},
 ]
 ALLOWED = {"hydra": {"cli"}, "omegaconf": {"cli"}, "lightning": {"models", "training"}, "wandb": {"training"}}

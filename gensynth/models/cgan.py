@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gensynth.models.augment import augment_pair
-from gensynth.models.cvae import CVAE, cosine
+from gensynth.models.cvae import CVAE, cosine, encode_all
 from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
 from gensynth.models.nets.conv import Discriminator
 from gensynth.types import Space
@@ -42,6 +42,9 @@ class CGAN(Generator):
         d_width: int,
         d_depth: int,
         lr: float,
+        d_lr: float,
+        d_ahead: float,
+        anchor: float,
         batch_size: int,
         gamma: float,
         penalty_every: int,
@@ -53,9 +56,10 @@ class CGAN(Generator):
         self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
         self.discriminator = Discriminator(space.shape, space.num_classes, d_width, d_depth)
         self.noise_size = self.vae.noise_size
-        self.ema = Ema(self.generator, ema_half_life)
+        self.ema = Ema(self.generator, ema_half_life, ramp=0.3 if warm_start else 0.05)
         self.warm_start, self.warm_share = warm_start, warm_share
-        self.lr, self.batch_size, self.augment = lr, batch_size, augment
+        self.lr, self.d_lr, self.d_ahead = lr, d_lr, d_ahead
+        self.batch_size, self.augment, self.anchor = batch_size, augment, anchor
         self.gamma, self.penalty_every = gamma, penalty_every
         self._warming = False
 
@@ -68,7 +72,7 @@ class CGAN(Generator):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         adversarial = [
             torch.optim.Adam(self.generator.parameters(), self.lr, betas=(0.0, 0.99)),
-            torch.optim.Adam(self.discriminator.parameters(), self.lr, betas=(0.0, 0.99)),
+            torch.optim.Adam(self.discriminator.parameters(), self.d_lr, betas=(0.0, 0.99)),
         ]
         return [*adversarial, *(self.vae.configure_optimizers() if self.warm_start else [])]
 
@@ -76,8 +80,11 @@ class CGAN(Generator):
         self._warming = name != "adversarial"
         if self._warming:
             self.vae.begin_phase(name, rows, random, resumed=resumed)
-        elif not resumed:
+            return
+        if not resumed:
             self._enter_adversarial(rows, random)
+        if self.warm_start:
+            self._codes = encode_all(self.vae.ema.average, rows)
 
     def _enter_adversarial(self, rows: TrainingRows, random: torch.Generator) -> None:
         """Once, between the stages: fit a mixture prior if there is one, start from the averaged decoder."""
@@ -89,7 +96,8 @@ class CGAN(Generator):
         self.ema.average.load_state_dict(self.generator.state_dict())
 
     def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.generator["decoder"](z, self.generator["embed"](labels))
+        """Images cut to [-1, 1], so that an exactly black background needs no fine tuning."""
+        return self.generator["decoder"](z, self.generator["embed"](labels)).clamp(-1, 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         g_optimizer, d_optimizer, *warm = self.optimizers()
@@ -101,22 +109,22 @@ class CGAN(Generator):
             for group in optimizer.param_groups:
                 group["betas"] = (0.0, cosine(0.9, 0.99, batch.progress))
         losses = self._discriminator_step(batch, d_optimizer)
-        losses |= self._generator_step(batch, g_optimizer)
+        if batch.progress >= self.d_ahead:
+            losses |= self._generator_step(batch, g_optimizer)
         self.ema.update(self.generator, len(batch.x), batch.samples_seen)
         return losses
 
-    def _latents(self, labels: Tensor, random: torch.Generator) -> Tensor:
-        noise = torch.randn(len(labels), self.noise_size, generator=random, device=labels.device)
-        with torch.no_grad():
-            return self.vae.prior_ema.average(noise, labels)
+    def _latents(self, batch: Batch) -> Tensor:
+        """Latents of the fake rows: posterior samples of the real rows they are paired with, or plain noise."""
+        if not self.warm_start:
+            return torch.randn(len(batch.rows), self.noise_size, generator=batch.random, device=batch.x.device)
+        mean, spread = (part[batch.rows] for part in self._codes)
+        return mean + spread * torch.randn(mean.shape, generator=batch.random, device=mean.device)
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Real rows and as many fake ones with the same labels, under the same augmentation."""
-        fake = self.decode(self._latents(batch.labels, batch.random), batch.labels)
+        fake = self.decode(self._latents(batch), batch.labels)
         return augment_pair(batch.x, fake, self.augment * min(1.0, 5 * batch.progress), batch.random)
-
-    def _lr(self, batch: Batch) -> float:
-        return cosine(self.lr, 0.1 * self.lr, batch.progress)
 
     def _discriminator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         with torch.no_grad():
@@ -125,7 +133,7 @@ class CGAN(Generator):
         real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, lazy)
         loss = F.softplus(fake_logit - real_logit).mean()
         gamma = cosine(self.gamma, 0.1 * self.gamma, batch.progress) * self.penalty_every
-        self.descend(loss + 0.5 * gamma * penalty, optimizer, self._lr(batch))
+        self.descend(loss + 0.5 * gamma * penalty, optimizer, cosine(self.d_lr, 0.1 * self.d_lr, batch.progress))
         accuracy = (real_logit > fake_logit).float().mean()
         return {"loss_d": loss.detach(), "pair_accuracy": accuracy} | ({"penalty": penalty.detach()} if lazy else {})
 
@@ -145,7 +153,9 @@ class CGAN(Generator):
         with torch.no_grad():
             real_logit = self.discriminator(real, batch.labels)
         loss = F.softplus(real_logit - self.discriminator(fake, batch.labels)).mean()
-        self.descend(loss, optimizer, self._lr(batch))
+        if self.warm_start:
+            loss = loss + 0.5 * self.anchor * (real - fake).square().mean().log()
+        self.descend(loss, optimizer, cosine(self.lr, 0.1 * self.lr, batch.progress))
         self.discriminator.requires_grad_(True)
         return {"loss_g": loss.detach()}
 

@@ -1,0 +1,134 @@
+"""Rows as the walk holds them, and rows read back: from a finished run, or from the sets that are compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gensynth import rng
+from gensynth.data.sources import Source, read_path
+from gensynth.data.split import split_rows
+from gensynth.errors import DataError, UsageError
+from gensynth.training.bundle import Bundle, restore_folder
+from gensynth.types import REAL, LabelledData
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Read and split data, with what was seen on the way."""
+
+    source: Source
+    train: LabelledData
+    val: LabelledData
+    test: LabelledData
+    facts: dict
+
+    def splits(self) -> dict[str, LabelledData]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+def read_state(finished: Path) -> dict:
+    restore_folder(finished / "dataset")
+    path = finished / "run" / "state.json"
+    if not path.is_file() or not (finished / "dataset").is_dir():
+        raise UsageError(f"{finished} is not a finished balance run (no dataset/ and run/state.json in it)")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
+    """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
+    source = read_path(str(finished / "dataset"), image_size=tuple(state["image_size"]))
+    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
+    data = source.data
+    names = [first.get(row_id, row_id) for row_id in data.ids.tolist()]
+    originals = {
+        name: source.originals[row_id]
+        for name, row_id in zip(names, data.ids.tolist(), strict=True)
+        if row_id in source.originals
+    }
+    data = replace(data, ids=np.array(names), parent=np.array(names))
+    if bundle is not None:
+        data = aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], bundle.schema), "dataset")
+    real = data.origin == REAL
+    parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
+    source = replace(source, quarantine=(), originals=originals, sha256=state["source_sha256"])
+    return Looked(source, facts=state["explore"], **parts)
+
+
+def real_names(finished: Path) -> list[str]:
+    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        return [row["row_id"] for row in csv.DictReader(file) if row["source"] == REAL]
+
+
+def read_review(finished: Path) -> dict[str, str]:
+    """row_id -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet.
+
+    Raises DataError naming every line that is not understood.
+    """
+    path = next((p for p in (finished / "review.csv", finished / "run" / "review.csv") if p.is_file()), None)
+    if path is None:
+        return {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"row_id", "verdict"} <= set(reader.fieldnames or ()):
+            raise DataError(f"{path.name} needs the columns row_id and verdict, found {reader.fieldnames}")
+        lines = [
+            (number, row["row_id"], (row["verdict"] or "").strip().lower()) for number, row in enumerate(reader, 2)
+        ]
+    bad = [
+        f'line {n}: verdict "{verdict}" for {row}'
+        for n, row, verdict in lines
+        if verdict not in ("accept", "reject", "")
+    ]
+    if bad:
+        raise DataError(f"{path.name}: a verdict is accept or reject", bad)
+    return {row: verdict for _, row, verdict in lines if verdict}
+
+
+def read_sets(paths: list[Path], like: LabelledData, label: str) -> dict[str, LabelledData]:
+    """The rows of each path, with the size, channels and class indices of `like`, by a name of their own."""
+    sets = {}
+    for path in paths:
+        name = path.name if [p.name for p in paths].count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+        read = read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
+        sets[name] = aligned(read.data, like, name)
+    return sets
+
+
+def real_sides(
+    source: Source, test: Path | None, label: str, fractions: tuple[float, float, float], seed: int
+) -> tuple[LabelledData, LabelledData]:
+    """(train, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
+    rows = source.data
+    if test is not None:
+        held_out = aligned(
+            read_path(str(test), label=label, image_size=image_size(rows), min_classes=1).data, rows, test.name
+        )
+        keep = ~np.isin(source.split, ["val", "test"])
+        return rows[keep & (rows.origin == REAL)], held_out[held_out.origin == REAL]
+    split = split_rows(rows, fractions, rng.child(seed, "split"), source.split)
+    return rows[(split == "train") & (rows.origin == REAL)], rows[(split == "test") & (rows.origin == REAL)]
+
+
+def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
+    """The same rows with class indices and channels of `like`; DataError for unknown classes."""
+    unknown = sorted(set(data.schema.classes) - set(like.schema.classes))
+    if unknown:
+        raise DataError(f"{name} has classes that the real data lacks", unknown)
+    table = np.array([like.schema.index(c) for c in data.schema.classes])
+    x = data.x
+    channels = like.schema.fields["channels"] if "channels" in like.schema.fields else x.shape[1]
+    if x.shape[1] < channels:
+        x = np.repeat(x, channels, axis=1)
+    if x.shape[1] > channels:
+        raise DataError(f"{name} is in colour, the real data is grey")
+    return replace(data, x=x, y=table[data.y], schema=like.schema)
+
+
+def image_size(rows: LabelledData) -> tuple[int, int]:
+    return rows.x.shape[2], rows.x.shape[3]

@@ -1,0 +1,216 @@
+"""Words a person types: verbs, DATA, paths with any characters, mappings; turned into Hydra overrides.
+
+Nothing here imports Hydra or torch, so help and most mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gensynth.errors import UsageError, nearest
+
+VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "doctor")
+LATER = ("compare", "review", "verify", "forget", "dashboard", "tune")
+POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "merge": "run"}
+PATH_KEYS = ("out", "generator", "real", "test", "synthetic", "run", "data.path", "data.test")
+TEXT_KEYS = ("data.label", "data.subject")
+FLAGS_WITH_VALUE = (
+    "--config-dir",
+    "-cd",
+    "--config-name",
+    "-cn",
+    "--config-path",
+    "-cp",
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+)
+MAPPING_KEYS = ("counts", "target")
+SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
+
+HELP = """gensynth: from an imbalanced labelled data set to a balanced one, with proof of what it is worth
+
+usage: gensynth VERB [DATA] [key=value ...]
+
+  demo               the whole walk on embedded digits, offline, in minutes
+  explore DATA       look first: counts, sizes, duplicates, what to fix
+  balance DATA       the main job: explore, split, train, sample, filter, merge, evaluate, report
+  train DATA         one generator; writes a bundle
+  sample             draw from a bundle: generator=PATH counts=500 | counts='{rare: 500}'
+  merge RUN          filter, merge and evaluate a finished run again, honouring its review.csv
+  evaluate           score any synthetic set: real=DIR test=DIR synthetic=DIR
+  doctor             what is installed and what is wrong
+
+DATA is a name (digits, digits_longtail) or a path: a folder of class folders (also train/val/test),
+a folder with metadata.csv, an IDX pair, an .npz.
+
+  out=DIR                 where to write              default runs/<verb>-<time>
+  model=cvae|cgan         which generator             default cvae
+  target=max|median|N|'{class: N}'   final rows a class   default max
+  trainer.max_minutes=5   training budget             default 5 (demo: 1)
+  seed=0                  one seed for everything     default 0
+  logger=auto|csv|wandb|tensorboard|none              default auto (W&B offline without a key, and CSV)
+  trainer=auto|cpu|gpu    experiment=NAME    resume=true    strict=true    -m for sweeps
+  --cfg job shows all keys; --config-dir DIR adds your own configuration groups
+
+examples:
+  gensynth demo
+  gensynth balance ./my_images out=./my_images_balanced
+  gensynth sample generator=./my_images_balanced/generator counts='{rare: 500}' out=./more
+"""
+
+
+def conf_dir() -> Path:
+    """The configuration folder: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "conf", here.parent / "conf"):
+        if (folder / "balance.yaml").is_file():
+            return folder
+    raise UsageError("the configuration folder conf/ is missing from this installation; install gensynth again")
+
+
+def overrides(verb: str, words: list[str]) -> list[str]:
+    """Turn what a person types into Hydra overrides: bare DATA, paths with any characters, mappings."""
+    out, rest = [], list(words)
+    position = next((i for i, word in enumerate(rest) if _is_bare(word, rest[i - 1] if i else "")), None)
+    if position is not None:
+        out.extend(_positional(verb, rest.pop(position), rest))
+    for word in rest:
+        if (
+            word.startswith("--")
+            and "=" in word
+            and not re.match(r"--(config|cfg|package|hydra|info|experimental)", word)
+        ):
+            word = word[2:]
+        out.append(_one(word))
+    return out
+
+
+def _is_bare(word: str, before: str) -> bool:
+    if word.startswith("-") or before in FLAGS_WITH_VALUE:
+        return False
+    return "=" not in word or (Path(word).exists() and word.split("=", 1)[0] not in known_keys())
+
+
+def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
+    if verb not in POSITIONAL:
+        raise UsageError(f'{verb} takes key=value words only, got "{word}"')
+    if POSITIONAL[verb] == "run":
+        return [f"run={quoted(word)}"]
+    folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
+    names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {"auto"}
+    if word in names:
+        return [f"data={word}"]
+    path = _expanded(word)
+    if not os.path.lexists(path):
+        beside = [p.name for p in Path(path).parent.glob("*")] if Path(path).parent.is_dir() else []
+        raise UsageError(
+            f'DATA "{word}" is neither a known name nor a path; {nearest(Path(path).name, [*names, *beside])}'
+        )
+    return ["data=auto", f"data.path={quoted(path)}"]
+
+
+def _config_dirs(words: list[str]) -> list[str]:
+    pairs = [b for a, b in zip(words, words[1:], strict=False) if a in ("--config-dir", "-cd")]
+    return pairs + [w.split("=", 1)[1] for w in words if w.startswith("--config-dir=")]
+
+
+def _one(word: str) -> str:
+    key, equals, value = word.partition("=")
+    if not equals or key.startswith("-"):
+        return word
+    if SECRET.search(key):
+        raise UsageError(f"{key}: secrets are never configuration keys; use the environment (WANDB_API_KEY)")
+    if key.startswith("+"):
+        raise UsageError(f'there is no key to add: "{key}"; {nearest(key.lstrip("+"), known_keys())}')
+    if key in PATH_KEYS:
+        if value.startswith("[") and key == "synthetic":
+            return f"{key}=[{','.join(quoted(v) for v in _yaml(value, key))}]"
+        return f"{key}={quoted(_expanded(value))}"
+    if key in TEXT_KEYS:
+        return f"{key}={quoted(value)}"
+    if key in MAPPING_KEYS and value.lstrip().startswith("{"):
+        return f"{key}={quoted(json.dumps(_yaml(value, key), ensure_ascii=False))}"
+    return word
+
+
+def _expanded(path: str) -> str:
+    """~ is the home folder, unless something of that very name lies here."""
+    return path if os.path.lexists(path) else os.path.expanduser(path)
+
+
+def _yaml(text: str, key: str) -> Any:
+    """YAML with every scalar as text, so that 007, 3 and "3" stay what was typed."""
+    import yaml
+
+    try:
+        return yaml.load(text, yaml.BaseLoader)  # noqa: S506  (the loader that builds text only)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{key}: cannot be read as a mapping or list: {text}") from error
+
+
+def quoted(text: str) -> str:
+    """A Hydra string literal, whatever the text holds."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    escaped = re.sub(r"(\\*)\$\{", lambda m: m.group(1) * 2 + "\\${", text)
+    escaped = re.sub(r"(\\*)(?='|$)", lambda m: m.group(1) * 2, escaped).replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def flags_first(words: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's parser takes one run of key=value words only: flags and their values go in front."""
+    flags, keys = [], []
+    for word, before in zip(words, ["", *words], strict=False):
+        (flags if word.startswith("-") or before in FLAGS_WITH_VALUE else keys).append(word)
+    return flags, keys
+
+
+def known_keys() -> set[str]:
+    """Every key and group of every verb, for hints."""
+    import yaml
+
+    keys: set[str] = set()
+    for path in conf_dir().rglob("*.yaml"):
+        inside = path.relative_to(conf_dir()).parent.as_posix()
+        prefix = "" if inside in (".", "experiment") else f"{inside}."
+        keys |= {inside} - {"."}
+        keys |= {f"{prefix}{key}" for key in _flat(yaml.safe_load(path.read_text(encoding="utf-8")) or {})}
+    return keys
+
+
+def _flat(node: Mapping, prefix: str = "") -> set[str]:
+    keys: set[str] = set()
+    for key, value in node.items():
+        if key == "defaults" or str(key).startswith("_"):
+            continue
+        keys.add(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            keys |= _flat(value, f"{prefix}{key}.")
+    return keys
+
+
+def explain(verb: str, error: Exception) -> str:
+    """One line out of Hydra's several: what was not understood, and the nearest valid word."""
+    text = str(error)
+    if match := re.search(r"Could not find '([\w/@]+)/([^']*)'", text):
+        group, name = match.groups()
+        folder = conf_dir() / group.split("@")[0]
+        return f"{group}={name} is not known; {nearest(name, [p.stem for p in folder.glob('*.yaml')])}"
+    for pattern in (
+        r"Could not override '([^']+)'",
+        r"Key '([^']+)' is not in struct",
+        r"Could not delete from config. '([^']+)'",
+    ):
+        if match := re.search(pattern, text):
+            full = re.search(r"full_key: (\S+)", text)
+            key = full.group(1) if full and pattern.startswith("Key") else match.group(1)
+            return f'{verb}: unknown key "{key}"; {nearest(key, known_keys())}'
+    first = text.splitlines()[0] if text else type(error).__name__
+    return f"{verb}: cannot understand the words given: {first}"
