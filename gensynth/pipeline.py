@@ -29,7 +29,7 @@ from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv
 from gensynth.data.image import ImageCodec, contact_sheet, png_bytes
-from gensynth.data.sources import Source
+from gensynth.data.sources import Source, read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.score import evaluate_rows, nearest_pictures, wall_pictures
