@@ -77,7 +77,7 @@ def uniform(seeds: np.ndarray, width: int, stream: str) -> np.ndarray:
     counters[..., 2], counters[..., 3] = name & _LOW, name >> _SHIFT
     keys = np.stack([seeds & _LOW, seeds >> _SHIFT], axis=-1)[:, None, :]
     words = philox(counters, np.broadcast_to(keys, (len(seeds), blocks, 2)))
-    return (words.reshape(len(seeds), -1)[:, :width].astype(np.float64) + 0.5) * 2.0**-32
+    return (words.reshape(len(seeds), 4 * blocks)[:, :width].astype(np.float64) + 0.5) * 2.0**-32
 
 
 def normal(seeds: np.ndarray, width: int, stream: str) -> np.ndarray:

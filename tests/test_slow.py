@@ -26,9 +26,7 @@ def test_the_wheel_finds_its_configuration_from_another_directory(tmp_path):
     (site / "borrowed.pth").write_text(f"{Path(torch.__file__).parents[1]}\n{here}\n")
     subprocess.run([sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", site, wheel], check=True)
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    script = (
-        "import gensynth, sys; from gensynth.cli import main; from gensynth.words import conf_dir; print(conf_dir()); sys.exit(main(sys.argv[1:]))"
-    )
+    script = "import gensynth, sys; from gensynth.cli import main; from gensynth.words import conf_dir; print(conf_dir()); sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [tmp_path / "env/bin/python", "-c", script, "explore", "digits", "out=e"],
         cwd=tmp_path,

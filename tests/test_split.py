@@ -188,9 +188,10 @@ def test_long_tail_of_digits_falls_from_126_to_20() -> None:
     split = split_rows(digits, SHARES, 0, free(digits))
     keep = cut_long_tail(digits.y, split, 126, 20, 10, 0)
     assert keep[split != "train"].all()
-    # Class 0 has 124 training rows, fewer than the 126 its place in the tail allows.
-    counts = np.bincount(digits.y[keep & (split == "train")]).tolist()
-    assert counts == [124, 102, 83, 68, 55, 45, 36, 30, 24, 20]
+    counts = np.bincount(digits.y[keep & (split == "train")])
+    assert sorted(counts.tolist(), reverse=True) == [126, 102, 83, 68, 55, 45, 36, 30, 24, 20]
+    sizes = np.bincount(digits.y[split == "train"])
+    assert (np.diff(sizes[np.argsort(-counts)]) <= 0).all(), "the more common a class, the more it keeps"
 
 
 def test_long_tail_starts_at_first_and_keeps_prefixes() -> None:

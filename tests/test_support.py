@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gensynth.evaluation import support
+from gensynth import neighbours
 from gensynth.evaluation.support import expected_coverage, prdc
 from gensynth.neighbours import nearest_distances
 
@@ -85,8 +85,8 @@ def test_independent_of_chunk_and_order(monkeypatch):
     whole = prdc(real=real, fake=fake)
     assert all(prdc(real=real, fake=fake, chunk=chunk) == whole for chunk in (1, 7, 100))
     assert prdc(real=real[::-1], fake=fake[::-1]) == whole
-    monkeypatch.setattr(support, "TABLE_CELLS", 50)
-    monkeypatch.setattr(support, "PAIR_BLOCK", 10)
+    monkeypatch.setattr(neighbours, "TABLE_CELLS", 50)
+    monkeypatch.setattr(neighbours, "PAIR_BLOCK", 10)
     assert prdc(real=real, fake=fake) == whole
 
 

@@ -34,6 +34,7 @@ def evaluate_rows(
 
     oversampled, transformed  the same plan filled by copies and by classical augmentation
     seeds  classifier seeds of the utility arms; steps: their training steps (0: by the number of rows)
+    Without them the arm `synthetic_only` (train on synthetic, test on real) is run in their place.
     Returns verdict, utility, utility_per_class, fidelity, per_class and candidate_score, the balanced
     accuracy by which several sets are ranked.
     """
@@ -60,11 +61,14 @@ def evaluate_rows(
     ):
         if rows is not None:
             arms.append(Arm(name, np.concatenate([train.x, rows.x]), np.concatenate([train.y, rows.y])))
+    if oversampled is None:
+        arms.append(Arm("synthetic_only", made.x, made.y))
     arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
     result = run_arms(
         arms=arms, test=test, seeds=arm_seeds, steps=steps or judge_steps(len(arms[-1].y)), progress=progress
     )
-    score = float(result.raw["real_plus_synthetic", "small_cnn", "balanced_accuracy"].mean())
+    ranked_by = "synthetic_only" if oversampled is None else "real_plus_synthetic"
+    score = float(result.raw[ranked_by, "small_cnn", "balanced_accuracy"].mean())
     return {
         "verdict": verdict(result),
         "utility": result.rows,

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from gensynth.data.image import ImageCodec
-from gensynth.errors import GateError, UsageError
+from gensynth.errors import GateError, GensynthError, UsageError
 from gensynth.models.generator import Generator
 from gensynth.training.checkpoint import all_finite, sync_folder
 from gensynth.types import Schema
@@ -128,7 +128,7 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
             generator = make(codec.space, facts["num_rows"], **facts["params"])
         modules = torch.nn.ModuleDict(generator.inference_modules())
         modules.load_state_dict(load_file(folder / "model.safetensors"))
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError, GensynthError) as error:
         raise GateError(f"bundle {folder.name} is malformed: {error}") from error
     schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
     return Bundle(generator.eval(), codec, schema, facts, file_sha256(folder / "manifest.json"))

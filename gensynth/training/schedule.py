@@ -94,7 +94,8 @@ def _probe(module: Generator, rows: TrainingRows, phase: Phase, seconds: float, 
     probe = copy.deepcopy(module)
     optimizers = probe.configure_optimizers()
     probe.optimizers = lambda use_pl_optimizer=True: optimizers  # type: ignore[method-assign]
-    loader = BatchLoader(subset, Schedule((phase.name,), (10**9,), (phase.batch_size,)), seed, label_power=1.0)
+    endless = Schedule((phase.name,), (2 * 10**9,), (phase.batch_size,))
+    loader = BatchLoader(subset, endless, seed, label_power=1.0, start_step=10**9)  # half way: warm-ups are over
     begun = time.monotonic()
     probe.begin_phase(phase.name, subset, loader.random(0, "begin"), resumed=False)
     prepare = (time.monotonic() - begun) * len(rows.y) / len(subset.y)
