@@ -419,7 +419,7 @@ def _balance(
                 real.y,
                 num_classes=len(plan),
                 seed=rng.child(job.seed, "filter judge"),
-                steps=judge_steps(len(real)),
+                steps=judge_steps(len(real), real.x.shape[1:]),
                 balanced=True,
             )
             for one in job.filters:

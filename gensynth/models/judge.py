@@ -14,18 +14,23 @@ from gensynth.rng import child, numpy_generator
 FEATURES = 64
 BATCH = 128
 CHUNK = 1024
+LARGEST_SIDE = 32
 LEARNING_RATE, LAST_LEARNING_RATE = 1e-3, 1e-6
 
 
 class SmallCNN(nn.Module):
-    """Two strided convolutions and two linear layers: (N, C, H, W) in [-1, 1] -> logits (N, K)."""
+    """Two strided convolutions and two linear layers: (N, C, H, W) in [-1, 1] -> logits (N, K).
+
+    Images above 32 pixels are averaged down by a whole factor first: a judge has to be trained many times.
+    """
 
     def __init__(self, shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        channels, height, width = shape
+        channels, height, width = pooled_shape(shape)
         # Each stride-2 layer halves a side and rounds up.
         cells = -(-height // 4) * -(-width // 4)
         self.body = nn.Sequential(
+            nn.AvgPool2d(pooling(shape), ceil_mode=True),
             nn.Conv2d(channels, 24, kernel_size=5, stride=2, padding=2),
             nn.ReLU(),
             nn.Conv2d(24, 48, kernel_size=3, stride=2, padding=1),
@@ -44,6 +49,17 @@ class SmallCNN(nn.Module):
         return self.head(self.features(x))
 
 
+def pooling(shape: tuple[int, ...]) -> int:
+    """Side of the squares that are averaged, so that the longer side is at most LARGEST_SIDE."""
+    return -(-max(shape[1:]) // LARGEST_SIDE)
+
+
+def pooled_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(C, H, W) after pooling."""
+    factor = pooling(shape)
+    return shape[0], -(-shape[1] // factor), -(-shape[2] // factor)
+
+
 def seeded_cnn(shape: tuple[int, int, int], num_classes: int, seed: int) -> SmallCNN:
     """An untrained SmallCNN whose weights depend on the seed alone; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
@@ -59,13 +75,24 @@ def scale_pixels(x: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(x)).float() / 127.5 - 1.0
 
 
-def judge_steps(n: int) -> int:
-    """Training steps for n rows: 60 passes over them in batches of 128, at least 300 and at most 3,000.
+def judge_steps(n: int, shape: tuple[int, ...], most: int = 3000) -> int:
+    """Training steps for n rows: 60 passes in batches of 128, at most `most`, at least 300.
 
-    >>> judge_steps(100), judge_steps(1257), judge_steps(60_000)
+    `most` is meant for 28x28 grey images and falls as a step grows dearer.
+
+    >>> judge_steps(100, (1, 8, 8)), judge_steps(1257, (1, 8, 8)), judge_steps(60_000, (1, 28, 28))
     (300, 589, 3000)
+    >>> judge_steps(60_000, (3, 64, 64))
+    1669
     """
-    return int(np.clip(60 * n // BATCH, 300, 3000))
+    limit = most / max(1.0, _multiplications(shape) / _multiplications((1, 28, 28)))
+    return int(max(300, min(60 * n // BATCH, limit)))
+
+
+def _multiplications(shape: tuple[int, ...]) -> float:
+    """Of the two convolutions for one image."""
+    channels, height, width = pooled_shape(shape)
+    return height * width * (25 * channels * 24 / 4 + 9 * 24 * 48 / 16)
 
 
 def network_sha256(network: nn.Module) -> str:
