@@ -303,6 +303,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         sampler=None if sampler is GeneratorSampler else _make(config["sampler"], trust, "sampler"),
         fallback=_make(fallback, trust, "fallback") if fallback else ImageTransforms(10.0, 0.12, 0.1, False),
         filters=[_make(node, trust, name) for name, node in config.get("filter", {}).items()],
+        export_original=bool(config.get("export", {}).get("original", False)),
         utility_seeds=utility["seeds"],
         utility_steps=utility["steps"],
         target=_amount(config.get("target", "max")),
@@ -324,6 +325,8 @@ def _trainer_settings(node: Mapping) -> Any:
         value, number = node[field.name], field.type in ("float", "int")
         if number and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
             raise UsageError(f"trainer.{field.name} must be a number of at least 0, got {value!r}")
+    if not (node["max_minutes"] or node["max_samples"]):
+        raise UsageError("trainer.max_minutes and trainer.max_samples are both 0: there is no budget to train with")
     return TrainerSettings(**node)
 
 
@@ -389,7 +392,7 @@ def _as_in_the_run(config: dict, run: Path, typed: list[str]) -> None:
     if not path.is_file():
         return
     saved = json.loads(path.read_text(encoding="utf-8"))
-    for group in ("sampler", "fallback", "filter"):
+    for group in ("sampler", "fallback", "filter", "export"):
         if group in saved and not any(re.match(rf"~?(sampler@)?{group}\b", word) for word in typed):
             config[group] = saved[group]
 

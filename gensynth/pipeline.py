@@ -89,6 +89,7 @@ class Job:
     sampler: Sampler | None  # None: the trained generator
     fallback: Sampler
     filters: list[Filter]
+    export_original: bool
     utility_seeds: int
     utility_steps: int
     target: Amount
@@ -408,34 +409,11 @@ def _balance(
 ) -> dict:
     """From a fitted sampler to dataset and report."""
     real = looked.train
-    folders = export.folder_names(real.schema.classes)
     plan = resolve_target(job.target, real.counts(), real.schema)
     needed = {name: plan[name] - int(n) for name, n in zip(real.schema.classes, real.counts(), strict=True)}
     fallback = job.fallback.fit(real)
     with run.step("sample and filter"):
-        if sampler.label_policy == "conditional":
-            judge = Judge.fit(
-                real.x,
-                real.y,
-                num_classes=len(plan),
-                seed=rng.child(job.seed, "filter judge"),
-                steps=judge_steps(len(real), real.x.shape[1:]),
-                balanced=True,
-            )
-            for one in job.filters:
-                one.learn(Reference(real, looked.val, judge))
-        rejected = frozenset(name for name, verdict in reviewed.items() if verdict == "reject")
-        filled = fill(
-            needed,
-            real,
-            sampler,
-            fallback,
-            job.filters,
-            seed=job.seed,
-            rejected=rejected,
-            name_row=export.made_row_name(folders, job.seed),
-            progress=say,
-        )
+        filled = _fill(job, looked, sampler, fallback, needed, reviewed)
     with run.step("evaluate"):
         scores = evaluate_rows(
             train=real,
@@ -448,16 +426,43 @@ def _balance(
             steps=job.utility_steps,
             progress=say,
         )
-    scores.pop("candidate_score")
     facts = _facts(job, run, looked, plan, filled, sampler, bundle, scores)
     with run.step("write dataset"):
         _write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
     facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     curves = read_curves(run.path / "run" / "metrics.csv")
     pictures = Pictures(wall_pictures(real, filled.rows), nearest_pictures(real, filled.rows), curves)
-    facts["timing"] = run.timing
     write_report(run.path, facts, pictures)
     return facts
+
+
+def _fill(
+    job: Job, looked: Looked, sampler: Sampler, fallback: Sampler, needed: dict[str, int], reviewed: dict[str, str]
+) -> Filled:
+    """Teach the filters, then draw what is needed; filters look at rows whose label is a condition."""
+    real = looked.train
+    if sampler.label_policy == "conditional":
+        judge = Judge.fit(
+            real.x,
+            real.y,
+            num_classes=len(needed),
+            seed=rng.child(job.seed, "filter judge"),
+            steps=judge_steps(len(real), real.x.shape[1:]),
+            balanced=True,
+        )
+        for one in job.filters:
+            one.learn(Reference(real, looked.val, judge))
+    return fill(
+        needed,
+        real,
+        sampler,
+        fallback,
+        job.filters,
+        seed=job.seed,
+        rejected=frozenset(name for name, verdict in reviewed.items() if verdict == "reject"),
+        name_row=export.made_row_name(export.folder_names(real.schema.classes), job.seed),
+        progress=say,
+    )
 
 
 def _same_counts(sampler: Sampler, needed: dict[str, int], train: LabelledData, seed: int) -> LabelledData:
@@ -493,6 +498,7 @@ def _facts(
     warnings = [
         {"code": "quarantined", "text": f"{len(looked.source.quarantine)} files were left out; see run/quarantine.csv"}
     ]
+    scores = {key: value for key, value in scores.items() if key != "candidate_score"}
     return {
         **scores,
         "faults": [],
@@ -558,7 +564,8 @@ def _write_dataset(
         return {"README.md": data_card(card), "croissant.json": json.dumps(jsonld, indent=1, ensure_ascii=False) + "\n"}
 
     splits = {"train": merged, "val": looked.val, "test": looked.test}
-    export.write_dataset(staged, splits, looked.source.originals, provenance, documents)
+    originals = looked.source.files if job.export_original else looked.source.originals
+    export.write_dataset(staged, splits, originals, provenance, documents)
     os.sync()
     replace_folder(staged, run.path / "dataset")
 

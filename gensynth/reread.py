@@ -46,6 +46,7 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
         first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
     data = source.data
     names = [first.get(row_id, row_id) for row_id in data.ids.tolist()]
+    files = {name: source.files[row_id] for name, row_id in zip(names, data.ids.tolist(), strict=True)}
     originals = {
         name: source.originals[row_id]
         for name, row_id in zip(names, data.ids.tolist(), strict=True)
@@ -56,7 +57,7 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
         data = aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], bundle.schema), "dataset")
     real = data.origin == REAL
     parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
-    source = replace(source, quarantine=(), originals=originals, sha256=state["source_sha256"])
+    source = replace(source, quarantine=(), originals=originals, files=files, sha256=state["source_sha256"])
     return Looked(source, facts=state["explore"], **parts)
 
 

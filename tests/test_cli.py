@@ -321,6 +321,28 @@ def test_a_finished_or_foreign_out_is_not_touched(finished, run_cli, tmp_path):
     assert run_cli("train", "digits", f"out={tmp_path}/file/below", *FAST)[0] == 2
 
 
+@pytest.mark.parametrize("original", [False, True])
+def test_files_of_another_size_or_with_metadata(run_cli, tmp_path, original):
+    """Resized and stripped by default; byte for byte with export.original=true."""
+    images = write_digit_folder(tmp_path / "images", {"zero": 30, "one": 20})
+    large, tagged = images / "zero" / "large.png", images / "one" / "tagged.jpg"
+    Image.new("L", (20, 20), 99).save(large)
+    exif = Image.Exif()
+    exif[0x010E] = "a name"
+    Image.new("L", (8, 8), 50).save(tagged, exif=exif)
+    words = ("sampler=random_oversampling", "utility.steps=30", f"export.original={original}", "data.image_size=8")
+    code, _, err = run_cli("balance", images, f"out={tmp_path}/o", *words)
+    assert code == 0, err
+    exported = [p for p in (tmp_path / "o/dataset").rglob("*") if p.stem in ("large", "tagged")]
+    assert len(exported) >= 2
+    hashes = {sha256(p) for p in exported}
+    assert ({sha256(large), sha256(tagged)} == hashes) is original
+    if not original:
+        for path in exported:
+            with Image.open(path) as image:
+                assert (image.size, dict(image.getexif())) == ((8, 8), {})
+
+
 # ---- merge ----------------------------------------------------------------------------------------
 
 

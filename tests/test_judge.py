@@ -19,7 +19,9 @@ def digits():
 @pytest.fixture(scope="module")
 def judge(digits):
     train_x, _, train_y, _ = digits
-    return Judge.fit(train_x, train_y, num_classes=10, seed=0, steps=judge_steps(len(train_y), train_x.shape[1:]), balanced=True)
+    return Judge.fit(
+        train_x, train_y, num_classes=10, seed=0, steps=judge_steps(len(train_y), train_x.shape[1:]), balanced=True
+    )
 
 
 def fit_briefly(digits, seed):

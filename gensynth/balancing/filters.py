@@ -68,7 +68,7 @@ def _true_probability(judge: Judge, rows: LabelledData) -> np.ndarray:
 class NearCopy:
     """Drops rows that sit on one training row: nearest less than `ratio` as far as the second nearest.
 
-    Euclidean distance on pixels, exact repeats among the training rows counted once.
+    Euclidean distance on pixels to training rows of the same class, exact repeats among them counted once.
     """
 
     name = "near_copy"
@@ -77,14 +77,19 @@ class NearCopy:
         self.ratio = ratio
 
     def learn(self, reference: Reference) -> None:
-        flat = _pixels(reference.train)
-        self._train = np.unique(flat, axis=0)
+        train = reference.train
+        _, first = np.unique(train.content_hashes(), return_index=True)
+        distinct = train[np.sort(first)]
+        self._train = {int(label): _pixels(distinct[distinct.y == label]) for label in np.unique(distinct.y)}
 
     def keep(self, rows: LabelledData) -> np.ndarray:
-        if len(self._train) < 2:
-            return np.ones(len(rows), dtype=bool)
-        distances, _ = nearest_distances(_pixels(rows), self._train, k=2)
-        return distances[:, 0] >= self.ratio * distances[:, 1]
+        kept = np.ones(len(rows), dtype=bool)
+        for label, train in self._train.items():
+            mine = np.flatnonzero(rows.y == label)
+            if len(train) > 1 and len(mine):
+                distances, _ = nearest_distances(_pixels(rows[mine]), train, k=2)
+                kept[mine] = distances[:, 0] >= self.ratio * distances[:, 1]
+        return kept
 
 
 def _pixels(rows: LabelledData) -> np.ndarray:

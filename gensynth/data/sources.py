@@ -37,6 +37,7 @@ class Source:
     notes       sentences for the user; the first says what was recognised
     sha256      hash over sorted (row id, label, content hash)
     resized     how many images had another size than the model's
+    files       row id -> file it was read from, where there is one
     """
 
     data: LabelledData
@@ -46,6 +47,7 @@ class Source:
     notes: tuple[str, ...]
     sha256: str
     resized: int = 0
+    files: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class _Rows:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     resized: int = 0
+    files: dict[str, Path] = field(default_factory=dict)
 
 
 def read_path(
@@ -189,6 +192,7 @@ def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pi
         findings=findings,
         notes=(*(note for part in parts for note in part.notes), *images.notes),
         resized=images.resized,
+        files={row.name: row.path for row in kept},
     )
 
 
@@ -238,7 +242,7 @@ def _number_classes(rows: _Rows, min_classes: int) -> Source:
         groups=rows.groups,
     )
     notes = (_recognised(rows.kind, data), *_class_notes(rows, classes), *rows.notes)
-    return Source(data, rows.split, rows.originals, rows.findings, notes, source_hash(data), rows.resized)
+    return Source(data, rows.split, rows.originals, rows.findings, notes, source_hash(data), rows.resized, rows.files)
 
 
 def class_order(names: set[str]) -> tuple[str, ...]:

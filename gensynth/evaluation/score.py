@@ -65,7 +65,11 @@ def evaluate_rows(
         arms.append(Arm("synthetic_only", made.x, made.y))
     arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
     result = run_arms(
-        arms=arms, test=test, seeds=arm_seeds, steps=steps or judge_steps(len(arms[-1].y), train.x.shape[1:], most=1500), progress=progress
+        arms=arms,
+        test=test,
+        seeds=arm_seeds,
+        steps=steps or judge_steps(len(arms[-1].y), train.x.shape[1:], most=1500),
+        progress=progress,
     )
     ranked_by = "synthetic_only" if oversampled is None else "real_plus_synthetic"
     score = float(result.raw[ranked_by, "small_cnn", "balanced_accuracy"].mean())

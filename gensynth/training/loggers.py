@@ -54,6 +54,7 @@ def has_wandb_key() -> bool:
 
 def _wandb(folder: Path, run_name: str, config: dict) -> WandbLogger:
     """Online where there is a key and the server answers, else offline; WANDB_MODE wins."""
+    os.environ.setdefault("WANDB_SILENT", "true")
     mode = os.environ.get("WANDB_MODE") or ("online" if has_wandb_key() else "offline")
     for noisy in ("wandb", "wandb.sdk"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

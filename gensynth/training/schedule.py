@@ -17,7 +17,7 @@ from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, Phase, TrainingRows
 from gensynth.training.loader import BatchLoader
 
-SAFETY = 0.93  # part of the remaining time that is planned; machines slow down more often than they speed up
+SAFETY = 0.9  # part of the remaining time that is planned; machines slow down more often than they speed up
 PROBE_ROWS = 1024
 
 
