@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import math
 import os
 import re
 import shlex
@@ -20,7 +21,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from gensynth.errors import GensynthError, Interrupted, UsageError, nearest
+from gensynth.rundir import is_finished
 from gensynth.words import HELP, LATER, VERBS, conf_dir, explain, flags_first, overrides, quoted
 
 if TYPE_CHECKING:
@@ -156,6 +160,8 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
         base = str(plain["out"]) or ("" if verb == "merge" else f"runs/{verb}-{_STARTED}")
         typed = [w for w in typed if not w.startswith("out=")] + ([f"out={base}"] if base else [])
         plain["out"] = _out_of_sweep(base)
+        if plain["out"] != base and plain["resume"] and is_finished(Path(plain["out"])):
+            return 0
         return ACTIONS[verb](plain, typed) or 0
     except Interrupted as error:  # leaves a sweep as a whole
         raise SystemExit(report_error(error, typed)) from None
@@ -226,24 +232,26 @@ def _data_settings(config: dict, choice: str) -> Any:
         raise UsageError("DATA is missing: give a name or a path, for example: gensynth balance ./my_images")
     if "image_size" in reader:
         size = reader["image_size"]
-        reader["image_size"] = (size, size) if isinstance(size, int) else tuple(size) if size else None
+        sides = [size, size] if isinstance(size, int) else size or []
+        if not (isinstance(sides, list) and len(sides) in (0, 2) and all(isinstance(s, int) and s > 0 for s in sides)):
+            raise UsageError(f"data.image_size takes N or [height, width] in pixels, got {size!r}")
+        reader["image_size"] = tuple(sides) or None
     name = Path(reader["path"]).resolve().name if "path" in reader else choice
     tail, split = node["long_tail"], node["split"]
-    if tail and not (isinstance(tail, list) and len(tail) == 2 and all(isinstance(n, int) for n in tail)):
+    if tail and not (isinstance(tail, list) and len(tail) == 2 and all(isinstance(n, int) and n > 0 for n in tail)):
         raise UsageError(f"data.long_tail takes two whole numbers, [first, last], got {tail!r}")
     if not (isinstance(split, list) and len(split) == 3 and all(isinstance(part, int | float) for part in split)):
         raise UsageError(f"data.split takes three numbers, [train, val, test], got {split!r}")
-    if "path" in reader and config["out"] and _inside(config["out"], reader["path"]):
-        raise UsageError(
-            f"out={config['out']} lies inside DATA and would be read as a class; choose a folder beside it"
-        )
+    _refuse_inside(config["out"], reader.get("path"), reader.get("test"))
     read = partial(target_of(node["reader"], config["trust"]), **reader)
     return DataSettings(name, read, tuple(split), (tail[0], tail[1]) if tail else None, node["subject"])
 
 
-def _inside(out: str, data: str) -> bool:
-    """Whether out lies below DATA."""
-    return Path(data).resolve() in Path(out).resolve().parents
+def _refuse_inside(out: str, *sources: str | None) -> None:
+    """UsageError where out lies below a source: it would be read as a class the next time."""
+    for source in sources:
+        if out and source and Path(source).resolve() in Path(out).resolve().parents:
+            raise UsageError(f"out={out} lies inside {source} and would be read as data; choose a folder beside it")
 
 
 def _record(config: dict) -> dict:
@@ -282,13 +290,15 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
     logger = config["logger"]["name"] if "logger" in config else "none"
     if logger not in NAMES:
         raise UsageError(f"logger={logger} is not known; {nearest(logger, NAMES)}")
+    chosen = choices or _choices()
+    _check_values(verb, config, chosen)
     utility = config.get("utility", {"seeds": 3, "steps": 0})
-    if not isinstance(utility["seeds"], int) or utility["seeds"] < 3:
-        raise UsageError(f"utility.seeds must be a whole number of at least 3, got {utility['seeds']!r}")
+    if utility["seeds"] < 3:
+        raise UsageError(f"utility.seeds must be at least 3, got {utility['seeds']}")
     fallback = config.get("fallback")
     return Job(
         verb=verb,
-        data=_data_settings(config, (choices or _choices())["data"])
+        data=_data_settings(config, chosen["data"])
         if "reader" in config.get("data", {})
         else DataSettings(
             "", _no_reader, tuple(config["data"]["split"]) if "data" in config else (0.7, 0.1, 0.2), None, ""
@@ -316,17 +326,45 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
     )
 
 
-def _trainer_settings(node: Mapping) -> Any:
-    from dataclasses import fields
+def _check_values(verb: str, config: dict, choices: Mapping) -> None:
+    """Every number of the packaged configuration must stay a number of its kind, and none is negative."""
+    defaults = {"": conf_dir() / f"{verb}.yaml"}
+    for choice, name in choices.items():
+        group, _, package = choice.partition("@")
+        if name and group in ("model", "trainer", "sampler", "data"):
+            defaults[package or group] = conf_dir() / group / f"{name}.yaml"
+    for group, path in defaults.items():
+        if path.is_file():
+            _compare(config[group] if group else config, yaml.safe_load(path.read_text(encoding="utf-8")), group)
+    if "model" in config and "vae" in config["model"]:
+        _compare(config["model"]["vae"], yaml.safe_load((conf_dir() / "model/cvae.yaml").read_text()), "model.vae")
+    for name, node in config.get("filter", {}).items():
+        path = conf_dir() / "filter" / f"{name}.yaml"
+        if path.is_file():
+            _compare(node, yaml.safe_load(path.read_text(encoding="utf-8"))[name], f"filter.{name}")
 
+
+def _compare(given: Mapping, default: Mapping, where: str) -> None:
+    for key, value in default.items():
+        name = f"{where}.{key}".lstrip(".")
+        if isinstance(value, Mapping) and isinstance(given.get(key), Mapping):
+            _compare(given[key], value, name)
+        if type(value) not in (int, float) or key not in given or key == "seed":
+            continue
+        got, kind = given[key], "a whole number" if isinstance(value, int) else "a number"
+        number = isinstance(got, int | float) and not isinstance(got, bool) and math.isfinite(got)
+        lowest = 1 if isinstance(value, int) and where.startswith("model") else 0
+        if not number or got < lowest or (isinstance(value, int) and got != int(got)):
+            raise UsageError(f"{name} must be {kind} of at least {lowest}, got {got!r}")
+
+
+def _trainer_settings(node: Mapping) -> Any:
     from gensynth.training.fit import TrainerSettings
 
-    for field in fields(TrainerSettings):
-        value, number = node[field.name], field.type in ("float", "int")
-        if number and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
-            raise UsageError(f"trainer.{field.name} must be a number of at least 0, got {value!r}")
     if not (node["max_minutes"] or node["max_samples"]):
         raise UsageError("trainer.max_minutes and trainer.max_samples are both 0: there is no budget to train with")
+    if node["devices"] != 1:
+        raise UsageError("trainer.devices: training on several devices is not in this version; use 1")
     return TrainerSettings(**node)
 
 
@@ -423,6 +461,7 @@ def _evaluate(config: dict, typed: list[str]) -> None:
         if not config[key]:
             raise UsageError(f"evaluate needs {key}=PATH; example: gensynth evaluate real=DIR test=DIR synthetic=DIR")
     sets = config["synthetic"] if isinstance(config["synthetic"], list) else [config["synthetic"]]
+    _refuse_inside(config["out"], config["real"], config["test"], *sets)
     job = _job("evaluate", config, typed)
     test = Path(config["test"]) if config["test"] else None
     facts = pipeline.evaluate(job, Path(config["real"]), test, [Path(s) for s in sets], config["data"]["label"])

@@ -37,12 +37,6 @@ class DivergedError(GensynthError):
     exit_code = 4
 
 
-class ResourceError(GensynthError):
-    """Out of disk or memory."""
-
-    exit_code = 5
-
-
 class GateError(GensynthError):
     """A check failed or a gate refused (hash mismatch, acceptance too low)."""
 

@@ -24,10 +24,11 @@ from gensynth.balancing import export
 from gensynth.balancing.draw import FORMATS, write_samples
 from gensynth.balancing.filters import Filter, Reference
 from gensynth.balancing.ledger import csv_text
-from gensynth.balancing.merge import Filled, fill
+from gensynth.balancing.merge import SMALL_CLASS, Filled, fill
 from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv
+from gensynth.data.finding import tell
 from gensynth.data.image import ImageCodec, contact_sheet, png_bytes
 from gensynth.data.sources import Source, read_path
 from gensynth.data.split import cut_long_tail, split_rows
@@ -106,41 +107,35 @@ class Job:
 
 def explore(job: Job) -> dict:
     """Look at the data and write explore.json; returns its facts."""
-    run = job.open_out()
-    looked = _look(job, run)
-    run.finish()
-    return looked.facts
+    with job.open_out() as run:
+        return _look(job, run).facts
 
 
 def train(job: Job) -> Path:
     """Train one generator; returns the folder of its bundle."""
-    run = job.open_out()
-    looked = _look(job, run)
-    _train(job, run, looked, time.monotonic())
-    run.finish()
+    with job.open_out() as run:
+        _train(job, run, _look(job, run), time.monotonic())
     return job.out / "generator"
 
 
 def balance(job: Job) -> dict:
     """The main job; returns the facts of report.json."""
-    run = job.open_out()
-    looked = _look(job, run)
-    bundle = _train(job, run, looked, time.monotonic()) if job.sampler is None else None
-    sampler = GeneratorSampler(bundle) if bundle is not None else job.sampler.fit(looked.train)
-    state = {
-        "seed": job.seed,
-        "target": job.target,
-        "data": job.data.name,
-        "utility_seeds": job.utility_seeds,
-        "utility_steps": job.utility_steps,
-        "source_sha256": looked.source.sha256,
-        "image_size": image_size(looked.train),
-        "explore": looked.facts,
-    }
-    _write_json(job.out / "run" / "state.json", state)
-    facts = _balance(job, run, looked, sampler, bundle, reviewed={})
-    run.finish()
-    return facts
+    with job.open_out() as run:
+        looked = _look(job, run)
+        bundle = _train(job, run, looked, time.monotonic()) if job.sampler is None else None
+        state = {
+            "seed": job.seed,
+            "target": job.target,
+            "data": job.data.name,
+            "utility_seeds": job.utility_seeds,
+            "utility_steps": job.utility_steps,
+            "source_sha256": looked.source.sha256,
+            "image_size": image_size(looked.train),
+            "explore": looked.facts,
+            "quarantined": len(looked.source.quarantine),
+        }
+        _write_json(run.path / "run" / "state.json", state)
+        return _balance(job, run, looked, _sampler(job, bundle, looked), bundle, reviewed={})
 
 
 def merge(job: Job, finished: Path) -> dict:
@@ -162,19 +157,40 @@ def merge(job: Job, finished: Path) -> dict:
         utility_seeds=state["utility_seeds"],
         utility_steps=state["utility_steps"],
     )
-    if bundle is None and job.sampler is None:
-        raise UsageError(f"{finished.name} has no generator; name the sampler it was made with: sampler=NAME")
-    sampler = GeneratorSampler(bundle) if bundle is not None else job.sampler.fit(looked.train)
-    run = job.open_out() if job.out != finished else _InPlace(finished)
-    if job.out != finished and bundle is not None:
-        shutil.copytree(finished / "generator", job.out / "generator", dirs_exist_ok=True)
-    facts = _balance(job, run, looked, sampler, bundle, reviewed)
-    if job.out != finished:
-        _write_json(job.out / "run" / "state.json", state)
-        _write_json(job.out / "run" / "config.json", json.loads((finished / "run" / "config.json").read_text()))
-        _write_text(job.out / "run" / "review.csv", csv_text(("row_id", "verdict"), reviewed.items()))
-    run.finish()
-    return facts
+    sampler = _sampler(job, bundle, looked)
+    with job.open_out() if job.out != finished else _InPlace(finished) as run:
+        if job.out != finished:
+            _carry_over(finished, job.out)
+        config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
+        _write_json(run.path / "run" / "config.json", config | job.config)
+        return _balance(job, run, looked, sampler, bundle, reviewed)
+
+
+def _carry_over(finished: Path, out: Path) -> None:
+    """Copy what a merge into another folder does not make anew."""
+    for name in (
+        "explore.json",
+        "review.csv",
+        "run/state.json",
+        "run/split.csv",
+        "run/quarantine.csv",
+        "run/metrics.csv",
+        "run/review.csv",
+    ):
+        if (finished / name).is_file():
+            (out / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(finished / name, out / name)
+    if (finished / "generator").is_dir():
+        shutil.copytree(finished / "generator", out / "generator", dirs_exist_ok=True)
+
+
+def _sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
+    """The sampler of the words, or the trained generator."""
+    if job.sampler is not None:
+        return job.sampler.fit(looked.train)
+    if bundle is None:
+        raise UsageError("this run has no generator; name the sampler it was made with: sampler=NAME")
+    return GeneratorSampler(bundle)
 
 
 def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Callable[[], RunFolder]) -> Path:
@@ -184,111 +200,102 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
     bundle = load_bundle(generator)
     plan = resolve_counts(counts, bundle.schema)
     for label, count in plan.items():
-        if count and bundle.facts["train_counts"][label] < 20:
-            say(
-                f'warning: class "{label}" had {bundle.facts["train_counts"][label]} training rows, too few to learn it'
-            )
-    run = run_folder()
-    staged = run.path / ".staged"
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir()
-    write_samples(staged, kind, GeneratorSampler(bundle), plan, seed, _counter(sum(plan.values())))
-    os.sync()
-    for path in sorted(staged.iterdir()):
-        target = run.path / path.name
-        if target.is_dir():  # from an earlier try that was killed between these moves
-            shutil.rmtree(target)
-        path.replace(target)
-    staged.rmdir()
-    run.finish()
+        if count and bundle.facts["train_counts"][label] < SMALL_CLASS:
+            rows = bundle.facts["train_counts"][label]
+            say(f'warning: class "{label}" had {rows} training rows, too few to learn it')
+    with run_folder() as run:
+        staged = run.path / ".staged"
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir()
+        write_samples(staged, kind, GeneratorSampler(bundle), plan, seed, _counter(sum(plan.values())))
+        os.sync()
+        for path in sorted(staged.iterdir()):
+            target = run.path / path.name
+            if target.is_dir():  # from an earlier try that was killed between these moves
+                shutil.rmtree(target)
+            path.replace(target)
+        staged.rmdir()
     return run.path
 
 
 def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str) -> dict:
     """Score synthetic sets from any tool against real rows; several sets are ranked, best first."""
-    run = job.open_out()
-    try:
+    with job.open_out() as run:
         with run.step("read"):
             source = read_path(str(real), label=label)
             train_rows, test_rows = real_sides(source, test, label, job.data.split, job.seed)
-            sets = read_sets(synthetic, train_rows, label)
-    except BaseException:
-        run.discard_if_empty()
-        raise
-    ranked = {}
-    for name, rows in sets.items():
-        with run.step(f"evaluate {name}"):
-            made = rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows
-            ranked[name] = evaluate_rows(
-                train=train_rows,
-                test=test_rows,
-                made=made,
-                oversampled=None,
-                transformed=None,
-                seed=job.seed,
-                seeds=job.utility_seeds,
-                steps=job.utility_steps,
-                progress=say,
-            )
-    order = sorted(ranked, key=lambda n: -ranked[n].pop("candidate_score"))
-    best = ranked[order[0]]
-    facts = {
-        **best,
-        "data": {"name": job.data.name, "ranking": order},
-        "faults": [],
-        "privacy": {},
-        "bias": {},
-        "sets": {name: {k: ranked[name][k] for k in ("verdict", "fidelity")} for name in order},
-        "timing": run.timing,
-        "provenance": {"version": __version__, "seed": job.seed},
-        "warnings": [],
-    }
-    walls = wall_pictures(train_rows, sets[order[0]])
-    write_report(job.out, facts, Pictures(walls=walls, nearest={}, curves={}))
-    run.finish()
+            sets, findings = read_sets(synthetic, train_rows, label)
+            findings += source.quarantine
+        ranked = {}
+        for name, made in sets.items():
+            with run.step(f"evaluate {name}"):
+                ranked[name] = evaluate_rows(
+                    train=train_rows,
+                    test=test_rows,
+                    made=made,
+                    oversampled=None,
+                    transformed=None,
+                    seed=job.seed,
+                    seeds=job.utility_seeds,
+                    steps=job.utility_steps,
+                    progress=say,
+                )
+        order = sorted(ranked, key=lambda n: -ranked[n].pop("candidate_score"))
+        _write_text(run.path / "run" / "quarantine.csv", quarantine_csv(findings))
+        facts = {
+            **ranked[order[0]],
+            "data": {"name": order[0], "ranking": order},
+            "faults": [],
+            "privacy": {},
+            "bias": {},
+            "sets": {name: {k: ranked[name][k] for k in ("verdict", "fidelity")} for name in order},
+            "timing": run.timing,
+            "provenance": {"version": __version__, "seed": job.seed},
+            "warnings": _quarantined(len(findings)),
+        }
+        best = sets[order[0]]
+        pictures = Pictures(wall_pictures(train_rows, best), nearest_pictures(train_rows, best), {})
+        write_report(job.out, facts, pictures)
     return facts
+
+
+def _quarantined(count: int) -> list[dict[str, str]]:
+    text = f"{count} files were left out; see run/quarantine.csv"
+    return [{"code": "quarantined", "text": text}] if count else []
 
 
 class _InPlace(RunFolder):
     """A finished run that is written again; its parts are replaced one by one, each atomically."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.verb, self.resumed, self.timing = folder, "merge", False, {}
+        self.path, self.verb, self.resumed, self.timing = folder, "merge", True, {}
 
 
 def _look(job: Job, run: RunFolder) -> Looked:
     """Read, split and write what a person should see before anything is trained."""
-    try:
-        with run.step("read"):
-            source = job.data.read()
-        if job.strict and source.quarantine:
-            raise DataError(
-                "strict=true and some files cannot be used",
-                [f"{f.file}: {f.detail or f.reason}" for f in source.quarantine],
-            )
-        with run.step("explore"):
-            subject = _subject(source, job.data.subject)
-            split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
-            source, split = _cut(source, split, job)
-            facts = look_at(source, split)
-            resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
-            real = source.data.origin == REAL
-            parts = {name: source.data[real & (split == name)] for name in ("train", "val", "test")}
-            if (parts["train"].counts() == 0).any():
-                empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
-                raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
-    except BaseException:
-        run.discard_if_empty()
-        raise
+    with run.step("read"):
+        source = job.data.read()
+    if job.strict and source.quarantine:
+        raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
+    with run.step("explore"):
+        subject = _subject(source, job.data.subject)
+        split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
+        source, split = _cut(source, split, job)
+        facts = look_at(source, split)
+    resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
+    real = source.data.origin == REAL
+    parts = {name: source.data[real & (split == name)] for name in ("train", "val", "test")}
+    if (parts["train"].counts() == 0).any():
+        empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
+        raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
     if not real.all():
         facts["notes"] = [*facts["notes"], f"{int((~real).sum())} rows that are not real were set aside"]
-    (run.path / "run").mkdir(exist_ok=True)
     _write_json(run.path / "explore.json", facts)
     _write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     _write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
     _write_json(run.path / "run" / "config.json", job.config)
     say("\n".join(explore_lines(facts)))
-    return Looked(source, facts=facts, **parts)
+    return Looked(source, facts=facts, quarantined=len(source.quarantine), **parts)
 
 
 def _subject(source: Source, column: str) -> np.ndarray | None:
@@ -355,7 +362,7 @@ def train_generator(
 def _module(job: Job, codec: ImageCodec, num_rows: int) -> Generator:
     try:
         return job.model.make(codec.space, num_rows, **job.model.params)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise UsageError(f"model={job.model.name}: {error}") from None
 
 
@@ -372,6 +379,7 @@ def _bundle_facts(
     schema = real.schema
     return {
         "format": 1,
+        "data": job.data.name,
         "gensynth": __version__,
         "model": job.model.name,
         "params": job.model.params,
@@ -393,7 +401,7 @@ def _bundle_facts(
 
 def _card_facts(facts: dict) -> dict:
     return {
-        "name": facts["model"],
+        "name": facts["data"],
         "model": facts["model"],
         "train_counts": facts["train_counts"],
         "seed": facts["seed"],
@@ -495,9 +503,6 @@ def _facts(
             "augmented": int((mine == "augmented").sum()),
             "synthetic": int((mine == "synthetic").sum()),
         }
-    warnings = [
-        {"code": "quarantined", "text": f"{len(looked.source.quarantine)} files were left out; see run/quarantine.csv"}
-    ]
     scores = {key: value for key, value in scores.items() if key != "candidate_score"}
     return {
         **scores,
@@ -520,7 +525,7 @@ def _facts(
             "source_sha256": looked.source.sha256,
             "generator_sha256": bundle.sha256 if bundle else "",
         },
-        "warnings": [*(warnings if looked.source.quarantine else []), *filled.warnings],
+        "warnings": [*_quarantined(looked.quarantined), *filled.warnings],
     }
 
 

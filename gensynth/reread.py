@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import rng
+from gensynth.data.finding import Finding
 from gensynth.data.sources import Source, read_path
 from gensynth.data.split import split_rows
 from gensynth.errors import DataError, UsageError
@@ -26,6 +28,7 @@ class Looked:
     val: LabelledData
     test: LabelledData
     facts: dict
+    quarantined: int
 
     def splits(self) -> dict[str, LabelledData]:
         return {"train": self.train, "val": self.val, "test": self.test}
@@ -58,7 +61,7 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     real = data.origin == REAL
     parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
     source = replace(source, quarantine=(), originals=originals, files=files, sha256=state["source_sha256"])
-    return Looked(source, facts=state["explore"], **parts)
+    return Looked(source, facts=state["explore"], quarantined=state["quarantined"], **parts)
 
 
 def real_names(finished: Path) -> list[str]:
@@ -74,7 +77,11 @@ def read_review(finished: Path) -> dict[str, str]:
     path = next((p for p in (finished / "review.csv", finished / "run" / "review.csv") if p.is_file()), None)
     if path is None:
         return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path.name} is not UTF-8 text; save it as CSV UTF-8") from None
+    with io.StringIO(text) as file:
         reader = csv.DictReader(file)
         if not {"row_id", "verdict"} <= set(reader.fieldnames or ()):
             raise DataError(f"{path.name} needs the columns row_id and verdict, found {reader.fieldnames}")
@@ -91,14 +98,21 @@ def read_review(finished: Path) -> dict[str, str]:
     return {row: verdict for _, row, verdict in lines if verdict}
 
 
-def read_sets(paths: list[Path], like: LabelledData, label: str) -> dict[str, LabelledData]:
-    """The rows of each path, with the size, channels and class indices of `like`, by a name of their own."""
-    sets = {}
-    for path in paths:
-        name = path.name if [p.name for p in paths].count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[str, LabelledData], tuple[Finding, ...]]:
+    """The made rows of each path, with the size, channels and class indices of `like`, by a name of their own.
+
+    Where a source says which of its rows are real (a balanced data set), only the others are taken.
+    """
+    sets, findings = {}, ()
+    for number, path in enumerate(paths, 1):
+        name = (
+            path.name if [p.name for p in paths].count(path.name) == 1 else f"{number}: {path.parent.name}/{path.name}"
+        )
         read = read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
-        sets[name] = aligned(read.data, like, name)
-    return sets
+        rows = aligned(read.data, like, name)
+        sets[name] = rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows
+        findings += read.quarantine
+    return sets, findings
 
 
 def real_sides(

@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
-from gensynth.errors import UsageError
+from gensynth.errors import DataError, UsageError
 
 _MARKER = ".unfinished.json"
 
@@ -19,6 +20,11 @@ _MARKER = ".unfinished.json"
 def digest(facts: object) -> str:
     """sha256 of plain JSON facts."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def is_finished(out: Path) -> bool:
+    """Whether a folder holds a run that came to its end (or something else altogether)."""
+    return out.is_dir() and any(out.iterdir()) and not (out / _MARKER).exists()
 
 
 class RunFolder:
@@ -31,6 +37,7 @@ class RunFolder:
         self.path, self.verb, self.resumed = out, verb, False
         self.timing: dict[str, float] = {}
         self._refuse_or_note(resume, resume_command)
+        self._made = not out.exists()
         try:
             out.mkdir(parents=True, exist_ok=True)
             (out / _MARKER).write_text(json.dumps({"verb": verb}), encoding="utf-8")
@@ -62,11 +69,21 @@ class RunFolder:
         """Mark the run as complete."""
         (self.path / _MARKER).unlink(missing_ok=True)
 
-    def discard_if_empty(self) -> None:
-        """After a failure before anything was written: leave no trace."""
-        content = [p for p in self.path.rglob("*") if p.is_file() and p.name != _MARKER]
-        if not content:
-            shutil.rmtree(self.path, ignore_errors=True)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        """Finish on success; after wrong words or bad data leave no trace, unless there is something to resume."""
+        if error is None:
+            self.finish()
+        elif isinstance(error, UsageError | DataError) and not self.resumed and not self._worth_keeping():
+            for path in self.path.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if self._made:
+                self.path.rmdir()
+
+    def _worth_keeping(self) -> bool:
+        return (self.path / "generator").exists() or any((self.path / "run" / "checkpoints").glob("*"))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -95,7 +95,7 @@ def overrides(verb: str, words: list[str]) -> list[str]:
 def _is_bare(word: str, before: str) -> bool:
     if word.startswith("-") or before in FLAGS_WITH_VALUE:
         return False
-    return "=" not in word or (Path(word).exists() and word.split("=", 1)[0] not in known_keys())
+    return "=" not in word or (os.path.lexists(word) and word.split("=", 1)[0] not in known_keys())
 
 
 def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
@@ -172,13 +172,17 @@ def flags_first(words: list[str]) -> tuple[list[str], list[str]]:
     return flags, keys
 
 
-def known_keys() -> set[str]:
-    """Every key and group of every verb, for hints."""
+def known_keys(verb: str = "") -> set[str]:
+    """Every key and group of a verb (of all verbs without one), for hints."""
     import yaml
 
     keys: set[str] = set()
+    primary = conf_dir() / f"{verb}.yaml"
+    groups = set(re.findall(r"^  - (\w+)", primary.read_text(encoding="utf-8"), re.MULTILINE)) if verb else set()
     for path in conf_dir().rglob("*.yaml"):
         inside = path.relative_to(conf_dir()).parent.as_posix()
+        if verb and path != primary and inside not in groups:
+            continue
         prefix = "" if inside in (".", "experiment") else f"{inside}."
         keys |= {inside} - {"."}
         keys |= {f"{prefix}{key}" for key in _flat(yaml.safe_load(path.read_text(encoding="utf-8")) or {})}
@@ -211,6 +215,6 @@ def explain(verb: str, error: Exception) -> str:
         if match := re.search(pattern, text):
             full = re.search(r"full_key: (\S+)", text)
             key = full.group(1) if full and pattern.startswith("Key") else match.group(1)
-            return f'{verb}: unknown key "{key}"; {nearest(key, known_keys())}'
+            return f'{verb}: unknown key "{key}"; {nearest(key, known_keys(verb))}'
     first = text.splitlines()[0] if text else type(error).__name__
     return f"{verb}: cannot understand the words given: {first}"

@@ -243,7 +243,11 @@ ARMS = ("digits_cvae", "digits_cgan", "fashion_cvae", "fashion_cgan", "longtail_
 
 def main(words: list[str]) -> None:
     options = {"shared": "../shared", "only": ",".join(ARMS), "seeds": "3", "out": "bench_images.csv"}
-    options |= dict(word.split("=", 1) for word in words)
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in options:
+            sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
+        options[key] = value
     path = Path(options["out"])
     new = not path.exists()
     with path.open("a", newline="") as file:

@@ -100,6 +100,23 @@ def test_help_is_answered_before_torch_and_hydra_are_imported():
         (["balance", "digits", "data.split=[.5,.1]"], "data.split"),
         (["train", "digits", "wandb_api_key=abc"], "secrets are never configuration keys"),
         (["train", "digits", "out=a b", "seed"], "cannot understand"),
+        (["sample", "strict=true"], 'unknown key "strict"'),
+        (["train", "digits", "model.width=-1"], "model.width must be a whole number of at least 1, got -1"),
+        (["train", "digits", "model.batch_size=0"], "model.batch_size"),
+        (["train", "digits", "model.lr=abc"], "model.lr must be a number"),
+        (["train", "digits", "model=cgan", "model.vae.width=1.5"], "model.vae.width"),
+        (["train", "digits", "model.prior=flwo"], 'did you mean "flow"?'),
+        (["train", "digits", "trainer.max_minutes=soon"], "trainer.max_minutes must be a number"),
+        (["train", "digits", "trainer.max_minutes=0"], "no budget"),
+        (["train", "digits", "trainer.accelerator=abacus"], "trainer.accelerator=abacus"),
+        (["train", "digits", "trainer.devices=2"], "not in this version"),
+        (["balance", "digits", "filter.near_copy.ratio=x"], "filter.near_copy.ratio must be a number"),
+        (["balance", "digits", "utility.steps=-1"], "utility.steps"),
+        (["balance", "digits", "utility.seeds=2"], "at least 3"),
+        (["balance", "digits", "data.split=[a,b,c]"], "data.split"),
+        (["balance", "digits", "data.long_tail=[0,5]"], "data.long_tail"),
+        (["balance", "digits", "data.subject=who"], "data.subject=who"),
+        (["balance", "digits", "target={eleven: 3}"], 'unknown class "eleven"'),
     ],
 )
 def test_wrong_words_get_one_line_and_exit_2(run_cli, words, hint):
@@ -107,6 +124,7 @@ def test_wrong_words_get_one_line_and_exit_2(run_cli, words, hint):
     assert code == 2
     assert hint in err
     assert "Traceback" not in err
+    assert not list(Path.cwd().rglob("*.json")), "nothing half-written"
 
 
 @pytest.mark.parametrize(
@@ -480,6 +498,26 @@ def test_explore_train_and_evaluate(digit_folder, run_cli, tmp_path):
     assert code == 0, err
     report = json.loads((tmp_path / "v/report.json").read_text())
     assert report["data"]["ranking"][0] == "images", "real rows beat the draws of a barely trained network"
+
+
+def test_evaluate_a_set_of_one_class_and_a_balanced_folder(finished, run_cli, tmp_path):
+    out, images = finished
+    run_cli("sample", f"generator={out}/generator", "counts={one: 40}", f"out={tmp_path}/s", "format=npz")
+    words = (f"real={images}", f"""synthetic=["{tmp_path}/s/samples.npz", "{out}/dataset"]""", "utility.steps=30")
+    code, _, err = run_cli("evaluate", *words, f"out={tmp_path}/v")
+    assert code == 0, err
+    report = json.loads((tmp_path / "v/report.json").read_text())
+    assert report["data"]["ranking"] == ["dataset", "samples.npz"]
+    assert report["warnings"][0]["code"] == "quarantined"
+    assert "synthetic_only" in {r["arm"] for r in report["utility"]}
+
+
+def test_an_out_inside_the_data_is_refused(digit_folder, run_cli):
+    for words in (["explore", digit_folder], ["evaluate", f"real={digit_folder}", f"synthetic={digit_folder}"]):
+        code, _, err = run_cli(*words, f"out={digit_folder}/out")
+        assert code == 2
+        assert "lies inside" in err
+    assert sorted(p.name for p in digit_folder.iterdir()) == ["one", "two", "zero"]
 
 
 def test_a_sweep_gives_each_job_its_own_folder(run_cli, tmp_path):

@@ -21,7 +21,7 @@ from gensynth.data.image import png_bytes
 from gensynth.training.bundle import manifest_of
 from gensynth.types import REAL, LabelledData
 
-_RESERVED = {"metadata", "con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
+_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
 _ORDINARY = re.compile(r"\w[\w \-+()]*(\.[\w \-+()]+)*")
 
 
@@ -45,6 +45,7 @@ def folder_names(classes: tuple[str, ...]) -> dict[str, str]:
 def _is_ordinary(label: str) -> bool:
     stem = label.split(".")[0].casefold()
     safe = bool(_ORDINARY.fullmatch(label)) and not label.endswith((" ", ".")) and len(label.encode()) <= 100
+    safe &= label.casefold() not in ("ledger.csv", "metadata.csv")
     return safe and stem not in _RESERVED and unicodedata.is_normalized("NFC", label)
 
 

@@ -135,8 +135,12 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
         if size > MAX_BYTES:
             raise DataError(f"{path.name} unpacks to {size} bytes, more than the {MAX_BYTES} allowed")
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+            arrays = {name: file[name] for name in file.files}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{name} is not an array")
+        return arrays
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise DataError(f"{path.name} cannot be read as .npz (pickled objects are refused): {reason}") from None
 

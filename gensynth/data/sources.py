@@ -287,5 +287,5 @@ def _class_notes(rows: _Rows, classes: tuple[str, ...]) -> list[str]:
             notes.append(f"classes that differ in upper and lower case only stay apart: {names}")
     others = int((rows.origin != REAL).sum())
     if others:
-        notes.append(f"{others} of {len(rows.origin)} rows are not real (source column); they stay in train")
+        notes.append(f"{others} of {len(rows.origin)} rows are not real (source column)")
     return notes

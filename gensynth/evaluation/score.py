@@ -53,16 +53,7 @@ def evaluate_rows(
     progress("fidelity in two feature spaces")
     spaces = [judge_space(judge), pixel_space(train.x)]
     overall, per_class = fidelity(spaces=spaces, train=train, reference=test, synthetic=made, seed=seed)
-    arms = [Arm("real_only", train.x, train.y), Arm("class_weights", train.x, train.y, class_weights=True)]
-    for name, rows in (
-        ("random_oversampling", oversampled),
-        ("classical_augmentation", transformed),
-        ("real_plus_synthetic", made),
-    ):
-        if rows is not None:
-            arms.append(Arm(name, np.concatenate([train.x, rows.x]), np.concatenate([train.y, rows.y])))
-    if oversampled is None:
-        arms.append(Arm("synthetic_only", made.x, made.y))
+    arms = _arms(train, made, oversampled, transformed)
     arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
     result = run_arms(
         arms=arms,
@@ -82,6 +73,18 @@ def evaluate_rows(
         "candidate_score": score,
         "feature_spaces": {space.name: space.sha256 for space in spaces},
     }
+
+
+def _arms(
+    train: LabelledData, made: LabelledData, oversampled: LabelledData | None, transformed: LabelledData | None
+) -> list[Arm]:
+    """Doing nothing, the simple remedies, the made rows; `synthetic_only` where there are no simple ones."""
+    arms = [Arm("real_only", train.x, train.y), Arm("class_weights", train.x, train.y, class_weights=True)]
+    added = {"random_oversampling": oversampled, "classical_augmentation": transformed, "real_plus_synthetic": made}
+    for name, rows in added.items():
+        if rows is not None:
+            arms.append(Arm(name, np.concatenate([train.x, rows.x]), np.concatenate([train.y, rows.y])))
+    return arms if oversampled is not None else [*arms, Arm("synthetic_only", made.x, made.y)]
 
 
 def wall_pictures(real: LabelledData, made: LabelledData) -> dict[str, tuple[np.ndarray, np.ndarray]]:

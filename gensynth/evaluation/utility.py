@@ -152,6 +152,8 @@ def predict_logistic(arm: Arm, x: np.ndarray, seed: int) -> np.ndarray:
     rows = np.arange(len(arm.y))
     if len(rows) > LOGISTIC_ROWS:
         rows = np.sort(numpy_generator(seed, "utility", "logistic").permutation(rows)[:LOGISTIC_ROWS])
+    if len(np.unique(arm.y[rows])) == 1:
+        return np.full(len(x), arm.y[rows[0]], dtype=np.int64)
     model = _logistic_model(arm, len(rows))
     with warnings.catch_warnings():
         # The bound on iterations is meant; an unfinished fit still predicts.

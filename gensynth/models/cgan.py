@@ -111,13 +111,13 @@ class CGAN(Generator):
         losses = self._discriminator_step(batch, d_optimizer)
         if batch.progress >= self.d_ahead:
             losses |= self._generator_step(batch, g_optimizer)
-        self.ema.update(self.generator, len(batch.x), batch.samples_seen)
+        self.ema.update(self.generator, len(batch.rows), batch.samples_seen)
         return losses
 
     def _latents(self, batch: Batch) -> Tensor:
         """Latents of the fake rows: posterior samples of the real rows they are paired with, or plain noise."""
         if not self.warm_start:
-            return torch.randn(len(batch.rows), self.noise_size, generator=batch.random, device=batch.x.device)
+            return torch.randn(len(batch.rows), self.noise_size, generator=batch.random, device=batch.rows.device)
         mean, spread = (part[batch.rows] for part in self._codes)
         return mean + spread * torch.randn(mean.shape, generator=batch.random, device=mean.device)
 
@@ -129,7 +129,7 @@ class CGAN(Generator):
     def _discriminator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         with torch.no_grad():
             real, fake = self._pair(batch)
-        lazy = batch.samples_seen // len(batch.x) % self.penalty_every == 0
+        lazy = batch.samples_seen // len(batch.rows) % self.penalty_every == 0
         real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, lazy)
         loss = F.softplus(fake_logit - real_logit).mean()
         gamma = cosine(self.gamma, 0.1 * self.gamma, batch.progress) * self.penalty_every

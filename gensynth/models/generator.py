@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -33,27 +35,32 @@ class Phase(NamedTuple):
     batch_size: int
 
 
-class Batch(NamedTuple):
-    """Everything one training step may depend on besides the weights.
-
-    x (N, *shape) float in [-1, 1]; labels (N,); rows (N,) indices into the training rows;
-    progress in [0, 1) of the phase; samples_seen in the phase; random: generator keyed by the step.
-    """
-
-    x: Tensor
-    labels: Tensor
-    rows: Tensor
-    phase: str
-    progress: float
-    samples_seen: int
-    random: torch.Generator
-
-
 class TrainingRows(NamedTuple):
     """All training rows on the device: x (N, *shape) float in [-1, 1], y (N,)."""
 
     x: Tensor
     y: Tensor
+
+
+@dataclass
+class Batch:
+    """Everything one training step may depend on besides the weights.
+
+    rows (N,) indices into `data`; labels (N,); progress in [0, 1) of the phase; samples_seen in the
+    phase; random: generator keyed by the step. `x` (N, *shape) is gathered when it is first asked for.
+    """
+
+    data: TrainingRows
+    rows: Tensor
+    labels: Tensor
+    phase: str
+    progress: float
+    samples_seen: int
+    random: torch.Generator
+
+    @cached_property
+    def x(self) -> Tensor:
+        return self.data.x[self.rows]
 
 
 class Generator(LightningModule):

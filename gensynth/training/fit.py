@@ -44,7 +44,6 @@ class FitResult:
 
     schedule: Schedule
     history: dict[str, list[tuple[int, float]]]
-    seconds: float
 
 
 def build(make: Callable[[], Generator], seed: int) -> Generator:
@@ -74,7 +73,6 @@ def fit(
     picture  (K, 8, *shape) samples -> PNG bytes for the previews
     Raises Interrupted after saving on SIGTERM or SIGINT, DivergedError when losses stay non-finite.
     """
-    begun = time.monotonic()
     trainer = _trainer(settings, loggers)
     device = trainer.strategy.root_device
     rows = TrainingRows(rows.x.to(device), rows.y.to(device))
@@ -93,7 +91,7 @@ def fit(
     trainer.callbacks.extend([steps, metrics, preview, Progress(steps, module.phases()), checkpointing])
     with SIGNALS.defer():
         _run(trainer, module, loader, state)
-    return FitResult(schedule, metrics.history, time.monotonic() - begun)
+    return FitResult(schedule, metrics.history)
 
 
 def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed: int, started: float) -> Schedule:
@@ -125,9 +123,9 @@ def _trainer(settings: TrainerSettings, loggers: list[Logger]) -> Trainer:
 def _hardware_errors(settings: TrainerSettings) -> Iterator[None]:
     try:
         yield
-    except MisconfigurationException as error:
-        first = str(error).splitlines()[0]
-        raise UsageError(f"trainer.accelerator={settings.accelerator} cannot be used here: {first}") from None
+    except (MisconfigurationException, ValueError) as error:
+        words = f"trainer.accelerator={settings.accelerator} trainer.precision={settings.precision}"
+        raise UsageError(f"{words} cannot be used here: {str(error).splitlines()[0]}") from None
 
 
 def _run(trainer: Trainer, module: Generator, loader: BatchLoader, state: dict | None) -> None:

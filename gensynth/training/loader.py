@@ -59,7 +59,7 @@ class BatchLoader:
         chosen = self._draw_rows(size, power, rng.torch_generator(self.seed, "order", step))
         chosen = chosen.to(self.rows.x.device)
         return Batch(
-            x=self.rows.x[chosen],
+            data=self.rows,
             labels=self.rows.y[chosen],
             rows=chosen,
             phase=self.schedule.phases[phase],
