@@ -503,7 +503,7 @@ def test_explore_train_and_evaluate(digit_folder, run_cli, tmp_path):
 def test_evaluate_a_set_of_one_class_and_a_balanced_folder(finished, run_cli, tmp_path):
     out, images = finished
     run_cli("sample", f"generator={out}/generator", "counts={one: 40}", f"out={tmp_path}/s", "format=npz")
-    words = (f"real={images}", f"""synthetic=["{tmp_path}/s/samples.npz", "{out}/dataset"]""", "utility.steps=30")
+    words = (f"real={images}", f"""synthetic=["{tmp_path}/s/samples.npz", "{out}/dataset"]""", "utility.steps=200")
     code, _, err = run_cli("evaluate", *words, f"out={tmp_path}/v")
     assert code == 0, err
     report = json.loads((tmp_path / "v/report.json").read_text())
