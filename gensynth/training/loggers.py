@@ -5,7 +5,9 @@ Files written here carry no command line, host, user name or absolute path.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import logging
 import netrc
 import os
@@ -54,13 +56,13 @@ def has_wandb_key() -> bool:
 
 def _wandb(folder: Path, run_name: str, config: dict) -> WandbLogger:
     """Online where there is a key and the server answers, else offline; WANDB_MODE wins."""
-    os.environ.setdefault("WANDB_SILENT", "true")
     mode = os.environ.get("WANDB_MODE") or ("online" if has_wandb_key() else "offline")
     for noisy in ("wandb", "wandb.sdk"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     logger = _wandb_logger(folder, run_name, config, offline=mode != "online")
     try:
-        _ = logger.experiment  # starts the run: a server that does not answer shows here and not after training
+        with contextlib.redirect_stderr(io.StringIO()):  # remarks on settings that Lightning passes
+            _ = logger.experiment  # starts the run: a server that does not answer shows here, not after training
     except Exception as error:  # wandb raises many kinds; none may cost a run
         warnings.warn(f"W&B cannot be reached ({type(error).__name__}): logging offline", stacklevel=2)
         logger = _wandb_logger(folder, run_name, config, offline=True)
