@@ -24,7 +24,8 @@ from gensynth.cli import compose
 from gensynth.models.generator import TrainingRows
 from gensynth.pipeline import train_generator
 from gensynth.training.bundle import load_bundle
-from gensynth.training.fit import build, fit
+from gensynth.training.callbacks import Metrics, Steps
+from gensynth.training.fit import build, make_trainer, run_trainer
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 from gensynth.types import Block, LabelledData, Schema, Space
@@ -51,28 +52,19 @@ def bare_seconds(job, data: TrainingRows) -> float:  # noqa: ANN001
 
 
 def lightning_seconds(job, data: TrainingRows) -> float:  # noqa: ANN001
-    """The package's own fit: Lightning, metrics, checkpoint at the end."""
+    """The same under the package's Trainer with step counter and metrics; previews and checkpoints are not steps."""
     module = build(lambda: job.model.make(SPACE, len(data.y), **job.model.params), 0)
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        fit(
-            module,
-            data,
-            job.trainer,
-            seed=0,
-            folder=Path(folder),
-            run="bench",
-            classes=(),
-            picture=lambda x: b"",
-            loggers=[],
-            started=time.monotonic(),
-            resume=False,
-        )
-        return time.perf_counter() - begun
+    loader = BatchLoader(data, Schedule(("vae",), (STEPS,), (128,)), 0, 1.0)
+    steps = Steps(loader, data)
+    trainer = make_trainer(job.trainer, [])
+    trainer.callbacks.extend([steps, Metrics(steps)])
+    begun = time.perf_counter()
+    run_trainer(trainer, module, loader, None)
+    return time.perf_counter() - begun
 
 
 def lightning_share(repeats: int = 5) -> None:
-    """Extra time of `fit` over the bare loop, median and range of interleaved repeats."""
+    """Part of the time under Lightning that the bare loop does not need, median and range of interleaved repeats."""
     job = compose("train", ["digits", "model.prior=normal", f"trainer.max_samples={STEPS * 128}", "logger=none"])
     data = rows(4096)
     bare_seconds(job, data)

@@ -73,7 +73,7 @@ def fit(
     picture  (K, 8, *shape) samples -> PNG bytes for the previews
     Raises Interrupted after saving on SIGTERM or SIGINT, DivergedError when losses stay non-finite.
     """
-    trainer = _trainer(settings, loggers)
+    trainer = make_trainer(settings, loggers)
     device = trainer.strategy.root_device
     rows = TrainingRows(rows.x.to(device), rows.y.to(device))
     module.to(device)
@@ -90,7 +90,7 @@ def fit(
     preview = Preview(steps, folder / "samples", classes, picture)
     trainer.callbacks.extend([steps, metrics, preview, Progress(steps, module.phases()), checkpointing])
     with SIGNALS.defer():
-        _run(trainer, module, loader, state)
+        run_trainer(trainer, module, loader, state)
     return FitResult(schedule, metrics.history)
 
 
@@ -100,7 +100,8 @@ def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed
     return by_seconds(module, rows, 60 * settings.max_minutes - (time.monotonic() - started), seed)
 
 
-def _trainer(settings: TrainerSettings, loggers: list[Logger]) -> Trainer:
+def make_trainer(settings: TrainerSettings, loggers: list[Logger]) -> Trainer:
+    """A Trainer without bars, sanity checks and checkpoints of its own; UsageError for hardware that is not here."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), _hardware_errors(settings):
@@ -128,7 +129,8 @@ def _hardware_errors(settings: TrainerSettings) -> Iterator[None]:
         raise UsageError(f"{words} cannot be used here: {str(error).splitlines()[0]}") from None
 
 
-def _run(trainer: Trainer, module: Generator, loader: BatchLoader, state: dict | None) -> None:
+def run_trainer(trainer: Trainer, module: Generator, loader: BatchLoader, state: dict | None) -> None:
+    """All steps that are left, from the state of a checkpoint if there is one."""
     if state:
         trainer.callbacks.append(_RestoreOptimizers(state["optimizers"]))
     if state and state["step"] == loader.schedule.total_steps:
