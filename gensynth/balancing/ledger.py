@@ -50,29 +50,34 @@ def ledger_rows(
     generator, sha256  name of the generator's sampler and hash of its bundle; other samplers have none
     reviewed           row id -> a person's verdict
     """
-    lines = []
-    columns = {name: _column(data, name) for name in ("sampler", "index", "params", "filters")}
-    labels = np.array(data.schema.classes, dtype=object)[data.y]
-    for i, (row_id, content) in enumerate(zip(row_ids, hashes, strict=True)):
-        made = data.origin[i] != REAL
-        sampler = str(columns["sampler"][i])
-        lines.append(
-            (
-                row_id,
-                data.origin[i],
-                labels[i],
-                sampler,
-                sha256 if sampler == generator and made else "",
-                seed if made else "",
-                columns["index"][i] if made else "",
-                data.parent[i],
-                columns["params"][i],
-                content,
-                columns["filters"][i],
-                reviewed.get(row_id, ""),
-            )
+    columns = {name: _column(data, name).tolist() for name in ("sampler", "index", "params", "filters")}
+    origins, parents, classes = data.origin.tolist(), data.parent.tolist(), data.schema.classes
+    return [
+        (
+            row_id,
+            origin,
+            classes[label],
+            sampler,
+            sha256 if sampler == generator and origin != REAL else "",
+            seed if origin != REAL else "",
+            index if origin != REAL else "",
+            parent,
+            params,
+            content,
+            filters,
+            reviewed.get(row_id, ""),
         )
-    return lines
+        for row_id, content, origin, label, sampler, index, parent, params, filters in zip(
+            row_ids,
+            hashes,
+            origins,
+            data.y.tolist(),
+            *(columns[n] for n in ("sampler", "index")),
+            parents,
+            *(columns[n] for n in ("params", "filters")),
+            strict=True,
+        )
+    ]
 
 
 def _column(data: LabelledData, name: str) -> np.ndarray:

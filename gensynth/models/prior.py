@@ -90,7 +90,7 @@ class FlowPrior(nn.Module):
     midpoint steps, which keeps the cost of a latent well below that of decoding it.
     """
 
-    def __init__(self, latent: int, num_classes: int, hidden: int = 256, steps: int = 8) -> None:
+    def __init__(self, latent: int, num_classes: int, hidden: int = 256, steps: int = 5) -> None:
         super().__init__()
         self.noise_size, self.steps = latent, steps
         self.register_buffer("mean", torch.zeros(latent))
@@ -107,10 +107,15 @@ class FlowPrior(nn.Module):
         self.scale.copy_(codes.std(0).clamp_min(1e-3))
 
     def velocity(self, z: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """Velocity (N, D) at z (N, D), time t (N,)."""
-        frequencies = torch.exp(torch.arange(16, device=z.device) * (math.log(100.0) / 15))
+        """Velocity (N, D) at z (N, D), time t (N,) or (1,) for all rows."""
+        return self._velocity(z, self._time(t) + self.embed(labels))
+
+    def _time(self, t: Tensor) -> Tensor:
+        frequencies = torch.exp(torch.arange(16, device=t.device) * (math.log(100.0) / 15))
         angles = t[:, None] * frequencies
-        context = self.time(torch.cat([angles.sin(), angles.cos()], dim=1)) + self.embed(labels)
+        return self.time(torch.cat([angles.sin(), angles.cos()], dim=1))
+
+    def _velocity(self, z: Tensor, context: Tensor) -> Tensor:
         h = self.enter(z)
         for layer in self.body:
             h = h + layer(F.silu(h + context))
@@ -125,9 +130,9 @@ class FlowPrior(nn.Module):
         return F.mse_loss(self.velocity(z, t, labels), target - noise)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        z, step = noise, 1.0 / self.steps
-        for i in range(self.steps):
-            t = torch.full((len(z),), i * step, device=z.device)
-            middle = z + 0.5 * step * self.velocity(z, t, labels)
-            z = z + step * self.velocity(middle, t + 0.5 * step, labels)
+        z, step, classes = noise, 1.0 / self.steps, self.embed(labels)
+        times = self._time(torch.arange(2 * self.steps, device=z.device) * (0.5 * step))
+        for now, halfway in zip(times[0::2], times[1::2], strict=True):
+            middle = z + 0.5 * step * self._velocity(z, classes + now)
+            z = z + step * self._velocity(middle, classes + halfway)
         return z * self.scale + self.mean

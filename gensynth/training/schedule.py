@@ -19,6 +19,7 @@ from gensynth.training.loader import BatchLoader
 
 SAFETY = 0.9  # part of the remaining time that is planned; machines slow down more often than they speed up
 PROBE_ROWS = 1024
+STEP_OVERHEAD_SECONDS = 0.002  # Lightning, callbacks and cold caches, which the bare speed test does not meet
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def by_seconds(module: Generator, rows: TrainingRows, seconds: float, seed: int)
     closing = _closing_seconds(module, rows, seed)
     left = seconds - (time.monotonic() - started) - closing - sum(prepare for _, prepare in measured)
     steps = [
-        max(1, int(SAFETY * max(left, 0.0) * phase.share / per_step))
+        max(1, int(SAFETY * max(left, 0.0) * phase.share / (per_step + STEP_OVERHEAD_SECONDS)))
         for phase, (per_step, _) in zip(module.phases(), measured, strict=True)
     ]
     phases = module.phases()
