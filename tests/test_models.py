@@ -74,6 +74,12 @@ def test_a_row_does_not_depend_on_what_else_is_asked(stripe_model):
     assert torch.equal(longer[:100], whole[100:200])
 
 
+def test_a_glimpse_shows_the_same_rows_up_to_rounding(stripe_model):
+    module, _ = stripe_model
+    labels, seeds = np.repeat([0, 1, 2], 4), np.tile(rng.row_seeds(5, "x", 0, 4), 3)
+    assert torch.allclose(module.glimpse(labels, seeds), module.sample(labels, seeds), atol=1e-5)
+
+
 def test_rows_differ_from_each_other(stripe_model):
     module, _ = stripe_model
     x = module.sample(np.zeros(50, int), rng.row_seeds(0, "0", 0, 50)).flatten(1)

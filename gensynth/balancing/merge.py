@@ -14,7 +14,7 @@ from gensynth.errors import GateError
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData
 
-DRAWS = 64  # rows are drawn in multiples of this, which is how generators compute them
+DRAWS = 256  # rows are drawn in multiples of this, which is how generators compute them
 SMALL_CLASS = 20  # with fewer real rows no claim to have learned the class is made
 ATTEMPTS = 6  # at most this many draws for a row that is asked
 

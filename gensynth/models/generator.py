@@ -23,7 +23,7 @@ from gensynth import rng
 from gensynth.errors import DivergedError
 from gensynth.types import Space
 
-BLOCK = 64  # rows per forward pass when sampling; part of the determinism contract of a bundle
+BLOCK = 256  # rows per forward pass when sampling; part of the determinism contract of a bundle
 SKIPS_ALLOWED = 20
 
 
@@ -130,8 +130,6 @@ class Generator(LightningModule):
         labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds, np.uint64)
         if len(labels) and not (labels.min() >= 0 and labels.max() < self.space.num_classes):
             raise ValueError(f"labels must lie in [0, {self.space.num_classes}), got {labels.min()}..{labels.max()}")
-        training = self.training
-        self.eval()
         out = torch.empty(len(labels), *self.space.shape)
         starts = seeds - seeds % np.uint64(BLOCK)
         keys = np.stack([labels.astype(np.uint64), starts], axis=1)
@@ -142,14 +140,20 @@ class Generator(LightningModule):
             rows = order[low:high]
             places = (seeds[rows] - start).astype(np.int64)
             out[torch.as_tensor(rows)] = self._block(int(label), start)[torch.as_tensor(places)]
-        self.train(training)
         return out
 
     def _block(self, label: int, start: np.uint64) -> Tensor:
-        seeds = start + np.arange(BLOCK, dtype=np.uint64)
+        return self.glimpse(np.full(BLOCK, label), start + np.arange(BLOCK, dtype=np.uint64))
+
+    @torch.no_grad()
+    def glimpse(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
+        """What `sample` returns, in one forward pass: cheap for a few rows of many classes, and equal up to rounding."""
         noise = torch.from_numpy(rng.normal(seeds, self.noise_size, stream="noise"))
-        labels = torch.full((BLOCK,), label, device=self.device)
-        return self.draw(noise.to(self.device), labels).float().cpu()
+        training = self.training
+        self.eval()
+        rows = self.draw(noise.to(self.device), torch.as_tensor(labels, dtype=torch.long, device=self.device))
+        self.train(training)
+        return rows.float().cpu()
 
 
 class Ema(nn.Module):

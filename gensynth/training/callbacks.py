@@ -121,7 +121,7 @@ class Preview(Callback):
     def draw(self, trainer: Trainer, module: Generator) -> None:
         seeds = [rng.row_seeds(0, name, 0, 8) for name in self.classes]
         labels = np.repeat(np.arange(len(self.classes)), 8)
-        png = self.picture(module.sample(labels, np.concatenate(seeds)).unflatten(0, (len(self.classes), 8)))
+        png = self.picture(module.glimpse(labels, np.concatenate(seeds)).unflatten(0, (len(self.classes), 8)))
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.steps.samples_seen:010d}.png"
         write_atomically(path, lambda file: file.write(png))
