@@ -236,6 +236,9 @@ def _data_settings(config: dict, choice: str) -> Any:
         if not (isinstance(sides, list) and len(sides) in (0, 2) and all(isinstance(s, int) and s > 0 for s in sides)):
             raise UsageError(f"data.image_size takes N or [height, width] in pixels, got {size!r}")
         reader["image_size"] = tuple(sides) or None
+    if "kinds" in reader:
+        reader["kinds"] = _amount(reader["kinds"])
+        reader["subject"] = node["subject"]
     name = Path(reader["path"]).resolve().name if "path" in reader else choice
     tail, split = node["long_tail"], node["split"]
     if tail and not (isinstance(tail, list) and len(tail) == 2 and all(isinstance(n, int) and n > 0 for n in tail)):

@@ -26,24 +26,28 @@ from gensynth.balancing.filters import Filter, Reference
 from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import SMALL_CLASS, Filled, fill
 from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
+from gensynth.balancing.table_export import write_table_dataset
+from gensynth.data.codec import Codec, fit_codec
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv
 from gensynth.data.finding import tell
-from gensynth.data.image import ImageCodec, contact_sheet, png_bytes
-from gensynth.data.sources import Source, read_path
+from gensynth.data.source import Source
+from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.score import evaluate_rows, nearest_pictures, wall_pictures
 from gensynth.models.generator import Generator, TrainingRows
-from gensynth.models.judge import Judge, judge_steps
+from gensynth.models.table_judge import fit_judge
 from gensynth.provenance.card import data_card, model_card
 from gensynth.provenance.croissant import croissant
 from gensynth.report.report import Pictures, write_report
+from gensynth.report.table_samples import column_bars, sample_rows
 from gensynth.reread import Looked, image_size, read_review, read_sets, read_state, real_names, real_sides, reread
 from gensynth.rundir import RunFolder, digest, say
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import Sampler
+from gensynth.samplers.smote import Smote
 from gensynth.training.bundle import (
     Bundle,
     file_sha256,
@@ -130,6 +134,9 @@ def balance(job: Job) -> dict:
             "utility_seeds": job.utility_seeds,
             "utility_steps": job.utility_steps,
             "source_sha256": looked.source.sha256,
+            "label": looked.train.schema.fields.get("label", "label"),
+            "classes": looked.train.schema.classes,
+            "fields": looked.train.schema.fields,
             "image_size": image_size(looked.train),
             "explore": looked.facts,
             "quarantined": len(looked.source.quarantine),
@@ -195,9 +202,11 @@ def _sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
 
 def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Callable[[], RunFolder]) -> Path:
     """Draw unfiltered rows from a bundle; returns the output folder."""
-    if kind not in FORMATS:
-        raise UsageError(f"format={kind}: images are written as {' or '.join(FORMATS)}")
     bundle = load_bundle(generator)
+    known = FORMATS[bundle.schema.modality]
+    kind = kind or known[0]
+    if kind not in known:
+        raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")
     plan = resolve_counts(counts, bundle.schema)
     for label, count in plan.items():
         if count and bundle.facts["train_counts"][label] < SMALL_CLASS:
@@ -231,10 +240,10 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
             with run.step(f"evaluate {name}"):
                 ranked[name] = evaluate_rows(
                     train=train_rows,
+                    val=train_rows[:0],
                     test=test_rows,
                     made=made,
-                    oversampled=None,
-                    transformed=None,
+                    simple={},
                     seed=job.seed,
                     seeds=job.utility_seeds,
                     steps=job.utility_steps,
@@ -254,7 +263,7 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
             "warnings": _quarantined(len(findings)),
         }
         best = sets[order[0]]
-        pictures = Pictures(wall_pictures(train_rows, best), nearest_pictures(train_rows, best), {})
+        pictures = _pictures(train_rows, best, {})
         write_report(job.out, facts, pictures)
     return facts
 
@@ -334,7 +343,7 @@ def train_generator(
 
     started  time.monotonic() from which trainer.max_minutes counts
     """
-    codec = ImageCodec.fit(real)
+    codec = fit_codec(real)
     rows = TrainingRows(codec.encode(real.x), torch.from_numpy(real.y))
     module = build(lambda: _module(job, codec, len(real)), job.seed)
     identity = _identity(job, real, source_sha256)
@@ -348,7 +357,7 @@ def train_generator(
             folder=out / "run",
             run=identity,
             classes=real.schema.classes,
-            picture=lambda x: _grid_png(codec, x),
+            picture=codec.picture,
             loggers=loggers,
             started=started,
             resume=resume,
@@ -359,7 +368,7 @@ def train_generator(
     save_bundle(out / "generator", module.cpu(), facts, model_card(_card_facts(facts)))
 
 
-def _module(job: Job, codec: ImageCodec, num_rows: int) -> Generator:
+def _module(job: Job, codec: Codec, num_rows: int) -> Generator:
     try:
         return job.model.make(codec.space, num_rows, **job.model.params)
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
@@ -374,7 +383,7 @@ def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:
 
 
 def _bundle_facts(
-    job: Job, real: LabelledData, source_sha256: str, codec: ImageCodec, result: FitResult, identity: str
+    job: Job, real: LabelledData, source_sha256: str, codec: Codec, result: FitResult, identity: str
 ) -> dict:
     schema = real.schema
     return {
@@ -425,10 +434,10 @@ def _balance(
     with run.step("evaluate"):
         scores = evaluate_rows(
             train=real,
+            val=looked.val,
             test=looked.test,
             made=filled.rows,
-            oversampled=_same_counts(RandomOversampling().fit(real), needed, real, job.seed),
-            transformed=_same_counts(fallback, needed, real, job.seed),
+            simple={name: _same_counts(arm.fit(real), needed, job.seed) for name, arm in _simple(job, real).items()},
             seed=job.seed,
             seeds=job.utility_seeds,
             steps=job.utility_steps,
@@ -439,9 +448,14 @@ def _balance(
         _write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
     facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     curves = read_curves(run.path / "run" / "metrics.csv")
-    pictures = Pictures(wall_pictures(real, filled.rows), nearest_pictures(real, filled.rows), curves)
-    write_report(run.path, facts, pictures)
+    write_report(run.path, facts, _pictures(real, filled.rows, curves))
     return facts
+
+
+def _pictures(real: LabelledData, made: LabelledData, curves: dict) -> Pictures:
+    if real.schema.modality == "table":
+        return Pictures({}, {}, curves, columns=column_bars(real, made), cells=sample_rows(real, made))
+    return Pictures(wall_pictures(real, made), nearest_pictures(real, made), curves)
 
 
 def _fill(
@@ -450,14 +464,7 @@ def _fill(
     """Teach the filters, then draw what is needed; filters look at rows whose label is a condition."""
     real = looked.train
     if sampler.label_policy == "conditional":
-        judge = Judge.fit(
-            real.x,
-            real.y,
-            num_classes=len(needed),
-            seed=rng.child(job.seed, "filter judge"),
-            steps=judge_steps(len(real), real.x.shape[1:]),
-            balanced=True,
-        )
+        judge = fit_judge(real, rng.child(job.seed, "filter judge"))
         for one in job.filters:
             one.learn(Reference(real, looked.val, judge))
     return fill(
@@ -468,12 +475,20 @@ def _fill(
         job.filters,
         seed=job.seed,
         rejected=frozenset(name for name, verdict in reviewed.items() if verdict == "reject"),
-        name_row=export.made_row_name(export.folder_names(real.schema.classes), job.seed),
+        name_row=export.made_row_name(real.schema, job.seed),
         progress=say,
     )
 
 
-def _same_counts(sampler: Sampler, needed: dict[str, int], train: LabelledData, seed: int) -> LabelledData:
+def _simple(job: Job, real: LabelledData) -> dict[str, Sampler]:
+    """What a user could have without a generator, by the name of its arm."""
+    arms: dict[str, Sampler] = {"random_oversampling": RandomOversampling()}
+    if real.schema.modality == "table":
+        arms["smote"] = Smote("smote", 5)
+    return arms | {"classical_augmentation": job.fallback}
+
+
+def _same_counts(sampler: Sampler, needed: dict[str, int], seed: int) -> LabelledData:
     """As many rows of each class as the plan asks, from a simple sampler."""
     labels = np.repeat(np.arange(len(needed)), list(needed.values()))
     seeds = [rng.row_seeds(rng.child(seed, "arm"), name, 0, count) for name, count in needed.items()]
@@ -560,6 +575,7 @@ def _write_dataset(
         "model": sampler.name,
         "version": __version__,
         "samplers": {c: n["sampler"] for c, n in filled.counts.items()},
+        "label_column": looked.train.schema.fields.get("label", "label"),
     }
 
     def documents(folder: Path) -> dict[str, str]:
@@ -569,16 +585,13 @@ def _write_dataset(
         return {"README.md": data_card(card), "croissant.json": json.dumps(jsonld, indent=1, ensure_ascii=False) + "\n"}
 
     splits = {"train": merged, "val": looked.val, "test": looked.test}
-    originals = looked.source.files if job.export_original else looked.source.originals
-    export.write_dataset(staged, splits, originals, provenance, documents)
+    if looked.source.cells is not None:
+        write_table_dataset(staged, splits, looked.source.cells, provenance, documents)
+    else:
+        originals = looked.source.files if job.export_original else looked.source.originals
+        export.write_dataset(staged, splits, originals, provenance, documents)
     os.sync()
     replace_folder(staged, run.path / "dataset")
-
-
-def _grid_png(codec: ImageCodec, x: torch.Tensor) -> bytes:
-    """Samples (K, n, *shape) -> PNG bytes, one row a class."""
-    sheet = contact_sheet([codec.decode(row) for row in x], scale=max(1, 32 // x.shape[-1]))
-    return png_bytes(sheet.transpose(2, 0, 1))
 
 
 def _counter(total: int) -> Callable[[int], None]:

@@ -12,11 +12,14 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.data.finding import Finding
-from gensynth.data.sources import Source, read_path
+from gensynth.data.source import Source
+from gensynth.data.sources import read_path
 from gensynth.data.split import split_rows
+from gensynth.data.table_names import is_table
+from gensynth.data.table_source import read_table
 from gensynth.errors import DataError, UsageError
 from gensynth.training.bundle import Bundle, restore_folder
-from gensynth.types import REAL, LabelledData
+from gensynth.types import REAL, LabelledData, Schema
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,33 @@ def read_state(finished: Path) -> dict:
 
 def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
-    source = read_path(str(finished / "dataset"), image_size=tuple(state["image_size"]))
+    size, label = state["image_size"], state.get("label", "label")
+    if is_table(finished / "dataset"):
+        like = _table_schema(state)
+        source = read_table(str(finished / "dataset"), label=label, like=like, encoding="utf-8", header=True)
+    else:
+        source = read_path(str(finished / "dataset"), label=label, image_size=tuple(size))
     with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
         first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
     data = source.data
     names = [first.get(row_id, row_id) for row_id in data.ids.tolist()]
-    files = {name: source.files[row_id] for name, row_id in zip(names, data.ids.tolist(), strict=True)}
-    originals = {
-        name: source.originals[row_id]
-        for name, row_id in zip(names, data.ids.tolist(), strict=True)
-        if row_id in source.originals
-    }
+    renamed = dict(zip(data.ids.tolist(), names, strict=True))
+    files = {renamed[row_id]: path for row_id, path in source.files.items()}
+    originals = {renamed[row_id]: path for row_id, path in source.originals.items()}
+    cells = None if source.cells is None else source.cells.set_axis(names, axis=0)
     data = replace(data, ids=np.array(names), parent=np.array(names))
     if bundle is not None:
         data = aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], bundle.schema), "dataset")
     real = data.origin == REAL
     parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
-    source = replace(source, quarantine=(), originals=originals, files=files, sha256=state["source_sha256"])
+    source = replace(
+        source, quarantine=(), originals=originals, files=files, sha256=state["source_sha256"], cells=cells
+    )
     return Looked(source, facts=state["explore"], quarantined=state["quarantined"], **parts)
+
+
+def _table_schema(state: dict) -> Schema:
+    return Schema("table", tuple(state["classes"]), state["fields"])
 
 
 def real_names(finished: Path) -> list[str]:
@@ -99,7 +111,7 @@ def read_review(finished: Path) -> dict[str, str]:
 
 
 def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[str, LabelledData], tuple[Finding, ...]]:
-    """The made rows of each path, with the size, channels and class indices of `like`, by a name of their own.
+    """The made rows of each path, read as `like` is (size, channels, columns, classes), by a name of their own.
 
     Where a source says which of its rows are real (a balanced data set), only the others are taken.
     """
@@ -108,11 +120,18 @@ def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[s
         name = (
             path.name if [p.name for p in paths].count(path.name) == 1 else f"{number}: {path.parent.name}/{path.name}"
         )
-        read = read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
+        read = read_like(path, like, label)
         rows = aligned(read.data, like, name)
         sets[name] = rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows
         findings += read.quarantine
     return sets, findings
+
+
+def read_like(path: Path, like: LabelledData, label: str) -> Source:
+    """A source read with the image size, or the columns and classes, of other rows."""
+    if like.schema.modality == "table":
+        return read_table(str(path), label=label, min_classes=1, like=like.schema)
+    return read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
 
 
 def real_sides(
@@ -121,9 +140,7 @@ def real_sides(
     """(train, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
     rows = source.data
     if test is not None:
-        held_out = aligned(
-            read_path(str(test), label=label, image_size=image_size(rows), min_classes=1).data, rows, test.name
-        )
+        held_out = aligned(read_like(test, rows, label).data, rows, test.name)
         keep = ~np.isin(source.split, ["val", "test"])
         return rows[keep & (rows.origin == REAL)], held_out[held_out.origin == REAL]
     split = split_rows(rows, fractions, rng.child(seed, "split"), source.split)
@@ -136,6 +153,8 @@ def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
     if unknown:
         raise DataError(f"{name} has classes that the real data lacks", unknown)
     table = np.array([like.schema.index(c) for c in data.schema.classes])
+    if like.schema.modality == "table":
+        return replace(data, y=table[data.y], schema=like.schema)
     x = data.x
     channels = like.schema.fields["channels"] if "channels" in like.schema.fields else x.shape[1]
     if x.shape[1] < channels:
@@ -145,5 +164,6 @@ def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
     return replace(data, x=x, y=table[data.y], schema=like.schema)
 
 
-def image_size(rows: LabelledData) -> tuple[int, int]:
-    return rows.x.shape[2], rows.x.shape[3]
+def image_size(rows: LabelledData) -> tuple[int, int] | None:
+    """(height, width) of images, None for other rows."""
+    return (rows.x.shape[2], rows.x.shape[3]) if rows.schema.modality == "image" else None

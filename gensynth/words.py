@@ -18,7 +18,7 @@ VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "
 LATER = ("compare", "review", "verify", "forget", "dashboard", "tune")
 POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "merge": "run"}
 PATH_KEYS = ("out", "generator", "real", "test", "synthetic", "run", "data.path", "data.test")
-TEXT_KEYS = ("data.label", "data.subject")
+TEXT_KEYS = ("data.label", "data.subject", "data.delimiter", "data.encoding")
 FLAGS_WITH_VALUE = (
     "--config-dir",
     "-cd",
@@ -31,7 +31,12 @@ FLAGS_WITH_VALUE = (
     "--package",
     "-p",
 )
-MAPPING_KEYS = ("counts", "target")
+MAPPING_KEYS = ("counts", "target", "data.kinds")
+# What a table needs instead of the image's choice, where a verb has the group and the words do not say otherwise.
+TABLE_CHOICES = {
+    "sampler@fallback": "sampler@fallback=jitter",
+    "filter": "filter=[label_agreement,near_copy]",
+}
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
 HELP = """gensynth: from an imbalanced labelled data set to a balanced one, with proof of what it is worth
@@ -89,7 +94,38 @@ def overrides(verb: str, words: list[str]) -> list[str]:
         ):
             word = word[2:]
         out.append(_one(word))
-    return out
+    return _for_tables(verb, out) if _names_table(out) else out
+
+
+def _names_table(words: list[str]) -> bool:
+    """Whether the data that the words choose is a table: its file in conf/data says `modality: table`."""
+    import yaml
+
+    name = next((w.split("=", 1)[1] for w in reversed(words) if w.startswith("data=")), "")
+    for folder in (conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(words))):
+        if name and (folder / f"{name}.yaml").is_file():
+            facts = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+            return facts.get("modality") == "table"
+    return False
+
+
+def _for_tables(verb: str, words: list[str]) -> list[str]:
+    """The same words with the model's file for tables, and what tables need of the other groups."""
+    primary = (conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
+    typed = {word.split("=", 1)[0].lstrip("~+") for word in words}
+    added = [choice for group, choice in TABLE_CHOICES.items() if f"- {group}:" in primary and group not in typed]
+    if "- model:" in primary and "model" not in typed:
+        added.append("model=cvae")
+    return [_table_model(word) for word in [*added, *words]]
+
+
+def _table_model(word: str) -> str:
+    """model=NAME as model=table/NAME, each of a sweep's names, where there is such a file."""
+    key, _, value = word.partition("=")
+    if key != "model":
+        return word
+    names = [f"table/{n}" if (conf_dir() / f"model/table/{n}.yaml").is_file() else n for n in value.split(",")]
+    return f"model={','.join(names)}"
 
 
 def _is_bare(word: str, before: str) -> bool:
@@ -104,7 +140,7 @@ def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
     if POSITIONAL[verb] == "run":
         return [f"run={quoted(word)}"]
     folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
-    names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {"auto"}
+    names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {"auto", "table"}
     if word in names:
         return [f"data={word}"]
     path = _expanded(word)
@@ -113,7 +149,13 @@ def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
         raise UsageError(
             f'DATA "{word}" is neither a known name nor a path; {nearest(Path(path).name, [*names, *beside])}'
         )
-    return ["data=auto", f"data.path={quoted(path)}"]
+    return [f"data={'table' if _is_table(Path(path)) else 'auto'}", f"data.path={quoted(path)}"]
+
+
+def _is_table(path: Path) -> bool:
+    from gensynth.data.table_names import is_table
+
+    return is_table(path)
 
 
 def _config_dirs(words: list[str]) -> list[str]:

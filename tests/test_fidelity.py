@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -35,7 +36,14 @@ def spaces(parts):
 @pytest.fixture(scope="module")
 def oracle(parts, spaces):
     train, reference, synthetic = parts
-    return fidelity(spaces=spaces, train=train, reference=reference, synthetic=synthetic, seed=0)
+    return fidelity(
+        spaces=spaces,
+        floor=partial(noise_images, seed=0),
+        train=train,
+        reference=reference,
+        synthetic=synthetic,
+        seed=0,
+    )
 
 
 def with_pixels(data, x):
@@ -75,7 +83,9 @@ def test_every_space_metric_and_class_has_an_entry(oracle):
 def test_real_rows_score_like_the_ceiling_and_noise_like_the_floor(oracle, parts, spaces, space):
     train, reference, synthetic = parts
     noise = with_pixels(synthetic, noise_images(synthetic.x, seed=123))
-    noisy, _ = fidelity(spaces=spaces, train=train, reference=reference, synthetic=noise, seed=0)
+    noisy, _ = fidelity(
+        spaces=spaces, floor=partial(noise_images, seed=0), train=train, reference=reference, synthetic=noise, seed=0
+    )
     good, bad = oracle[0][space], noisy[space]
     for metric in ("precision", "recall", "coverage"):
         assert abs(good[metric]["value"] - good[metric]["ceiling"]) < 0.06
@@ -97,7 +107,14 @@ def test_mode_collapse_costs_recall_and_coverage_not_precision(oracle, parts, sp
     train, reference, synthetic = parts
     first = np.array([np.flatnonzero(synthetic.y == c)[0] for c in range(10)])
     collapsed = with_pixels(synthetic, synthetic.x[first[synthetic.y]])
-    overall, _ = fidelity(spaces=spaces[1:2], train=train, reference=reference, synthetic=collapsed, seed=0)
+    overall, _ = fidelity(
+        spaces=spaces[1:2],
+        floor=partial(noise_images, seed=0),
+        train=train,
+        reference=reference,
+        synthetic=collapsed,
+        seed=0,
+    )
     assert overall["pixels"]["recall"]["value"] < 0.05
     assert overall["pixels"]["coverage"]["value"] < 0.5 < oracle[0]["pixels"]["coverage"]["value"]
 
@@ -117,7 +134,14 @@ def test_rows_are_matched_class_by_class(parts):
 def test_class_proportions_do_not_move_the_score(oracle, parts, spaces):
     train, reference, synthetic = parts
     skewed = synthetic[(synthetic.y > 4) | (np.arange(len(synthetic)) % 3 == 0)]
-    overall, _ = fidelity(spaces=spaces[:1], train=train, reference=reference, synthetic=skewed, seed=0)
+    overall, _ = fidelity(
+        spaces=spaces[:1],
+        floor=partial(noise_images, seed=0),
+        train=train,
+        reference=reference,
+        synthetic=skewed,
+        seed=0,
+    )
     entry = overall["judge"]["fid"]
     assert entry["value"] < 2 * entry["ceiling"] < 0.1 * entry["floor"]
 
@@ -125,7 +149,9 @@ def test_class_proportions_do_not_move_the_score(oracle, parts, spaces):
 def test_absent_and_tiny_classes_are_not_defined(parts, spaces):
     train, reference, synthetic = parts
     few = synthetic[(synthetic.y != 4) & ~((synthetic.y == 7) & (np.cumsum(synthetic.y == 7) > MIN_ROWS - 1))]
-    _, per_class = fidelity(spaces=spaces[:1], train=train, reference=reference, synthetic=few, seed=0)
+    _, per_class = fidelity(
+        spaces=spaces[:1], floor=partial(noise_images, seed=0), train=train, reference=reference, synthetic=few, seed=0
+    )
     assert "synthetic 0" in per_class["4"]["recall[judge]"]["reason"]
     assert f"{MIN_ROWS - 1} matched rows" in per_class["7"]["recall[judge]"]["reason"]
     assert per_class["8"]["recall[judge]"]["value"] is not None
@@ -133,14 +159,28 @@ def test_absent_and_tiny_classes_are_not_defined(parts, spaces):
 
 def test_no_synthetic_rows_at_all(parts, spaces):
     train, reference, synthetic = parts
-    result = fidelity(spaces=spaces, train=train, reference=reference, synthetic=synthetic[:0], seed=0)
+    result = fidelity(
+        spaces=spaces,
+        floor=partial(noise_images, seed=0),
+        train=train,
+        reference=reference,
+        synthetic=synthetic[:0],
+        seed=0,
+    )
     assert all(entry["value"] is None for entry in all_entries(*result))
 
 
 def test_repeats_and_leaves_the_global_generator_alone(oracle, parts, spaces):
     train, reference, synthetic = parts
     before = torch.get_rng_state()
-    again = fidelity(spaces=spaces, train=train, reference=reference, synthetic=synthetic, seed=0)
+    again = fidelity(
+        spaces=spaces,
+        floor=partial(noise_images, seed=0),
+        train=train,
+        reference=reference,
+        synthetic=synthetic,
+        seed=0,
+    )
     assert torch.equal(torch.get_rng_state(), before)
     assert again == oracle
 
@@ -165,4 +205,12 @@ def test_large_images_are_projected_on_train_components():
 def test_one_repeat_is_refused(parts, spaces):
     train, reference, synthetic = parts
     with pytest.raises(ValueError, match="at least 2 repeats"):
-        fidelity(spaces=spaces, train=train, reference=reference, synthetic=synthetic, seed=0, repeats=1)
+        fidelity(
+            spaces=spaces,
+            floor=partial(noise_images, seed=0),
+            train=train,
+            reference=reference,
+            synthetic=synthetic,
+            seed=0,
+            repeats=1,
+        )

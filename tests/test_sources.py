@@ -363,12 +363,6 @@ class TestUnknown:
         with pytest.raises(UsageError, match='no folder "nowhere" either'):
             read_path(str(tmp_path / "nowhere" / "x"))
 
-    @pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.parquet", "a.jsonl"])
-    def test_tables_are_for_later(self, tmp_path: Path, name: str) -> None:
-        (tmp_path / name).write_text("x")
-        with pytest.raises(UsageError, match="tables are not supported in this version"):
-            read_path(str(tmp_path / name))
-
     @pytest.mark.parametrize(("name", "words"), [("a.zip", "unpack"), ("a.png", "one image"), ("a.doc", "known are")])
     def test_other_files(self, tmp_path: Path, name: str, words: str) -> None:
         (tmp_path / name).write_text("x")

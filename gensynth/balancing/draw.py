@@ -13,21 +13,25 @@ import numpy as np
 from gensynth import rng
 from gensynth.balancing.export import folder_names, made_row_name
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.balancing.table_export import RowWriter, TableSink, made_seeds, row_hashes
 from gensynth.data.image import png_bytes
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import LabelledData
 
 CHUNK = 1024
-FORMATS = ("folder", "npz")
+TABLE_CHUNK = 8192
+FORMATS = {"image": ("folder", "npz"), "table": ("csv", "parquet")}
 
 
-def draw_chunks(sampler: GeneratorSampler, counts: dict[str, int], seed: int) -> Iterator[LabelledData]:
-    """Rows in ledger order (class by class, index by index), named, at most CHUNK at once."""
+def draw_chunks(
+    sampler: GeneratorSampler, counts: dict[str, int], seed: int, chunk: int = CHUNK
+) -> Iterator[LabelledData]:
+    """Rows in ledger order (class by class, index by index), named, at most `chunk` at once."""
     schema = sampler.bundle.schema
-    name_row = made_row_name(folder_names(schema.classes), seed)
+    name_row = made_row_name(schema, seed)
     for label, count in counts.items():
-        for low in range(0, count, CHUNK):
-            size = min(CHUNK, count - low)
+        for low in range(0, count, chunk):
+            size = min(chunk, count - low)
             rows = sampler.sample(np.full(size, schema.index(label)), rng.row_seeds(seed, label, low, size))
             index = np.arange(low, low + size)
             groups = {
@@ -47,11 +51,11 @@ def write_samples(
     seed: int,
     progress: Callable[[int], None],
 ) -> None:
-    """Write samples.npz, or class folders and metadata.csv, and ledger.csv into `folder`.
+    """Write samples.npz, samples.csv, samples.parquet, or class folders and metadata.csv; and ledger.csv.
 
-    The ledger's content_sha256 is that of the PNG file, or of the row's pixels in an .npz.
+    The ledger's content_sha256 is that of the PNG file, of the row's pixels in an .npz, of a table row's cells.
     """
-    write = _write_npz if kind == "npz" else _write_folder
+    write = {"npz": _write_npz, "folder": _write_folder}.get(kind, _write_table)
     with (folder / "ledger.csv").open("w", encoding="utf-8", newline="") as ledger:
         ledger.write(csv_text(LEDGER, []))
 
@@ -68,7 +72,7 @@ def write_samples(
             ledger.write(csv_text(LEDGER, lines).split("\n", 1)[1])
             progress(len(rows))
 
-        write(folder, sampler, counts, seed, note)
+        write(folder / f"samples.{kind}" if kind in FORMATS["table"] else folder, sampler, counts, seed, note)
 
 
 Note = Callable[[LabelledData, list[str]], None]
@@ -122,3 +126,16 @@ def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int
             lines = zip(rows.ids.tolist(), labels, rows.origin, rows.groups["sampler"], strict=True)
             metadata.write(csv_text((), lines).split("\n", 1)[1])
             note(rows, hashes)
+
+
+def _write_table(path: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
+    schema = sampler.bundle.schema
+    writer, done = RowWriter(schema), 0
+    with TableSink(path, schema) as sink:
+        if not sum(counts.values()):
+            sink.write(writer.cells(LabelledData.of_real(np.zeros((0, len(writer.columns))), [], schema), np.zeros(0)))
+        for rows in draw_chunks(sampler, counts, seed, TABLE_CHUNK):
+            cells = writer.cells(rows, made_seeds(rows, seed))
+            sink.write(cells)
+            note(replace(rows, ids=np.arange(done, done + len(rows)).astype(str)), row_hashes(cells))
+            done += len(rows)

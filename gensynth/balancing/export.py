@@ -19,7 +19,7 @@ import numpy as np
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
 from gensynth.data.image import png_bytes
 from gensynth.training.bundle import manifest_of
-from gensynth.types import REAL, LabelledData
+from gensynth.types import REAL, LabelledData, Schema
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
 _ORDINARY = re.compile(r"\w[\w \-+()]*(\.[\w \-+()]+)*")
@@ -64,9 +64,11 @@ class Provenance:
     reviewed: dict[str, str]
 
 
-def made_row_name(folders: dict[str, str], seed: int) -> Callable[[str, str, int], str]:
-    """(class, sampler, index) -> file name of a made row, the same in every run of this seed."""
-    return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}.png"
+def made_row_name(schema: Schema, seed: int) -> Callable[[str, str, int], str]:
+    """(class, sampler, index) -> name of a made row, the same in every run of this seed; of an image, its file name."""
+    folders = folder_names(schema.classes)
+    ending = ".png" if schema.modality == "image" else ""
+    return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}{ending}"
 
 
 def write_dataset(
@@ -85,6 +87,11 @@ def write_dataset(
         if split != "train" and (data.origin != REAL).any():
             raise ValueError(f"{split} holds rows that are not real")
         _write_split(folder, split, data, originals, provenance)
+    seal(folder, documents)
+
+
+def seal(folder: Path, documents: Callable[[Path], dict[str, str]]) -> None:
+    """Add the documents and, last, the manifest with the hash of every file."""
     for name, text in documents(folder).items():
         (folder / name).write_text(text, encoding="utf-8")
     manifest = {"format": 1, "files": manifest_of(folder)}

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from gensynth.data.columns import Column
 from gensynth.data.finding import Finding, printable
-from gensynth.data.sources import Source
+from gensynth.data.source import Source
 from gensynth.types import LabelledData
 
 SPLITS = ("train", "val", "test")
@@ -30,21 +31,19 @@ def explore(source: Source, split: np.ndarray) -> dict[str, Any]:
     repeats = _equal_rows(data)
     conflicts = [rows for rows in repeats if len(set(data.y[rows].tolist())) > 1]
     leaks = [rows for rows in repeats if len(set(split[rows].tolist())) > 1]
-    constant = np.flatnonzero((data.x == data.x[:, :, :1, :1]).all(axis=(1, 2, 3)))
-    fields = data.schema.fields
+    own, found = (_table_facts if data.schema.modality == "table" else _image_facts)(source)
     facts = {
         "modality": data.schema.modality,
         "n": len(data),
         "classes": _class_counts(data, split),
-        "image": {name: int(fields[name]) for name in ("height", "width", "channels")} | {"resized": source.resized},
+        **own,
         "duplicates": {
             "exact": int(sum(len(rows) - 1 for rows in repeats)),
             "examples": [data.ids[rows].tolist() for rows in repeats[:5]],
         },
         "label_conflicts": [_with_labels(data, rows) for rows in conflicts[:_SHOWN]],
         "leaks": [{"rows": data.ids[rows].tolist(), "splits": split[rows].tolist()} for rows in leaks[:_SHOWN]],
-        "constant_images": data.ids[constant[:_SHOWN]].tolist(),
-        "found": {"label_conflicts": len(conflicts), "leaks": len(leaks), "constant_images": len(constant)},
+        "found": {"label_conflicts": len(conflicts), "leaks": len(leaks), **found},
         "quarantine": [asdict(finding) for finding in source.quarantine],
         "notes": list(source.notes),
         "sha256": source.sha256,
@@ -52,6 +51,33 @@ def explore(source: Source, split: np.ndarray) -> dict[str, Any]:
     facts["imbalance_ratio"] = imbalance_ratio(facts["classes"])
     facts["advice"] = advise(facts)
     return facts
+
+
+def _image_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
+    """Size of the images and which are one flat colour; how many those are."""
+    x, fields = source.data.x, source.data.schema.fields
+    constant = np.flatnonzero((x == x[:, :, :1, :1]).all(axis=(1, 2, 3)))
+    image = {name: int(fields[name]) for name in ("height", "width", "channels")} | {"resized": source.resized}
+    facts = {"image": image, "constant_images": source.data.ids[constant[:_SHOWN]].tolist()}
+    return facts, {"constant_images": len(constant)}
+
+
+def _table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
+    """Kind, missing share, levels or range of every column; how many cells are missing."""
+    columns = [Column.from_json(facts) for facts in source.data.schema.fields["columns"]]
+    modelled = [c for c in columns if c.modelled]
+    missing = dict(zip([c.name for c in modelled], np.isnan(source.data.x).mean(axis=0).tolist(), strict=True))
+    table = {}
+    for c in columns:
+        facts: dict[str, Any] = {"kind": c.kind}
+        if c.modelled:
+            facts["missing"] = round(missing[c.name], 6)
+        if c.discrete:
+            facts["levels"] = len(c.levels)
+        elif c.kind == "numeric":
+            facts |= {"low": c.low, "high": c.high, "integer": c.integer}
+        table[c.name] = facts
+    return {"columns": table}, {"missing_cells": int(np.isnan(source.data.x).sum())}
 
 
 def _equal_rows(data: LabelledData) -> list[np.ndarray]:
@@ -92,33 +118,41 @@ def advise(facts: dict[str, Any]) -> list[str]:
 def _advice_on_rows(facts: dict[str, Any]) -> list[str]:
     found, duplicates, quarantine = facts["found"], facts["duplicates"]["exact"], facts["quarantine"]
     checks = [
-        (found["leaks"], "{n} images lie in more than one split: test scores will flatter; remove them from train"),
-        (found["label_conflicts"], "{n} images carry more than one label: decide which is right"),
+        (found["leaks"], "{n} {rows} lie in more than one split: test scores will flatter; remove them from train"),
+        (found["label_conflicts"], "{n} {rows} carry more than one label: decide which is right"),
         (len(quarantine), "{n} files or folders were left out (quarantine.csv says why): repair or delete them"),
-        (duplicates, "{n} images repeat another one: they weigh double and make copies hard to tell"),
-        (found["constant_images"], "{n} images are one flat colour: probably empty scans"),
+        (duplicates, "{n} {rows} repeat another one: they weigh double and make copies hard to tell"),
+        (found.get("constant_images", 0), "{n} images are one flat colour: probably empty scans"),
     ]
-    return [sentence.format(n=n) for n, sentence in checks if n]
+    rows = _word(facts)
+    return [sentence.format(n=n, rows=rows) for n, sentence in checks if n]
+
+
+def _word(facts: dict[str, Any]) -> str:
+    return "images" if facts.get("modality", "image") == "image" else "rows"
 
 
 def _advice_on_classes(facts: dict[str, Any]) -> list[str]:
     classes, ratio = facts["classes"], facts["imbalance_ratio"]
     few = [f'"{name}" {c["train"]}' for name, c in classes.items() if c["train"] < FEW_ROWS]
     unscored = [f'"{name}" {c["test"]}' for name, c in classes.items() if c["test"] < FEW_TEST_ROWS]
-    advice = []
+    rows, advice = _word(facts), []
     if few:
-        advice.append(f"fewer than {FEW_ROWS} training images, too few for a generator: {', '.join(few)}")
+        advice.append(f"fewer than {FEW_ROWS} training {rows}, too few for a generator: {', '.join(few)}")
     if unscored:
-        advice.append(f"fewer than {FEW_TEST_ROWS} test images, scores will be vague: {', '.join(unscored)}")
+        advice.append(f"fewer than {FEW_TEST_ROWS} test {rows}, scores will be vague: {', '.join(unscored)}")
     if ratio is not None and ratio >= 1.5:
-        advice.append(f"the largest class has {ratio:g} times the training images of the smallest: balance it")
+        advice.append(f"the largest class has {ratio:g} times the training {rows} of the smallest: balance it")
     return advice
 
 
 def explore_lines(facts: dict[str, Any]) -> list[str]:
     """The same for a terminal: what was read, a table of classes with bars, then advice."""
     notes = facts["notes"]
-    lines = [*notes[:1], "", *_class_table(facts["classes"]), "", *(f"note: {note}" for note in notes[1:])]
+    lines = [*notes[:1], "", *_class_table(facts["classes"]), ""]
+    if "columns" in facts:
+        lines += [*_column_table(facts["columns"]), ""]
+    lines += [f"note: {note}" for note in notes[1:]]
     advice = [f"{i}. {text}" for i, text in enumerate(facts["advice"], 1)]
     lines += ["what to fix first:", *advice] if advice else ["nothing to fix was found"]
     return [printable(line) for line in lines]
@@ -132,6 +166,16 @@ def _class_table(classes: dict[str, dict[str, int]]) -> list[str]:
         bar = "#" * -(-_BAR_WIDTH * c["train"] // top)
         numbers = f"{c['train']:>7} {c['val']:>7} {c['test']:>7} {c['total']:>7}"
         lines.append(f"{name:<{width}}  {numbers}  {bar}".rstrip())
+    return lines
+
+
+def _column_table(columns: dict[str, dict[str, Any]]) -> list[str]:
+    width = max(6, *(len(name) for name in columns))
+    lines = [f"{'column':<{width}}  {'kind':<12} {'missing':>8}  values"]
+    for name, c in columns.items():
+        values = f"{c['levels']} levels" if "levels" in c else f"{c['low']:g} to {c['high']:g}" if "low" in c else ""
+        share = f"{c['missing']:.1%}" if "missing" in c else ""
+        lines.append(f"{name:<{width}}  {c['kind']:<12} {share:>8}  {values}".rstrip())
     return lines
 
 

@@ -206,6 +206,11 @@ class ImageCodec:
             raise DivergedError(f"{bad} of {len(t)} images hold pixels that are not finite numbers")
         return torch.round((t.clamp(-1.0, 1.0) + 1.0) * 127.5).to(torch.uint8).numpy()
 
+    def picture(self, x: torch.Tensor) -> bytes:
+        """Samples (K, n, C, H, W) -> PNG bytes, one row a class."""
+        sheet = contact_sheet([self.decode(row) for row in x], scale=max(1, 32 // x.shape[-1]))
+        return png_bytes(sheet.transpose(2, 0, 1))
+
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 4 or tuple(shape[1:]) != self.space.shape:
             raise ValueError(f"expected (N, {', '.join(map(str, self.space.shape))}), got {tuple(shape)}")

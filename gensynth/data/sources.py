@@ -1,11 +1,8 @@
-"""From a path to labelled images: recognises the layout, reads everything, and reports all faults at once."""
+"""From a path to labelled rows: recognises the layout, reads everything, and reports all faults at once."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,37 +14,13 @@ from gensynth.data.finding import Finding, tell
 from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder
 from gensynth.data.image import EXTENSIONS
 from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
+from gensynth.data.source import Source, class_order, source_hash
+from gensynth.data.table_names import is_table
+from gensynth.data.table_source import read_table
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import REAL, LabelledData, Schema
 
 __all__ = ["Finding", "Source", "read_digits", "read_path"]
-
-_TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Everything that was read from one source.
-
-    data        all rows of all splits, uint8 (N, C, H, W)
-    split       text (N,), train, val or test where the source itself says so, else empty
-    originals   row id -> file that may be exported byte for byte: it has the model's size and carries no metadata
-    quarantine  what was left out, and why
-    notes       sentences for the user; the first says what was recognised
-    sha256      hash over sorted (row id, label, content hash)
-    resized     how many images had another size than the model's
-    files       row id -> file it was read from, where there is one
-    """
-
-    data: LabelledData
-    split: np.ndarray
-    originals: dict[str, Path]
-    quarantine: tuple[Finding, ...]
-    notes: tuple[str, ...]
-    sha256: str
-    resized: int = 0
-    files: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,12 +51,14 @@ def read_path(
     max_pixels: int = 50_000_000,
     min_classes: int = 2,
 ) -> Source:
-    """Reads a folder, IDX pair or .npz of labelled images; rows of `test` all get split "test".
+    """Reads a folder, IDX pair or .npz of labelled images, or a table; rows of `test` all get split "test".
 
     `label` is the label column of a metadata.csv, `image_size` (height, width) in pixels, `max_pixels` the cap on
     width x height of one file. UsageError for what is no known layout, DataError (listing every finding) when no
     image can be read or fewer than `min_classes` classes have images.
     """
+    if path.strip() and is_table(Path(os.path.expanduser(path))):
+        return read_table(path, label=label, test=test, min_classes=min_classes)
     image_size = check_image_size(image_size, max_pixels)
     main = _look(path, label, max_pixels)
     parts = [main] if not test else [main, _as_test(_look(test, label, max_pixels), main)]
@@ -142,8 +117,6 @@ def _idx_in(folder: Path) -> list[Path]:
 
 def _why_not(place: Path) -> str:
     suffix = place.suffix.lower()
-    if suffix in _TABLES:
-        return "tables are not supported in this version"
     if suffix in EXTENSIONS:
         return f'"{place.name}" is one image; give the folder that holds the class folders'
     if suffix in (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar"):
@@ -243,27 +216,6 @@ def _number_classes(rows: _Rows, min_classes: int) -> Source:
     )
     notes = (_recognised(rows.kind, data), *_class_notes(rows, classes), *rows.notes)
     return Source(data, rows.split, rows.originals, rows.findings, notes, source_hash(data), rows.resized, rows.files)
-
-
-def class_order(names: set[str]) -> tuple[str, ...]:
-    """Sorted as numbers when all names are whole numbers, else as text.
-
-    >>> class_order({"10", "9"}), class_order({"10", "9", "b"})
-    (('9', '10'), ('10', '9', 'b'))
-    """
-    if all(_WHOLE_NUMBER.fullmatch(name) for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
-    return tuple(sorted(names))
-
-
-def source_hash(data: LabelledData) -> str:
-    """sha256 over sorted (row id, label, content hash): the same rows in another order hash alike."""
-    labels = [data.schema.classes[k] for k in data.y]
-    rows = sorted(zip(data.ids.tolist(), labels, data.content_hashes().tolist(), strict=True))
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(row).encode() + b"\n")
-    return digest.hexdigest()
 
 
 def _recognised(kind: str, data: LabelledData) -> str:

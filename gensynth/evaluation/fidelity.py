@@ -8,6 +8,7 @@ the same number of rows of each class: the smallest that reference, synthetic an
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,12 +54,14 @@ def fidelity(
     train: LabelledData,
     reference: LabelledData,
     synthetic: LabelledData,
+    floor: Callable[[np.ndarray], np.ndarray],
     seed: int,
     repeats: int = 5,
 ) -> tuple[dict[str, dict[str, Entry]], dict[str, dict[str, Entry]]]:
     """Scores overall {space: {metric: entry}} and per class {class: {"metric[space]": entry}}.
 
-    `reference` are held-out real rows: validation while choosing, test in the final report. An entry holds
+    `reference` are held-out real rows: validation while choosing, test in the final report; `floor` turns their x
+    into rows that a generator which learned nothing might draw. An entry holds
     value, n_real, n_synthetic, floor, ceiling, low, high and, where it is known, `expected`: what a perfect
     generator scores at this n; or value None and a reason. The interval is 95 %, from `repeats` halves
     drawn without replacement; it speaks of these rows, not of training the generator again. `expected` of fid
@@ -70,7 +73,7 @@ def fidelity(
     matched = match_rows(train=train, reference=reference, synthetic=synthetic, seed=seed)
     overall: dict[str, dict[str, Entry]] = {}
     per_class: dict[str, dict[str, Entry]] = {name: {} for name in reference.schema.classes}
-    noise = noise_images(reference.x[matched.reference], seed)
+    noise = floor(reference.x[matched.reference])
     for space in spaces:
         sets = _Features.of(
             real=space.transform(reference.x[matched.reference]),

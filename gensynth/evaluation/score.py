@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from gensynth import rng
-from gensynth.evaluation.features import flat_pixels, judge_space, pixel_space
-from gensynth.evaluation.fidelity import fidelity
+from gensynth.evaluation.features import FeatureSpace, flat_pixels, judge_space, pixel_space
+from gensynth.evaluation.fidelity import fidelity, noise_images
+from gensynth.evaluation.table_score import table_arms, table_fidelity
+from gensynth.evaluation.table_utility import run_table_arms
 from gensynth.evaluation.utility import Arm, run_arms
 from gensynth.evaluation.verdict import not_run, verdict
 from gensynth.models.judge import Judge, judge_steps
@@ -21,10 +24,10 @@ TILES = 16
 def evaluate_rows(
     *,
     train: LabelledData,
+    val: LabelledData,
     test: LabelledData,
     made: LabelledData,
-    oversampled: LabelledData | None,
-    transformed: LabelledData | None,
+    simple: Mapping[str, LabelledData],
     seed: int,
     seeds: int,
     steps: int,
@@ -32,9 +35,9 @@ def evaluate_rows(
 ) -> dict:
     """Score `made` rows that are to join the real `train` rows, on the locked real `test` rows.
 
-    oversampled, transformed  the same plan filled by copies and by classical augmentation
-    seeds  classifier seeds of the utility arms; steps: their training steps (0: by the number of rows)
-    Without them the arm `synthetic_only` (train on synthetic, test on real) is run in their place.
+    simple  arm -> the same plan filled by a simple method (copies, classical augmentation, interpolation)
+    seeds   classifier seeds of the utility arms; steps: training steps of a network (0: by the number of rows)
+    Without simple arms the arm `synthetic_only` (train on synthetic, test on real) is run in their place.
     Returns verdict, utility, utility_per_class, fidelity, per_class and candidate_score, the balanced
     accuracy by which several sets are ranked.
     """
@@ -42,6 +45,32 @@ def evaluate_rows(
     if reason or not len(test):
         empty = {"utility": [], "utility_per_class": {}, "fidelity": {}, "per_class": {}}
         return {"verdict": not_run(reason or "there are no test rows"), "candidate_score": 0.0, **empty}
+    arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
+    if train.schema.modality == "table":
+        spaces, fidelity_, per_class = table_fidelity(train, test, made, seed, progress)
+        result = run_table_arms(
+            arms=table_arms(train, made, simple, seed), val=val, test=test, seeds=arm_seeds, progress=progress
+        )
+    else:
+        spaces, fidelity_, per_class = _image_fidelity(train, test, made, seed, progress)
+        arms = _image_arms(train, made, simple)
+        most = judge_steps(len(arms[-1].y), train.x.shape[1:], most=1500)
+        result = run_arms(arms=arms, test=test, seeds=arm_seeds, steps=steps or most, progress=progress)
+    ranked_by = "real_plus_synthetic" if simple else "synthetic_only"
+    return {
+        "verdict": verdict(result),
+        "utility": result.rows,
+        "utility_per_class": result.per_class_recall,
+        "fidelity": fidelity_,
+        "per_class": per_class,
+        "candidate_score": float(result.raw[ranked_by, result.learners[0], "balanced_accuracy"].mean()),
+        "feature_spaces": {space.name: space.sha256 for space in spaces},
+    }
+
+
+def _image_fidelity(
+    train: LabelledData, test: LabelledData, made: LabelledData, seed: int, progress: Callable[[str], None]
+) -> tuple[list[FeatureSpace], dict, dict]:
     judge = Judge.fit(
         train.x,
         train.y,
@@ -52,39 +81,16 @@ def evaluate_rows(
     )
     progress("fidelity in two feature spaces")
     spaces = [judge_space(judge), pixel_space(train.x)]
-    overall, per_class = fidelity(spaces=spaces, train=train, reference=test, synthetic=made, seed=seed)
-    arms = _arms(train, made, oversampled, transformed)
-    arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
-    result = run_arms(
-        arms=arms,
-        test=test,
-        seeds=arm_seeds,
-        steps=steps or judge_steps(len(arms[-1].y), train.x.shape[1:], most=1500),
-        progress=progress,
-    )
-    ranked_by = "synthetic_only" if oversampled is None else "real_plus_synthetic"
-    score = float(result.raw[ranked_by, "small_cnn", "balanced_accuracy"].mean())
-    return {
-        "verdict": verdict(result),
-        "utility": result.rows,
-        "utility_per_class": result.per_class_recall,
-        "fidelity": overall,
-        "per_class": per_class,
-        "candidate_score": score,
-        "feature_spaces": {space.name: space.sha256 for space in spaces},
-    }
+    floor = partial(noise_images, seed=seed)
+    return spaces, *fidelity(spaces=spaces, train=train, reference=test, synthetic=made, floor=floor, seed=seed)
 
 
-def _arms(
-    train: LabelledData, made: LabelledData, oversampled: LabelledData | None, transformed: LabelledData | None
-) -> list[Arm]:
+def _image_arms(train: LabelledData, made: LabelledData, simple: Mapping[str, LabelledData]) -> list[Arm]:
     """Doing nothing, the simple remedies, the made rows; `synthetic_only` where there are no simple ones."""
     arms = [Arm("real_only", train.x, train.y), Arm("class_weights", train.x, train.y, class_weights=True)]
-    added = {"random_oversampling": oversampled, "classical_augmentation": transformed, "real_plus_synthetic": made}
-    for name, rows in added.items():
-        if rows is not None:
-            arms.append(Arm(name, np.concatenate([train.x, rows.x]), np.concatenate([train.y, rows.y])))
-    return arms if oversampled is not None else [*arms, Arm("synthetic_only", made.x, made.y)]
+    for name, rows in {**simple, "real_plus_synthetic": made}.items():
+        arms.append(Arm(name, np.concatenate([train.x, rows.x]), np.concatenate([train.y, rows.y])))
+    return arms if simple else [*arms, Arm("synthetic_only", made.x, made.y)]
 
 
 def wall_pictures(real: LabelledData, made: LabelledData) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -25,7 +25,6 @@ from gensynth.models.judge import Judge
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 
-LEARNERS = ("small_cnn", "logistic")
 METRICS = ("balanced_accuracy", "macro_f1", "worst_class_recall")
 RESAMPLES = 1000
 LOGISTIC_ROWS = 10_000
@@ -60,7 +59,7 @@ class UtilityResult:
     raw               {(arm, learner, metric): (S,)}, one value per seed
     resampled         {(arm, learner, metric): (B,)}, mean over seeds for each resampling of the test rows
     predictions       {(arm, learner): int64 (S, N)}, one row per seed, one column per test row
-    per_class_recall  {arm: {class: mean recall of small_cnn, None without test rows}}
+    per_class_recall  {arm: {class: mean recall of the first learner, None without test rows}}
     labels            int64 (N,) of the test rows; seeds (S,)
     """
 
@@ -71,6 +70,14 @@ class UtilityResult:
     per_class_recall: dict[str, dict[str, float | None]]
     labels: np.ndarray
     seeds: tuple[int, ...]
+
+    @property
+    def learners(self) -> list[str]:
+        """In the order of the predictions; the first one carries the verdict."""
+        return list(dict.fromkeys(learner for _, learner in self.predictions))
+
+    def metrics(self, learner: str) -> list[str]:
+        return list(dict.fromkeys(metric for _, name, metric in self.raw if name == learner))
 
 
 def run_arms(
@@ -107,7 +114,7 @@ def summarise(
         counts = tally(labels, predicted, len(classes))
         values = metrics_of(counts)
         spreads = metrics_of(resampled_tally(labels, predicted, len(classes), seeds[0]))
-        if learner == "small_cnn":
+        if learner == result.learners[0]:
             result.per_class_recall[arm] = _recall_by_class(counts, classes)
         for metric in METRICS:
             key = (arm, learner, metric)

@@ -1,9 +1,9 @@
 """Conditional VAE with a calibrated likelihood and a second-stage latent prior.
 
-Likelihood: Gaussian with the optimal sigma, summed over pixels (Rybkin et al., "Simple and effective
-VAE training with calibrated decoders", ICML 2021, section 4.3), so there is no KL weight to tune.
-KL warm-up over the first part of training, free bits (Kingma et al., "Improved variational inference
-with inverse autoregressive flow", NeurIPS 2016, appendix C.8) a latent dimension.
+The networks and the likelihood come from one file of `nets/`, by name; each is a full log-likelihood summed
+over the row, so there is no KL weight to tune. KL warm-up over the first part of training, free bits (Kingma et
+al., "Improved variational inference with inverse autoregressive flow", NeurIPS 2016, appendix C.8) a latent
+dimension.
 """
 
 from __future__ import annotations
@@ -15,39 +15,11 @@ from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
 from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
-from gensynth.models.nets.conv import Decoder, Encoder, latent_size
+from gensynth.models.nets import nets_of
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
 from gensynth.types import Space
 
 FEW_ROWS = 2_000  # below this `prior=auto` fits mixtures: a flow network would memorise the codes
-
-
-class Autoencoder(nn.Module):
-    """Class embedding, encoder and decoder; latents (N, D)."""
-
-    def __init__(self, space: Space, width: int, embedding: int = 32) -> None:
-        super().__init__()
-        self.latent = latent_size(*space.shape[1:])
-        self.embed = nn.Embedding(space.num_classes, embedding)
-        self.encoder = Encoder(space.shape, width, self.latent, embedding)
-        self.decoder = Decoder(space.shape, width, self.latent, embedding)
-
-    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return self.encoder(x, self.embed(labels))
-
-    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.decoder(z, self.embed(labels))
-
-
-def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
-    """Negative log-likelihood a row under the optimal shared sigma, scalar (mean over rows, sum over pixels).
-
-    The variance is the batch's own mean squared error; log sigma is kept above -6.
-    """
-    squared = (x - mean).square()
-    variance = squared.mean().detach().clamp_min(math.exp(-12))
-    pixels = x[0].numel()
-    return squared.sum() / len(x) / (2 * variance) + 0.5 * pixels * (variance.log() + math.log(2 * math.pi))
 
 
 def kl_per_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -61,16 +33,17 @@ def cosine(start: float, end: float, progress: float) -> float:
 
 
 @torch.no_grad()
-def encode_all(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 512) -> tuple[Tensor, Tensor]:
+def encode_all(autoencoder: nn.Module, rows: TrainingRows, chunk: int = 512) -> tuple[Tensor, Tensor]:
     """Posterior means and standard deviations (N, D) of all training rows."""
     parts = [autoencoder.encode(x, y) for x, y in zip(rows.x.split(chunk), rows.y.split(chunk), strict=True)]
     return torch.cat([m for m, _ in parts]), torch.cat([(0.5 * v).exp() for _, v in parts])
 
 
 class CVAE(Generator):
-    """Conditional VAE for images.
+    """Conditional VAE.
 
-    width      channels of the fine stage; everything else follows from it and from the data's shape
+    nets       file of gensynth/models/nets/ that holds `Autoencoder`: conv (images) | columns (tables)
+    width      the one size dial of the networks; everything else follows from it and from the data's shape
     prior      auto | flow | mixture | normal (auto: mixture below 2,000 rows)
     prior_share  part of the time budget for the prior stage, where it is a network
     """
@@ -80,6 +53,7 @@ class CVAE(Generator):
         space: Space,
         num_rows: int,
         *,
+        nets: str,
         width: int,
         prior: str,
         prior_share: float,
@@ -90,9 +64,9 @@ class CVAE(Generator):
         ema_half_life: float,
     ) -> None:
         super().__init__(space)
-        self.autoencoder = Autoencoder(space, width)
+        self.autoencoder = nets_of(nets).Autoencoder(space, width)
         self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
-        self.noise_size = self.prior.noise_size
+        self.noise_size = self.prior.noise_size + self.autoencoder.noise_size
         self.ema = Ema(self.autoencoder, ema_half_life)
         self.prior_ema = Ema(self.prior, ema_half_life)
         self.lr, self.batch_size = lr, batch_size
@@ -110,6 +84,9 @@ class CVAE(Generator):
         return [vae, torch.optim.AdamW(self.prior.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0.01)]
 
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
+        if name == "vae" and not resumed:
+            self.autoencoder.start_at(rows)
+            self.ema.average.load_state_dict(self.autoencoder.state_dict())
         if name == "prior":
             self._codes = encode_all(self.ema.average, rows)
             self.prior.standardise(self._codes[0])
@@ -126,8 +103,7 @@ class CVAE(Generator):
         """Reconstruction and KL of one batch; everything returned is detached."""
         mean, log_variance = self.autoencoder.encode(batch.x, batch.labels)
         noise = torch.randn(mean.shape, generator=batch.random, device=mean.device)
-        recon = self.autoencoder.decode(mean + noise * (0.5 * log_variance).exp(), batch.labels)
-        nll = gaussian_nll(batch.x, recon)
+        nll = self.autoencoder.nll(batch.x, mean + noise * (0.5 * log_variance).exp(), batch.labels)
         kl = kl_per_dimension(mean, log_variance)
         warmup = min(1.0, max(1e-4, batch.progress / self.kl_warmup)) if self.kl_warmup else 1.0
         loss = nll + warmup * kl.clamp_min(self.free_bits).sum()
@@ -150,7 +126,8 @@ class CVAE(Generator):
             self.prior_ema.average.load_state_dict(self.prior.state_dict())
 
     def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
-        return self.ema.average.decode(self.prior_ema.average(noise, labels), labels)
+        latent, rest = noise.split([self.prior.noise_size, self.autoencoder.noise_size], dim=1)
+        return self.ema.average.draw(self.prior_ema.average(latent, labels), labels, rest)
 
     def inference_modules(self) -> dict[str, nn.Module]:
         average = self.ema.average
@@ -167,7 +144,7 @@ def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> Norma
     return NormalPrior(latent) if name == "normal" else kinds[name](latent, num_classes)
 
 
-def fit_mixture(prior: MixturePrior, autoencoder: Autoencoder, rows: TrainingRows, random: torch.Generator) -> None:
+def fit_mixture(prior: MixturePrior, autoencoder: nn.Module, rows: TrainingRows, random: torch.Generator) -> None:
     """Fit on several posterior samples a row, so that the encoder's own spread is part of the density."""
     mean, spread = encode_all(autoencoder, rows)
     repeats = max(1, min(8, 4_000 // len(mean)))

@@ -147,7 +147,7 @@ class Generator(LightningModule):
 
     @torch.no_grad()
     def glimpse(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
-        """What `sample` returns, in one forward pass: cheap for a few rows of many classes, and equal up to rounding."""
+        """What `sample` returns up to rounding, in one forward pass: cheap for a few rows of many classes."""
         noise = torch.from_numpy(rng.normal(seeds, self.noise_size, stream="noise"))
         training = self.training
         self.eval()

@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib
@@ -52,11 +52,15 @@ class Pictures:
     walls    class -> (real rows, synthetic rows)
     nearest  class -> (synthetic rows, nearest real training rows, distances (n,))
     curves   name -> (samples seen, value)
+    columns  tables: title of a chart -> (labels of the bars, real shares, made shares)
+    cells    tables: class -> (column names, real rows of cells, made rows of cells)
     """
 
     walls: dict[str, tuple[np.ndarray, np.ndarray]]
     nearest: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
+    columns: dict[str, tuple[list[str], np.ndarray, np.ndarray]] = field(default_factory=dict)
+    cells: dict[str, tuple[list[str], list[list[str]], list[list[str]]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,20 @@ def curve_chart(name: str, samples_seen: np.ndarray, values: np.ndarray) -> Pict
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(_thousands)
     return _svg(figure, f"{name} over samples seen")
+
+
+@matplotlib.rc_context(_STYLE)
+def column_chart(title: str, labels: list[str], real: np.ndarray, made: np.ndarray) -> Picture:
+    """Shares of one column's bins or levels: real as pale bars, made as marks."""
+    figure, axes = _canvas(3.1, 1.5)
+    at = np.arange(len(labels))
+    axes.bar(at, real, width=0.86, color=PALE, linewidth=0)
+    axes.plot(at, made, "_", color=ACCENT, markersize=max(4, 90 // max(len(at), 1)), markeredgewidth=2)
+    shown = np.unique(np.linspace(0, len(at) - 1, min(len(at), 4)).round().astype(int))
+    axes.set_xticks(shown, [labels[i] if len(labels[i]) <= 10 else labels[i][:9] + "…" for i in shown])
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.tick_params(labelcolor=MUTED)
+    return _svg(figure, f"{title}: shares of real and made rows")
 
 
 def _thousands(value: float, _position: float) -> str:

@@ -138,6 +138,8 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "utility": utility_view(rows),
         "utility_per_class": _matrix(_mapping(facts.get("utility_per_class"))),
         "walls": figures.walls_view(pictures, limit_px),
+        "columns": [(title, figures.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
+        "cells": list(pictures.cells.items()),
         "nearest": figures.nearest_view(pictures, limit_px),
         "per_class": per_class_view(_mapping(facts.get("per_class"))),
         "fidelity": [

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 
-from gensynth.data.image import ImageCodec
+from gensynth.data.codec import Codec, load_codec
 from gensynth.errors import GateError, GensynthError, UsageError
 from gensynth.models.generator import Generator
 from gensynth.training.checkpoint import all_finite, sync_folder
@@ -48,7 +48,7 @@ class Bundle:
     """A loaded generator: module in eval mode, codec, schema, all facts of config.json, sha256 of the manifest."""
 
     generator: Generator
-    codec: ImageCodec
+    codec: Codec
     schema: Schema
     facts: dict
     sha256: str
@@ -122,7 +122,7 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
     try:
         facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         _check_facts(facts)
-        codec = ImageCodec.from_state(facts["codec"], len(facts["classes"]))
+        codec = load_codec(facts["modality"], facts["codec"], len(facts["classes"]))
         make = model or model_class(facts["model"])
         with torch.random.fork_rng(devices=[]):
             generator = make(codec.space, facts["num_rows"], **facts["params"])

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gensynth.models.generator import TrainingRows
+from gensynth.types import Space
+
 
 def stem_factor(height: int, width: int) -> int:
     """Side of the pixel block folded into channels: 1 up to 16 px, 2 up to 32, 4 up to 64, ..."""
@@ -105,6 +108,50 @@ class Decoder(nn.Module):
         h = F.pixel_shuffle(self.up(self.coarse(h, e)), 2)
         h = self.head(F.leaky_relu(self.fine(h, e), 0.2))
         return self.folding.unfold(h)
+
+
+class Autoencoder(nn.Module):
+    """Class embedding, encoder and decoder of images; latents (N, D).
+
+    Likelihood: Gaussian with the optimal sigma, summed over pixels (Rybkin et al., "Simple and effective VAE
+    training with calibrated decoders", ICML 2021, section 4.3).
+    """
+
+    noise_size = 0  # a decoded latent is drawn without noise
+
+    def __init__(self, space: Space, width: int, embedding: int = 32) -> None:
+        super().__init__()
+        self.latent = latent_size(*space.shape[1:])
+        self.embed = nn.Embedding(space.num_classes, embedding)
+        self.encoder = Encoder(space.shape, width, self.latent, embedding)
+        self.decoder = Decoder(space.shape, width, self.latent, embedding)
+
+    def start_at(self, rows: TrainingRows) -> None:
+        """Nothing to take from the rows."""
+
+    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return self.encoder(x, self.embed(labels))
+
+    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.decoder(z, self.embed(labels))
+
+    def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
+        """Negative log-likelihood a row, nats, averaged over rows (N, C, H, W)."""
+        return gaussian_nll(x, self.decode(z, labels))
+
+    def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
+        return self.decode(z, labels)
+
+
+def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
+    """Negative log-likelihood a row under the optimal shared sigma, scalar (mean over rows, sum over pixels).
+
+    The variance is the batch's own mean squared error; log sigma is kept above -6.
+    """
+    squared = (x - mean).square()
+    variance = squared.mean().detach().clamp_min(math.exp(-12))
+    pixels = x[0].numel()
+    return squared.sum() / len(x) / (2 * variance) + 0.5 * pixels * (variance.log() + math.log(2 * math.pi))
 
 
 class Discriminator(nn.Module):

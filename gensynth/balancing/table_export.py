@@ -1,0 +1,170 @@
+"""Write tables as they came in: the input's columns in their order and types, and where each row comes from.
+
+Real rows leave with the cells they were read with; made rows are written the way their column is written, so
+that nothing but `gensynth_source` tells them apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gensynth import rng
+from gensynth.balancing.export import Provenance, seal
+from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.data.columns import Column, cells_of, issue
+from gensynth.data.table_source import SOURCE_COLUMN
+from gensynth.types import REAL, LabelledData, Schema
+
+
+class RowWriter:
+    """Cells of made rows: modelled columns from x, the others issued anew, in the input's column order."""
+
+    def __init__(self, schema: Schema, taken: dict[str, set[str]] | None = None) -> None:
+        """taken: identifiers of real rows by column, which are not issued again."""
+        self.schema = schema
+        self.columns = [Column.from_json(facts) for facts in schema.fields["columns"]]
+        self.taken = taken or {}
+
+    def cells(self, rows: LabelledData, seeds: np.ndarray) -> pd.DataFrame:
+        """Text cells of rows; seeds (N,) uint64 make identifiers."""
+        fields = self.schema.fields
+        out = {fields["label"]: np.array(self.schema.classes, dtype=object)[rows.y]}
+        place = 0
+        for column in self.columns:
+            if column.modelled:
+                out[column.name] = cells_of(column, rows.x[:, place])
+                place += 1
+            else:
+                out[column.name] = issue(column, seeds, self.taken.setdefault(column.name, set()))
+        return pd.DataFrame(out, columns=fields["order"], dtype=object)
+
+
+def write_table_dataset(
+    folder: Path,
+    splits: dict[str, LabelledData],
+    cells: pd.DataFrame,
+    provenance: Provenance,
+    documents: Callable[[Path], dict[str, str]],
+) -> None:
+    """Write train, val and test tables, ledger and documents into the empty `folder`.
+
+    cells  text cells of the real rows, indexed by row id
+    """
+    schema = splits["train"].schema
+    identifiers = [c["name"] for c in schema.fields["columns"] if c["kind"] == "identifier"]
+    writer = RowWriter(schema, {name: set(cells[name].tolist()) for name in identifiers})
+    for split, data in splits.items():
+        real = data.origin == REAL
+        if split != "train" and not real.all():
+            raise ValueError(f"{split} holds rows that are not real")
+        parts = [cells.loc[data.ids[real]], writer.cells(data[~real], made_seeds(data[~real], provenance.seed))]
+        frame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        places = np.empty(len(data), np.int64)
+        places[np.concatenate([np.flatnonzero(real), np.flatnonzero(~real)])] = np.arange(len(data))
+        frame = frame.iloc[places].reset_index(drop=True)
+        with TableSink(folder / f"{split}{suffix_of(schema)}", schema) as sink:
+            sink.write(frame.assign(**{SOURCE_COLUMN: data.origin}))
+        if split == "train":
+            lines = ledger_rows(
+                data,
+                map(str, range(len(data))),
+                row_hashes(frame),
+                seed=provenance.seed,
+                generator=provenance.generator,
+                sha256=provenance.generator_sha256,
+                reviewed={str(i): provenance.reviewed.get(name, "") for i, name in enumerate(data.ids.tolist())},
+            )
+            (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")
+    seal(folder, documents)
+
+
+def made_seeds(rows: LabelledData, seed: int) -> np.ndarray:
+    """A seed (N,) for each made row, from its sampler, class and index."""
+    seeds = np.zeros(len(rows), np.uint64)
+    if not len(rows):
+        return seeds
+    names, index = rows.groups["sampler"], rows.groups["index"].astype(np.uint64)
+    for name in np.unique(names):
+        for k in np.unique(rows.y[names == name]):
+            mine = (names == name) & (rows.y == k)
+            seeds[mine] = np.uint64(rng.child(seed, "cells", str(name), int(k))) + index[mine]
+    return seeds
+
+
+def suffix_of(schema: Schema) -> str:
+    """Tables leave as Parquet if they came as Parquet, else as CSV."""
+    return ".parquet" if schema.fields.get("types") else ".csv"
+
+
+def row_hashes(frame: pd.DataFrame) -> list[str]:
+    """sha256 of each row: its cells as a JSON list, in the order of the columns."""
+    return [
+        hashlib.sha256(json.dumps(row, ensure_ascii=False).encode()).hexdigest()
+        for row in zip(*(frame[name].tolist() for name in frame.columns), strict=True)
+    ]
+
+
+class TableSink:
+    """A CSV or Parquet file that is written piece by piece."""
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self.path, self.types = path, types_of(schema)
+        self.missing = {c["name"]: c["missing"] for c in schema.fields["columns"]}
+        self._file: Any = None
+
+    def __enter__(self) -> TableSink:
+        return self
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Append rows of text cells."""
+        if self.path.suffix == ".parquet":
+            self._write_parquet(frame)
+            return
+        if self._file is None:
+            self._file = self.path.open("w", encoding="utf-8", newline="")
+            self._file.write(csv_text(frame.columns, []))
+        text = csv_text((), zip(*(frame[name].tolist() for name in frame.columns), strict=True))
+        self._file.write(text.split("\n", 1)[1])
+
+    def _write_parquet(self, frame: pd.DataFrame) -> None:
+        import pyarrow.parquet as parquet
+
+        table = typed_table(frame, self.types, self.missing)
+        if self._file is None:
+            self._file = parquet.ParquetWriter(self.path, table.schema)
+        self._file.write_table(table)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def types_of(schema: Schema) -> dict[str, str]:
+    """Arrow type of each column: as it came, else int64 or double for numbers; other columns are text."""
+    found = {
+        c["name"]: "int64" if c["integer"] else "double" for c in schema.fields["columns"] if c["kind"] == "numeric"
+    }
+    return schema.fields.get("types") or found
+
+
+def typed_table(frame: pd.DataFrame, types: dict[str, str], missing: dict[str, str]):  # noqa: ANN201
+    """Arrow table of text cells in the stated types; empty cells and marks of missing ones are null."""
+    import pyarrow as arrow
+    import pyarrow.compute as compute
+
+    columns = {}
+    for name in frame.columns:
+        column = arrow.array(frame[name].tolist(), arrow.string())
+        if name in types:
+            null = arrow.scalar(None, arrow.string())
+            column = compute.if_else(compute.is_in(column, arrow.array(["", missing.get(name, "")])), null, column)
+            column = column.cast(arrow.type_for_alias(types[name]))
+        columns[name] = column
+    return arrow.table(columns)

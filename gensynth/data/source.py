@@ -1,0 +1,64 @@
+"""What reading a source yields, for every kind of data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gensynth.data.finding import Finding
+from gensynth.types import LabelledData
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything that was read from one source.
+
+    data        all rows of all splits
+    split       text (N,), train, val or test where the source itself says so, else empty
+    originals   row id -> file that may be exported byte for byte: it has the model's size and carries no metadata
+    quarantine  what was left out, and why
+    notes       sentences for the user; the first says what was recognised
+    sha256      hash over sorted (row id, label, content hash)
+    resized     how many images had another size than the model's
+    files       row id -> file it was read from, where there is one
+    cells       tables: all columns as text, as they were read, one line a row id
+    """
+
+    data: LabelledData
+    split: np.ndarray
+    originals: dict[str, Path]
+    quarantine: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    sha256: str
+    resized: int = 0
+    files: dict[str, Path] = field(default_factory=dict)
+    cells: pd.DataFrame | None = None
+
+
+def class_order(names: set[str]) -> tuple[str, ...]:
+    """Sorted as numbers when all names are whole numbers, else as text.
+
+    >>> class_order({"10", "9"}), class_order({"10", "9", "b"})
+    (('9', '10'), ('10', '9', 'b'))
+    """
+    if all(_WHOLE_NUMBER.fullmatch(name) for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+def source_hash(data: LabelledData) -> str:
+    """sha256 over sorted (row id, label, content hash): the same rows in another order hash alike."""
+    labels = [data.schema.classes[k] for k in data.y]
+    rows = sorted(zip(data.ids.tolist(), labels, data.content_hashes().tolist(), strict=True))
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row).encode() + b"\n")
+    return digest.hexdigest()

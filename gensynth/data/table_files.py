@@ -1,0 +1,214 @@
+"""Table files: CSV, TSV, JSON Lines and Parquet as text cells under column names, every structural fault listed.
+
+All cells are read as text, so that `007` and `7` stay apart; `columns.py` finds out what they mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gensynth.errors import DataError, UsageError
+
+DELIMITERS = (",", ";", "\t", "|")
+MAX_BYTES = 4 * 2**30
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """cells: text, missing is ""; first_line: file line of the first row; kind: a word for people."""
+
+    cells: pd.DataFrame
+    kind: str
+    first_line: int
+    found_header: bool
+
+
+def read_file(
+    path: Path, *, header: bool | None = None, columns: tuple[str, ...] = (), delimiter: str = "", encoding: str = ""
+) -> TableFile:
+    """One table file as text.
+
+    header  whether the first line names the columns; None: it does unless a cell of it is empty or a number, or
+            two are equal
+    columns  names for a file without a header (or instead of its own)
+    DataError naming lines for ragged rows, duplicate names, unclosed quotes, NUL bytes and wrong encoding.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path.name} has more than {MAX_BYTES >> 30} GiB")
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return _read_parquet(path, columns)
+    text = _text(path, encoding)
+    if suffix == ".jsonl":
+        return _read_json_lines(path, text, columns)
+    records, lines, delimiter = _records(path, text, "\t" if suffix == ".tsv" else delimiter)
+    named = _is_header(records[0]) if header is None else header
+    names = _names(path, records[0] if named else [], columns, len(records[0]))
+    body, lines = (records[1:], lines[1:]) if named else (records, lines)
+    ragged = [
+        f"line {n}: {len(r)} cells, not {len(names)}" for r, n in zip(body, lines, strict=True) if len(r) != len(names)
+    ]
+    if ragged:
+        raise DataError(f"{path.name}: {len(ragged)} rows do not have {len(names)} cells", _some(ragged))
+    if not body:
+        raise DataError(f"{path.name} holds no rows below its header")
+    cells = pd.DataFrame(np.array(body, dtype=object).reshape(len(body), len(names)), columns=names, dtype=object)
+    word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
+    return TableFile(cells, word, lines[0], named)
+
+
+def _some(problems: list[str]) -> list[str]:
+    rest = len(problems) - _SHOWN
+    return [*problems[:_SHOWN], f"... and {rest} more"] if rest > 0 else problems
+
+
+def _text(path: Path, encoding: str) -> str:
+    """The whole file as text: UTF-8 with or without mark, UTF-16 with one, or the stated encoding."""
+    raw = path.read_bytes()
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and not encoding:
+        encoding = "utf-16"
+    try:
+        text = raw.decode(encoding or "utf-8-sig")
+    except LookupError:
+        raise UsageError(f"data.encoding={encoding} is not an encoding that Python knows") from None
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path.name}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding or 'UTF-8'} text; "
+            "say what it is, for example data.encoding=cp1252"
+        ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path.name}, line {line}: a NUL byte; the file is damaged or not a text table")
+    return text
+
+
+def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int], str]:
+    """Cells of every non-empty record, the file line on which each begins, and the delimiter."""
+    if not text.strip():
+        raise DataError(f"{path.name} is empty")
+    if not delimiter:
+        sample = text[:65536].splitlines()[:50]
+        # The delimiter that cuts the first lines into the most cells, all into as many.
+        widths = {d: [len(r) for r in csv.reader(sample, delimiter=d) if r] for d in DELIMITERS}
+        steady = {d: w[0] for d, w in widths.items() if len(set(w[:-1])) == 1}
+        choice = steady or {d: w[0] for d, w in widths.items()}
+        delimiter = max(choice, key=lambda d: choice[d])
+    elif delimiter not in DELIMITERS:
+        raise UsageError(f"data.delimiter={delimiter!r} is none of comma, semicolon, tab, bar")
+    csv.field_size_limit(1 << 24)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records, lines, begins = [], [], 1
+    try:
+        for record in reader:
+            if record:
+                records.append(record)
+                lines.append(begins)
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        what = "a quote that is never closed" if "unexpected end" in str(error) else str(error)
+        raise DataError(f"{path.name}, record that begins on line {begins}: {what}") from None
+    return records, lines, delimiter
+
+
+def _is_header(first: list[str]) -> bool:
+    cells = [cell.strip() for cell in first]
+    return all(cells) and len(set(cells)) == len(cells) and not any(_is_number(cell) for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -> list[str]:
+    if columns:
+        if len(columns) != width:
+            raise UsageError(f"data.columns has {len(columns)} names, {path.name} has {width} columns")
+        names = list(columns)
+    else:
+        names = [name.strip() for name in first] or [f"column_{i}" for i in range(width)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path.name}: columns of the same name; rename them", [f'"{name}"' for name in twice])
+    return names
+
+
+def _read_json_lines(path: Path, text: str, columns: tuple[str, ...]) -> TableFile:
+    rows, problems = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            problems.append(f"line {number}: {error}")
+            continue
+        if not isinstance(row, dict) or any(isinstance(v, dict | list) for v in row.values()):
+            problems.append(f"line {number}: not a flat object")
+            continue
+        rows.append(row)
+    if problems:
+        raise DataError(f"{path.name}: {len(problems)} lines are not flat JSON objects", _some(problems))
+    if not rows:
+        raise DataError(f"{path.name} is empty")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = {name: np.array([_json_cell(row.get(name)) for row in rows], dtype=object) for name in names}
+    return TableFile(_renamed(path, pd.DataFrame(cells, dtype=object), columns), "JSON Lines", 1, True)
+
+
+def _json_cell(value: object) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    try:
+        frame = parquet.read_table(path).to_pandas(date_as_object=False)
+    except (arrow.ArrowException, OSError) as error:
+        raise DataError(f"{path.name} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    return TableFile(_renamed(path, text_of(frame), columns), "Parquet", 1, True)
+
+
+def _renamed(path: Path, frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    return frame.set_axis(_names(path, list(map(str, frame.columns)), columns, frame.shape[1]), axis=1)
+
+
+def text_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """A typed frame as text cells: missing is "", whole numbers without a point, dates in ISO form."""
+    out = {}
+    for name in frame.columns:
+        column = frame[name]
+        missing = column.isna().to_numpy()
+        if pd.api.types.is_bool_dtype(column):
+            text = np.where(column.fillna(False).to_numpy(bool), "true", "false").astype(object)
+        elif pd.api.types.is_datetime64_any_dtype(column):
+            stamps = column.dt.tz_localize(None) if column.dt.tz is not None else column
+            whole_days = bool((stamps.dropna() == stamps.dropna().dt.normalize()).all())
+            whole = bool((stamps.dropna() == stamps.dropna().dt.floor("s")).all())
+            form = "%Y-%m-%d" if whole_days else "%Y-%m-%dT%H:%M:%S" + ("" if whole else ".%f")
+            text = stamps.dt.strftime(form).to_numpy(object)
+        elif pd.api.types.is_float_dtype(column):
+            values = column.to_numpy(np.float64, na_value=np.nan)
+            single = str(column.dtype).lower() == "float32"
+            text = (values.astype(np.float32) if single else values).astype(str).astype(object)
+        else:
+            text = column.astype(str).to_numpy(object)
+        text[missing] = ""
+        out[str(name)] = text
+    return pd.DataFrame(out, dtype=object)

@@ -1,0 +1,24 @@
+"""Which paths are tables, by their names alone; imports nothing heavy, since the command line asks first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its name, or a folder holds train.csv (or .parquet, ...) of a balanced table."""
+    if path.is_dir():
+        return split_files(path) != {}
+    return path.suffix.lower() in SUFFIXES
+
+
+def split_files(folder: Path) -> dict[str, Path]:
+    """train, val and test tables of a folder; empty without a train table."""
+    found = {}
+    for split in ("train", "val", "test"):
+        for suffix in SUFFIXES:
+            if (folder / f"{split}{suffix}").is_file():
+                found.setdefault(split, folder / f"{split}{suffix}")
+    return found if "train" in found else {}

@@ -1,0 +1,231 @@
+"""From table files to labelled rows: finds the label and the kind of every column, and says what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gensynth.data.columns import KINDS, Column, describe, values_of
+from gensynth.data.finding import printable
+from gensynth.data.source import Source, class_order, source_hash
+from gensynth.data.table_files import TableFile, read_file, text_of
+from gensynth.data.table_names import split_files
+from gensynth.errors import DataError, UsageError, nearest
+from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData, Schema
+
+SOURCE_COLUMN = "gensynth_source"
+_SHOWN = 20
+
+
+def read_table(
+    path: str,
+    *,
+    label: str = "label",
+    test: str = "",
+    header: bool | None = None,
+    columns: list[str] | None = None,
+    ignore: list[str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    delimiter: str = "",
+    encoding: str = "",
+    subject: str = "",
+    min_classes: int = 2,
+    like: Schema | None = None,
+) -> Source:
+    """Reads a table file, or a folder with train, val and test tables; rows of `test` all get split "test".
+
+    label    name or position (0 is the first, -1 the last) of the label column
+    ignore   columns that are written again but not learned; kinds: column -> kind, where the found one is wrong
+    subject  column that says whom a row belongs to: an identifier, kept in `groups`
+    like     schema whose classes and columns the rows are read with, for sets that are compared with other rows
+    DataError for damaged files, a label column that is not there or has missing cells, and one class only.
+    """
+    place = Path(path).expanduser() if not Path(path).exists() else Path(path)
+    files = split_files(place) if place.is_dir() else {"": place}
+    options = {"header": header, "columns": tuple(columns or ()), "delimiter": delimiter, "encoding": encoding}
+    tables = {split: read_file(file, **options) for split, file in files.items()}
+    if test:
+        if "test" in tables:
+            raise UsageError("the data has a test split of its own; leave data.test out, or give the training part")
+        tables["test"] = read_file(Path(test).expanduser() if not Path(test).exists() else Path(test), **options)
+    cells, split, ids = _joined(tables)
+    first = next(iter(tables.values()))
+    notes = [] if first.found_header else ["the file has no header: columns are called column_0, column_1, ..."]
+    if first.found_header and header is None and len(tables) == 1 and first.kind.startswith(("CSV", "TSV")):
+        notes.append("the first line was taken as header; data.header=false if it is a row")
+    kinds = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
+    source = build(
+        cells, split, ids, label, kind=first.kind, ignore=ignore or [], kinds=kinds, like=like, tables=tables
+    )
+    if subject in cells.columns:
+        source = replace(source, data=replace(source.data, groups={subject: cells[subject].to_numpy(str)}))
+    if len(source.data.schema.classes) < min_classes:
+        raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
+    return replace(source, notes=(*source.notes, *notes))
+
+
+def read_frame(frame: pd.DataFrame, label: str = "label", kinds: Mapping[str, str] | None = None) -> Source:
+    """A pandas DataFrame, one row an example, its own types."""
+    cells = text_of(frame.reset_index(drop=True))
+    ids = np.arange(len(cells)).astype(str)
+    source = build(
+        cells, np.full(len(cells), ""), ids, label, kind="DataFrame", ignore=[], kinds=kinds or {}, like=None
+    )
+    if len(source.data.schema.classes) < 2:
+        raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
+    return source
+
+
+def read_breast_cancer() -> Source:
+    """scikit-learn's bundled table of breast tumours: 569 rows, 30 measurements, benign or malignant."""
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer(as_frame=True)
+    frame = bunch.data.rename(columns=lambda name: name.replace(" ", "_"))
+    frame["diagnosis"] = np.array(bunch.target_names)[bunch.target]
+    source = read_frame(frame, "diagnosis")
+    return replace(
+        source, notes=(source.notes[0].replace("DataFrame", "scikit-learn's breast tumours"), *source.notes[1:])
+    )
+
+
+def build(
+    cells: pd.DataFrame,
+    split: np.ndarray,
+    ids: np.ndarray,
+    label: str,
+    *,
+    kind: str,
+    ignore: list[str],
+    kinds: Mapping[str, str],
+    like: Schema | None,
+    tables: Mapping[str, TableFile] | None = None,
+) -> Source:
+    """Source of text cells (N rows), split (N,) and ids (N,)."""
+    origin = _origin(cells)
+    cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
+    name = _label_column(cells, label)
+    labels = cells[name].to_numpy(object)
+    _check_labels(labels, name, ids, tables)
+    for given in (*ignore, *kinds):
+        if given not in cells.columns:
+            raise UsageError(f'there is no column "{given}"; {nearest(given, cells.columns)}')
+    if wrong := [k for k in kinds.values() if k not in KINDS]:
+        raise UsageError(f"data.kinds: {wrong[0]} is no kind of column; {nearest(wrong[0], KINDS)}")
+    classes = like.classes if like else class_order(set(labels.tolist()))
+    if like:
+        described = [Column.from_json(facts) for facts in like.fields["columns"]]
+        lacking = [c.name for c in described if c.name not in cells.columns and c.modelled]
+        if lacking:
+            raise DataError("columns of the real data are missing here", [f'"{n}"' for n in lacking])
+        if unknown := sorted(set(labels.tolist()) - set(classes)):
+            raise DataError("classes that the real data lacks", unknown)
+    else:
+        described = [_describe(cells, c, ignore, kinds) for c in cells.columns if c != name]
+    modelled = [c for c in described if c.modelled]
+    if not modelled:
+        raise DataError(f'no column beside the label "{name}" can be learned from')
+    x = np.stack([values_of(c, cells[c.name].to_numpy(object)) for c in modelled], axis=1)
+    fields = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
+    schema = like or Schema("table", classes, fields)
+    data = LabelledData(
+        x=x,
+        y=pd.Index(classes).get_indexer(labels).astype(np.int64),
+        schema=schema,
+        ids=ids,
+        origin=origin,
+        parent=np.where(origin == REAL, ids, ""),
+    )
+    notes = (_recognised(kind, data, described), *_notes(cells, described, ignore))
+    return Source(data, split, {}, (), notes, source_hash(data), cells=cells.set_axis(ids, axis=0))
+
+
+def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """All tables one below the other, the split of each row, and ids: row numbers, after the split's name if any."""
+    first = next(iter(tables.values())).cells
+    for split, table in tables.items():
+        if set(table.cells.columns) != set(first.columns):
+            differing = sorted(set(table.cells.columns) ^ set(first.columns))
+            raise DataError(f"the {split} table has other columns", [f'"{name}"' for name in differing])
+    cells = pd.concat([table.cells[list(first.columns)] for table in tables.values()], ignore_index=True)
+    split = np.concatenate([np.full(len(table.cells), name) for name, table in tables.items()])
+    ids = np.concatenate(
+        [[f"{name}/{i}" if name else str(i) for i in range(len(table.cells))] for name, table in tables.items()]
+    )
+    return cells, split, ids
+
+
+def _origin(cells: pd.DataFrame) -> np.ndarray:
+    if SOURCE_COLUMN not in cells.columns:
+        return np.full(len(cells), REAL)
+    origin = cells[SOURCE_COLUMN].to_numpy(str)
+    if bad := sorted(set(origin.tolist()) - {REAL, AUGMENTED, SYNTHETIC}):
+        raise DataError(f"{SOURCE_COLUMN} holds {bad[0]!r}; real, augmented or synthetic is expected")
+    return origin
+
+
+def _label_column(cells: pd.DataFrame, label: str) -> str:
+    if label in cells.columns:
+        return label
+    if label.lstrip("-").isdecimal() and -cells.shape[1] <= int(label) < cells.shape[1]:
+        return str(cells.columns[int(label)])
+    names = ", ".join(map(str, cells.columns[:30]))
+    raise DataError(f'no column "{label}"; data.label=COLUMN names the label, by name or position; columns: {names}')
+
+
+def _check_labels(labels: np.ndarray, name: str, ids: np.ndarray, tables: Mapping[str, TableFile] | None) -> None:
+    empty = np.flatnonzero(labels == "")
+    if not len(empty):
+        return
+
+    def where(i: int) -> str:
+        split, _, row = str(ids[i]).rpartition("/")
+        line = f", line {tables[split].first_line + int(row)}" if tables and split in tables else ""
+        return f"{split + ' ' if split else ''}row {row}{line}"
+
+    problems = [f'{where(i)}: "{name}" is empty' for i in empty[:_SHOWN]]
+    raise DataError(f'{len(empty)} rows have no label in "{name}"; fill it in or drop the rows', problems)
+
+
+def _describe(cells: pd.DataFrame, name: str, ignore: list[str], kinds: Mapping[str, str]) -> Column:
+    try:
+        if name in ignore:
+            return replace(describe(name, cells[name].to_numpy(object)), kind="text", levels=())
+        return describe(name, cells[name].to_numpy(object), kinds.get(name, ""))
+    except ValueError as error:
+        raise DataError(str(error)) from None
+
+
+def _recognised(kind: str, data: LabelledData, columns: list[Column]) -> str:
+    counts = data.counts()
+    rare = int(np.argmin(counts))
+    kinds = [c.kind for c in columns]
+    found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
+    return (
+        f'{kind}: {len(counts)} classes in "{data.schema.fields["label"]}", {len(data)} rows, columns: {found}, '
+        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
+    )
+
+
+def _notes(cells: pd.DataFrame, columns: list[Column], ignore: list[str]) -> list[str]:
+    notes = []
+    for column in columns:
+        name = printable(column.name)
+        if column.kind == "identifier":
+            notes.append(f'column "{name}" identifies rows: not learned, made rows get new ones')
+        elif column.kind == "text":
+            why = "data.ignore" if column.name in ignore else "free text"
+            notes.append(f'column "{name}" is left out ({why}): empty in made rows')
+        elif column.kind == "constant":
+            notes.append(
+                f'column "{name}" is ' + (f'always "{column.example}"' if column.example else "empty throughout")
+            )
+        elif column.kind == "numeric":
+            text = cells[column.name].str.strip().str.lower().str.lstrip("+-")
+            if infinite := int(text.isin(["inf", "infinity"]).sum()):
+                notes.append(f'column "{name}": {infinite} infinite values count as missing')
+    return notes

@@ -1,0 +1,58 @@
+"""A classifier of table rows trained on real train rows: boosted trees take missing values and levels as they are."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from gensynth.data.table import modelled_columns
+from gensynth.models.judge import Judge, judge_steps
+from gensynth.types import LabelledData, Schema
+
+MOST_LEVELS = 255
+
+
+class TableJudge:
+    """Class probabilities of rows x float64 (N, D); made by `fit`."""
+
+    def __init__(self, model: HistGradientBoostingClassifier, num_classes: int, sha256: str) -> None:
+        self.model, self.num_classes, self.sha256 = model, num_classes, sha256
+
+    @classmethod
+    def fit(cls, train: LabelledData, *, seed: int, balanced: bool) -> TableJudge:
+        """scikit-learn's HistGradientBoostingClassifier with its defaults, classes weighted equally if `balanced`."""
+        model = boosting(train.schema, seed, balanced)
+        model.fit(train.x, train.y)
+        digest = hashlib.sha256(train.x.tobytes() + train.y.tobytes() + str(seed).encode()).hexdigest()
+        return cls(model, len(train.schema.classes), digest)
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """float64 (N, K); 0 for classes without a training row."""
+        out = np.zeros((len(x), self.num_classes))
+        if len(x):
+            out[:, self.model.classes_] = self.model.predict_proba(x)
+        return out
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Most probable class, int64 (N,)."""
+        return self.probabilities(x).argmax(axis=1)
+
+
+def boosting(schema: Schema, seed: int, balanced: bool = False) -> HistGradientBoostingClassifier:
+    """Boosted trees with the discrete columns of a table marked, where they have few enough levels for it."""
+    marked = [column.discrete and len(column.levels) < MOST_LEVELS for column in modelled_columns(schema.fields)]
+    weight = "balanced" if balanced else None
+    return HistGradientBoostingClassifier(categorical_features=marked, class_weight=weight, random_state=seed % 2**32)
+
+
+def fit_judge(train: LabelledData, seed: int) -> Judge | TableJudge:
+    """The classifier of the rows' modality, classes weighted equally."""
+    if train.schema.modality == "table":
+        return TableJudge.fit(train, seed=seed, balanced=True)
+    shape = train.x.shape[1:]
+    classes = len(train.schema.classes)
+    return Judge.fit(
+        train.x, train.y, num_classes=classes, seed=seed, steps=judge_steps(len(train), shape), balanced=True
+    )

@@ -1,0 +1,101 @@
+"""Interpolation between neighbours of a class: SMOTE, SMOTENC and ADASYN of imbalanced-learn."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Self
+
+import numpy as np
+from imblearn.over_sampling import ADASYN, SMOTE, SMOTEN, SMOTENC
+
+from gensynth.data.columns import round_values
+from gensynth.data.table import modelled_columns
+from gensynth.errors import UsageError
+from gensynth.samplers.jitter import Jitter
+from gensynth.samplers.sampler import new_rows
+from gensynth.types import AUGMENTED, LabelledData
+
+KINDS = ("smote", "adasyn")
+
+
+class Smote:
+    """Chawla et al., "SMOTE" (JAIR 2002); SMOTENC for mixed columns, SMOTEN where all are levels.
+
+    kind        smote | adasyn (He et al., IJCNN 2008: more rows where the class is hard; numbers only)
+    neighbours  of which one is interpolated towards; fewer where the class has fewer rows
+    Missing numbers take the class's median while neighbours are sought, missing levels are a level. A class of
+    one row has no neighbour: it is moved a little instead. A set is drawn as a whole (`per_set`).
+    """
+
+    label_policy = "preserve"
+    deterministic = "per_set"
+
+    def __init__(self, kind: str, neighbours: int) -> None:
+        if kind not in KINDS:
+            raise UsageError(f"sampler.kind={kind} is not known; {' | '.join(KINDS)}")
+        self.name, self.kind, self.neighbours = kind, kind, neighbours
+
+    def fit(self, train: LabelledData) -> Self:
+        if train.schema.modality != "table":
+            raise UsageError(f"sampler={self.kind} takes tables; these are rows of kind {train.schema.modality}")
+        self._train = train
+        self._columns = modelled_columns(train.schema.fields)
+        self._single = Jitter(0.1).fit(train)
+        return self
+
+    def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
+        labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds, np.uint64)
+        out = np.empty((len(labels), len(self._columns)))
+        for k in np.unique(labels):
+            mine = labels == k
+            out[mine] = self._of_class(int(k), seeds[mine])
+        nothing = np.full(len(labels), "")
+        return new_rows(out, labels, self._train.schema, origin=AUGMENTED, parent=nothing, params=nothing)
+
+    def _of_class(self, k: int, seeds: np.ndarray) -> np.ndarray:
+        is_class = self._train.y == k
+        if is_class.sum() < 2:
+            return self._single.sample(np.full(len(seeds), k), seeds).x
+        x = self._filled(k)
+        target = int(is_class.sum()) + len(seeds)
+        sampler = self._sampler(int(is_class.sum()), target, int(seeds[0] % np.uint64(2**31)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                made = sampler.fit_resample(x, is_class.astype(int))[0][len(x) :]
+            except (ValueError, RuntimeError):  # ADASYN where no neighbour is of another class
+                made = self._fallback(is_class, target, seeds).fit_resample(x, is_class.astype(int))[0][len(x) :]
+        rows = np.resize(np.asarray(made, np.float64), (len(seeds), x.shape[1]))  # ADASYN meets counts only roughly
+        for j, column in enumerate(self._columns):
+            rows[:, j] = (
+                np.where(rows[:, j] == -1, np.nan, rows[:, j]) if column.discrete else round_values(column, rows[:, j])
+            )
+        return rows
+
+    def _fallback(self, is_class: np.ndarray, target: int, seeds: np.ndarray) -> SMOTE:
+        return SMOTE(
+            sampling_strategy={1: target},
+            k_neighbors=min(self.neighbours, int(is_class.sum()) - 1),
+            random_state=int(seeds[0] % np.uint64(2**31)),
+        )
+
+    def _sampler(self, count: int, target: int, seed: int) -> SMOTE | ADASYN | SMOTEN | SMOTENC:
+        discrete = [j for j, column in enumerate(self._columns) if column.discrete]
+        common = {"sampling_strategy": {1: target}, "random_state": seed}
+        near = min(self.neighbours, count - 1)
+        if len(discrete) == len(self._columns):
+            return SMOTEN(k_neighbors=near, **common)
+        if discrete:
+            return SMOTENC(discrete, k_neighbors=near, **common)
+        return ADASYN(n_neighbors=near, **common) if self.kind == "adasyn" else SMOTE(k_neighbors=near, **common)
+
+    def _filled(self, k: int) -> np.ndarray:
+        x = self._train.x.copy()
+        for j, column in enumerate(self._columns):
+            missing = np.isnan(x[:, j])
+            if column.discrete:
+                x[missing, j] = -1
+            elif missing.any():
+                known = x[(self._train.y == k) & ~missing, j]
+                x[missing, j] = np.median(known) if len(known) else 0.0
+        return x
