@@ -42,7 +42,17 @@ from gensynth.provenance.card import data_card, model_card
 from gensynth.provenance.croissant import croissant
 from gensynth.report.report import Pictures, write_report
 from gensynth.report.table_samples import column_bars, sample_rows
-from gensynth.reread import Looked, image_size, read_review, read_sets, read_state, real_names, real_sides, reread
+from gensynth.reread import (
+    Looked,
+    image_size,
+    names_of_rows,
+    read_review,
+    read_sets,
+    read_state,
+    real_names,
+    real_sides,
+    reread,
+)
 from gensynth.rundir import RunFolder, digest, say
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.resample import RandomOversampling
@@ -156,6 +166,8 @@ def merge(job: Job, finished: Path) -> dict:
     looked = reread(finished, bundle, state)
     if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) == "reject"]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
+    if looked.train.schema.modality == "table":
+        reviewed = names_of_rows(finished, reviewed, export.made_row_name(looked.train.schema, state["seed"]))
     job = replace(
         job,
         seed=state["seed"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def read_review(finished: Path) -> dict[str, str]:
     if bad:
         raise DataError(f"{path.name}: a verdict is accept or reject", bad)
     return {row: verdict for _, row, verdict in lines if verdict}
+
+
+def names_of_rows(finished: Path, reviewed: dict[str, str], name_row: Callable[[str, str, int], str]) -> dict[str, str]:
+    """A review by row numbers of a table, by the names that rows carry while they are drawn."""
+    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        made = {row["row_id"]: row for row in csv.DictReader(file) if row["source"] != REAL}
+    if unknown := sorted(set(reviewed) - set(made)):
+        raise DataError("review.csv speaks of rows that the dataset does not have as made rows", unknown)
+    lines = {row_id: made[row_id] for row_id in reviewed}
+    return {
+        name_row(line["label"], line["sampler"], int(line["index"])): reviewed[row_id] for row_id, line in lines.items()
+    }
 
 
 def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[str, LabelledData], tuple[Finding, ...]]:

@@ -52,8 +52,9 @@ usage: gensynth VERB [DATA] [key=value ...]
   evaluate           score any synthetic set: real=DIR test=DIR synthetic=DIR
   doctor             what is installed and what is wrong
 
-DATA is a name (digits, digits_longtail) or a path: a folder of class folders (also train/val/test),
-a folder with metadata.csv, an IDX pair, an .npz.
+DATA is a name (digits, digits_longtail, breast_cancer) or a path: a folder of class folders (also
+train/val/test), a folder with metadata.csv, an IDX pair, an .npz; a table: .csv .tsv .jsonl .parquet
+(data.label=COLUMN or its position, data.header=false, data.ignore=[id]).
 
   out=DIR                 where to write              default runs/<verb>-<time>
   model=cvae|cgan         which generator             default cvae
@@ -124,8 +125,11 @@ def _table_model(word: str) -> str:
     key, _, value = word.partition("=")
     if key != "model":
         return word
-    names = [f"table/{n}" if (conf_dir() / f"model/table/{n}.yaml").is_file() else n for n in value.split(",")]
-    return f"model={','.join(names)}"
+    known = sorted(path.stem for path in (conf_dir() / "model/table").glob("*.yaml"))
+    for name in value.split(","):
+        if name not in known and (conf_dir() / f"model/{name}.yaml").is_file():
+            raise UsageError(f"model={name} is not made for tables in this version; for tables: {', '.join(known)}")
+    return f"model={','.join(f'table/{n}' if n in known else n for n in value.split(','))}"
 
 
 def _is_bare(word: str, before: str) -> bool:

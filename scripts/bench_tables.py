@@ -208,7 +208,7 @@ def utility(table: Table, rows: pd.DataFrame, test: pd.DataFrame, seed: int) -> 
 
 
 def distances(table: Table, train: pd.DataFrame, test: pd.DataFrame, fake: pd.DataFrame, seed: int) -> dict[str, float]:
-    """Share of made rows nearer to train than to a holdout of the same size; near copies of made and of holdout rows."""
+    """Share of made rows nearer to train than to an equal holdout; near copies of made and of holdout rows."""
     random = np.random.default_rng(seed)
     n = min(len(train), len(test))
     train_rows = train.iloc[random.permutation(len(train))[:n]]

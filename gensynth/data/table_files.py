@@ -36,8 +36,8 @@ def read_file(
 ) -> TableFile:
     """One table file as text.
 
-    header  whether the first line names the columns; None: it does unless a cell of it is empty or a number, or
-            two are equal
+    header  whether the first line names the columns; None: it does unless a cell of it is a number, or two
+            are empty
     columns  names for a file without a header (or instead of its own)
     DataError naming lines for ragged rows, duplicate names, unclosed quotes, NUL bytes and wrong encoding.
     """
@@ -121,7 +121,7 @@ def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], li
 
 def _is_header(first: list[str]) -> bool:
     cells = [cell.strip() for cell in first]
-    return all(cells) and len(set(cells)) == len(cells) and not any(_is_number(cell) for cell in cells)
+    return cells.count("") <= 1 and any(cells) and not any(_is_number(cell) for cell in cells)
 
 
 def _is_number(cell: str) -> bool:
@@ -138,10 +138,13 @@ def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -
             raise UsageError(f"data.columns has {len(columns)} names, {path.name} has {width} columns")
         names = list(columns)
     else:
-        names = [name.strip() for name in first] or [f"column_{i}" for i in range(width)]
+        names = [name.strip() or "unnamed" for name in first] or [f"column_{i}" for i in range(width)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{path.name}: columns of the same name; rename them", [f'"{name}"' for name in twice])
+        raise DataError(
+            f"{path.name}: columns of the same name; rename them, or data.header=false if the first line is a row",
+            [f'"{name}"' for name in twice],
+        )
     return names
 
 

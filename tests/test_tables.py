@@ -1,0 +1,283 @@
+"""The walk on tables, by commands only, and the column network behind it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import FAST
+
+from gensynth import rng
+from gensynth.cli import compose
+from gensynth.data.table import TableCodec
+from gensynth.data.table_source import read_breast_cancer, read_frame
+from gensynth.models.generator import TrainingRows
+from gensynth.models.nets.columns import Autoencoder, ColumnDecoder, draw_cell, mixture_log_density
+from gensynth.pipeline import train_generator
+from gensynth.training.bundle import load_bundle
+from gensynth.types import Block, Space
+
+TINY = (*FAST, "model.width=16")
+
+
+def claims(n: int = 400, seed: int = 0) -> pd.DataFrame:
+    """A fraud table: identifier, spiky amount, region, a date, missing ages; the amount tells the classes apart."""
+    r = np.random.default_rng(seed)
+    fraud = r.random(n) < 0.15
+    return pd.DataFrame(
+        {
+            "claim": [f"K{i:05d}" for i in range(n)],
+            "fraud": np.where(fraud, "yes", "no"),
+            "amount": np.where(r.random(n) < 0.3, 0, np.round(np.exp(r.normal(5 + 2 * fraud)), 2)),
+            "region": r.choice(["north", "south", "east"], n),
+            "age": np.where(r.random(n) < 0.1, "", r.integers(18, 80, n).astype(str)),
+            "day": pd.to_datetime("2024-01-01") + pd.to_timedelta(r.integers(0, 300, n), unit="D"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    base = tmp_path_factory.mktemp("tables")
+    claims().to_csv(base / "claims.csv", index=False)
+    from gensynth.cli import main
+
+    code = main(["balance", str(base / "claims.csv"), "data.label=fraud", f"out={base}/out", *TINY])
+    assert code == 0
+    return base
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_balanced_table_has_equal_counts_and_the_inputs_columns(finished):
+    merged = rows(finished / "out/dataset/train.csv")
+    counts = pd.Series([row["fraud"] for row in merged]).value_counts()
+    assert counts["yes"] == counts["no"]
+    assert list(merged[0]) == ["claim", "fraud", "amount", "region", "age", "day", "gensynth_source"]
+
+
+def test_real_rows_leave_as_they_came(finished):
+    source = {row["claim"]: row for row in rows(finished / "claims.csv")}
+    seen = set()
+    for split in ("train", "val", "test"):
+        for row in rows(finished / f"out/dataset/{split}.csv"):
+            if row.pop("gensynth_source") == "real":
+                assert row == source[row["claim"]]
+                seen.add(row["claim"])
+            else:
+                assert split == "train"
+    assert seen == set(source)
+
+
+def test_made_rows_are_written_like_real_ones(finished):
+    frame = pd.DataFrame(rows(finished / "out/dataset/train.csv"))
+    made, real = frame[frame.gensynth_source != "real"], frame[frame.gensynth_source == "real"]
+    assert made.claim.str.fullmatch(r"K\d{5}").all() and made.claim.is_unique
+    assert not set(made.claim) & set(real.claim)
+    assert made.day.str.fullmatch(r"2024-\d\d-\d\d").all()
+    assert made.age.str.fullmatch(r"(\d+)?").all()
+    assert (made.amount == "0.0").any() and (made.amount == "0.0").mean() < 0.7
+    assert made.amount.str.fullmatch(r"\d+\.\d\d?").all()
+    assert set(made.region) <= {"north", "south", "east"}
+
+
+def test_the_ledger_has_a_line_for_every_train_row_in_order(finished):
+    ledger, merged = rows(finished / "out/dataset/ledger.csv"), rows(finished / "out/dataset/train.csv")
+    assert [line["row_id"] for line in ledger] == [str(i) for i in range(len(merged))]
+    assert [line["source"] for line in ledger] == [row["gensynth_source"] for row in merged]
+    assert [line["label"] for line in ledger] == [row["fraud"] for row in merged]
+
+
+def test_the_report_knows_arms_and_column_scores(finished):
+    report = json.loads((finished / "out/report.json").read_text())
+    arms = {line["arm"] for line in report["utility"]}
+    assert {"real_only", "class_weights", "tuned_threshold", "random_undersampling", "smote"} <= arms
+    assert {line["learner"] for line in report["utility"]} == {"boosting", "logistic"}
+    assert {"ap_rarest", "brier", "calibration_slope"} <= {line["metric"] for line in report["utility"]}
+    assert {"shape", "trend", "c2st_auc"} <= set(report["fidelity"]["columns"])
+    assert "floor" in report["fidelity"]["columns"]["trend"]
+
+
+def test_merge_honours_a_review_of_row_numbers(finished, run_cli):
+    ledger = rows(finished / "out/dataset/ledger.csv")
+    chosen = next(line for line in ledger if line["source"] == "synthetic")
+    (finished / "out/review.csv").write_text(f"row_id,verdict\n{chosen['row_id']},reject\n")
+    code, _, err = run_cli("merge", finished / "out", f"out={finished}/again")
+    assert code == 0, err
+    kept = {(line["sampler"], line["label"], line["index"]) for line in rows(finished / "again/dataset/ledger.csv")}
+    assert (chosen["sampler"], chosen["label"], chosen["index"]) not in kept
+    assert len(rows(finished / "again/dataset/ledger.csv")) == len(ledger)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_sample_writes_exact_counts_in_both_formats(finished, run_cli, kind, tmp_path):
+    code, _, err = run_cli(
+        "sample",
+        f"generator={finished}/out/generator",
+        "counts={yes: 30, no: 5}",
+        f"format={kind}",
+        f"out={tmp_path}/s",
+    )
+    assert code == 0, err
+    path = tmp_path / f"s/samples.{kind}"
+    frame = pd.read_parquet(path) if kind == "parquet" else pd.read_csv(path)
+    assert frame.fraud.value_counts().to_dict() == {"yes": 30, "no": 5}
+    assert pd.api.types.is_float_dtype(frame.amount)
+    assert [p.name for p in sorted((tmp_path / "s").glob("*.csv"))] == [
+        "ledger.csv",
+        *(["samples.csv"] * (kind == "csv")),
+    ]
+
+
+def test_evaluate_scores_a_table_from_another_tool(finished, run_cli, tmp_path):
+    claims(300, seed=1).to_csv(tmp_path / "other.csv", index=False)
+    code, out, err = run_cli(
+        "evaluate",
+        f"real={finished}/claims.csv",
+        f"synthetic={tmp_path}/other.csv",
+        "data.label=fraud",
+        f"out={tmp_path}/e",
+    )
+    assert code == 0, err
+    report = json.loads((tmp_path / "e/report.json").read_text())
+    assert report["fidelity"]["columns"]["c2st_auc"]["value"] < 0.65
+
+
+def test_a_model_without_a_table_form_is_refused_at_once(finished, run_cli):
+    code, _, err = run_cli("train", finished / "claims.csv", "data.label=fraud", "model=cgan")
+    assert code == 2 and "not made for tables" in err
+
+
+def trained(frame, label, tmp_path, samples=30_000, *words):
+    source = read_frame(frame, label)
+    job = compose("train", ["breast_cancer", *FAST, "model.width=32", f"trainer.max_samples={samples}", *words])
+    train_generator(job, source.data, "", tmp_path, 0.0)
+    return source.data, load_bundle(tmp_path / "generator")
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_exact_counts_wherever_the_label_stands_and_whatever_it_is(position, tmp_path):
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": r.normal(size=500), "b": r.choice(["u", "v"], 500)})
+    frame.insert(position, "target", np.arange(500) % 50 + 100)
+    data, bundle = trained(frame, "target", tmp_path, 2_000)
+    assert len(data.schema.classes) == 50
+    labels = np.repeat(np.arange(50), 3)
+    x = bundle.generator.sample(labels, np.concatenate([rng.row_seeds(0, str(k), 0, 3) for k in range(50)]))
+    assert x.shape == (150, 2, 2)
+
+
+def test_the_label_decides_what_is_drawn(tmp_path):
+    r = np.random.default_rng(0)
+    y = r.integers(0, 2, 2000)
+    frame = pd.DataFrame({"v": np.round(r.normal(6 * y, 1), 3), "c": np.where(y, "one", "zero"), "y": y})
+    _, bundle = trained(frame, "y", tmp_path)
+    for k in (0, 1):
+        x = bundle.codec.decode(bundle.generator.sample(np.full(400, k), rng.row_seeds(0, str(k), 0, 400)))
+        assert abs(x[:, 0].mean() - 6 * k) < 0.8
+        assert (x[:, 1] == ["one", "zero"].index("one" if k else "zero")).mean() > 0.95
+
+
+def test_dependence_between_columns_is_learned(tmp_path):
+    r = np.random.default_rng(0)
+    a = r.normal(size=3000)
+    frame = pd.DataFrame({"a": a, "b": a + 0.3 * r.normal(size=3000), "c": np.where(a > 0, "p", "n")})
+    frame["y"] = r.choice(["u", "v"], 3000)
+    _, bundle = trained(frame, "y", tmp_path, 60_000)
+    x = bundle.codec.decode(bundle.generator.sample(np.zeros(1000, int), rng.row_seeds(0, "u", 0, 1000)))
+    assert np.corrcoef(x[:, 0], x[:, 1])[0, 1] > 0.85
+    assert ((x[:, 0] > 0) == (x[:, 2] == 1)).mean() > 0.85
+
+
+def test_a_row_does_not_depend_on_what_else_is_asked(tmp_path):
+    _, bundle = trained(read_breast_cancer_frame(), "diagnosis", tmp_path, 2_000)
+    seeds = rng.row_seeds(0, "malignant", 0, 300)
+    whole = bundle.generator.sample(np.ones(300, int), seeds)
+    assert torch.equal(
+        bundle.generator.sample(np.ones(7, int), seeds[[250, 3, 99, 100, 0, 299, 5]]),
+        whole[[250, 3, 99, 100, 0, 299, 5]],
+    )
+
+
+def read_breast_cancer_frame():
+    cells = read_breast_cancer().cells
+    return cells.apply(lambda c: pd.to_numeric(c) if c.name != "diagnosis" else c)
+
+
+# ---- network --------------------------------------------------------------------------------------
+
+SPACE = Space((3, 2), 2, (Block(3, "number"), Block(4, "levels"), Block(1, "number")))
+
+
+def cells(n=16):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(n, 3, 2, generator=g)
+    for j, block in enumerate(SPACE.blocks):
+        x[:, j, 0] = torch.randint(block.size, (n,), generator=g)
+    return x
+
+
+def test_a_column_is_given_only_the_ones_before_it():
+    torch.manual_seed(0)
+    decoder = ColumnDecoder(SPACE, 8, 4, 4, 4)
+    for head in (*decoder.heads, *decoder.place):
+        torch.nn.init.normal_(head.weight)
+    x, z, e = cells(), torch.randn(16, 4), torch.randn(16, 4)
+    before = decoder.nll(z, e, x)
+    for j, block in enumerate(SPACE.blocks):
+        changed = x.clone()
+        changed[:, j, 0], changed[:, j, 1] = (x[:, j, 0] + 1) % block.size, x[:, j, 1] + 0.5
+        same = torch.isclose(decoder.nll(z, e, changed), before, atol=1e-6).all(dim=0)
+        assert same[:j].all()
+        assert not same[j + 1 :].any()
+
+
+def test_likelihood_of_classes_sums_to_one():
+    torch.manual_seed(0)
+    net = Autoencoder(SPACE, 8)
+    torch.nn.init.normal_(net.decoder.heads[1].weight)
+    x = cells(1).repeat(4, 1, 1)
+    x[:, 1, 0] = torch.arange(4)
+    z, e = torch.zeros(4, net.latent), net.embed(torch.zeros(4, dtype=torch.long))
+    assert torch.isclose(torch.exp(-net.decoder.nll(z, e, x)[:, 1]).sum(), torch.tensor(1.0), atol=1e-5)
+
+
+def test_mixture_density_integrates_to_one():
+    parameters = torch.randn(1, 24, generator=torch.Generator().manual_seed(0)).repeat(8001, 1)
+    points = torch.linspace(-40, 40, 8001)
+    assert torch.exp(mixture_log_density(parameters, points)).sum() * 0.01 == pytest.approx(1.0, abs=1e-3)
+
+
+def test_cells_are_drawn_with_their_probabilities_not_argmax():
+    logits = torch.log(torch.tensor([[0.6, 0.3, 0.1]])).repeat(10_000, 1)
+    u = (torch.arange(10_000) + 0.5) / 10_000
+    drawn = draw_cell(logits, None, u, torch.zeros(10_000))[:, 0]
+    np.testing.assert_allclose(torch.bincount(drawn.long()) / 10_000, [0.6, 0.3, 0.1], atol=1e-3)
+
+
+def test_scores_are_drawn_from_the_mixture():
+    parameters = torch.tensor([[0.0, np.log(3.0), -1.0, 1.0, -2.0, -2.0]]).repeat(20_000, 1)
+    u, place = (torch.arange(20_000) + 0.5) / 20_000, torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+    drawn = draw_cell(torch.zeros(20_000, 1), parameters, u, place)[:, 1]
+    assert float((drawn > 0).float().mean()) == pytest.approx(0.75, abs=0.01)
+    assert float(drawn.mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_class_heads_start_at_the_marginals():
+    net, x = Autoencoder(SPACE, 8), cells(4000)
+    net.start_at(TrainingRows(x, torch.zeros(4000)))
+    shares = torch.softmax(net.decoder.heads[1].bias, 0)
+    np.testing.assert_allclose(shares.detach(), torch.bincount(x[:, 1, 0].long()) / 4000, atol=1e-3)
+
+
+def test_the_codec_of_real_data_round_trips():
+    data = read_breast_cancer().data
+    codec = TableCodec.fit(data)
+    np.testing.assert_allclose(codec.decode(codec.encode(data.x)), data.x, rtol=1e-4, atol=1e-6)
