@@ -114,10 +114,10 @@ def read_review(finished: Path) -> dict[str, str]:
 def names_of_rows(finished: Path, reviewed: dict[str, str], name_row: Callable[[str, str, int], str]) -> dict[str, str]:
     """A review by row numbers of a table, by the names that rows carry while they are drawn."""
     with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
-        made = {row["row_id"]: row for row in csv.DictReader(file) if row["source"] != REAL}
-    if unknown := sorted(set(reviewed) - set(made)):
-        raise DataError("review.csv speaks of rows that the dataset does not have as made rows", unknown)
-    lines = {row_id: made[row_id] for row_id in reviewed}
+        ledger = {row["row_id"]: row for row in csv.DictReader(file)}
+    if unknown := sorted(set(reviewed) - set(ledger)):
+        raise DataError("review.csv speaks of rows that the dataset does not have", unknown)
+    lines = {row_id: ledger[row_id] for row_id in reviewed if ledger[row_id]["source"] != REAL}
     return {
         name_row(line["label"], line["sampler"], int(line["index"])): reviewed[row_id] for row_id, line in lines.items()
     }

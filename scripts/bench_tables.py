@@ -283,7 +283,7 @@ def train_and_draw(
 
     data = labelled(train, label)
     keys = [f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none", *words]
-    job = compose("train", ["data=breast_cancer", f"model=table/{model}", *keys])
+    job = compose("train", ["breast_cancer", f"model={model}", *keys])
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
         train_generator(job, data, "", Path(folder), begun)
