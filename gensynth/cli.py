@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from gensynth.pipeline import Job
 
+MAY_BE_ZERO = ("patience",)  # whole numbers of a model that switch something off; all others are sizes
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
 QUIET = (
     "hydra.run.dir=.",
@@ -356,7 +357,8 @@ def _compare(given: Mapping, default: Mapping, where: str) -> None:
             continue
         got, kind = given[key], "a whole number" if isinstance(value, int) else "a number"
         number = isinstance(got, int | float) and not isinstance(got, bool) and math.isfinite(got)
-        lowest = 1 if isinstance(value, int) and where.startswith("model") else 0
+        sized = isinstance(value, int) and where.startswith("model") and key not in MAY_BE_ZERO
+        lowest = 1 if sized else 0
         if not number or got < lowest or (isinstance(value, int) and got != int(got)):
             raise UsageError(f"{name} must be {kind} of at least {lowest}, got {got!r}")
 

@@ -341,7 +341,8 @@ def _train(job: Job, run: RunFolder, looked: Looked, started: float) -> Bundle:
     folder = run.path / "generator"
     if not (run.resumed and (folder / "manifest.json").exists()):
         with run.step("train"):
-            train_generator(job, looked.train, looked.source.sha256, run.path, started, resume=run.resumed)
+            sha256 = looked.source.sha256
+            train_generator(job, looked.train, looked.val, sha256, run.path, started, resume=run.resumed)
     bundle = load_bundle(folder, job.model.make)
     if bundle.facts["training"]["run"] != _identity(job, looked.train, looked.source.sha256):
         raise UsageError("the unfinished run was started with other settings or other data; use another out=")
@@ -349,14 +350,22 @@ def _train(job: Job, run: RunFolder, looked: Looked, started: float) -> Bundle:
 
 
 def train_generator(
-    job: Job, real: LabelledData, source_sha256: str, out: Path, started: float, *, resume: bool = False
+    job: Job,
+    real: LabelledData,
+    val: LabelledData,
+    source_sha256: str,
+    out: Path,
+    started: float,
+    *,
+    resume: bool = False,
 ) -> None:
     """Fit codec and generator on real train rows; writes out/generator and out/run.
 
+    val      real rows by which a model may choose among its own states; may be empty
     started  time.monotonic() from which trainer.max_minutes counts
     """
     codec = fit_codec(real)
-    rows = TrainingRows(codec.encode(real.x), torch.from_numpy(real.y))
+    rows, watched = (TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (real, val))
     module = build(lambda: _module(job, codec, len(real)), job.seed)
     identity = _identity(job, real, source_sha256)
     loggers = make_loggers(job.logger, out / "run", out.name, job.config)
@@ -364,6 +373,7 @@ def train_generator(
         result = fit(
             module,
             rows,
+            watched,
             job.trainer,
             seed=job.seed,
             folder=out / "run",

@@ -211,7 +211,8 @@ def train_and_draw(name: str, train: Images, minutes: float, seed: int, counts: 
     job = compose("train", ["digits", f"model={name}", f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none"])
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
-        train_generator(job, LabelledData.of_real(x, y, schema), "", Path(folder), begun)
+        rows = LabelledData.of_real(x, y, schema)
+        train_generator(job, rows, rows[:0], "", Path(folder), begun)
         seconds = time.monotonic() - begun
         bundle = load_bundle(Path(folder) / "generator")
     made = [

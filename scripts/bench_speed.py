@@ -87,7 +87,7 @@ def sampling(model: str, repeats: int = 3) -> None:
         random.integers(0, 256, (4000, 1, 28, 28)).astype(np.uint8), np.arange(4000) % 10, schema
     )
     with tempfile.TemporaryDirectory() as folder:
-        train_generator(replace(job), data, "", Path(folder) / "run", time.monotonic())
+        train_generator(replace(job), data, data[:0], "", Path(folder) / "run", time.monotonic())
         bundle = Path(folder) / "run" / "generator"
         peaks, ratios, rates = {}, [], []
         for repeat in range(repeats):

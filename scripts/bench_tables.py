@@ -28,7 +28,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from gensynth import rng
 from gensynth.cli import compose
-from gensynth.data.columns import describe, values_of
+from gensynth.data.columns import cells_of, describe, values_of
+from gensynth.data.split import split_rows
 from gensynth.pipeline import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData, Schema
@@ -278,15 +279,17 @@ def labelled(frame: pd.DataFrame, label: str) -> LabelledData:
 def train_and_draw(
     model: str, train: pd.DataFrame, label: str, minutes: float, seed: int, words: list[str]
 ) -> tuple[pd.DataFrame, dict]:
-    """Train for the stated minutes and draw as many rows of each class as train has."""
-    from gensynth.data.columns import cells_of
+    """Train for the stated minutes and draw as many rows of each class as train has.
 
+    As in `gensynth balance` with `data.test`, a tenth of the rows is not learned from but watched.
+    """
     data = labelled(train, label)
     keys = [f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none", *words]
     job = compose("train", ["breast_cancer", f"model={model}", *keys])
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
-        train_generator(job, data, "", Path(folder), begun)
+        split = split_rows(data, (0.9, 0.1, 0.0), rng.child(seed, "split"), np.full(len(data), ""), None)
+        train_generator(job, data[split == "train"], data[split == "val"], "", Path(folder), begun)
         seconds = time.monotonic() - begun
         bundle = load_bundle(Path(folder) / "generator")
     parts = []
@@ -335,7 +338,7 @@ def main(words: list[str]) -> None:
             sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
         options[key] = value
     path = Path(options["out"])
-    new = not path.exists()
+    new = not path.exists() or not path.stat().st_size
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         if new:

@@ -39,6 +39,7 @@ def trained(model: str, data, tmp_path, samples: int, *words: str):
     fit(
         module,
         encoded(data),
+        encoded(data[:0]),
         job.trainer,
         seed=0,
         folder=tmp_path,

@@ -158,7 +158,7 @@ def test_a_model_without_a_table_form_is_refused_at_once(finished, run_cli):
 def trained(frame, label, tmp_path, samples=30_000, *words):
     source = read_frame(frame, label)
     job = compose("train", ["breast_cancer", *FAST, "model.width=32", f"trainer.max_samples={samples}", *words])
-    train_generator(job, source.data, "", tmp_path, 0.0)
+    train_generator(job, source.data, source.data[:0], "", tmp_path, 0.0)
     return source.data, load_bundle(tmp_path / "generator")
 
 
@@ -224,11 +224,16 @@ def cells(n=16):
     return x
 
 
-def test_a_column_is_given_only_the_ones_before_it():
+def stirred(decoder):
+    """The decoder with heads that do not start at zero."""
     torch.manual_seed(0)
-    decoder = ColumnDecoder(SPACE, 8, 4, 4, 4)
-    for head in (*decoder.heads, *decoder.place):
-        torch.nn.init.normal_(head.weight)
+    for weight in (*(head.weight for head in decoder.heads), decoder.place, decoder.follow):
+        torch.nn.init.normal_(weight)
+    return decoder
+
+
+def test_a_column_is_given_only_the_ones_before_it():
+    decoder = stirred(ColumnDecoder(SPACE, 8, 4, 4, 4))
     x, z, e = cells(), torch.randn(16, 4), torch.randn(16, 4)
     before = decoder.nll(z, e, x)
     for j, block in enumerate(SPACE.blocks):
@@ -237,6 +242,23 @@ def test_a_column_is_given_only_the_ones_before_it():
         same = torch.isclose(decoder.nll(z, e, changed), before, atol=1e-6).all(dim=0)
         assert same[:j].all()
         assert not same[j + 1 :].any()
+
+
+def test_rows_are_drawn_from_the_distribution_whose_likelihood_is_trained():
+    """Column by column, the distribution that a cell is drawn from is the one that scores it."""
+    decoder = stirred(ColumnDecoder(SPACE, 8, 4, 4, 4))
+    x, z, e, found = cells(), torch.randn(16, 4), torch.randn(16, 4), []
+
+    def real_cell(column, logits, mixture):
+        classes, score = x[:, column, 0].long(), x[:, column, 1]
+        loss = torch.nn.functional.cross_entropy(logits, classes, reduction="none")
+        if mixture is not None:
+            loss = loss - torch.where(classes == 0, mixture_log_density(mixture, score), 0.0)
+        found.append(loss)
+        return torch.nn.functional.one_hot(classes, logits.shape[1]).float(), score
+
+    decoder._unroll(z, e, real_cell)
+    torch.testing.assert_close(torch.stack(found, dim=1), decoder.nll(z, e, x), rtol=1e-4, atol=1e-4)
 
 
 def test_likelihood_of_classes_sums_to_one():

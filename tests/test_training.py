@@ -31,6 +31,7 @@ def run_fit(folder, words, *, resume=False, samples=2_048):
     result = fit(
         module,
         encoded(DATA),
+        encoded(DATA[:0]),
         job.trainer,
         seed=0,
         folder=folder,

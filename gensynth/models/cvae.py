@@ -4,21 +4,27 @@ The networks and the likelihood come from one file of `nets/`, by name; each is 
 over the row, so there is no KL weight to tune. KL warm-up over the first part of training, free bits (Kingma et
 al., "Improved variational inference with inverse autoregressive flow", NeurIPS 2016, appendix C.8) a latent
 dimension.
+
+Where held-out rows are watched, the averaged weights that give them the best bound are kept; when they have not
+improved for `patience` looks, training goes on from those with a smaller learning rate, and ends after CUTS times.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
 from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
-from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
+from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
 from gensynth.models.nets import nets_of
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
 from gensynth.types import Space
 
+CUTS, CUT = 2, 0.25  # how often the learning rate falls before training ends early, and to which part
+LEAST_GAIN = 1e-3  # nats a row that count as an improvement
 FEW_ROWS = 2_000  # below this `prior=auto` fits mixtures: a flow network would memorise the codes
 
 
@@ -39,6 +45,16 @@ def encode_all(autoencoder: nn.Module, rows: TrainingRows, chunk: int = 512) -> 
     return torch.cat([m for m, _ in parts]), torch.cat([(0.5 * v).exp() for _, v in parts])
 
 
+@torch.no_grad()
+def held_out_bound(autoencoder: nn.Module, rows: TrainingRows, chunk: int = 2048) -> Tensor:
+    """Negative evidence bound a row, nats, of rows at the means of their posteriors."""
+    total = torch.zeros((), device=rows.x.device)
+    for x, y in zip(rows.x.split(chunk), rows.y.split(chunk), strict=True):
+        mean, log_variance = autoencoder.encode(x, y)
+        total += len(x) * (autoencoder.nll(x, mean, y) + kl_per_dimension(mean, log_variance).sum())
+    return total / len(rows.x)
+
+
 class CVAE(Generator):
     """Conditional VAE.
 
@@ -46,6 +62,7 @@ class CVAE(Generator):
     width      the one size dial of the networks; everything else follows from it and from the data's shape
     prior      auto | flow | mixture | normal (auto: mixture below 2,000 rows)
     prior_share  part of the time budget for the prior stage, where it is a network
+    patience   looks at held-out rows (one an epoch) without improvement that are borne; 0: never look
     """
 
     def __init__(
@@ -62,6 +79,7 @@ class CVAE(Generator):
         kl_warmup: float,
         free_bits: float,
         ema_half_life: float,
+        patience: int,
     ) -> None:
         super().__init__(space)
         self.autoencoder = nets_of(nets).Autoencoder(space, width)
@@ -71,6 +89,10 @@ class CVAE(Generator):
         self.prior_ema = Ema(self.prior, ema_half_life)
         self.lr, self.batch_size = lr, batch_size
         self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
+        self.patience = patience
+        self.kept = copy.deepcopy(self.ema.average) if patience else nn.Module()
+        for name, start in (("least", 1e30), ("looks_since", 0.0), ("cuts", 0.0)):
+            self.register_buffer(name, torch.tensor(start))
 
     def phases(self) -> tuple[Phase, ...]:
         if not isinstance(self.prior, FlowPrior):
@@ -88,6 +110,7 @@ class CVAE(Generator):
             self.autoencoder.start_at(rows)
             self.ema.average.load_state_dict(self.autoencoder.state_dict())
         if name == "prior":
+            self._restore()
             self._codes = encode_all(self.ema.average, rows)
             self.prior.standardise(self._codes[0])
             self.prior_ema.average.standardise(self._codes[0])
@@ -99,15 +122,41 @@ class CVAE(Generator):
             return self.vae_step(batch, optimizers[0])
         return self.prior_step(batch, optimizers[1])
 
+    def watch(self, rows: TrainingRows, phase: str) -> Look:
+        """Keep the weights if they give held-out rows a better bound; ended when that has not happened for long."""
+        if phase != "vae" or not self.patience:
+            return Look({}, ended=False)
+        bound = held_out_bound(self.ema.average, rows)
+        self.looks_since += 1
+        if bound < self.least - LEAST_GAIN:
+            self.least.copy_(bound)
+            self.looks_since.zero_()
+            self.kept.load_state_dict(self.ema.average.state_dict())
+        elif self.looks_since >= self.patience and self.cuts <= CUTS:
+            self._restore()
+            self.autoencoder.load_state_dict(self.kept.state_dict())
+            self.looks_since.zero_()
+            self.cuts += 1
+        return Look({"held_out_bound": float(bound)}, ended=bool(self.cuts > CUTS))
+
+    def _restore(self) -> None:
+        """Back to the weights that held-out rows liked best, where they were watched."""
+        if self.least < 1e30:
+            self.ema.average.load_state_dict(self.kept.state_dict())
+
     def vae_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        """Reconstruction and KL of one batch; everything returned is detached."""
+        """Reconstruction and KL of one batch; everything returned is detached. Nothing once training has ended."""
+        if self.cuts > CUTS:
+            return {}
         mean, log_variance = self.autoencoder.encode(batch.x, batch.labels)
         noise = torch.randn(mean.shape, generator=batch.random, device=mean.device)
-        nll = self.autoencoder.nll(batch.x, mean + noise * (0.5 * log_variance).exp(), batch.labels)
+        z = mean + noise * (0.5 * log_variance).exp()
+        nll = self.autoencoder.loss(batch.x, z, batch.labels, batch.random)
         kl = kl_per_dimension(mean, log_variance)
         warmup = min(1.0, max(1e-4, batch.progress / self.kl_warmup)) if self.kl_warmup else 1.0
         loss = nll + warmup * kl.clamp_min(self.free_bits).sum()
-        if self.descend(loss, optimizer, cosine(self.lr, 0.02 * self.lr, batch.progress), clip=200.0):
+        lr = CUT ** float(self.cuts) * cosine(self.lr, 0.02 * self.lr, batch.progress)
+        if self.descend(loss, optimizer, lr, clip=200.0):
             self.ema.update(self.autoencoder, len(batch.x), batch.samples_seen)
         return {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
 
@@ -121,6 +170,7 @@ class CVAE(Generator):
         return {"loss_prior": loss.detach()}
 
     def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
+        self._restore()
         if isinstance(self.prior, MixturePrior):
             fit_mixture(self.prior, self.ema.average, rows, random)
             self.prior_ema.average.load_state_dict(self.prior.state_dict())

@@ -42,6 +42,13 @@ class TrainingRows(NamedTuple):
     y: Tensor
 
 
+class Look(NamedTuple):
+    """What a look at held-out rows showed, by name, and whether the phase need not go on."""
+
+    values: dict[str, float]
+    ended: bool
+
+
 @dataclass
 class Batch:
     """Everything one training step may depend on besides the weights.
@@ -80,6 +87,10 @@ class Generator(LightningModule):
 
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         """Prepare a stage; `resumed` says that its own steps have begun before. Deterministic."""
+
+    def watch(self, rows: TrainingRows, phase: str) -> Look:
+        """Look at held-out rows between two steps of a phase."""
+        return Look({}, ended=False)
 
     def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
         """Closing work after the last step, before the bundle is written."""

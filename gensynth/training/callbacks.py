@@ -23,6 +23,9 @@ from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
 
+LEAST_STEPS = 10  # between two looks at held-out rows
+
+
 class Steps(Callback):
     """Counts whole steps and announces phases to the model; every other callback asks it."""
 
@@ -94,10 +97,33 @@ class Metrics(Callback):
         values = {f"train/{name}": float(value) for name, value in outputs.items() if name != "loss"}
         values["train/samples_per_s"] = (seen - self._last[1]) / max(now - self._last[0], 1e-9)
         self._last = (now, seen)
+        self.note(trainer, values)
+
+    def note(self, trainer: Trainer, values: dict[str, float]) -> None:
+        """Put values into the history and into all loggers, at the samples seen so far."""
         for name, value in values.items():
-            self.history.setdefault(name, []).append((seen, value))
-        for logger in trainer.loggers:
-            logger.log_metrics(values, step=seen)
+            self.history.setdefault(name, []).append((self.steps.samples_seen, value))
+        for logger in trainer.loggers if values else ():
+            logger.log_metrics(values, step=self.steps.samples_seen)
+
+
+class Watch(Callback):
+    """Shows held-out rows to the model once an epoch; ends training when its last phase need not go on."""
+
+    def __init__(self, steps: Steps, rows: TrainingRows, metrics: Metrics) -> None:
+        self.steps, self.rows, self.metrics = steps, rows, metrics
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
+        schedule = self.steps.schedule
+        phase, inner = schedule.at(self.steps.done - 1)
+        epoch = -(-len(self.steps.rows.y) // schedule.batch_sizes[phase])
+        if (inner + 1) % max(epoch, LEAST_STEPS) and inner + 1 != schedule.steps[phase]:
+            return
+        look = module.watch(self.rows, schedule.phases[phase])
+        self.metrics.note(trainer, {f"val/{name}": value for name, value in look.values.items()})
+        if look.ended and phase == len(schedule.phases) - 1:
+            self.steps.loader.schedule = schedule.cut(self.steps.done)
+            trainer.should_stop = True
 
 
 class Preview(Callback):

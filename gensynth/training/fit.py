@@ -19,10 +19,12 @@ from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, TrainingRows
 from gensynth.signals import SIGNALS
-from gensynth.training.callbacks import Checkpointing, Metrics, Preview, Progress, Steps
+from gensynth.training.callbacks import Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
+
+FEWEST_WATCHED = 20
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def build(make: Callable[[], Generator], seed: int) -> Generator:
 def fit(
     module: Generator,
     rows: TrainingRows,
+    watched: TrainingRows,
     settings: TrainerSettings,
     *,
     seed: int,
@@ -69,13 +72,14 @@ def fit(
 ) -> FitResult:
     """Train `module` in place on rows (x encoded, y labels) and leave a checkpoint in `folder`.
 
+    watched  held-out rows, which no step learns from; with fewer than FEWEST_WATCHED nothing is chosen by them
     started  time.monotonic() at which the budget began; run: digest that a resumed run must share
     picture  (K, 8, *shape) samples -> PNG bytes for the previews
     Raises Interrupted after saving on SIGTERM or SIGINT, DivergedError when losses stay non-finite.
     """
     trainer = make_trainer(settings, loggers)
     device = trainer.strategy.root_device
-    rows = TrainingRows(rows.x.to(device), rows.y.to(device))
+    rows, watched = (TrainingRows(side.x.to(device), side.y.to(device)) for side in (rows, watched))
     module.to(device)
     path = folder / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,10 +92,11 @@ def fit(
     if state:
         module.load_state_dict(state["weights"])
     preview = Preview(steps, folder / "samples", classes, picture)
-    trainer.callbacks.extend([steps, metrics, preview, Progress(steps, module.phases()), checkpointing])
+    watch = [Watch(steps, watched, metrics)] if len(watched.y) >= FEWEST_WATCHED else []
+    trainer.callbacks.extend([steps, metrics, *watch, preview, Progress(steps, module.phases()), checkpointing])
     with SIGNALS.defer():
         run_trainer(trainer, module, loader, state)
-    return FitResult(schedule, metrics.history)
+    return FitResult(steps.schedule, metrics.history)
 
 
 def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed: int, started: float) -> Schedule:

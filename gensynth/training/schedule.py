@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -53,6 +53,10 @@ class Schedule:
             seen += min(step, count) * batch_size
             step = max(0, step - count)
         return seen
+
+    def cut(self, step: int) -> Schedule:
+        """The same schedule, ended after `step` steps of all phases; that step lies in the last one."""
+        return replace(self, steps=(*self.steps[:-1], step - sum(self.steps[:-1])))
 
     def to_json(self) -> dict:
         return asdict(self)

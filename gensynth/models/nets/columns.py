@@ -1,17 +1,20 @@
 """Networks for tables: cells are classes with a score inside the class (see `data/table.py`).
 
-Decoder: columns one after the other, each given the ones before it, the latent and the label (masked layers as
-in MADE, Germain et al., ICML 2015, so that training is one pass). A cell's class is a softmax; the score of a
-number between spikes is a mixture of Gaussians (Bishop, "Mixture density networks", 1994). Cells are drawn,
-never the most probable one taken, or rare levels would vanish.
+Decoder: columns one after the other, each given the ones before it, the latent and the label. One hidden state is
+shared by all columns and grows by what each new cell adds, as in NADE (Uria et al., "RNADE", NeurIPS 2013), so that
+training is one pass and weights are few. A cell's class is a softmax; the score of a number between spikes is a
+mixture of Gaussians (Bishop, "Mixture density networks", 1994) whose means also follow the scores before it
+linearly. Cells are drawn, never the most probable one taken, or rare levels would vanish.
 
-Legend: N rows, D columns, K classes of a column, E width of a cell's embedding, H hidden width a column,
-Z latent size, Y width of the class embedding, M mixture components.
+Legend: N rows, D columns, K classes of a column, E width of a cell's embedding, H shared hidden units, W hidden
+units of a column, Z latent size, Y width of the class embedding, M mixture components, F features of a score,
+P numbers that a discriminator sees of a row.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +25,10 @@ from gensynth.types import Block, Space
 
 COMPONENTS = 8
 SHARPEST = -4.5  # least log standard deviation of a component, in scores
-TINY = -30.0
+FEATURES = 11
+DROPOUT = 0.1  # part of the cells' embeddings that a training pass does not see
+TEMPERATURE = 0.5  # of the softmax behind a straight-through draw
+PACK = 8  # rows that the discriminator judges together
 
 
 class Autoencoder(nn.Module):
@@ -31,8 +37,8 @@ class Autoencoder(nn.Module):
     def __init__(self, space: Space, width: int, embedding: int = 16) -> None:
         super().__init__()
         columns = len(space.blocks)
-        cell = 16 if columns <= 40 else 8 if columns <= 100 else 4
-        width = width if columns <= 40 else width // 2 if columns <= 100 else width // 4
+        cell = 16 if columns <= 100 else 8
+        width = width if columns <= 50 else width // 2 if columns <= 150 else width // 4
         self.latent = 16
         self.embed = nn.Embedding(space.num_classes, embedding)
         self.encoder = ColumnEncoder(space, width, self.latent, embedding, cell)
@@ -50,6 +56,12 @@ class Autoencoder(nn.Module):
         """Negative log-likelihood a row, nats, averaged over rows (N, D, 2)."""
         return self.decoder.nll(z, self.embed(labels), x).sum(dim=1).mean()
 
+    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        """The same where a part of what columns see of each other is left out at random."""
+        shape = (*x.shape[:2], self.decoder.cell)
+        kept = torch.rand(shape, generator=random, device=x.device) >= DROPOUT
+        return self.decoder.nll(z, self.embed(labels), x, kept / (1 - DROPOUT)).sum(dim=1).mean()
+
     def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         return self.decoder(z, self.embed(labels), noise)
 
@@ -60,29 +72,33 @@ class CellEmbedding(nn.Module):
     def __init__(self, blocks: tuple[Block, ...], width: int) -> None:
         super().__init__()
         sizes = torch.tensor([b.size for b in blocks])
+        self.sizes = sizes.tolist()
         self.register_buffer("offset", torch.cumsum(sizes, 0) - sizes, persistent=False)
         self.register_buffer("numeric", torch.tensor([b.kind == "number" for b in blocks]), persistent=False)
-        self.register_buffer("centres", torch.linspace(-2.4, 2.4, 9), persistent=False)
+        self.register_buffer("centres", torch.linspace(-2.4, 2.4, FEATURES - 2), persistent=False)
         self.levels = nn.Embedding(int(sizes.sum()), width)
-        self.shape = nn.Parameter(torch.randn(len(blocks), 11, width) * 11**-0.5)
+        self.shape = nn.Parameter(torch.randn(len(blocks), FEATURES, width) * FEATURES**-0.5)
+
+    def between(self, cells: Tensor) -> Tensor:
+        """Whether cells (N, D, 2) are numbers between spikes, (N, D)."""
+        return (cells[..., 0] == 0) & self.numeric
 
     def forward(self, cells: Tensor) -> Tensor:
-        classes, score = cells[..., 0].long(), cells[..., 1]
-        e = self.levels(classes + self.offset)
-        between = ((classes == 0) & self.numeric).to(score.dtype)
-        return e + torch.einsum("ndf,dfe->nde", _features(score, self.centres) * between[..., None], self.shape)
+        e = self.levels(cells[..., 0].long() + self.offset)
+        features = score_features(cells[..., 1], self.centres) * self.between(cells)[..., None]
+        return e + torch.bmm(features.transpose(0, 1), self.shape).transpose(0, 1)
 
-    def one(self, cells: Tensor, column: int) -> Tensor:
-        """The same for one column: (N, 2) -> (N, E)."""
-        classes, score = cells[:, 0].long(), cells[:, 1]
-        e = self.levels(classes + self.offset[column])
+    def one(self, shares: Tensor, score: Tensor, column: int) -> Tensor:
+        """The same for one column, given as one-hot (N, K) and score (N,): (N, E)."""
+        first = int(self.offset[column])
+        e = shares @ self.levels.weight[first : first + self.sizes[column]]
         if not bool(self.numeric[column]):
             return e
-        return e + (_features(score, self.centres) * (classes == 0)[:, None]) @ self.shape[column]
+        return e + (score_features(score, self.centres) * shares[:, :1]) @ self.shape[column]
 
 
-def _features(score: Tensor, centres: Tensor) -> Tensor:
-    """Score (...) -> (..., 11): itself, itself squared, and bumps along the line."""
+def score_features(score: Tensor, centres: Tensor) -> Tensor:
+    """Score (...) -> (..., F): itself, itself squared, and bumps along the line."""
     bumps = torch.exp(-0.5 * ((score[..., None] - centres) / 0.6) ** 2)
     return torch.cat([score[..., None], 0.3 * score[..., None] ** 2, bumps], dim=-1)
 
@@ -107,37 +123,35 @@ class ColumnEncoder(nn.Module):
         return mean, log_variance.clamp(-8, 4)
 
 
+# What draws a cell from its class logits (N, K) and, for numbers, its mixture (N, 3 M): one-hot (N, K), score (N,).
+Pick = Callable[[int, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+
+
 class ColumnDecoder(nn.Module):
     """Latent (N, Z) and class embedding (N, Y) -> a distribution over rows of cells."""
 
     def __init__(self, space: Space, width: int, latent: int, embedding: int, cell: int) -> None:
         super().__init__()
-        self.blocks, columns = space.blocks, len(space.blocks)
-        self.width, self.cell = width, cell
+        columns, hidden = len(space.blocks), 2 * width
+        self.blocks, self.width, self.cell = space.blocks, width, cell
         self.noise_size = 2 * columns
+        self.numbers = [j for j, b in enumerate(space.blocks) if b.kind == "number"]
         self.cells = CellEmbedding(space.blocks, cell)
+        self.begin = nn.Linear(latent + embedding, hidden)
+        self.add = nn.Parameter(torch.randn(columns, cell, hidden) * cell**-0.5)
+        self.weigh = nn.Parameter(torch.arange(1, columns + 1).rsqrt()[:, None].repeat(1, columns))
+        self.register_buffer("before", torch.ones(columns, columns).tril(-1), persistent=False)
         self.condition = nn.Linear(latent + embedding, columns * width)
-        self.context = nn.Parameter(torch.randn(columns * width, columns * cell) * (max(columns, 2) * cell / 2) ** -0.5)
-        before = torch.ones(columns, columns).tril(-1)
-        self.register_buffer("mask", before.repeat_interleave(width, 0).repeat_interleave(cell, 1), persistent=False)
+        self.first = nn.Parameter(torch.randn(columns, hidden, width) * hidden**-0.5)
         self.mix = nn.Parameter(torch.randn(columns, width, width) * 0.5 * width**-0.5)
         self.mix_bias = nn.Parameter(torch.zeros(columns, 1, width))
         self.heads = nn.ModuleList([nn.Linear(width, b.size) for b in space.blocks])
-        self.numbers = [j for j, b in enumerate(space.blocks) if b.kind == "number"]
-        self.place = nn.ModuleList([nn.Linear(width, 3 * COMPONENTS) for _ in self.numbers])
-        for head in (*self.heads, *self.place):
+        for head in self.heads:
             nn.init.zeros_(head.weight)
-        for head in self.place:
-            with torch.no_grad():
-                head.bias.copy_(
-                    torch.cat(
-                        [
-                            torch.zeros(COMPONENTS),
-                            torch.linspace(-1.5, 1.5, COMPONENTS),
-                            torch.full((COMPONENTS,), -0.7),
-                        ]
-                    )
-                )
+        start = [torch.zeros(COMPONENTS), torch.linspace(-1.5, 1.5, COMPONENTS), torch.full((COMPONENTS,), -0.7)]
+        self.place = nn.Parameter(torch.zeros(len(self.numbers), width, 3 * COMPONENTS))
+        self.place_bias = nn.Parameter(torch.cat(start).repeat(len(self.numbers), 1, 1))
+        self.follow = nn.Parameter(torch.zeros(len(self.numbers), columns, COMPONENTS))
 
     @torch.no_grad()
     def start_at(self, x: Tensor) -> None:
@@ -146,45 +160,123 @@ class ColumnDecoder(nn.Module):
             counts = torch.bincount(x[:, j, 0].long(), minlength=self.blocks[j].size).to(x.dtype) + 0.5
             head.bias.copy_((counts / counts.sum()).log())
 
-    def _hidden(self, first: Tensor, mix: Tensor, bias: Tensor) -> Tensor:
-        """First layer (D, N, H) -> (D, N, H)."""
-        h = F.silu(first)
-        return F.silu(h + torch.baddbmm(bias, h, mix))
+    def _conditions(self, z: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
+        """Start of the shared state (N, H) and what each column adds to it, (D, N, W)."""
+        context = torch.cat([z, e], dim=1)
+        own = self.condition(context).unflatten(1, (len(self.blocks), self.width))
+        return self.begin(context), own.transpose(0, 1)
 
-    def nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
-        """Negative log-likelihood of each cell, nats, (N, D)."""
-        columns = len(self.blocks)
-        first = F.linear(self.cells(x).flatten(1), self.context * self.mask) + self.condition(torch.cat([z, e], dim=1))
-        h = self._hidden(first.unflatten(1, (columns, self.width)).transpose(0, 1), self.mix, self.mix_bias)
+    def _hidden(self, state: Tensor, own: Tensor, columns: slice) -> Tensor:
+        """Shared state (C, N, H) at C columns -> (C, N, W)."""
+        h = F.silu(torch.baddbmm(own, F.silu(state), self.first[columns]))
+        return F.silu(h + torch.baddbmm(self.mix_bias[columns], h, self.mix[columns]))
+
+    def nll(self, z: Tensor, e: Tensor, x: Tensor, kept: Tensor | float = 1.0) -> Tensor:
+        """Negative log-likelihood of each cell, nats, (N, D); `kept` multiplies the embedded cells (N, D, E)."""
+        begin, own = self._conditions(z, e)
+        added = torch.bmm((self.cells(x) * kept).transpose(0, 1), self.add)
+        state = ((self.weigh * self.before) @ added.flatten(1)).view_as(added) + begin
+        h = self._hidden(state, own, slice(None))
         classes = x[..., 0].long()
-        losses = [F.cross_entropy(head(h[j]), classes[:, j], reduction="none") for j, head in enumerate(self.heads)]
-        for head, j in zip(self.place, self.numbers, strict=True):
-            inside = -mixture_log_density(head(h[j]), x[:, j, 1])
-            losses[j] = losses[j] + torch.where(classes[:, j] == 0, inside, 0.0)
-        return torch.stack(losses, dim=1)
+        losses = [
+            F.cross_entropy(head(h[j]), classes[:, j], reduction="none") if self.blocks[j].size > 1 else x.new_zeros(())
+            for j, head in enumerate(self.heads)
+        ]
+        if self.numbers:
+            between = self.cells.between(x)
+            inside = self._inside(h, x[..., 1], between)
+            for j, place in zip(self.numbers, inside, strict=True):
+                losses[j] = losses[j] + torch.where(between[:, j], place, 0.0)
+        return torch.stack([loss.expand(len(x)) for loss in losses], dim=1)
+
+    def _inside(self, h: Tensor, scores: Tensor, between: Tensor) -> Tensor:
+        """Negative log density of the scores (N, D) of number columns, from hidden units (D, N, W): (numbers, N)."""
+        places = torch.baddbmm(self.place_bias, h[self.numbers], self.place)
+        weight, mean, log_scale = places.chunk(3, dim=2)
+        mean = mean + (scores * between) @ (self.follow * self.before[self.numbers][..., None])
+        return -mixture_log_density(torch.cat([weight, mean, log_scale], dim=2), scores[:, self.numbers].T)
+
+    def _unroll(self, z: Tensor, e: Tensor, pick: Pick) -> list[tuple[Tensor, Tensor]]:
+        """Pick the cells of all columns in turn, each given the ones before: (one-hot (N, K), score (N,)) each."""
+        begin, own = self._conditions(z, e)
+        cells: list[tuple[Tensor, Tensor]] = []
+        added, scores = [begin.new_zeros(begin.shape)], [begin.new_zeros(len(z))]
+        for j, head in enumerate(self.heads):
+            state = begin + torch.tensordot(self.weigh[j, :j], torch.stack(added[1:]), 1) if j else begin
+            h = self._hidden(state[None], own[j : j + 1], slice(j, j + 1))[0]
+            shares, score = pick(j, head(h), self._place(j, h, scores))
+            cells.append((shares, score))
+            added.append(self.cells.one(shares, score, j) @ self.add[j])
+            scores.append(score * shares[:, 0] if j in self.numbers else torch.zeros_like(score))
+        return cells
+
+    def _place(self, column: int, h: Tensor, scores: list[Tensor]) -> Tensor | None:
+        """The mixture (N, 3 M) of a number column, given the scores of the columns before."""
+        if column not in self.numbers:
+            return None
+        i = self.numbers.index(column)
+        weight, mean, log_scale = (h @ self.place[i] + self.place_bias[i]).chunk(3, dim=1)
+        if column:
+            mean = mean + torch.stack(scores[1:], dim=1) @ self.follow[i, :column]
+        return torch.cat([weight, mean, log_scale], dim=1)
 
     def forward(self, z: Tensor, e: Tensor, noise: Tensor) -> Tensor:
         """Rows (N, D, 2), drawn column by column; noise (N, 2 D) standard normal, one choice and one place a cell."""
-        choice, place = torch.special.ndtr(noise).clamp(1e-6, 1 - 1e-6).chunk(2, dim=1)[0], noise.chunk(2, dim=1)[1]
-        first = self.condition(torch.cat([z, e], dim=1)).unflatten(1, (len(self.blocks), self.width))
-        first = first.transpose(0, 1).contiguous()
-        context = self.context.unflatten(0, (len(self.blocks), self.width)).unflatten(2, (len(self.blocks), self.cell))
-        out = torch.zeros(len(z), len(self.blocks), 2, device=z.device)
-        places = {j: head for j, head in zip(self.numbers, self.place, strict=True)}
-        for j, head in enumerate(self.heads):
-            h = self._hidden(first[j : j + 1], self.mix[j : j + 1], self.mix_bias[j : j + 1])[0]
-            out[:, j] = draw_cell(head(h), places[j](h) if j in places else None, choice[:, j], place[:, j])
-            if j + 1 < len(self.blocks):
-                first[j + 1 :] += torch.einsum("ne,dhe->dnh", self.cells.one(out[:, j], j), context[j + 1 :, :, j])
-        return out
+        choice, place = noise.chunk(2, dim=1)
+        choice = torch.special.ndtr(choice).clamp(1e-6, 1 - 1e-6)
+        drawn = []
+
+        def pick(column: int, logits: Tensor, mixture: Tensor | None) -> tuple[Tensor, Tensor]:
+            drawn.append(draw_cell(logits, mixture, choice[:, column], place[:, column]))
+            return F.one_hot(drawn[-1][:, 0].long(), logits.shape[1]).to(logits.dtype), drawn[-1][:, 1]
+
+        self._unroll(z, e, pick)
+        return torch.stack(drawn, dim=1)
+
+    def imitate(self, z: Tensor, e: Tensor, random: torch.Generator) -> Tensor:
+        """Rows as a discriminator sees them, (N, P), drawn with a gradient: straight-through Gumbel-softmax (Jang et
+        al., "Categorical reparameterization with Gumbel-softmax", ICLR 2017, section 2.2)."""
+
+        def pick(column: int, logits: Tensor, mixture: Tensor | None) -> tuple[Tensor, Tensor]:
+            shares = straight_through(logits, random)
+            if mixture is None:
+                return shares, torch.zeros_like(logits[:, 0])
+            weight, mean, log_scale = mixture.chunk(3, dim=1)
+            component = straight_through(weight, random)
+            spread = (component * log_scale.clamp(SHARPEST, 2)).sum(1).exp()
+            noise = torch.randn(spread.shape, generator=random, device=spread.device)
+            return shares, ((component * mean).sum(1) + spread * noise).clamp(-5, 5)
+
+        cells = self._unroll(z, e, pick)
+        features = [score_features(cells[j][1], self.cells.centres) * cells[j][0][:, :1] for j in self.numbers]
+        return torch.cat([*(shares for shares, _ in cells), *features], dim=1)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """What a discriminator sees of rows (N, D, 2): one-hot classes and features of the scores, (N, P)."""
+        total = sum(self.cells.sizes)
+        classes = torch.zeros(len(x), total, device=x.device).scatter_(1, x[..., 0].long() + self.cells.offset, 1.0)
+        features = score_features(x[..., 1], self.cells.centres) * self.cells.between(x)[..., None]
+        return torch.cat([classes, features[:, self.numbers].flatten(1)], dim=1)
+
+    def tie(self, x: Tensor, fake: Tensor, z: Tensor, e: Tensor) -> Tensor:
+        """What ties an adversarial generator to the real rows (N, D, 2) whose latents it is given: nats a cell."""
+        return self.nll(z, e, x).mean()
+
+
+def straight_through(logits: Tensor, random: torch.Generator) -> Tensor:
+    """A draw (N, K), one-hot, whose gradient is that of its softmax at TEMPERATURE."""
+    uniform = torch.rand(logits.shape, generator=random, device=logits.device).clamp_min(1e-20)
+    soft = F.softmax((logits - (-uniform.log()).clamp_min(1e-20).log()) / TEMPERATURE, dim=1)
+    hard = F.one_hot(soft.argmax(1), logits.shape[1]).to(soft.dtype)
+    return hard + soft - soft.detach()
 
 
 def mixture_log_density(parameters: Tensor, score: Tensor) -> Tensor:
-    """log p(score), (N,), of a mixture of Gaussians given by (N, 3 M) weights, means, log deviations."""
-    weight, mean, log_scale = parameters.chunk(3, dim=1)
+    """log p(score), (...), of a mixture of Gaussians given by (..., 3 M) weights, means, log deviations."""
+    weight, mean, log_scale = parameters.chunk(3, dim=-1)
     log_scale = log_scale.clamp(SHARPEST, 2)
-    inside = -0.5 * ((score[:, None] - mean) * torch.exp(-log_scale)) ** 2 - log_scale - 0.5 * math.log(2 * math.pi)
-    return torch.logsumexp(F.log_softmax(weight, dim=1) + inside, dim=1)
+    inside = -0.5 * ((score[..., None] - mean) * torch.exp(-log_scale)) ** 2 - log_scale - 0.5 * math.log(2 * math.pi)
+    return torch.logsumexp(F.log_softmax(weight, dim=-1) + inside, dim=-1)
 
 
 def draw_cell(logits: Tensor, parameters: Tensor | None, u: Tensor, place: Tensor) -> Tensor:
@@ -202,3 +294,41 @@ def draw_cell(logits: Tensor, parameters: Tensor | None, u: Tensor, place: Tenso
     component = (left_over[:, None] > F.softmax(weight, dim=1).cumsum(dim=1)[:, :-1]).sum(dim=1, keepdim=True)
     score = mean.gather(1, component)[:, 0] + log_scale.clamp(SHARPEST, 2).gather(1, component)[:, 0].exp() * place
     return torch.stack([classes.to(u.dtype), torch.where(classes == 0, score.clamp(-5, 5), place)], dim=1)
+
+
+class Discriminator(nn.Module):
+    """What is seen of rows (N, P) and labels (N,) -> a logit for each pack of PACK rows, (N / PACK,).
+
+    Rows of a pack are judged together, so that a lack of variety shows (Lin et al., "PacGAN", NeurIPS 2018); what a
+    pack adds to its rows is the mean and spread of their features. Labels enter by projection, row by row (Miyato &
+    Koyama, "cGANs with projection discriminator", ICLR 2018, eq. 3). No normalisation.
+    """
+
+    def __init__(self, space: Space, width: int, depth: int) -> None:
+        super().__init__()
+        numbers = sum(b.kind == "number" for b in space.blocks)
+        self.enter = nn.Linear(sum(b.size for b in space.blocks) + FEATURES * numbers, width)
+        self.embed = nn.Embedding(space.num_classes, width)
+        self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+        self.pack = nn.Sequential(nn.Linear(2 * width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
+        self.project = nn.Embedding(space.num_classes, width)
+        nn.init.normal_(self.project.weight, std=width**-0.5)
+
+    def features(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Features (N, width) of rows."""
+        h = F.leaky_relu(self.enter(x) + self.embed(labels), 0.2)
+        for layer in self.layers:
+            h = F.leaky_relu(h + layer(h), 0.2)
+        return h
+
+    def judge(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Logits (N / PACK,) from features; ValueError where N does not divide into packs."""
+        if len(features) % PACK:
+            raise ValueError(f"expected whole packs of {PACK} rows, got {len(features)} rows")
+        packs = features.unflatten(0, (-1, PACK))
+        spread = (packs.var(dim=1, correction=0) + 1e-6).sqrt()
+        projected = (features * self.project(labels)).sum(1).unflatten(0, (-1, PACK)).mean(1)
+        return self.pack(torch.cat([packs.mean(1), spread], dim=1))[:, 0] + projected
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.judge(self.features(x, labels), labels)

@@ -103,7 +103,7 @@ class Decoder(nn.Module):
         self.fine = ResidualBlock(width, embedding)
         self.head = nn.Conv2d(width, self.folding.folded_channels, 3, padding=1)
 
-    def forward(self, z: Tensor, e: Tensor) -> Tensor:
+    def forward(self, z: Tensor, e: Tensor, noise: Tensor | None = None) -> Tensor:
         h = self.start(torch.cat([z, e], dim=1)).unflatten(1, (-1, *self.folding.coarse))
         h = F.pixel_shuffle(self.up(self.coarse(h, e)), 2)
         h = self.head(F.leaky_relu(self.fine(h, e), 0.2))
@@ -138,6 +138,10 @@ class Autoencoder(nn.Module):
     def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
         """Negative log-likelihood a row, nats, averaged over rows (N, C, H, W)."""
         return gaussian_nll(x, self.decode(z, labels))
+
+    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        """What training makes small: the same."""
+        return self.nll(x, z, labels)
 
     def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         return self.decode(z, labels)
