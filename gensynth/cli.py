@@ -341,7 +341,8 @@ def _check_values(verb: str, config: dict, choices: Mapping) -> None:
         if path.is_file():
             _compare(config[group] if group else config, yaml.safe_load(path.read_text(encoding="utf-8")), group)
     if "model" in config and "vae" in config["model"]:
-        _compare(config["model"]["vae"], yaml.safe_load((conf_dir() / "model/cvae.yaml").read_text()), "model.vae")
+        beside = (conf_dir() / "model" / choices["model"]).with_name("cvae.yaml")
+        _compare(config["model"]["vae"], yaml.safe_load(beside.read_text(encoding="utf-8")), "model.vae")
     for name, node in config.get("filter", {}).items():
         path = conf_dir() / "filter" / f"{name}.yaml"
         if path.is_file():

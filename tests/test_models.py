@@ -23,6 +23,7 @@ from gensynth.models.nets.conv import (
 )
 from gensynth.models.prior import FlowPrior, MixturePrior
 from gensynth.training.fit import build, fit
+from gensynth.types import Space
 
 MODELS = ("cvae", "cgan")
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 13, 22), (1, 28, 28), (3, 32, 32), (3, 64, 64)]
@@ -130,7 +131,7 @@ def test_network_rows_are_independent(shape):
     torch.manual_seed(0)
     e, x, z = torch.randn(5, 16), torch.randn(5, *shape), torch.randn(5, 7)
     encoder, decoder = Encoder(shape, 8, 7, 16), Decoder(shape, 8, 7, 16)
-    discriminator = Discriminator(shape, 4, 16, 2)
+    discriminator = Discriminator(Space(shape, 4, ()), 16, 2)
     y = torch.tensor([0, 1, 2, 3, 0])
     for whole, alone in [
         (encoder(x, e)[0], encoder(x[2:3], e[2:3])[0]),

@@ -6,6 +6,9 @@ Loss and penalties: Huang et al., "The GAN is dead; long live the GAN! A modern 
 Warm start: the generator begins as the decoder of a conditional VAE trained in the first part of
 the same budget and is fed the latents of its second-stage prior, so it starts with full coverage
 and the adversarial stage only sharpens. A cold start (`warm_start=false`) learns from N(0, I).
+
+What differs between images and tables lies in `nets/`: what a discriminator sees of a row, how a fake is drawn with a
+gradient, what ties it to the real row it is paired with. Extra losses of the generator lie in `terms.py`.
 """
 
 from __future__ import annotations
@@ -14,18 +17,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.models.augment import augment_pair
 from gensynth.models.cvae import CVAE, cosine, encode_all
-from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
-from gensynth.models.nets.conv import Discriminator
+from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
+from gensynth.models.nets import nets_of
+from gensynth.models.terms import Pair, terms_of
 from gensynth.types import Space
 
 
 class CGAN(Generator):
-    """Conditional GAN for images.
+    """Conditional GAN.
 
     vae            settings of the CVAE whose decoder is the generator (and its warm start)
-    d_width, d_depth  channels and residual blocks of the discriminator
+    d_width, d_depth  channels (or hidden units) and blocks of the discriminator
+    anchor         weight of what ties the warm generator to the real rows whose latents it is given
+    terms          weights of extra losses of the generator, by their names in terms.py
     gamma          weight of the R1 + R2 penalties at the start; falls to a tenth by the end
     penalty_every  the penalties enter every n-th step, n times as strong
     augment        largest probability that a pair is augmented; ramps up from 0
@@ -45,6 +50,7 @@ class CGAN(Generator):
         d_lr: float,
         d_ahead: float,
         anchor: float,
+        terms: dict[str, float],
         batch_size: int,
         gamma: float,
         penalty_every: int,
@@ -54,13 +60,13 @@ class CGAN(Generator):
         super().__init__(space)
         self.vae = CVAE(space, num_rows, **(vae if warm_start else vae | {"prior": "normal"}))
         self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
-        self.discriminator = Discriminator(space.shape, space.num_classes, d_width, d_depth)
+        self.discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth)
         self.noise_size = self.vae.noise_size
         self.ema = Ema(self.generator, ema_half_life, ramp=0.3 if warm_start else 0.05)
         self.warm_start, self.warm_share = warm_start, warm_share
         self.lr, self.d_lr, self.d_ahead = lr, d_lr, d_ahead
         self.batch_size, self.augment, self.anchor = batch_size, augment, anchor
-        self.gamma, self.penalty_every = gamma, penalty_every
+        self.gamma, self.penalty_every, self.terms = gamma, penalty_every, terms_of(terms)
         self._warming = False
 
     def phases(self) -> tuple[Phase, ...]:
@@ -86,18 +92,19 @@ class CGAN(Generator):
         if self.warm_start:
             self._codes = encode_all(self.vae.ema.average, rows)
 
+    def watch(self, rows: TrainingRows, phase: str) -> Look:
+        return self.vae.watch(rows, phase)
+
     def _enter_adversarial(self, rows: TrainingRows, random: torch.Generator) -> None:
         """Once, between the stages: fit a mixture prior if there is one, start from the averaged decoder."""
-        if self.warm_start:
+        if not self.warm_start:
+            self.vae.autoencoder.start_at(rows)
+        else:
             self.vae.finish(rows, random)
             average = self.vae.ema.average
             self.generator["embed"].load_state_dict(average.embed.state_dict())
             self.generator["decoder"].load_state_dict(average.decoder.state_dict())
         self.ema.average.load_state_dict(self.generator.state_dict())
-
-    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Images cut to [-1, 1], so that an exactly black background needs no fine tuning."""
-        return self.generator["decoder"](z, self.generator["embed"](labels)).clamp(-1, 1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         g_optimizer, d_optimizer, *warm = self.optimizers()
@@ -116,19 +123,22 @@ class CGAN(Generator):
 
     def _latents(self, batch: Batch) -> Tensor:
         """Latents of the fake rows: posterior samples of the real rows they are paired with, or plain noise."""
+        size = (len(batch.rows), self.vae.prior.noise_size)
         if not self.warm_start:
-            return torch.randn(len(batch.rows), self.noise_size, generator=batch.random, device=batch.rows.device)
+            return torch.randn(size, generator=batch.random, device=batch.rows.device)
         mean, spread = (part[batch.rows] for part in self._codes)
         return mean + spread * torch.randn(mean.shape, generator=batch.random, device=mean.device)
 
-    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Real rows and as many fake ones with the same labels, under the same augmentation."""
-        fake = self.decode(self._latents(batch), batch.labels)
-        return augment_pair(batch.x, fake, self.augment * min(1.0, 5 * batch.progress), batch.random)
+    def _pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Real rows and as many fake ones with the same labels, as seen, under the same augmentation."""
+        decoder = self.generator["decoder"]
+        fake = decoder.imitate(z, self.generator["embed"](batch.labels), batch.random)
+        p = self.augment * min(1.0, 5 * batch.progress)
+        return self.discriminator.augment_pair(decoder.seen(batch.x), fake, p, batch.random)
 
     def _discriminator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         with torch.no_grad():
-            real, fake = self._pair(batch)
+            real, fake = self._pair(batch, self._latents(batch))
         lazy = batch.samples_seen // len(batch.rows) % self.penalty_every == 0
         real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, lazy)
         loss = F.softplus(fake_logit - real_logit).mean()
@@ -138,32 +148,42 @@ class CGAN(Generator):
         return {"loss_d": loss.detach(), "pair_accuracy": accuracy} | ({"penalty": penalty.detach()} if lazy else {})
 
     def _judge_pair(self, real: Tensor, fake: Tensor, labels: Tensor, penalise: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of both sides in one pass and |grad|^2 on both, summed over pixels, mean over pairs."""
+        """Logits of both sides in one pass and |grad|^2 on both, summed over what is seen, mean over logits."""
         x = torch.cat([real, fake]).detach().requires_grad_(penalise)
         logits = self.discriminator(x, labels.repeat(2))
         real_logit, fake_logit = logits.chunk(2)
         if not penalise:
             return real_logit, fake_logit, logits.new_zeros(())
         (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-        return real_logit, fake_logit, gradient.square().sum() / len(real)
+        return real_logit, fake_logit, gradient.square().sum() / len(real_logit)
 
     def _generator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)
-        real, fake = self._pair(batch)
+        z = self._latents(batch)
+        real, fake = self._pair(batch, z)
         with torch.no_grad():
-            real_logit = self.discriminator(real, batch.labels)
-        loss = F.softplus(real_logit - self.discriminator(fake, batch.labels)).mean()
+            real_features = self.discriminator.features(real, batch.labels)
+            real_logit = self.discriminator.judge(real_features, batch.labels)
+        fake_features = self.discriminator.features(fake, batch.labels)
+        loss = F.softplus(real_logit - self.discriminator.judge(fake_features, batch.labels)).mean()
+        losses = {"loss_g": loss.detach()}
+        pair = Pair(real, fake, real_features, fake_features, batch.labels, self.space.num_classes)
+        for name, (weight, term) in self.terms.items():
+            value = term(pair)
+            losses[f"term_{name}"], loss = value.detach(), loss + weight * value
         if self.warm_start:
-            loss = loss + 0.5 * self.anchor * (real - fake).square().mean().log()
+            e = self.generator["embed"](batch.labels)
+            loss = loss + self.anchor * self.generator["decoder"].tie(real, fake, batch.x, z, e)
         self.descend(loss, optimizer, cosine(self.lr, 0.1 * self.lr, batch.progress))
         self.discriminator.requires_grad_(True)
-        return {"loss_g": loss.detach()}
+        return losses
 
     def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
         if self._warming:
             return self.vae.draw(noise, labels)
         average = self.ema.average
-        return average["decoder"](self.vae.prior_ema.average(noise, labels), average["embed"](labels))
+        latent, rest = noise.split([self.vae.prior.noise_size, self.vae.autoencoder.noise_size], dim=1)
+        return average["decoder"](self.vae.prior_ema.average(latent, labels), average["embed"](labels), rest)
 
     def inference_modules(self) -> dict[str, nn.Module]:
         average = self.ema.average

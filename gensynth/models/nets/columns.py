@@ -258,8 +258,8 @@ class ColumnDecoder(nn.Module):
         features = score_features(x[..., 1], self.cells.centres) * self.cells.between(x)[..., None]
         return torch.cat([classes, features[:, self.numbers].flatten(1)], dim=1)
 
-    def tie(self, x: Tensor, fake: Tensor, z: Tensor, e: Tensor) -> Tensor:
-        """What ties an adversarial generator to the real rows (N, D, 2) whose latents it is given: nats a cell."""
+    def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
+        """Negative log-likelihood of the real rows x (N, D, 2) that the latents belong to, nats a cell."""
         return self.nll(z, e, x).mean()
 
 
@@ -313,6 +313,10 @@ class Discriminator(nn.Module):
         self.pack = nn.Sequential(nn.Linear(2 * width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
         self.project = nn.Embedding(space.num_classes, width)
         nn.init.normal_(self.project.weight, std=width**-0.5)
+
+    def augment_pair(self, real: Tensor, fake: Tensor, p: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Unchanged: no move of a cell keeps the label of any row."""
+        return real, fake
 
     def features(self, x: Tensor, labels: Tensor) -> Tensor:
         """Features (N, width) of rows."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gensynth.models.augment import augment_pair
 from gensynth.models.generator import TrainingRows
 from gensynth.types import Space
 
@@ -91,7 +92,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1]."""
+    """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1].
+
+    `noise` (N, 0) is what other decoders draw with; an image is drawn from its latent alone.
+    """
 
     def __init__(self, shape: tuple[int, ...], width: int, latent: int, embedding: int) -> None:
         super().__init__()
@@ -108,6 +112,18 @@ class Decoder(nn.Module):
         h = F.pixel_shuffle(self.up(self.coarse(h, e)), 2)
         h = self.head(F.leaky_relu(self.fine(h, e), 0.2))
         return self.folding.unfold(h)
+
+    def imitate(self, z: Tensor, e: Tensor, random: torch.Generator) -> Tensor:
+        """Images cut to [-1, 1], so that an exactly black background needs no fine tuning."""
+        return self(z, e).clamp(-1, 1)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """What a discriminator sees of images: all of them."""
+        return x
+
+    def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
+        """Log likelihood of real pixels around fake ones under the optimal sigma, a pixel, negative."""
+        return 0.5 * (real - fake).square().mean().log()
 
 
 class Autoencoder(nn.Module):
@@ -166,8 +182,9 @@ class Discriminator(nn.Module):
     (NeurIPS 2024), with dense 3x3 convolutions at the coarse resolution only.
     """
 
-    def __init__(self, shape: tuple[int, ...], num_classes: int, width: int, depth: int, features: int = 128) -> None:
+    def __init__(self, space: Space, width: int, depth: int, features: int = 128) -> None:
         super().__init__()
+        shape = space.shape
         self.folding = Folding(shape, 2 * stem_factor(*shape[1:]))
         h, w = self.folding.padded[0] // self.folding.factor, self.folding.padded[1] // self.folding.factor
         self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
@@ -175,15 +192,25 @@ class Discriminator(nn.Module):
         self.pool = nn.Conv2d(width, width, (h, w), groups=width)
         self.feature = nn.Linear(width, features)
         self.score = nn.Linear(features, 1)
-        self.project = nn.Embedding(num_classes, features)
+        self.project = nn.Embedding(space.num_classes, features)
         nn.init.normal_(self.project.weight, std=features**-0.5)
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+    def augment_pair(self, real: Tensor, fake: Tensor, p: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        return augment_pair(real, fake, p, random)
+
+    def features(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Features (N, F) of images; labels enter later."""
         h = self.stem(self.folding.fold(x))
         for block in self.blocks:
             h = block(h)
-        f = F.leaky_relu(self.feature(self.pool(h).flatten(1)), 0.2)
-        return self.score(f)[:, 0] + (f * self.project(labels)).sum(dim=1)
+        return F.leaky_relu(self.feature(self.pool(h).flatten(1)), 0.2)
+
+    def judge(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Logits (N,) from features."""
+        return self.score(features)[:, 0] + (features * self.project(labels)).sum(dim=1)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.judge(self.features(x, labels), labels)
 
 
 class PlainBlock(nn.Module):
