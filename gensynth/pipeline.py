@@ -29,7 +29,7 @@ from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
 from gensynth.balancing.table_export import write_table_dataset
 from gensynth.data.codec import Codec, fit_codec
 from gensynth.data.explore import explore as look_at
-from gensynth.data.explore import explore_lines, quarantine_csv
+from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
 from gensynth.data.finding import tell
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
@@ -272,12 +272,17 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
             "sets": {name: {k: ranked[name][k] for k in ("verdict", "fidelity")} for name in order},
             "timing": run.timing,
             "provenance": {"version": __version__, "seed": job.seed},
-            "warnings": _quarantined(len(findings)),
+            "warnings": [*_shared_rows(shared_rows(train_rows, test_rows)), *_quarantined(len(findings))],
         }
         best = sets[order[0]]
         pictures = _pictures(train_rows, best, {})
         write_report(job.out, facts, pictures)
     return facts
+
+
+def _shared_rows(count: int) -> list[dict[str, str]]:
+    text = f"{count} rows lie in train and in val or test as well: every score on them flatters"
+    return [{"code": "shared_rows", "text": text}] if count else []
 
 
 def _quarantined(count: int) -> list[dict[str, str]]:
@@ -562,7 +567,11 @@ def _facts(
             "source_sha256": looked.source.sha256,
             "generator_sha256": bundle.sha256 if bundle else "",
         },
-        "warnings": [*_quarantined(looked.quarantined), *filled.warnings],
+        "warnings": [
+            *_shared_rows(looked.facts["found"]["leaks"]),
+            *_quarantined(looked.quarantined),
+            *filled.warnings,
+        ],
     }
 
 

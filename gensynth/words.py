@@ -117,6 +117,8 @@ def _for_tables(verb: str, words: list[str]) -> list[str]:
     added = [choice for group, choice in TABLE_CHOICES.items() if f"- {group}:" in primary and group not in typed]
     if "- model:" in primary and "model" not in typed:
         added.append("model=cvae")
+    if "\nutility:" in primary and not typed & {"utility.seeds", "experiment"}:
+        added.append("utility.seeds=5")
     return [_table_model(word) for word in [*added, *words]]
 
 
@@ -125,10 +127,7 @@ def _table_model(word: str) -> str:
     key, _, value = word.partition("=")
     if key != "model":
         return word
-    known = sorted(path.stem for path in (conf_dir() / "model/table").glob("*.yaml"))
-    for name in value.split(","):
-        if name not in known and (conf_dir() / f"model/{name}.yaml").is_file():
-            raise UsageError(f"model={name} is not made for tables in this version; for tables: {', '.join(known)}")
+    known = {path.stem for path in (conf_dir() / "model/table").glob("*.yaml")}
     return f"model={','.join(f'table/{n}' if n in known else n for n in value.split(','))}"
 
 
@@ -173,6 +172,11 @@ def _one(word: str) -> str:
         return word
     if SECRET.search(key):
         raise UsageError(f"{key}: secrets are never configuration keys; use the environment (WANDB_API_KEY)")
+    if key == "given":
+        raise UsageError(
+            "given= is not part of this version: rows are drawn for a class, not for other columns; "
+            "draw more with counts= and keep the ones that fit"
+        )
     if key.startswith("+"):
         raise UsageError(f'there is no key to add: "{key}"; {nearest(key.lstrip("+"), known_keys())}')
     if key in PATH_KEYS:

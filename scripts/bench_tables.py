@@ -30,14 +30,16 @@ from gensynth import rng
 from gensynth.cli import compose
 from gensynth.data.columns import cells_of, describe, values_of
 from gensynth.data.split import split_rows
+from gensynth.data.table import TableCodec
+from gensynth.models.generator import Generator
 from gensynth.pipeline import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData, Schema
 
-ADULT = (
-    "age workclass fnlwgt education education_num marital_status occupation relationship race sex "
-    "capital_gain capital_loss hours_per_week native_country income"
-).split()
+ADULT = [
+    *("age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship"),
+    *("race", "sex", "capital_gain", "capital_loss", "hours_per_week", "native_country", "income"),
+]
 COLUMNS = (
     "date",
     "arm",
@@ -292,13 +294,20 @@ def train_and_draw(
         train_generator(job, data[split == "train"], data[split == "val"], "", Path(folder), begun)
         seconds = time.monotonic() - begun
         bundle = load_bundle(Path(folder) / "generator")
+    facts = {"train_seconds": round(seconds, 1), "samples_seen": bundle.facts["training"]["samples_seen"]}
+    return drawn(bundle.generator, bundle.codec, data, seed, list(train.columns), label), facts
+
+
+def drawn(
+    generator: Generator, codec: TableCodec, data: LabelledData, seed: int, order: list[str], label: str
+) -> pd.DataFrame:
+    """As many made rows of each class as `data` has, as text, with the columns in `order`."""
     parts = []
     for k, n in enumerate(data.counts()):
-        x = bundle.codec.decode(bundle.generator.sample(np.full(n, k), rng.row_seeds(seed, str(k), 0, int(n))))
-        cells = {c.name: cells_of(c, x[:, j]) for j, c in enumerate(bundle.codec.columns)}
+        x = codec.decode(generator.sample(np.full(n, k), rng.row_seeds(seed, str(k), 0, int(n))))
+        cells = {c.name: cells_of(c, x[:, j]) for j, c in enumerate(codec.columns)}
         parts.append(pd.DataFrame(cells | {label: data.schema.classes[k]}))
-    facts = {"train_seconds": round(seconds, 1), "samples_seen": bundle.facts["training"]["samples_seen"]}
-    return pd.concat(parts, ignore_index=True)[list(train.columns)], facts
+    return pd.concat(parts, ignore_index=True)[order]
 
 
 ARMS = {
@@ -312,13 +321,17 @@ ARMS = {
 }
 
 
+def sides_of(name: str, shared: Path) -> tuple[tuple[pd.DataFrame, pd.DataFrame], str]:
+    """(train, test) and the label column of a data set."""
+    if name == "adult":
+        return adult(shared), "income"
+    sides = {"continuous": lambda: generated(11_000, 30), "ten": lambda: generated(14_000, 10), "mixed": mixed}
+    return sides[name](), "label"
+
+
 def run_arm(arm: str, seed: int, shared: Path, minutes: float, words: list[str]) -> dict:
     data, what = arm.split("_", 1)
-    if data == "adult":
-        (train, test), label = adult(shared), "income"
-    else:
-        sides = {"continuous": lambda: generated(11_000, 30), "ten": lambda: generated(14_000, 10), "mixed": mixed}
-        (train, test), label = sides[data](), "label"
+    (train, test), label = sides_of(data, shared)
     random, facts = np.random.default_rng(seed), {}
     if what == "holdout":
         made = test

@@ -46,7 +46,8 @@ def test_a_damaged_table_says_what_and_where(tmp_path, text, words):
 )
 def test_the_delimiter_is_found(tmp_path, delimiter, kind):
     table = read_file(_path(tmp_path, GOOD.replace(",", delimiter)))
-    assert table.kind.startswith(kind) and list(table.cells.columns) == ["age", "city", "label"]
+    assert table.kind.startswith(kind)
+    assert list(table.cells.columns) == ["age", "city", "label"]
 
 
 def _path(tmp_path, text):
@@ -58,7 +59,8 @@ def _path(tmp_path, text):
 def test_a_line_with_numbers_is_no_header(tmp_path):
     path = written(tmp_path, "39,A,x\n50,B,y\n39,A,x\n")
     source = read_table(path, label="-1")
-    assert len(source.data) == 3 and source.data.schema.fields["label"] == "column_2"
+    assert len(source.data) == 3
+    assert source.data.schema.fields["label"] == "column_2"
     named = read_table(path, label="c", columns=["a", "b", "c"])
     assert named.data.schema.fields["order"] == ["a", "b", "c"]
 
@@ -137,7 +139,8 @@ def test_new_identifiers_keep_the_pattern_and_are_new():
     real = np.array([f"C-{i:03d}x" for i in range(100)], dtype=object)
     taken = set(real.tolist())
     made = issue(describe("id", real), np.arange(500, dtype=np.uint64), taken)
-    assert len(set(made.tolist())) == 500 and not set(made.tolist()) & set(real.tolist())
+    assert len(set(made.tolist())) == 500
+    assert not set(made.tolist()) & set(real.tolist())
     again = issue(describe("id", real), np.arange(500, dtype=np.uint64), set(real.tolist()))
     assert made.tolist() == again.tolist()
     assert all(cell.startswith("C-") for cell in made)

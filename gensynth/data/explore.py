@@ -18,6 +18,7 @@ from gensynth.types import LabelledData
 SPLITS = ("train", "val", "test")
 FEW_ROWS = 20
 FEW_TEST_ROWS = 10
+MOST_GROUPS = 30
 _SHOWN = 100
 _BAR_WIDTH = 40
 
@@ -77,7 +78,29 @@ def _table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
         elif c.kind == "numeric":
             facts |= {"low": c.low, "high": c.high, "integer": c.integer}
         table[c.name] = facts
-    return {"columns": table}, {"missing_cells": int(np.isnan(source.data.x).sum())}
+    return {"columns": table, "groups": _group_counts(source.data)}, {
+        "missing_cells": int(np.isnan(source.data.x).sum())
+    }
+
+
+def _group_counts(data: LabelledData) -> dict[str, dict[str, dict[str, int]]]:
+    """{column: {value: {class: rows}}} of the group columns with at most MOST_GROUPS values."""
+    tables = {}
+    for name, cells in data.groups.items():
+        values, codes = np.unique(cells, return_inverse=True)
+        if len(values) <= MOST_GROUPS:
+            counts = np.zeros((len(values), len(data.schema.classes)), int)
+            np.add.at(counts, (codes, data.y), 1)
+            tables[name] = {
+                str(value): dict(zip(data.schema.classes, row.tolist(), strict=True))
+                for value, row in zip(values, counts, strict=True)
+            }
+    return tables
+
+
+def shared_rows(train: LabelledData, other: LabelledData) -> int:
+    """How many rows of `other` have the content of a row of `train`."""
+    return int(np.isin(other.content_hashes(), train.content_hashes()).sum())
 
 
 def _equal_rows(data: LabelledData) -> list[np.ndarray]:
@@ -152,6 +175,8 @@ def explore_lines(facts: dict[str, Any]) -> list[str]:
     lines = [*notes[:1], "", *_class_table(facts["classes"]), ""]
     if "columns" in facts:
         lines += [*_column_table(facts["columns"]), ""]
+    for name, table in facts.get("groups", {}).items():
+        lines += [*_group_table(name, table), ""]
     lines += [f"note: {note}" for note in notes[1:]]
     advice = [f"{i}. {text}" for i, text in enumerate(facts["advice"], 1)]
     lines += ["what to fix first:", *advice] if advice else ["nothing to fix was found"]
@@ -176,6 +201,19 @@ def _column_table(columns: dict[str, dict[str, Any]]) -> list[str]:
         values = f"{c['levels']} levels" if "levels" in c else f"{c['low']:g} to {c['high']:g}" if "low" in c else ""
         share = f"{c['missing']:.1%}" if "missing" in c else ""
         lines.append(f"{name:<{width}}  {c['kind']:<12} {share:>8}  {values}".rstrip())
+    return lines
+
+
+def _group_table(name: str, table: dict[str, dict[str, int]]) -> list[str]:
+    """Rows of each value of a group column, class by class, and the share of the rarest class."""
+    classes = list(next(iter(table.values())))
+    rarest = min(classes, key=lambda c: sum(row[c] for row in table.values()))
+    width = max(len(name), *(len(value) for value in table))
+    heads = [f"{c:>{max(7, len(c))}}" for c in classes]
+    lines = [f"{name:<{width}}  {' '.join(heads)}  share of {rarest}"]
+    for value, row in table.items():
+        numbers = " ".join(f"{row[c]:>{len(head)}}" for c, head in zip(classes, heads, strict=True))
+        lines.append(f"{value:<{width}}  {numbers}  {row[rarest] / max(sum(row.values()), 1):.1%}")
     return lines
 
 

@@ -33,6 +33,7 @@ def read_table(
     delimiter: str = "",
     encoding: str = "",
     subject: str = "",
+    groups: list[str] | None = None,
     min_classes: int = 2,
     like: Schema | None = None,
 ) -> Source:
@@ -41,6 +42,7 @@ def read_table(
     label    name or position (0 is the first, -1 the last) of the label column
     ignore   columns that are written again but not learned; kinds: column -> kind, where the found one is wrong
     subject  column that says whom a row belongs to: an identifier, kept in `groups`
+    groups   further columns kept in `groups` as text, by which bias is looked at; they are learned like any other
     like     schema whose classes and columns the rows are read with, for sets that are compared with other rows
     DataError for damaged files, a label column that is not there or has missing cells, and one class only.
     """
@@ -61,8 +63,12 @@ def read_table(
     source = build(
         cells, split, ids, label, kind=first.kind, ignore=ignore or [], kinds=kinds, like=like, tables=tables
     )
-    if subject in cells.columns:
-        source = replace(source, data=replace(source.data, groups={subject: cells[subject].to_numpy(str)}))
+    for name in groups or []:
+        if name not in cells.columns:
+            raise UsageError(f'data.groups: no column "{name}"; {nearest(name, list(cells.columns))}')
+    kept = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
+    if kept:
+        source = replace(source, data=replace(source.data, groups=kept))
     if len(source.data.schema.classes) < min_classes:
         raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
     return replace(source, notes=(*source.notes, *notes))

@@ -13,7 +13,7 @@ from gensynth.evaluation.fidelity import fidelity, noise_images
 from gensynth.evaluation.table_score import table_arms, table_fidelity
 from gensynth.evaluation.table_utility import run_table_arms
 from gensynth.evaluation.utility import Arm, run_arms
-from gensynth.evaluation.verdict import not_run, verdict
+from gensynth.evaluation.verdict import answer_arms, not_run, verdict
 from gensynth.models.judge import Judge, judge_steps
 from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
@@ -56,6 +56,7 @@ def evaluate_rows(
         arms = _image_arms(train, made, simple)
         most = judge_steps(len(arms[-1].y), train.x.shape[1:], most=1500)
         result = run_arms(arms=arms, test=test, seeds=arm_seeds, steps=steps or most, progress=progress)
+    answer_arms(result)
     ranked_by = "real_plus_synthetic" if simple else "synthetic_only"
     return {
         "verdict": verdict(result),

@@ -7,6 +7,7 @@ from typing import Any
 from gensynth.evaluation.utility import Difference, UtilityResult, paired_difference
 
 HEADLINE_METRIC = "balanced_accuracy"
+LOSSES = ("brier",)  # better when lower
 # What a user could have had without a generator, and how the sentence says that it does as well.
 SIMPLE_ARMS = {
     "class_weights": "class weights do as well",
@@ -62,6 +63,24 @@ def decide(to_baseline: Difference, to_simple: list[Difference]) -> str:
         return "hurts"
     beaten = any(difference.high < 0 for difference in to_simple)
     return "helps" if to_baseline.low > 0 and not beaten else "no_difference"
+
+
+def answer_arms(result: UtilityResult, baseline: str = "real_only") -> None:
+    """Put into every row of every other arm what the arm does against the baseline: `difference` and `answer`.
+
+    helps or hurts where the paired 95 % interval of the difference lies on one side of 0, no_difference where it
+    holds 0. One comparison a row: of twenty such intervals one is expected to miss. The calibration slope has a
+    difference and no answer, since it is best in the middle.
+    """
+    arms = {arm for arm, _ in result.predictions}
+    for row in result.rows:
+        if baseline not in arms or row["arm"] == baseline:
+            continue
+        change = paired_difference(result, row["arm"], baseline, learner=row["learner"], metric=row["metric"])
+        row["difference"] = {"mean": change.mean, "low": change.low, "high": change.high}
+        if row["metric"] != "calibration_slope":
+            better = Difference(-change.mean, -change.high, -change.low) if row["metric"] in LOSSES else change
+            row["answer"] = decide(better, [])
 
 
 def _sentence(answer: str, result: UtilityResult, against: dict[str, Difference], baseline: str, candidate: str) -> str:

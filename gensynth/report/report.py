@@ -387,7 +387,21 @@ def _learner_view(learner: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, 
 def _arm_view(arm: str, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
     by_metric = {str(row.get("metric")): row for row in rows}
     seeds = next((_text(row["seeds"]) for row in rows if "seeds" in row), "")
-    return {"arm": arm, "generator": not all(map(is_simple, rows)), "cells": _cells(by_metric, metrics), "seeds": seeds}
+    return {
+        "arm": arm,
+        "generator": not all(map(is_simple, rows)),
+        "cells": _cells(by_metric, metrics),
+        "seeds": seeds,
+        "answer": _answer(by_metric.get(headline_metric(rows), {})),
+    }
+
+
+def _answer(row: Mapping[str, Any]) -> str:
+    """What an arm does against real rows only, with the difference: `helps, 0.031 (0.012 to 0.050)`."""
+    change = _mapping(row.get("difference"))
+    if "answer" not in row or not _is_number(change.get("mean")):
+        return ""
+    return f"{ANSWERS.get(str(row['answer']), row['answer'])}, {number(change['mean'])} ({interval(change)})"
 
 
 def _dot(row: Mapping[str, Any], strong: bool) -> Interval:

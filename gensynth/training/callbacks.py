@@ -22,7 +22,6 @@ from gensynth.training.checkpoint import save_checkpoint, write_atomically
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
-
 LEAST_STEPS = 10  # between two looks at held-out rows
 
 

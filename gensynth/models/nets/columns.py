@@ -199,10 +199,11 @@ class ColumnDecoder(nn.Module):
     def _unroll(self, z: Tensor, e: Tensor, pick: Pick) -> list[tuple[Tensor, Tensor]]:
         """Pick the cells of all columns in turn, each given the ones before: (one-hot (N, K), score (N,)) each."""
         begin, own = self._conditions(z, e)
+        weigh = self.weigh * self.before
         cells: list[tuple[Tensor, Tensor]] = []
-        added, scores = [begin.new_zeros(begin.shape)], [begin.new_zeros(len(z))]
+        added, scores = [], []
         for j, head in enumerate(self.heads):
-            state = begin + torch.tensordot(self.weigh[j, :j], torch.stack(added[1:]), 1) if j else begin
+            state = begin + torch.tensordot(weigh[j, :j], torch.stack(added), 1) if j else begin
             h = self._hidden(state[None], own[j : j + 1], slice(j, j + 1))[0]
             shares, score = pick(j, head(h), self._place(j, h, scores))
             cells.append((shares, score))
@@ -217,7 +218,8 @@ class ColumnDecoder(nn.Module):
         i = self.numbers.index(column)
         weight, mean, log_scale = (h @ self.place[i] + self.place_bias[i]).chunk(3, dim=1)
         if column:
-            mean = mean + torch.stack(scores[1:], dim=1) @ self.follow[i, :column]
+            follow = self.follow[i, :column] * self.before[column, :column, None]
+            mean = mean + torch.stack(scores, dim=1) @ follow
         return torch.cat([weight, mean, log_scale], dim=1)
 
     def forward(self, z: Tensor, e: Tensor, noise: Tensor) -> Tensor:
