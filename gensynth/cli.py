@@ -296,7 +296,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         raise UsageError(f"logger={logger} is not known; {nearest(logger, NAMES)}")
     chosen = choices or _choices()
     _check_values(verb, config, chosen)
-    utility = config.get("utility", {"seeds": 3, "steps": 0})
+    utility = {"seeds": 3, "steps": 0} | config.get("utility", {})
     if utility["seeds"] < 3:
         raise UsageError(f"utility.seeds must be at least 3, got {utility['seeds']}")
     fallback = config.get("fallback")

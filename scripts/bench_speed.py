@@ -1,9 +1,10 @@
 """Ratios measured in one run: Lightning's share of a training step, sampling against the bare decoder.
 
-    python scripts/bench_speed.py                  # both
+    python scripts/bench_speed.py                  # Lightning's share and sampling of images
     python scripts/bench_speed.py only=lightning
+    python scripts/bench_speed.py only=table shared=../shared
 
-Random 28x28 grey rows stand in for data, since neither figure depends on what the pixels show.
+Random 28x28 grey rows stand in for images, since no figure depends on what the pixels show; tables are Adult.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bench_tables import adult
 
 from gensynth.cli import compose
+from gensynth.data.table_source import read_frame
 from gensynth.models.generator import TrainingRows
 from gensynth.pipeline import train_generator
 from gensynth.training.bundle import load_bundle
@@ -93,13 +96,7 @@ def sampling(model: str, repeats: int = 3) -> None:
         for repeat in range(repeats):
             before, seconds = decoder_rate(bundle), {}
             for total in (5_000, 50_000):
-                done = subprocess.run(
-                    [sys.executable, __file__, "draw", str(bundle), str(total // 10), f"{folder}/{repeat}-{total}"],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                seconds[total], peaks[total] = map(float, done.stdout.split()[-2:])
+                seconds[total], peaks[total] = drawn_apart(bundle, total // 10, f"{folder}/{repeat}-{total}", "npz")
             rates.append(45_000 / (seconds[50_000] - seconds[5_000]))
             ratios.append(rates[-1] / statistics.mean([before, decoder_rate(bundle)]))
     print(
@@ -107,6 +104,35 @@ def sampling(model: str, repeats: int = 3) -> None:
         f"median {statistics.median(ratios):.2f}, range {min(ratios):.2f} to {max(ratios):.2f}, {repeats} repeats; "
         f"peak memory {peaks[5_000]:.0f} MiB for 5,000 rows, {peaks[50_000]:.0f} MiB for 50,000"
     )
+
+
+def table_sampling(shared: Path) -> None:
+    """Rate and peak memory of `sample format=parquet` for a million rows of Adult, start of the program included."""
+    train, _ = adult(shared)
+    data = read_frame(train, "income").data
+    job = compose("train", ["breast_cancer", "trainer.max_samples=50000", "logger=none"])
+    with tempfile.TemporaryDirectory() as folder:
+        train_generator(job, data, data[:0], "", Path(folder) / "run", time.monotonic())
+        found = {}
+        for total in (50_000, 1_000_000):
+            found[total] = drawn_apart(Path(folder) / "run" / "generator", total // 2, f"{folder}/{total}", "parquet")
+    (seconds, peak), (_, small_peak) = found[1_000_000], found[50_000]
+    print(
+        f"sampling tables: 1,000,000 rows of {len(train.columns)} columns to Parquet in {seconds:.1f} s, "
+        f"{1e6 / seconds:,.0f} rows/s; peak memory {small_peak:.0f} MiB for 50,000 rows, {peak:.0f} MiB for 1,000,000"
+    )
+
+
+def drawn_apart(bundle: Path, per_class: int, out: str, kind: str) -> tuple[float, float]:
+    """Seconds and peak memory in MiB of one `gensynth sample` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "draw", str(bundle), str(per_class), out, kind],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, peak = map(float, done.stdout.split()[-2:])
+    return seconds, peak
 
 
 @torch.no_grad()
@@ -126,12 +152,14 @@ def decoder_rate(bundle: Path, seconds: float = 2.0) -> float:
     return best
 
 
-def draw(bundle: str, count: str, out: str) -> None:
+def draw(bundle: str, count: str, out: str, kind: str) -> None:
     """Child process: one `gensynth sample`, then its seconds and its peak memory in MiB."""
     from gensynth.cli import main
 
     begun = time.perf_counter()
-    main(["sample", f"generator={bundle}", f"counts={count}", f"out={out}", "format=npz"])
+    code = main(["sample", f"generator={bundle}", f"counts={count}", f"out={out}", f"format={kind}"])
+    if code:
+        sys.exit(code)
     print(time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
@@ -140,9 +168,12 @@ if __name__ == "__main__":
     if words[:1] == ["draw"]:
         draw(*words[1:])
     else:
-        only = dict(w.split("=") for w in words).get("only", "lightning,sampling").split(",")
+        options = {"only": "lightning,sampling", "shared": "../shared"} | dict(w.split("=") for w in words)
+        only = options["only"].split(",")
         if "lightning" in only:
             lightning_share()
         if "sampling" in only:
             for name in ("cvae", "cgan"):
                 sampling(name)
+        if "table" in only:
+            table_sampling(Path(options["shared"]))

@@ -35,6 +35,8 @@ def test_fakes_are_seen_as_real_rows_are():
     """Draws with a gradient have the layout of real rows: one class a column, features only between spikes."""
     torch.manual_seed(0)
     decoder = ColumnDecoder(SPACE, 8, 4, 4, 4)
+    for weight in (*(head.weight for head in decoder.heads), decoder.place):
+        torch.nn.init.normal_(weight)
     seen = decoder.imitate(torch.randn(50, 4), torch.randn(50, 4), random())
     x = torch.zeros(50, 3, 2)
     x[:, 1, 0] = 2
@@ -45,7 +47,7 @@ def test_fakes_are_seen_as_real_rows_are():
         between = side[:, 0] > 0.5
         assert torch.allclose(side[~between, 8:19], torch.zeros((~between).sum(), 11), atol=1e-5)
         assert (side[between, 10:19] > 0).any(dim=1).all()
-    seen.sum().backward()
+    (seen * torch.randn(30)).sum().backward()
     assert decoder.add.grad.abs().sum() > 0  # through the columns before
 
 

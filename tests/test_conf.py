@@ -29,6 +29,19 @@ def test_every_choice_builds_a_job(group, name, tmp_path):
     assert job.model.name in ("cvae", "cgan")
 
 
+@pytest.mark.parametrize("name", sorted(p.stem for p in (conf_dir() / "model/table").glob("*.yaml")))
+def test_every_model_for_tables_builds_a_job_with_networks_for_tables(name):
+    params = compose("balance", ["breast_cancer", f"model={name}"]).model.params
+    assert params.get("vae", params)["nets"] == "columns"
+
+
+@pytest.mark.parametrize("name", GROUPS["experiment"])
+@pytest.mark.parametrize("verb", ["train", "balance"])
+def test_experiments_serve_every_verb_that_trains(verb, name):
+    data = "breast_cancer" if name in ("census", "fraud_table") else "digits"
+    assert compose(verb, [data, f"experiment={name}"]).utility_seeds >= 3
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(conf_dir())))
 def test_every_file_says_what_it_is_and_names_trusted_targets(path):
     text = path.read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from conftest import encoded, small_job, space_of, stripes
 from gensynth import rng
 from gensynth.models import cgan, cvae
 from gensynth.models.augment import augment_pair
-from gensynth.models.generator import BLOCK, Ema
+from gensynth.models.generator import Ema
 from gensynth.models.nets.conv import (
     Decoder,
     Discriminator,
@@ -79,7 +79,8 @@ def test_a_row_does_not_depend_on_what_else_is_asked(stripe_model):
     assert torch.equal(module.sample(labels[order], seeds[order]), whole[order])
     assert torch.equal(module.sample(labels[130:131], seeds[130:131])[0], whole[130])
     assert torch.equal(module.sample(labels[70:77], seeds[70:77]), whole[70:77])
-    longer = module.sample(np.full(BLOCK * 3, 1), rng.row_seeds(5, "1", 0, BLOCK * 3))
+    count = 3 * module.block
+    longer = module.sample(np.full(count, 1), rng.row_seeds(5, "1", 0, count))
     assert torch.equal(longer[:100], whole[100:200])
 
 

@@ -140,7 +140,7 @@ def test_sample_writes_exact_counts_in_both_formats(finished, run_cli, kind, tmp
 
 def test_evaluate_scores_a_table_from_another_tool(finished, run_cli, tmp_path):
     claims(300, seed=1).to_csv(tmp_path / "other.csv", index=False)
-    code, out, err = run_cli(
+    code, _, err = run_cli(
         "evaluate",
         f"real={finished}/claims.csv",
         f"synthetic={tmp_path}/other.csv",
@@ -189,14 +189,14 @@ def test_every_arm_is_answered_against_real_rows_only(finished):
 
 
 def test_group_columns_are_counted_class_by_class(finished, run_cli, tmp_path):
-    code, out, err = run_cli(
+    code, _, err = run_cli(
         "explore", finished / "claims.csv", "data.label=fraud", "data.groups=[region]", f"out={tmp_path}/x"
     )
     assert code == 0, err
     frame = claims()
     counts = json.loads((tmp_path / "x/explore.json").read_text())["groups"]["region"]
     assert counts["north"]["yes"] == ((frame.region == "north") & (frame.fraud == "yes")).sum()
-    assert "share of yes" in out
+    assert "share of yes" in err
     code, _, err = run_cli("explore", finished / "claims.csv", "data.label=fraud", "data.groups=[regio]")
     assert code == 2
     assert "region" in err

@@ -88,6 +88,7 @@ class CVAE(Generator):
         self.autoencoder = nets_of(nets).Autoencoder(space, width)
         self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
         self.noise_size = self.prior.noise_size + self.autoencoder.noise_size
+        self.block = self.autoencoder.block
         self.ema = Ema(self.autoencoder, ema_half_life)
         self.prior_ema = Ema(self.prior, ema_half_life)
         self.lr, self.batch_size = lr, batch_size

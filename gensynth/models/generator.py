@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -23,7 +25,6 @@ from gensynth import rng
 from gensynth.errors import DivergedError
 from gensynth.types import Space
 
-BLOCK = 256  # rows per forward pass when sampling; part of the determinism contract of a bundle
 SKIPS_ALLOWED = 20
 
 
@@ -71,9 +72,13 @@ class Batch:
 
 
 class Generator(LightningModule):
-    """Base of all generators. Subclasses set `noise_size` and write the abstract methods."""
+    """Base of all generators. Subclasses set `noise_size` and `block` and write the abstract methods.
+
+    block  rows per forward pass when sampling; part of the determinism contract of a bundle
+    """
 
     noise_size: int
+    block: int
     automatic_optimization = False
 
     def __init__(self, space: Space) -> None:
@@ -134,7 +139,7 @@ class Generator(LightningModule):
         """Rows (N, *shape) for labels (N,) and seeds (N,) uint64; row i depends on its own pair only.
 
         A forward pass rounds differently for different batch sizes, so rows are computed in blocks
-        of BLOCK consecutive seeds of one label, whatever is asked for: the answer is the same, bit
+        of `block` consecutive seeds of one label, whatever is asked for: the answer is the same, bit
         for bit, for any order, subset or batch. Consecutive seeds are therefore cheapest.
         Raises ValueError for labels outside the classes.
         """
@@ -142,29 +147,38 @@ class Generator(LightningModule):
         if len(labels) and not (labels.min() >= 0 and labels.max() < self.space.num_classes):
             raise ValueError(f"labels must lie in [0, {self.space.num_classes}), got {labels.min()}..{labels.max()}")
         out = torch.empty(len(labels), *self.space.shape)
-        starts = seeds - seeds % np.uint64(BLOCK)
+        starts = seeds - seeds % np.uint64(self.block)
         keys = np.stack([labels.astype(np.uint64), starts], axis=1)
         blocks, member = np.unique(keys, axis=0, return_inverse=True)
         order = np.argsort(member.ravel(), kind="stable")
         edges = np.searchsorted(member.ravel()[order], np.arange(len(blocks) + 1))
-        for (label, start), low, high in zip(blocks, edges[:-1], edges[1:], strict=True):
-            rows = order[low:high]
-            places = (seeds[rows] - start).astype(np.int64)
-            out[torch.as_tensor(rows)] = self._block(int(label), start)[torch.as_tensor(places)]
+        with self._evaluating():
+            for (label, start), low, high in zip(blocks, edges[:-1], edges[1:], strict=True):
+                rows = order[low:high]
+                places = (seeds[rows] - start).astype(np.int64)
+                block = self._drawn(np.full(self.block, label), start + np.arange(self.block, dtype=np.uint64))
+                out[torch.as_tensor(rows)] = block[torch.as_tensor(places)]
         return out
-
-    def _block(self, label: int, start: np.uint64) -> Tensor:
-        return self.glimpse(np.full(BLOCK, label), start + np.arange(BLOCK, dtype=np.uint64))
 
     @torch.no_grad()
     def glimpse(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
         """What `sample` returns up to rounding, in one forward pass: cheap for a few rows of many classes."""
-        noise = torch.from_numpy(rng.normal(seeds, self.noise_size, stream="noise"))
+        with self._evaluating():
+            return self._drawn(labels, seeds)
+
+    def _drawn(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
+        noise = torch.from_numpy(rng.normal(seeds, self.noise_size, stream="noise")).to(self.device)
+        return self.draw(noise, torch.as_tensor(labels, dtype=torch.long, device=self.device)).float().cpu()
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluation mode inside, the mode there was afterwards."""
         training = self.training
         self.eval()
-        rows = self.draw(noise.to(self.device), torch.as_tensor(labels, dtype=torch.long, device=self.device))
-        self.train(training)
-        return rows.float().cpu()
+        try:
+            yield
+        finally:
+            self.train(training)
 
 
 class Ema(nn.Module):

@@ -1,6 +1,8 @@
 """Network bodies, sized from the data's own shape and one `width` dial; one file a kind of data.
 
-A file holds `Autoencoder(space, width)` with `encode`, `nll`, `draw`, `start_at`, `latent` and `noise_size`.
+A file holds `Autoencoder(space, width)` with `embed`, `encode`, `nll`, `loss`, `draw`, `start_at`, `latent`,
+`noise_size` and `block`; its `decoder` has `seen` (rows as a discriminator sees them), `imitate` (drawn as such, with
+a gradient) and `tie` (to the real rows). `Discriminator(space, width, depth)` has `augment_pair`, `features`, `judge`.
 """
 
 from __future__ import annotations

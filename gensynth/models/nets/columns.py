@@ -34,6 +34,8 @@ PACK = 8  # rows that the discriminator judges together
 class Autoencoder(nn.Module):
     """Class embedding, encoder and decoder of tables; latents (N, Z)."""
 
+    block = 1024  # rows per forward pass when sampling: a pass has many small steps
+
     def __init__(self, space: Space, width: int, embedding: int = 16) -> None:
         super().__init__()
         columns = len(space.blocks)
@@ -201,13 +203,19 @@ class ColumnDecoder(nn.Module):
         begin, own = self._conditions(z, e)
         weigh = self.weigh * self.before
         cells: list[tuple[Tensor, Tensor]] = []
-        added, scores = [], []
+        learning, scores = torch.is_grad_enabled(), []
+        added = [] if learning else begin.new_empty(len(self.blocks), *begin.shape)  # a gradient bears no writing over
         for j, head in enumerate(self.heads):
-            state = begin + torch.tensordot(weigh[j, :j], torch.stack(added), 1) if j else begin
+            before = torch.stack(added) if learning and j else added[:j]
+            state = begin + torch.tensordot(weigh[j, :j], before, 1) if j else begin
             h = self._hidden(state[None], own[j : j + 1], slice(j, j + 1))[0]
             shares, score = pick(j, head(h), self._place(j, h, scores))
             cells.append((shares, score))
-            added.append(self.cells.one(shares, score, j) @ self.add[j])
+            grown = self.cells.one(shares, score, j) @ self.add[j]
+            if learning:
+                added.append(grown)
+            else:
+                added[j] = grown
             scores.append(score * shares[:, 0] if j in self.numbers else torch.zeros_like(score))
         return cells
 

@@ -134,6 +134,7 @@ class Autoencoder(nn.Module):
     """
 
     noise_size = 0  # a decoded latent is drawn without noise
+    block = 256  # rows per forward pass when sampling
 
     def __init__(self, space: Space, width: int, embedding: int = 32) -> None:
         super().__init__()
