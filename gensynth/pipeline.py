@@ -280,6 +280,11 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
     return facts
 
 
+def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
+    """What the latent told of a row when it was last logged; empty for a model without an encoder."""
+    return round(history["train/loss_kl"][-1][1], 4) if "train/loss_kl" in history else ""
+
+
 def _shared_rows(count: int) -> list[dict[str, str]]:
     text = f"{count} rows lie in train and in val or test as well: every score on them flatters"
     return [{"code": "shared_rows", "text": text}] if count else []
@@ -431,6 +436,7 @@ def _bundle_facts(
             "run": identity,
             "schedule": result.schedule.to_json(),
             "samples_seen": result.schedule.total_samples,
+            "latent_nats": _latent_nats(result.history),
         },
     }
 
@@ -445,6 +451,7 @@ def _card_facts(facts: dict) -> dict:
         "version": facts["gensynth"],
         "config": facts["params"],
         "samples_seen": facts["training"]["samples_seen"],
+        "latent_nats": facts["training"]["latent_nats"],
     }
 
 
@@ -566,6 +573,7 @@ def _facts(
             "sampler": sampler.name,
             "source_sha256": looked.source.sha256,
             "generator_sha256": bundle.sha256 if bundle else "",
+            "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
         },
         "warnings": [
             *_shared_rows(looked.facts["found"]["leaks"]),

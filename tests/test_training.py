@@ -8,8 +8,12 @@ import pytest
 import torch
 from conftest import encoded, small_job, space_of, stripes
 
+from gensynth.cli import compose
+from gensynth.data.codec import fit_codec
+from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import DataError, DivergedError, Interrupted, UsageError
-from gensynth.models.generator import Phase
+from gensynth.models.cvae import held_out_bound
+from gensynth.models.generator import Phase, TrainingRows
 from gensynth.signals import SIGNALS
 from gensynth.training.checkpoint import load_checkpoint, save_checkpoint, write_atomically
 from gensynth.training.fit import build, fit
@@ -18,25 +22,39 @@ from gensynth.training.schedule import Schedule, by_samples
 
 DATA = stripes(30)
 TRAIN = {
-    "cvae-mixture": ("cvae", "model.prior=mixture"),
-    "cvae-flow": ("cvae", "model.prior=flow"),
-    "cgan-warm": ("cgan", "model.vae.prior=flow"),
-    "cgan-cold": ("cgan", "model.warm_start=false"),
+    "cvae-mixture": ("cvae", "model.prior=mixture", "trainer.max_samples=2048"),
+    "cvae-flow": ("cvae", "model.prior=flow", "trainer.max_samples=2048"),
+    "cgan-warm": ("cgan", "model.vae.prior=flow", "trainer.max_samples=2048"),
+    "cgan-cold": ("cgan", "model.warm_start=false", "trainer.max_samples=2048"),
+    "table-cvae": ("table/cvae", "model.width=8", "trainer.max_samples=8192"),
+    "table-cvae-ended-early": ("table/cvae", "model.width=8", "model.patience=1", "trainer.max_samples=300000"),
+    "table-cgan": ("table/cgan", "model.vae.width=8", "model.vae.patience=1", "trainer.max_samples=8192"),
 }
 
 
-def run_fit(folder, words, *, resume=False, samples=2_048):
-    job = small_job(*words, f"trainer.max_samples={samples}")
-    module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=0)
+def job_of(model, *words):
+    """Job, space, training and held-out rows: an image model on the stripes, a table model on breast cancer."""
+    if not model.startswith("table/"):
+        return small_job(model, *words), space_of(DATA), encoded(DATA), encoded(DATA[:0])
+    job = compose("train", ["breast_cancer", f"model={model.removeprefix('table/')}", "logger=none", *words])
+    data = read_breast_cancer().data
+    codec = fit_codec(data[:300])
+    sides = [TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (data[:300], data[300:400])]
+    return job, codec.space, *sides
+
+
+def run_fit(folder, words, *, resume=False):
+    job, space, rows, watched = job_of(*words)
+    module = build(lambda: job.model.make(space, len(rows.y), **job.model.params), seed=0)
     result = fit(
         module,
-        encoded(DATA),
-        encoded(DATA[:0]),
+        rows,
+        watched,
         job.trainer,
         seed=0,
         folder=folder,
         run="r",
-        classes=DATA.schema.classes,
+        classes=tuple("abc"[: space.num_classes]),
         picture=lambda x: b"png",
         loggers=[],
         started=0.0,
@@ -66,6 +84,16 @@ def test_resume_gives_the_weights_of_the_uninterrupted_run(name, tmp_path, monke
         assert again.schedule == schedule
         for key, tensor in whole.state_dict().items():
             assert torch.equal(tensor, resumed.state_dict()[key]), f"{key} differs after a stop at step {stop}"
+
+
+def test_training_ends_early_where_held_out_rows_get_no_better_and_keeps_the_best(tmp_path):
+    words = TRAIN["table-cvae-ended-early"]
+    module, result = run_fit(tmp_path, words)
+    _, _, _, watched = job_of(*words)
+    bounds = [value for _, value in result.history["val/held_out_bound"]]
+    assert result.schedule.total_samples < 300_000
+    assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt", "r")["step"] == result.schedule.total_steps
+    assert float(held_out_bound(module.ema.average, watched)) == pytest.approx(min(bounds), abs=1e-2)
 
 
 def stop_after(step: int, monkeypatch) -> None:
@@ -156,7 +184,7 @@ def test_max_samples_is_split_by_shares():
 
 def test_progress_counts_samples_for_both_models(tmp_path):
     for name in ("cvae-mixture", "cgan-cold"):
-        _, result = run_fit(tmp_path / name, TRAIN[name], samples=1_280)
+        _, result = run_fit(tmp_path / name, (*TRAIN[name][:-1], "trainer.max_samples=1280"))
         assert result.schedule.total_samples == 1_280
         assert result.history["train/samples_per_s"][-1][0] == 1_280
 

@@ -196,6 +196,7 @@ def _training_facts(facts: Mapping[str, Any]) -> str:
     names = {
         "source_sha256": "source data, sha256",
         "samples_seen": "training budget, samples seen",
+        "latent_nats": "information in the latent at the end of training, nats a row (0: it is not used)",
         "seed": "seed",
         "version": "gensynth version",
     }
