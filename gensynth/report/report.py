@@ -397,11 +397,9 @@ def _arm_view(arm: str, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str
 
 
 def _answer(row: Mapping[str, Any]) -> str:
-    """What an arm does against real rows only, with the difference: `helps, 0.031 (0.012 to 0.050)`."""
+    """What an arm does against real rows only, and the interval of the difference: `helps, 0.012 to 0.050`."""
     change = _mapping(row.get("difference"))
-    if "answer" not in row or not _is_number(change.get("mean")):
-        return ""
-    return f"{ANSWERS.get(str(row['answer']), row['answer'])}, {number(change['mean'])} ({interval(change)})"
+    return f"{ANSWERS.get(str(row['answer']), row['answer'])}, {interval(change)}" if "answer" in row else ""
 
 
 def _dot(row: Mapping[str, Any], strong: bool) -> Interval:
