@@ -65,6 +65,11 @@ def test_a_line_with_numbers_is_no_header(tmp_path):
     assert named.data.schema.fields["order"] == ["a", "b", "c"]
 
 
+def test_a_column_may_be_called_inf(tmp_path):
+    source = read_table(written(tmp_path, "a,inf,label\n" + "1,2,x\n3,4,y\n" * 3))
+    assert source.data.schema.fields["order"] == ["a", "inf", "label"]
+
+
 def test_labels_are_text_and_na_is_a_class(tmp_path):
     source = read_table(written(tmp_path, "v,label\n1,007\n2,7\n3,NA\n4,7\n"))
     assert source.data.schema.classes == ("007", "7", "NA")

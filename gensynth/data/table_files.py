@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,11 +126,11 @@ def _is_header(first: list[str]) -> bool:
 
 
 def _is_number(cell: str) -> bool:
+    """Whether a cell can be no name: a finite number (`inf` and `nan` are names as well)."""
     try:
-        float(cell)
+        return math.isfinite(float(cell))
     except ValueError:
         return False
-    return True
 
 
 def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -> list[str]:

@@ -19,6 +19,7 @@ from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
 TILES = 16
+MOST_CLASSES = 100  # of a table, for which nine arms with five seeds are still trained in reasonable time
 
 
 def evaluate_rows(
@@ -48,6 +49,10 @@ def evaluate_rows(
     arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
     if train.schema.modality == "table":
         spaces, fidelity_, per_class = table_fidelity(train, test, made, seed, progress)
+        if len(train.schema.classes) > MOST_CLASSES:
+            reason = f"{len(train.schema.classes)} classes are more than the {MOST_CLASSES} that arms are trained for"
+            found = {"verdict": not_run(reason), "candidate_score": 0.0, "fidelity": fidelity_, "per_class": per_class}
+            return found | {"utility": [], "utility_per_class": {}}
         result = run_table_arms(
             arms=table_arms(train, made, simple, seed), val=val, test=test, seeds=arm_seeds, progress=progress
         )

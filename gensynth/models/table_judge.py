@@ -12,6 +12,7 @@ from gensynth.models.judge import Judge, judge_steps
 from gensynth.types import LabelledData, Schema
 
 MOST_LEVELS = 255
+MOST_TREES = 2000
 
 
 class TableJudge:
@@ -41,10 +42,16 @@ class TableJudge:
 
 
 def boosting(schema: Schema, seed: int, balanced: bool = False) -> HistGradientBoostingClassifier:
-    """Boosted trees with the discrete columns of a table marked, where they have few enough levels for it."""
+    """Boosted trees with the discrete columns of a table marked, where they have few enough levels for it.
+
+    A round grows a tree for every class, so many classes get fewer rounds: at most MOST_TREES trees in all.
+    """
     marked = [column.discrete and len(column.levels) < MOST_LEVELS for column in modelled_columns(schema.fields)]
     weight = "balanced" if balanced else None
-    return HistGradientBoostingClassifier(categorical_features=marked, class_weight=weight, random_state=seed % 2**32)
+    rounds = max(1, min(100, MOST_TREES // len(schema.classes)))
+    return HistGradientBoostingClassifier(
+        max_iter=rounds, categorical_features=marked, class_weight=weight, random_state=seed % 2**32
+    )
 
 
 def fit_judge(train: LabelledData, seed: int) -> Judge | TableJudge:
