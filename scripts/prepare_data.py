@@ -1,6 +1,6 @@
 """Clean copies of published tables, so that the library special-cases none.
 
-    python scripts/prepare_data.py adult=../shared/data/adult out=/tmp/tables
+    python scripts/prepare_data.py adult=../shared/data/adult out=tables
 
 adult  folder with adult-train.csv and adult-test.csv: no header, a blank before every cell, a full stop after the
        test labels. Writes adult_train.csv and adult_test.csv with a header; "?" stays, as a level.
