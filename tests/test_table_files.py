@@ -140,6 +140,13 @@ def test_cells_come_back_as_they_were_written(cells):
     assert cells_of(column, values_of(column, cells)).tolist() == cells.tolist()
 
 
+@pytest.mark.parametrize("cells", [["1", "2.5", "3.25"] * 10, ["1.50", "2.25"] * 10, ["1", "2"] * 10])
+def test_no_rows_are_written_as_no_cells(cells):
+    column = describe("c", np.array(cells, dtype=object))
+    assert cells_of(column, np.array([])).tolist() == []
+    assert cells_of(column, np.array([np.nan])).tolist() == [column.missing]
+
+
 def test_new_identifiers_keep_the_pattern_and_are_new():
     real = np.array([f"C-{i:03d}x" for i in range(100)], dtype=object)
     taken = set(real.tolist())

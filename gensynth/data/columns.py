@@ -238,6 +238,8 @@ def _numeric(name: str, cells: np.ndarray, numbers: np.ndarray) -> Column:
 
 
 def _written(column: Column, values: np.ndarray) -> np.ndarray:
+    if not len(values):
+        return values.astype(object)
     if column.integer:
         return np.rint(values).astype(np.int64).astype(str).astype(object)
     if column.fixed:
