@@ -286,7 +286,7 @@ def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
 
 
 def _shared_rows(count: int) -> list[dict[str, str]]:
-    text = f"{count} rows lie in train and in val or test as well: every score on them flatters"
+    text = f"{count} rows of val or test lie in train as well: every score on them flatters"
     return [{"code": "shared_rows", "text": text}] if count else []
 
 
@@ -576,7 +576,7 @@ def _facts(
             "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
         },
         "warnings": [
-            *_shared_rows(looked.facts["found"]["leaks"]),
+            *_shared_rows(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
             *_quarantined(looked.quarantined),
             *filled.warnings,
         ],

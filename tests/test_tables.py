@@ -138,17 +138,18 @@ def test_sample_writes_exact_counts_in_both_formats(finished, run_cli, kind, tmp
     ]
 
 
-def test_evaluate_scores_a_table_from_another_tool(finished, run_cli, tmp_path):
+def evaluated(run_cli, tmp_path, *words):
+    """report.json of `evaluate` on claims that another tool might have made."""
     claims(300, seed=1).to_csv(tmp_path / "other.csv", index=False)
-    code, _, err = run_cli(
-        "evaluate",
-        f"real={finished}/claims.csv",
-        f"synthetic={tmp_path}/other.csv",
-        "data.label=fraud",
-        f"out={tmp_path}/e",
-    )
+    out = tmp_path / "e"
+    code, _, err = run_cli("evaluate", f"synthetic={tmp_path}/other.csv", "data.label=fraud", f"out={out}", *words)
     assert code == 0, err
-    report = json.loads((tmp_path / "e/report.json").read_text())
+    return json.loads((out / "report.json").read_text())
+
+
+def test_evaluate_scores_a_table_from_another_tool(finished, run_cli, tmp_path):
+    report = evaluated(run_cli, tmp_path, f"real={finished}/claims.csv")
+    assert report["warnings"] == []
     assert report["fidelity"]["columns"]["c2st_auc"]["value"] < 0.65
 
 
@@ -159,19 +160,42 @@ def test_conditions_on_columns_are_refused_with_a_sentence(finished, run_cli):
 
 
 def test_rows_that_train_and_test_share_are_a_warning(finished, run_cli, tmp_path):
-    claims(300, seed=1).to_csv(tmp_path / "other.csv", index=False)
-    code, _, err = run_cli(
-        "evaluate",
-        f"real={finished}/claims.csv",
-        f"test={finished}/claims.csv",
-        f"synthetic={tmp_path}/other.csv",
-        "data.label=fraud",
-        f"out={tmp_path}/e",
-    )
+    report = evaluated(run_cli, tmp_path, f"real={finished}/claims.csv", f"test={finished}/claims.csv")
+    assert [w["code"] for w in report["warnings"]] == ["shared_rows"]
+    assert report["warnings"][0]["text"].startswith("400 rows")
+
+
+def test_balance_warns_of_the_test_rows_that_train_holds_too(run_cli, tmp_path):
+    frame = claims(120).drop(columns="claim")
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    pd.concat([frame[:3], claims(100, seed=2).drop(columns="claim")]).to_csv(tmp_path / "test.csv", index=False)
+    words = (f"data.test={tmp_path}/test.csv", "data.label=fraud", "sampler=jitter", f"out={tmp_path}/o")
+    code, _, err = run_cli("balance", tmp_path / "train.csv", *words, *FAST)
     assert code == 0, err
-    warnings = json.loads((tmp_path / "e/report.json").read_text())["warnings"]
-    assert [w["code"] for w in warnings] == ["shared_rows"]
-    assert warnings[0]["text"].startswith("400 rows")
+    texts = [w["text"] for w in json.loads((tmp_path / "o/report.json").read_text())["warnings"]]
+    assert any(text.startswith("3 rows of val or test lie in train as well") for text in texts)
+
+
+def test_more_classes_than_arms_are_trained_for_get_scores_and_no_verdict(run_cli, tmp_path):
+    r = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"v": r.normal(size=1010).round(3), "c": r.choice(["u", "v"], 1010), "y": np.arange(1010) % 101}
+    )
+    frame.to_csv(tmp_path / "many.csv", index=False)
+    words = ("data.label=y", "sampler=jitter", "target=12", f"out={tmp_path}/o")
+    code, _, err = run_cli("balance", tmp_path / "many.csv", *words, *FAST)
+    assert code == 0, err
+    report = json.loads((tmp_path / "o/report.json").read_text())
+    assert report["verdict"]["answer"] == "not_run"
+    assert "101 classes" in report["verdict"]["sentence"]
+    assert 0 < report["fidelity"]["columns"]["shape"]["value"] <= 1
+    assert pd.read_csv(tmp_path / "o/dataset/train.csv").y.value_counts().unique().tolist() == [12]
+
+
+def test_a_batch_that_holds_no_whole_packs_is_refused_before_training(run_cli):
+    code, _, err = run_cli("train", "breast_cancer", "model=cgan", "model.batch_size=100", *FAST)
+    assert code == 2
+    assert "batch_size=100 must be a multiple of 8" in err
 
 
 def test_every_arm_is_answered_against_real_rows_only(finished):
@@ -300,7 +324,8 @@ def test_a_column_is_given_only_the_ones_before_it():
         assert not same[j + 1 :].any()
 
 
-def test_rows_are_drawn_from_the_distribution_whose_likelihood_is_trained():
+@pytest.mark.parametrize("learning", [True, False], ids=["with a gradient", "as sampled"])
+def test_rows_are_drawn_from_the_distribution_whose_likelihood_is_trained(learning):
     """Column by column, the distribution that a cell is drawn from is the one that scores it."""
     decoder = stirred(ColumnDecoder(SPACE, 8, 4, 4, 4))
     x, z, e, found = cells(), torch.randn(16, 4), torch.randn(16, 4), []
@@ -313,7 +338,8 @@ def test_rows_are_drawn_from_the_distribution_whose_likelihood_is_trained():
         found.append(loss)
         return torch.nn.functional.one_hot(classes, logits.shape[1]).float(), score
 
-    decoder._unroll(z, e, real_cell)
+    with torch.set_grad_enabled(learning):
+        decoder._unroll(z, e, real_cell)
     torch.testing.assert_close(torch.stack(found, dim=1), decoder.nll(z, e, x), rtol=1e-4, atol=1e-4)
 
 

@@ -61,6 +61,8 @@ class CGAN(Generator):
         self.vae = CVAE(space, num_rows, **(vae if warm_start else vae | {"prior": "normal"}))
         self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
         self.discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth)
+        if batch_size % self.discriminator.rows_a_logit:
+            raise ValueError(f"batch_size={batch_size} must be a multiple of {self.discriminator.rows_a_logit}")
         self.noise_size, self.block = self.vae.noise_size, self.vae.block
         self.ema = Ema(self.generator, ema_half_life, ramp=0.3 if warm_start else 0.05)
         self.warm_start, self.warm_share = warm_start, warm_share

@@ -2,7 +2,8 @@
 
 A file holds `Autoencoder(space, width)` with `embed`, `encode`, `nll`, `loss`, `draw`, `start_at`, `latent`,
 `noise_size` and `block`; its `decoder` has `seen` (rows as a discriminator sees them), `imitate` (drawn as such, with
-a gradient) and `tie` (to the real rows). `Discriminator(space, width, depth)` has `augment_pair`, `features`, `judge`.
+a gradient) and `tie` (to the real rows). `Discriminator(space, width, depth)` has `augment_pair`, `features`,
+`judge` and `rows_a_logit`.
 """
 
 from __future__ import annotations

@@ -314,6 +314,8 @@ class Discriminator(nn.Module):
     Koyama, "cGANs with projection discriminator", ICLR 2018, eq. 3). No normalisation.
     """
 
+    rows_a_logit = PACK
+
     def __init__(self, space: Space, width: int, depth: int) -> None:
         super().__init__()
         numbers = sum(b.kind == "number" for b in space.blocks)

@@ -183,6 +183,8 @@ class Discriminator(nn.Module):
     (NeurIPS 2024), with dense 3x3 convolutions at the coarse resolution only.
     """
 
+    rows_a_logit = 1
+
     def __init__(self, space: Space, width: int, depth: int, features: int = 128) -> None:
         super().__init__()
         shape = space.shape
