@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_tables import adult
 
 from gensynth.cli import compose
 from gensynth.data.table_source import read_frame
@@ -108,6 +107,8 @@ def sampling(model: str, repeats: int = 3) -> None:
 
 def table_sampling(shared: Path) -> None:
     """Rate and peak memory of `sample format=parquet` for a million rows of Adult, start of the program included."""
+    from bench_tables import adult  # here, since the child processes whose memory is measured need none of it
+
     train, _ = adult(shared)
     data = read_frame(train, "income").data
     job = compose("train", ["breast_cancer", "trainer.max_samples=50000", "logger=none"])
