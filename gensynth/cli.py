@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from gensynth.pipeline import Job
 
+SEEDS_IMAGE, SEEDS_TABLE = 3, 5  # of the utility arms by default: a network takes longer than a tree
 MAY_BE_ZERO = ("patience",)  # whole numbers of a model that switch something off; all others are sizes
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
 QUIET = (
@@ -296,7 +297,8 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         raise UsageError(f"logger={logger} is not known; {nearest(logger, NAMES)}")
     chosen = choices or _choices()
     _check_values(verb, config, chosen)
-    utility = {"seeds": 3, "steps": 0} | config.get("utility", {})
+    utility = {"seeds": 0, "steps": 0} | config.get("utility", {})
+    utility["seeds"] = utility["seeds"] or (SEEDS_TABLE if _holds_table(config) else SEEDS_IMAGE)
     if utility["seeds"] < 3:
         raise UsageError(f"utility.seeds must be at least 3, got {utility['seeds']}")
     fallback = config.get("fallback")
@@ -328,6 +330,13 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         resume_command=_resume_command(typed),
         config=_record(config),
     )
+
+
+def _holds_table(config: dict) -> bool:
+    """Whether the data of a verb is a table: `evaluate` has a path, the others a data set's file that says so."""
+    from gensynth.data.table_names import is_table
+
+    return is_table(Path(config["real"])) if "real" in config else config.get("data", {}).get("modality") == "table"
 
 
 def _check_values(verb: str, config: dict, choices: Mapping) -> None:

@@ -518,7 +518,7 @@ def _simple(job: Job, real: LabelledData) -> dict[str, Sampler]:
     """What a user could have without a generator, by the name of its arm."""
     arms: dict[str, Sampler] = {"random_oversampling": RandomOversampling()}
     if real.schema.modality == "table":
-        arms["smote"] = Smote("smote", 5)
+        return arms | {"smote": Smote("smote", 5), job.fallback.name: job.fallback}
     return arms | {"classical_augmentation": job.fallback}
 
 

@@ -117,8 +117,6 @@ def _for_tables(verb: str, words: list[str]) -> list[str]:
     added = [choice for group, choice in TABLE_CHOICES.items() if f"- {group}:" in primary and group not in typed]
     if "- model:" in primary and "model" not in typed:
         added.append("model=cvae")
-    if "\nutility:" in primary and not typed & {"utility.seeds", "experiment"}:
-        added.append("utility.seeds=5")
     return [_table_model(word) for word in [*added, *words]]
 
 

@@ -201,3 +201,17 @@ def test_long_tail_starts_at_first_and_keeps_prefixes() -> None:
     longer = cut_long_tail(y, split, 126, 60, 10, 0)
     assert longer[keep].all()
     assert not np.array_equal(keep, cut_long_tail(y, split, 126, 20, 10, 1))
+
+
+def test_a_row_that_is_repeated_over_and_over_stays_in_train():
+    """Mammography's case: 3 of 10 rows are one row, of which a few carry the rare label."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(1000, 3))
+    x[:300] = x[0]
+    y = (r.random(1000) < 0.1).astype(int)
+    y[:300] = np.arange(300) < 4
+    data = LabelledData.of_real(x, y, Schema("table", ("common", "rare"), {}))
+    split = split_rows(data, (0.7, 0.1, 0.2), 0, np.full(1000, ""))
+    assert (split[:300] == "train").all()
+    for k in (0, 1):
+        assert (split[y == k] == "test").mean() == pytest.approx(0.2, abs=0.01)

@@ -147,6 +147,18 @@ def test_no_rows_are_written_as_no_cells(cells):
     assert cells_of(column, np.array([np.nan])).tolist() == [column.missing]
 
 
+def test_new_numbers_have_no_more_digits_than_real_ones():
+    """Numbers of eight significant digits of any size, as mammography's: decimals alone would allow sixteen."""
+    r = np.random.default_rng(0)
+    real = np.char.mod("%.8g", r.normal(size=2000) * 10.0 ** r.integers(-4, 3, 2000)).astype(object)
+    column = describe("v", real)
+    made = cells_of(column, r.normal(size=2000) * 10.0 ** r.integers(-4, 3, 2000))
+    digits = [len(cell.split("e")[0].strip("-").replace(".", "").lstrip("0")) for cell in made.tolist()]
+    assert max(digits) == 8
+    assert cells_of(column, values_of(column, real)).tolist() == [str(float(cell)) for cell in real]
+    assert describe("w", np.array(["1.25", "-3.50", "12.75"] * 9, dtype=object)).significant == 0
+
+
 def test_new_identifiers_keep_the_pattern_and_are_new():
     real = np.array([f"C-{i:03d}x" for i in range(100)], dtype=object)
     taken = set(real.tolist())

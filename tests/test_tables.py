@@ -63,6 +63,12 @@ def test_a_balanced_table_has_equal_counts_and_the_inputs_columns(finished):
     assert list(merged[0]) == ["claim", "fraud", "amount", "region", "age", "day", "gensynth_source"]
 
 
+def test_the_last_picture_is_of_the_finished_model(finished):
+    config = json.loads((finished / "out/generator/config.json").read_text())
+    pictures = sorted(p.stem for p in (finished / "out/run/samples").glob("*.png"))
+    assert pictures[-1] == f"{config['training']['samples_seen']:010d}"
+
+
 def test_real_rows_leave_as_they_came(finished):
     source = {row["claim"]: row for row in rows(finished / "claims.csv")}
     seen = set()
@@ -100,7 +106,8 @@ def test_the_ledger_has_a_line_for_every_train_row_in_order(finished):
 def test_the_report_knows_arms_and_column_scores(finished):
     report = json.loads((finished / "out/report.json").read_text())
     arms = {line["arm"] for line in report["utility"]}
-    assert {"real_only", "class_weights", "tuned_threshold", "random_undersampling", "smote"} <= arms
+    assert {"real_only", "class_weights", "tuned_threshold", "random_undersampling", "smote", "jitter"} <= arms
+    assert "classical_augmentation" not in arms  # that speaks of rotations
     assert {line["learner"] for line in report["utility"]} == {"boosting", "logistic"}
     assert {"ap_rarest", "brier", "calibration_slope"} <= {line["metric"] for line in report["utility"]}
     assert {"shape", "trend", "c2st_auc"} <= set(report["fidelity"]["columns"])
@@ -150,6 +157,7 @@ def evaluated(run_cli, tmp_path, *words):
 def test_evaluate_scores_a_table_from_another_tool(finished, run_cli, tmp_path):
     report = evaluated(run_cli, tmp_path, f"real={finished}/claims.csv")
     assert report["warnings"] == []
+    assert {line["seeds"] for line in report["utility"]} == {5}
     assert report["fidelity"]["columns"]["c2st_auc"]["value"] < 0.65
 
 

@@ -56,6 +56,7 @@ class Column:
 
     levels    cells of a categorical or boolean column, sorted
     integer   whole numbers only; `decimals`: most digits after the point, `fixed`: all cells have as many
+    significant  most digits of a cell without leading zeros, where that says more than `decimals`; 0 where not
     bare      whole values are written without a point although the column has fractions
     missing   how a missing cell is written
     format    strptime format of a datetime column
@@ -70,6 +71,7 @@ class Column:
     decimals: int = 0
     fixed: bool = False
     bare: bool = False
+    significant: int = 0
     missing: str = ""
     format: str = ""
     example: str = ""
@@ -231,10 +233,20 @@ def _numeric(name: str, cells: np.ndarray, numbers: np.ndarray) -> Column:
         decimals=decimals,
         fixed=bool(decimals < 17 and (digits == decimals).all()),
         bare=bool((digits == 0).any()),
+        significant=_significant(text, decimals, max(abs(low), abs(high))),
         missing=missing,
         low=low,
         high=high,
     )
+
+
+def _significant(text: pd.Series, decimals: int, largest: float) -> int:
+    """Most significant digits of number cells, 0 where no value up to `largest` with `decimals` can have more."""
+    digits = (
+        text.str.replace(r"[eE].*$", "", regex=True).str.replace(r"[-+.]", "", regex=True).str.lstrip("0").str.len()
+    )
+    most = int(digits.max())
+    return most if most <= 15 and most < decimals + len(str(int(largest))) else 0
 
 
 def _written(column: Column, values: np.ndarray) -> np.ndarray:
@@ -244,9 +256,7 @@ def _written(column: Column, values: np.ndarray) -> np.ndarray:
         return np.rint(values).astype(np.int64).astype(str).astype(object)
     if column.fixed:
         return np.char.mod(f"%.{column.decimals}f", values).astype(object)
-    if column.decimals <= 15:
-        values = np.round(values, column.decimals)
-    texts = values.astype(np.float64).astype(str)
+    texts = round_values(column, values).astype(str)
     if column.bare:
         texts = np.char.replace(np.char.add(texts, "#"), ".0#", "#")
         texts = np.char.rstrip(texts, "#")
@@ -257,7 +267,11 @@ def round_values(column: Column, values: np.ndarray) -> np.ndarray:
     """Values as the column would give them back after being written and read."""
     if column.integer:
         return np.rint(values)
-    return np.round(values, column.decimals) if column.kind == "numeric" and column.decimals <= 15 else values
+    if column.kind != "numeric":
+        return values
+    if column.significant:
+        values = np.char.mod(f"%.{column.significant}g", values).astype(np.float64)
+    return np.round(values, column.decimals) if column.decimals <= 15 else values
 
 
 def _date_format(present: np.ndarray) -> str:

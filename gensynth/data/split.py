@@ -12,6 +12,7 @@ from gensynth.rng import numpy_generator
 from gensynth.types import REAL, LabelledData
 
 VAL_SHARE_BESIDE_GIVEN_TEST = 0.1
+LEAST_VARIETY = 10  # rows of one group that any split may hold of a class
 
 
 def split_rows(
@@ -95,6 +96,7 @@ def _carve(
     pool = np.bincount(data.y[movable], minlength=len(data.schema.classes))
     left = np.bincount(data.y[split == "train"], minlength=len(data.schema.classes))
     goals = {"test": _goals(pool, wanted["test"], 3), "val": _goals(pool, wanted["val"], 5)}
+    most = {part: np.maximum(goal // 2, LEAST_VARIETY) for part, goal in goals.items()}
     chosen: dict[int, str] = {}
     for k in np.argsort(pool, kind="stable"):
         order = numpy_generator(seed, "split", data.schema.classes[k]).permutation(
@@ -102,7 +104,7 @@ def _carve(
         )
         groups = [g for g in dict.fromkeys(group[order].tolist()) if g in tables]
         for part in ("test", "val"):
-            _fill(part, int(k), groups, tables, goals[part], left, chosen)
+            _fill(part, int(k), groups, tables, goals[part], most[part], left, chosen)
     for g, part in chosen.items():
         split[group == g] = part
 
@@ -129,18 +131,21 @@ def _fill(
     groups: list[int],
     tables: dict[int, Counter[int]],
     goal: np.ndarray,
+    most: np.ndarray,
     left: np.ndarray,
     chosen: dict[int, str],
 ) -> None:
     """Takes groups of class k until its goal is met; `goal` and `left` (rows still in train) are counted down.
 
-    Groups that do not fit are passed over, unless the class would get no row at all: then the smallest is taken.
+    Groups that do not fit are passed over, unless the class would get no row at all: then the smallest is taken. A
+    group that would be more than half of all that is wanted of one of its classes does not fit: a split of one row
+    repeated a thousand times tests nothing.
     """
     missed_all = goal[k] > 0 and all(chosen.get(g) != part for g in groups)
     for g in groups:
         if goal[k] <= 0:
             break
-        if g not in chosen and _fits(tables[g], k, goal) and _spare(tables[g], left):
+        if g not in chosen and _fits(tables[g], k, goal, most) and _spare(tables[g], left):
             _take(part, g, tables, goal, left, chosen)
             missed_all = False
     if missed_all:
@@ -149,10 +154,11 @@ def _fill(
             _take(part, min(free, key=lambda g: tables[g].total()), tables, goal, left, chosen)
 
 
-def _fits(counts: Counter[int], k: int, goal: np.ndarray) -> bool:
-    """Whether the group stays within what class k misses, and at least half of it is missed by its classes."""
+def _fits(counts: Counter[int], k: int, goal: np.ndarray, most: np.ndarray) -> bool:
+    """Whether the group stays within what class k misses and `most` rows of any, at least half of it being missed."""
     useful = sum(min(n, max(int(goal[c]), 0)) for c, n in counts.items())
-    return counts[k] <= goal[k] and 2 * useful >= counts.total()
+    small = all(n <= most[c] for c, n in counts.items())
+    return small and counts[k] <= goal[k] and 2 * useful >= counts.total()
 
 
 def _spare(counts: Counter[int], left: np.ndarray) -> bool:

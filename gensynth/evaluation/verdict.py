@@ -15,6 +15,8 @@ SIMPLE_ARMS = {
     "random_oversampling": "plain oversampling does as well",
     "random_undersampling": "dropping rows of the common classes does as well",
     "smote": "interpolation (SMOTE) does as well",
+    "adasyn": "interpolation (ADASYN) does as well",
+    "jitter": "moving the numbers of real rows a little (jitter) does as well",
     "classical_augmentation": "classical augmentation (a rotation, a shift) does as well",
 }
 

@@ -143,6 +143,11 @@ class Preview(Callback):
         if self.steps.done % self.every == 0 and isinstance(module, Generator):
             self.draw(trainer, module)
 
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """The last picture shows the finished model, also where training ended early."""
+        if isinstance(module, Generator) and self.steps.done == self.steps.schedule.total_steps:
+            self.draw(trainer, module)
+
     def draw(self, trainer: Trainer, module: Generator) -> None:
         seeds = [rng.row_seeds(0, name, 0, 8) for name in self.classes]
         labels = np.repeat(np.arange(len(self.classes)), 8)
