@@ -1,22 +1,24 @@
-"""Nearest rows and squared distances, chunked: exact answers from one matrix product per chunk.
+"""Nearest rows and squared distances, chunked: exact answers from one float32 matrix product per chunk.
 
-Where the product's rounding could turn a comparison, the pair is computed again from the difference
-of its two rows, so the answers are those of a plain double loop, for any chunk size.
+A product gives each distance between a lower and an upper bound. Where the bounds leave a comparison open, the
+pair is computed again from the difference of its two rows in float64, so the answers are those of a plain double
+loop, for any chunk size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# Rounding of a float64 matrix product, relative to the squared lengths of the two rows.
-ROUNDING = 1e-12
 SPARE_CANDIDATES = 8
 PAIR_BLOCK = 1 << 22
 TABLE_CELLS = 1 << 22
+# Of a float64 product, relative to the squared lengths of the two rows; in float32 see `_rounding`.
+ROUNDING_64 = 1e-12
 
 
 def check_features(real: np.ndarray, fake: np.ndarray, at_least: int) -> None:
@@ -52,49 +54,111 @@ def nearest_distances(
 def nearest_squared(
     query: np.ndarray, reference: np.ndarray, k: int, exclude_self: bool, chunk: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    queries, references = as_tensor(query), as_tensor(reference)
-    centred_queries, centred_references = centred(query, reference)
-    lengths = (centred_references**2).sum(dim=1)
+    """`nearest_distances` without checks, squared."""
     squared = np.empty((len(query), k))
     indices = np.empty((len(query), k), dtype=np.int64)
-    for rows in row_chunks(len(query), len(reference), chunk):
-        table = squared_table(centred_queries[rows], centred_references, lengths)
-        if exclude_self:
-            table[torch.arange(len(table)), torch.arange(rows.start, rows.start + len(table))] = torch.inf
-        squared[rows], indices[rows] = _refined(table, queries[rows], references, k)
+    if len(query):
+        pair = Pair.of(query, reference)
+        for rows in row_chunks(len(query), len(reference), chunk):
+            numbers = torch.arange(rows.start, min(rows.stop, len(query)))
+            squared[rows], indices[rows] = _nearest_of(pair, numbers, k, exclude_self)
     return squared, indices
 
 
-def _refined(table: Tensor, part: Tensor, references: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of each row of a table of rounded squared distances, from a few candidates more, exactly."""
-    wanted = min(k + SPARE_CANDIDATES, table.shape[1])
-    candidates = table.topk(wanted, dim=1, largest=False).indices.sort(dim=1).values
-    rows = torch.arange(len(part)).repeat_interleave(wanted)
-    exact = pair_distances(part, references, rows, candidates.flatten()).view(len(part), wanted)
-    exact[torch.isinf(table.gather(1, candidates))] = torch.inf
-    order = exact.sort(dim=1, stable=True)
-    return order.values[:, :k].numpy(), candidates.gather(1, order.indices)[:, :k].numpy()
+def _nearest_of(pair: Pair, rows: Tensor, k: int, exclude_self: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest of some rows, exactly: from bounds in float32, in float64 where those do not suffice."""
+    wanted = min(k + SPARE_CANDIDATES, len(pair.others))
+    values, numbers, beyond = _candidates(pair, rows, wanted, exclude_self)
+    open_rows = torch.nonzero(values[:, k - 1] > beyond)[:, 0] if wanted < len(pair.others) else rows[:0]
+    if len(open_rows):
+        fine = pair.in_double()
+        values[open_rows], numbers[open_rows], _ = _candidates(fine, rows[open_rows], wanted, exclude_self)
+    return values[:, :k].numpy(), numbers[:, :k].numpy()
+
+
+def _candidates(pair: Pair, rows: Tensor, wanted: int, exclude_self: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """(exact squared distances ascending, row numbers, lower bound of all that is left out) of `wanted` others."""
+    table = pair.lower(rows)
+    if exclude_self:
+        table[torch.arange(len(rows)), rows] = torch.inf
+    low, places = table.topk(wanted, dim=1, largest=False)
+    places, order = places.sort(dim=1)
+    places_of = torch.arange(len(rows)).repeat_interleave(wanted)
+    exact = pair_distances(pair.rows, pair.others, rows[places_of], places.flatten()).view(len(rows), wanted)
+    exact[torch.isinf(low.gather(1, order))] = torch.inf
+    nearest = exact.sort(dim=1, stable=True)
+    return nearest.values, places.gather(1, nearest.indices), low[:, -1].double() * pair.unit
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sets of rows, ready for tables of bounds on their squared distances.
+
+    rows, others    as given, (N, D) and (M, D)
+    rough_*         the same round the others' mean, over a common scale, in float32 (float64 by `in_double`)
+    length_*        their squared lengths, (N,) and (M,)
+    unit            squared size of one rough unit; slack: largest relative rounding of a table's cell
+    """
+
+    rows: Tensor
+    others: Tensor
+    rough_rows: Tensor
+    rough_others: Tensor
+    length_rows: Tensor
+    length_others: Tensor
+    unit: float
+    slack: float
+
+    @staticmethod
+    def of(rows: np.ndarray, others: np.ndarray, kind: torch.dtype = torch.float32) -> Pair:
+        """Prepare N and M rows; memory O((N + M) D)."""
+        return _pair(as_tensor(rows), as_tensor(others), kind)
+
+    def in_double(self) -> Pair:
+        """The same pair with float64 bounds."""
+        return _pair(self.rows, self.others, torch.float64)
+
+    def lower(self, rows: Tensor | slice) -> Tensor:
+        """Lower bounds (n, M), in rough units, of the squared distances of some rows to all others."""
+        lengths = self.length_others * (1 - self.slack)
+        table = torch.addmm(lengths[None, :], self.rough_rows[rows], self.rough_others.T, alpha=-2.0)
+        return table.add_((self.length_rows[rows] * (1 - self.slack))[:, None])
+
+    def gap(self, rows: Tensor | slice) -> Tensor:
+        """Upper minus lower bounds (n, M)."""
+        return 2 * self.slack * (self.length_rows[rows][:, None] + self.length_others[None, :])
+
+
+def _pair(rows: Tensor, others: Tensor, kind: torch.dtype) -> Pair:
+    mean = others.double().mean(dim=0) if len(others) else torch.zeros(others.shape[1], dtype=torch.float64)
+    centred = [side.double() - mean for side in (rows, others)]
+    largest = max((float(side.abs().max()) for side in centred if side.numel()), default=0.0)
+    scale = largest if np.isfinite(largest) and largest > 0 else 1.0
+    rough = [side.div_(scale).to(kind) for side in centred]
+    lengths = [(side**2).sum(dim=1) for side in rough]
+    return Pair(rows, others, *rough, *lengths, scale**2, _rounding(rows.shape[1], kind))
+
+
+def _rounding(dims: int, kind: torch.dtype) -> float:
+    """Bound on a cell's rounding relative to the two squared lengths.
+
+    Rounding errors of a sum of D terms grow as sqrt(D) but for a chance that falls exponentially in the factor
+    before it (Higham and Mary, "A new approach to probabilistic rounding error analysis", 2019, theorem 2.4).
+    """
+    if kind == torch.float64:
+        return ROUNDING_64
+    return float((16 + 8 * np.sqrt(dims)) * torch.finfo(kind).eps / 2)
 
 
 def row_chunks(n: int, m: int, chunk: int) -> Iterator[slice]:
     """Slices over n rows; fewer than `chunk` at a time where a table of m columns would grow too large."""
     size = max(min(chunk, TABLE_CELLS // max(m, 1)), 1)
-    return (slice(start, start + size) for start in range(0, n, size))
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def as_tensor(x: np.ndarray) -> Tensor:
     """The rows in their own type; torch takes no reversed views."""
     return torch.from_numpy(np.ascontiguousarray(x))
-
-
-def centred(query: np.ndarray, reference: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Both in float64 round the reference mean: products of small numbers lose fewer digits."""
-    mean = np.asarray(reference, np.float64).mean(axis=0) if len(reference) else 0.0
-    return torch.from_numpy(query - mean), torch.from_numpy(reference - mean)
-
-
-def squared_table(rows: Tensor, others: Tensor, other_lengths: Tensor) -> Tensor:
-    return torch.addmm(other_lengths[None, :], rows, others.T, alpha=-2.0).add_((rows**2).sum(dim=1)[:, None])
 
 
 def pair_distances(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
