@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from gensynth.pipeline import Job
 
-SEEDS_IMAGE, SEEDS_TABLE = 3, 5  # of the utility arms by default: a network takes longer than a tree
 MAY_BE_ZERO = ("patience",)  # whole numbers of a model that switch something off; all others are sizes
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
 QUIET = (
@@ -297,8 +296,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         raise UsageError(f"logger={logger} is not known; {nearest(logger, NAMES)}")
     chosen = choices or _choices()
     _check_values(verb, config, chosen)
-    utility = {"seeds": 0, "steps": 0} | config.get("utility", {})
-    utility["seeds"] = utility["seeds"] or (SEEDS_TABLE if _holds_table(config) else SEEDS_IMAGE)
+    utility = {"run": True, "seeds": 5, "steps": 0} | config.get("utility", {})
     if utility["seeds"] < 3:
         raise UsageError(f"utility.seeds must be at least 3, got {utility['seeds']}")
     fallback = config.get("fallback")
@@ -320,9 +318,12 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         fallback=_make(fallback, trust, "fallback") if fallback else ImageTransforms(10.0, 0.12, 0.1, False),
         filters=[_make(node, trust, name) for name, node in config.get("filter", {}).items()],
         export_original=bool(config.get("export", {}).get("original", False)),
+        utility_run=bool(utility["run"]),
         utility_seeds=utility["seeds"],
         utility_steps=utility["steps"],
+        inception=_inception(config.get("features", "own")),
         target=_amount(config.get("target", "max")),
+        symmetric=bool(config.get("symmetric", False)),
         seed=_seed(config.get("seed", 0)),
         out=Path(config["out"] or f"runs/{verb}-{_STARTED}"),
         strict=bool(config.get("strict", False)),
@@ -332,11 +333,11 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
     )
 
 
-def _holds_table(config: dict) -> bool:
-    """Whether the data of a verb is a table: `evaluate` has a path, the others a data set's file that says so."""
-    from gensynth.data.table_names import is_table
-
-    return is_table(Path(config["real"])) if "real" in config else config.get("data", {}).get("modality") == "table"
+def _inception(features: object) -> bool:
+    """Whether `features` asks for the literature's feature space beside the project's own ones."""
+    if features not in ("own", "inception"):
+        raise UsageError(f"features={features} is not known; own | inception")
+    return features == "inception"
 
 
 def _check_values(verb: str, config: dict, choices: Mapping) -> None:

@@ -69,7 +69,9 @@ def _nearest_of(pair: Pair, rows: Tensor, k: int, exclude_self: bool) -> tuple[n
     """The k nearest of some rows, exactly: from bounds in float32, in float64 where those do not suffice."""
     wanted = min(k + SPARE_CANDIDATES, len(pair.others))
     values, numbers, beyond = _candidates(pair, rows, wanted, exclude_self)
-    open_rows = torch.nonzero(values[:, k - 1] > beyond)[:, 0] if wanted < len(pair.others) else rows[:0]
+    # Nothing lies nearer than at 0, so repeated rows are not open.
+    is_open = (values[:, k - 1] > beyond) & (values[:, k - 1] > 0)
+    open_rows = torch.nonzero(is_open)[:, 0] if wanted < len(pair.others) else rows[:0]
     if len(open_rows):
         fine = pair.in_double()
         values[open_rows], numbers[open_rows], _ = _candidates(fine, rows[open_rows], wanted, exclude_self)

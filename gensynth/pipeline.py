@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from gensynth import __version__, rng
+from gensynth.assess import Trial, advise_amount, assess_made, probe_counts, rank_sets
 from gensynth.balancing import export
 from gensynth.balancing.draw import FORMATS, write_samples
 from gensynth.balancing.filters import Filter, Reference
@@ -35,7 +36,7 @@ from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.evaluation.score import evaluate_rows, nearest_pictures, wall_pictures
+from gensynth.evaluation.score import nearest_pictures, wall_pictures
 from gensynth.models.generator import Generator, TrainingRows
 from gensynth.models.table_judge import fit_judge
 from gensynth.provenance.card import data_card, model_card
@@ -55,9 +56,7 @@ from gensynth.reread import (
 )
 from gensynth.rundir import RunFolder, digest, say
 from gensynth.samplers.generator import GeneratorSampler
-from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import Sampler
-from gensynth.samplers.smote import Smote
 from gensynth.training.bundle import (
     Bundle,
     file_sha256,
@@ -105,9 +104,12 @@ class Job:
     fallback: Sampler
     filters: list[Filter]
     export_original: bool
+    utility_run: bool
     utility_seeds: int
     utility_steps: int
+    inception: bool
     target: Amount
+    symmetric: bool
     seed: int
     out: Path
     strict: bool
@@ -140,9 +142,12 @@ def balance(job: Job) -> dict:
         state = {
             "seed": job.seed,
             "target": job.target,
+            "symmetric": job.symmetric,
             "data": job.data.name,
+            "utility_run": job.utility_run,
             "utility_seeds": job.utility_seeds,
             "utility_steps": job.utility_steps,
+            "test_opened": 0,
             "source_sha256": looked.source.sha256,
             "label": looked.train.schema.fields.get("label", "label"),
             "classes": looked.train.schema.classes,
@@ -172,7 +177,9 @@ def merge(job: Job, finished: Path) -> dict:
         job,
         seed=state["seed"],
         target=state["target"],
+        symmetric=state["symmetric"],
         data=replace(job.data, name=state["data"]),
+        utility_run=state["utility_run"],
         utility_seeds=state["utility_seeds"],
         utility_steps=state["utility_steps"],
     )
@@ -247,37 +254,52 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
             train_rows, test_rows = real_sides(source, test, label, job.data.split, job.seed)
             sets, findings = read_sets(synthetic, train_rows, label)
             findings += source.quarantine
-        ranked = {}
-        for name, made in sets.items():
-            with run.step(f"evaluate {name}"):
-                ranked[name] = evaluate_rows(
-                    train=train_rows,
-                    val=train_rows[:0],
-                    test=test_rows,
-                    made=made,
-                    simple={},
-                    seed=job.seed,
-                    seeds=job.utility_seeds,
-                    steps=job.utility_steps,
-                    progress=say,
-                )
-        order = sorted(ranked, key=lambda n: -ranked[n].pop("candidate_score"))
+        with run.step("evaluate"):
+            trial = _trial(job, train_rows, train_rows[:0], test_rows)
+            scores, order, yardstick = rank_sets(trial, sets)
         _write_text(run.path / "run" / "quarantine.csv", quarantine_csv(findings))
-        facts = {
-            **ranked[order[0]],
-            "data": {"name": order[0], "ranking": order},
-            "faults": [],
-            "privacy": {},
-            "bias": {},
-            "sets": {name: {k: ranked[name][k] for k in ("verdict", "fidelity")} for name in order},
-            "timing": run.timing,
-            "provenance": {"version": __version__, "seed": job.seed},
-            "warnings": [*_shared_rows(shared_rows(train_rows, test_rows)), *_quarantined(len(findings))],
-        }
         best = sets[order[0]]
-        pictures = _pictures(train_rows, best, {})
+        facts = {
+            **scores,
+            "bias": {},
+            "data": {"name": order[0], "ranking": order},
+            "timing": run.timing,
+            "provenance": {"version": __version__, "seed": job.seed, "test_opened": 1},
+            "warnings": [
+                *_shared_rows(shared_rows(train_rows, test_rows)),
+                *_quarantined(len(findings)),
+                *_absent(sets, train_rows.schema.classes),
+                *scores["warnings"],
+            ],
+        }
+        pictures = _pictures(train_rows, best, {}, yardstick.realism(best), yardstick.embedding(best))
         write_report(job.out, facts, pictures)
     return facts
+
+
+def _trial(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:
+    return Trial(
+        train=train,
+        val=val,
+        test=test,
+        fallback=job.fallback,
+        seed=job.seed,
+        seeds=job.utility_seeds,
+        steps=job.utility_steps,
+        utility=job.utility_run,
+        inception=job.inception,
+        progress=say,
+    )
+
+
+def _absent(sets: dict[str, LabelledData], classes: tuple[str, ...]) -> list[dict[str, str]]:
+    """A line for every set that lacks a class of the real rows."""
+    lacking = {name: [c for c, n in zip(classes, made.counts(), strict=True) if not n] for name, made in sets.items()}
+    return [
+        {"code": "class_missing", "text": f"{name} has no rows of {', '.join(absent[:10])}: scored without them"}
+        for name, absent in lacking.items()
+        if absent
+    ]
 
 
 def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
@@ -288,6 +310,11 @@ def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
 def _shared_rows(count: int) -> list[dict[str, str]]:
     text = f"{count} rows of val or test lie in train as well: every score on them flatters"
     return [{"code": "shared_rows", "text": text}] if count else []
+
+
+def _opened(times: int) -> list[dict[str, str]]:
+    text = f"the test rows have been looked at {times} times in this run: choose on validation rows, or flatter yourself"
+    return [{"code": "test_opened", "text": text}] if times > 1 else []
 
 
 def _quarantined(count: int) -> list[dict[str, str]]:
@@ -460,73 +487,78 @@ def _balance(
 ) -> dict:
     """From a fitted sampler to dataset and report."""
     real = looked.train
-    plan = resolve_target(job.target, real.counts(), real.schema)
+    draw = _drawing(job, looked, sampler)
+    trial = _trial(job, real, looked.val, looked.test)
+    with run.step("how much"):
+        advice = advise_amount(trial, lambda needed: draw(needed, {}).rows)
+    say(advice["sentence"])
+    plan = resolve_target(job.target, real.counts(), real.schema, advice["amount"], job.symmetric)
     needed = {name: plan[name] - int(n) for name, n in zip(real.schema.classes, real.counts(), strict=True)}
-    fallback = job.fallback.fit(real)
     with run.step("sample and filter"):
-        filled = _fill(job, looked, sampler, fallback, needed, reviewed)
+        filled = draw(needed, reviewed)
+        probe = draw(probe_counts(real, needed), {}).rows if sampler.label_policy == "conditional" else real[:0]
     with run.step("evaluate"):
-        scores = evaluate_rows(
-            train=real,
-            val=looked.val,
-            test=looked.test,
-            made=filled.rows,
-            simple={name: _same_counts(arm.fit(real), needed, job.seed) for name, arm in _simple(job, real).items()},
-            seed=job.seed,
-            seeds=job.utility_seeds,
-            steps=job.utility_steps,
-            progress=say,
-        )
-    facts = _facts(job, run, looked, plan, filled, sampler, bundle, scores)
+        opened = _count_opening(run)
+        scores, realism, plane = assess_made(trial, filled.rows, needed, probe, _how_much(needed))
+    scores["how_much"] = advice
+    facts = _facts(job, run, looked, plan, filled, sampler, bundle, scores, opened)
     with run.step("write dataset"):
         _write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
     facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     curves = read_curves(run.path / "run" / "metrics.csv")
-    write_report(run.path, facts, _pictures(real, filled.rows, curves))
+    write_report(run.path, facts, _pictures(real, filled.rows, curves, realism, plane))
     return facts
 
 
-def _pictures(real: LabelledData, made: LabelledData, curves: dict) -> Pictures:
+def _count_opening(run: RunFolder) -> int:
+    """How often test rows have been looked at in this run, this time included; kept in run/state.json."""
+    path = run.path / "run" / "state.json"
+    state = json.loads(path.read_text(encoding="utf-8"))
+    state["test_opened"] += 1
+    _write_json(path, state)
+    return state["test_opened"]
+
+
+def _how_much(needed: dict[str, int]) -> str:
+    """What the plan adds, for the sentence of the verdict."""
+    counts = [n for n in needed.values() if n]
+    if not counts:
+        return ""
+    rows = f"{counts[0]} rows" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)} rows"
+    return f"{rows} in each of {len(counts)} classes" if len(counts) > 1 else f"{rows} in one class"
+
+
+def _pictures(
+    real: LabelledData, made: LabelledData, curves: dict, realism: np.ndarray, plane: dict[str, np.ndarray]
+) -> Pictures:
     if real.schema.modality == "table":
-        return Pictures({}, {}, curves, columns=column_bars(real, made), cells=sample_rows(real, made))
-    return Pictures(wall_pictures(real, made), nearest_pictures(real, made), curves)
+        return Pictures({}, {}, curves, column_bars(real, made), sample_rows(real, made), plane)
+    return Pictures(wall_pictures(real, made, realism), nearest_pictures(real, made), curves, plane=plane)
 
 
-def _fill(
-    job: Job, looked: Looked, sampler: Sampler, fallback: Sampler, needed: dict[str, int], reviewed: dict[str, str]
-) -> Filled:
-    """Teach the filters, then draw what is needed; filters look at rows whose label is a condition."""
+def _drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:
+    """Teach fallback and filters once; gives draw(needed, reviewed). Filters look at rows whose label is a condition."""
     real = looked.train
+    fallback = job.fallback.fit(real)
     if sampler.label_policy == "conditional":
         judge = fit_judge(real, rng.child(job.seed, "filter judge"))
         for one in job.filters:
             one.learn(Reference(real, looked.val, judge))
-    return fill(
-        needed,
-        real,
-        sampler,
-        fallback,
-        job.filters,
-        seed=job.seed,
-        rejected=frozenset(name for name, verdict in reviewed.items() if verdict == "reject"),
-        name_row=export.made_row_name(real.schema, job.seed),
-        progress=say,
-    )
 
+    def draw(needed: dict[str, int], reviewed: dict[str, str]) -> Filled:
+        return fill(
+            needed,
+            real,
+            sampler,
+            fallback,
+            job.filters,
+            seed=job.seed,
+            rejected=frozenset(name for name, verdict in reviewed.items() if verdict == "reject"),
+            name_row=export.made_row_name(real.schema, job.seed),
+            progress=say,
+        )
 
-def _simple(job: Job, real: LabelledData) -> dict[str, Sampler]:
-    """What a user could have without a generator, by the name of its arm."""
-    arms: dict[str, Sampler] = {"random_oversampling": RandomOversampling()}
-    if real.schema.modality == "table":
-        return arms | {"smote": Smote("smote", 5), job.fallback.name: job.fallback}
-    return arms | {"classical_augmentation": job.fallback}
-
-
-def _same_counts(sampler: Sampler, needed: dict[str, int], seed: int) -> LabelledData:
-    """As many rows of each class as the plan asks, from a simple sampler."""
-    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
-    seeds = [rng.row_seeds(rng.child(seed, "arm"), name, 0, count) for name, count in needed.items()]
-    return sampler.sample(labels, np.concatenate(seeds))
+    return draw
 
 
 def _facts(
@@ -538,6 +570,7 @@ def _facts(
     sampler: Sampler,
     bundle: Bundle | None,
     scores: dict,
+    opened: int,
 ) -> dict:
     schema, made = looked.train.schema, filled.rows
     classes = {}
@@ -552,11 +585,8 @@ def _facts(
             "augmented": int((mine == "augmented").sum()),
             "synthetic": int((mine == "synthetic").sum()),
         }
-    scores = {key: value for key, value in scores.items() if key != "candidate_score"}
     return {
         **scores,
-        "faults": [],
-        "privacy": {},
         "bias": {},
         "data": {
             "name": job.data.name,
@@ -574,11 +604,14 @@ def _facts(
             "source_sha256": looked.source.sha256,
             "generator_sha256": bundle.sha256 if bundle else "",
             "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
+            "test_opened": opened,
         },
         "warnings": [
+            *_opened(opened),
             *_shared_rows(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
             *_quarantined(looked.quarantined),
             *filled.warnings,
+            *scores["warnings"],
         ],
     }
 

@@ -17,7 +17,10 @@ LAYERS = [
     {"balancing"},
     {"evaluation"},
     {"report", "provenance"},
-    {"pipeline", "doctor", "rundir", "reread"},
+    {"assess", "doctor", "rundir", "reread"},
+    {"pipeline"},
+    {"comparison"},
+    {"api"},
     {"words"},
     {"cli", "__main__"},
 ]

@@ -12,10 +12,14 @@ from gensynth.types import Schema
 Amount = str | int | Mapping[str, int]
 
 
-def resolve_target(target: Amount, counts: np.ndarray, schema: Schema) -> dict[str, int]:
+def resolve_target(
+    target: Amount, counts: np.ndarray, schema: Schema, amount: float | None = None, symmetric: bool = False
+) -> dict[str, int]:
     """Final training rows of every class; real rows are never dropped, so at least `counts`.
 
-    target  max | median | N | mapping class -> N (classes left out keep their rows)
+    target     max | median | auto | N | mapping class -> N (classes left out keep their rows)
+    amount     for `auto`: how much of what balances was chosen on validation rows, None where nothing could be
+    symmetric  every class gets as many rows more as the neediest one, so that common classes have made rows as well
 
     >>> schema = Schema("image", ("a", "b"))
     >>> resolve_target("max", np.array([5, 2]), schema), resolve_target({"b": 3}, np.array([5, 2]), schema)
@@ -29,11 +33,15 @@ def resolve_target(target: Amount, counts: np.ndarray, schema: Schema) -> dict[s
         asked = np.full_like(counts, counts.max())
     elif target == "median":
         asked = np.full_like(counts, int(np.median(counts)))
-    elif target in ("auto", "cells"):
-        raise UsageError(f"target={target} is not in this version; use max, median, a number or a mapping")
+    elif target == "auto":
+        asked = counts + np.round((1.0 if amount is None else amount) * (counts.max() - counts)).astype(int)
+    elif target == "cells":
+        raise UsageError("target=cells is not in this version; use max, median, auto, a number or a mapping")
     else:
         asked = np.full_like(counts, _whole(target, "target"))
     final = np.maximum(asked, counts)
+    if symmetric:
+        final = final + (final - counts).max()
     return {name: int(n) for name, n in zip(schema.classes, final, strict=True)}
 
 

@@ -10,29 +10,54 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from gensynth.models.table_judge import boosting
+from gensynth.models.table_judge import BoostedTrees, boosting
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
 
 MOST_ROWS = 20_000
 FOLDS = 3
+FEATURE_TREES = 50
+MIN_FOLD_ROWS = 30
+
+
+def c2st_auc(real: np.ndarray, fake: np.ndarray, seed: int, model: BoostedTrees | None = None) -> float:
+    """AUC of out-of-fold scores of boosted trees, real (n, D) against fake (n, D): 0.5 cannot be told apart.
+
+    ValueError for unequal n, or fewer than FOLDS rows a side.
+
+    >>> x = np.random.default_rng(0).normal(size=(2, 200, 2))
+    >>> c2st_auc(x[0], x[1] + 9, 0), abs(c2st_auc(x[0], x[1], 0) - 0.5) < 3 * auc_deviation(0.5, 200, 200)
+    (1.0, True)
+    """
+    n = len(real)
+    if n != len(fake) or n < FOLDS:
+        raise ValueError(f"a two-sample test needs equally many rows, at least {FOLDS} a side, got {n} and {len(fake)}")
+    model = model or BoostedTrees(max_iter=FEATURE_TREES, random_state=seed % 2**32)
+    x, y, scores = np.concatenate([real, fake]), np.repeat([0, 1], n), np.zeros(2 * n)
+    for fit, hold in StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(x, y):
+        scores[hold] = model.fit(x[fit], y[fit]).predict_proba(x[hold])[:, 1]
+    return float(roc_auc_score(y, scores))
 
 
 def boosted_c2st(real: LabelledData, fake: LabelledData, seed: int) -> float:
-    """AUC of out-of-fold scores, real against fake with equal n (at most 20,000 each): 0.5 cannot be told apart.
+    """`c2st_auc` of table rows as they are, discrete columns marked, at equal n (at most 20,000 each).
 
-    The label is one of the columns that are seen. ValueError with fewer than FOLDS rows a side.
+    The label is one of the columns that are seen.
     """
     n = min(len(real), len(fake), MOST_ROWS)
-    if n < FOLDS:
-        raise ValueError(f"a two-sample test needs at least {FOLDS} rows a side, got {n}")
     random = numpy_generator(seed, "c2st")
     sides = [side[random.permutation(len(side))[:n]] for side in (real, fake)]
-    x = np.concatenate([np.column_stack([side.x, side.y]) for side in sides])
-    y, scores = np.repeat([0, 1], n), np.zeros(2 * n)
     model = boosting(real.schema, seed)
-    marked = [*model.categorical_features, len(real.schema.classes) < 255]
-    for fit, hold in StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(x, y):
-        model = boosting(real.schema, seed).set_params(categorical_features=marked)
-        scores[hold] = model.fit(x[fit], y[fit]).predict_proba(x[hold])[:, 1]
-    return float(roc_auc_score(y, scores))
+    model.set_params(categorical_features=[*model.categorical_features, len(real.schema.classes) < 255])
+    return c2st_auc(*(np.column_stack([side.x, side.y]) for side in sides), seed, model)
+
+
+def auc_deviation(auc: float, n: int, m: int) -> float:
+    """Standard deviation of an AUC of n against m rows (Hanley and McNeil, 1982, equations 1 and 2).
+
+    >>> round(auc_deviation(0.5, 100, 100), 4)  # sqrt((n + m + 1) / (12 n m)), Mann-Whitney
+    0.0409
+    """
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = (auc * (1 - auc) + (n - 1) * (q1 - auc**2) + (m - 1) * (q2 - auc**2)) / (n * m)
+    return float(np.sqrt(max(variance, 0.0)))

@@ -1,111 +1,207 @@
-"""All scores of one synthetic set in the shape of report.json: fidelity, per class, utility, verdict."""
+"""All scores in the shape of report.json: a yardstick for sets of made rows, and what the arms of a comparison yield."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
+from sklearn.manifold import TSNE
 
 from gensynth import rng
-from gensynth.evaluation.features import FeatureSpace, flat_pixels, judge_space, pixel_space
-from gensynth.evaluation.fidelity import fidelity, noise_images
-from gensynth.evaluation.table_score import table_arms, table_fidelity
-from gensynth.evaluation.table_utility import run_table_arms
-from gensynth.evaluation.utility import Arm, run_arms
-from gensynth.evaluation.verdict import answer_arms, not_run, verdict
-from gensynth.models.judge import Judge, judge_steps
+from gensynth.data.table import TablePoints, modelled_columns
+from gensynth.evaluation.classification import confusion, reliability
+from gensynth.evaluation.column_score import column_fidelity
+from gensynth.evaluation.fakes import noise_images, shuffled_columns
+from gensynth.evaluation.faults import copies, find_faults
+from gensynth.evaluation.features import RAW, FeatureSpace, flat_pixels, inception_space, spaces_of
+from gensynth.evaluation.fidelity import MOST_ROWS, Entry, K, fidelity
+from gensynth.evaluation.qualify import qualify
+from gensynth.evaluation.support import realism
+from gensynth.evaluation.utility import UtilityResult, rarest_class
+from gensynth.evaluation.verdict import BASELINE, answer_arms
+from gensynth.models.judge import Judge
+from gensynth.models.table_judge import TableJudge, fit_judge
 from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
 TILES = 16
-MOST_CLASSES = 100  # of a table, for which nine arms with five seeds are still trained in reasonable time
+MOST_CLASSES = 100  # for which all arms are still trained in reasonable time
+MOST_REALISM_ROWS = 2_000
+EMBEDDED = 400  # rows a side
 
 
-def evaluate_rows(
-    *,
-    train: LabelledData,
-    val: LabelledData,
-    test: LabelledData,
-    made: LabelledData,
-    simple: Mapping[str, LabelledData],
-    seed: int,
-    seeds: int,
-    steps: int,
-    progress: Callable[[str], None],
-) -> dict:
-    """Score `made` rows that are to join the real `train` rows, on the locked real `test` rows.
+@dataclass(frozen=True)
+class SetScore:
+    """What the yardstick says of one set of made rows."""
 
-    simple  arm -> the same plan filled by a simple method (copies, classical augmentation, interpolation)
-    seeds   classifier seeds of the utility arms; steps: training steps of a network (0: by the number of rows)
-    Without simple arms the arm `synthetic_only` (train on synthetic, test on real) is run in their place.
-    Returns verdict, utility, utility_per_class, fidelity, per_class and candidate_score, the balanced
-    accuracy by which several sets are ranked.
+    fidelity: dict[str, dict[str, Entry]]
+    per_class: dict[str, dict[str, Entry]]
+    copies: dict[str, Entry]
+    faults: list[dict[str, str]]
+
+    def closeness(self) -> float:
+        """Mean over spaces of clipped density and coverage, 0 to 1: by which sets are ranked without a classifier."""
+        values = [
+            scores[metric]["value"]
+            for scores in self.fidelity.values()
+            for metric in ("clipped_density", "clipped_coverage")
+            if scores.get(metric, {}).get("value") is not None
+        ]
+        return float(np.mean(values)) if values else 0.0
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Feature spaces of one data set, fitted on its real train rows and qualified once; scores any made rows.
+
+    test  held-out real rows that made rows are compared with; they are not looked at before a set is scored
     """
-    reason = "" if len(made) else "no synthetic rows were needed" if len(test) else "there are no test rows"
-    if reason or not len(test):
-        empty = {"utility": [], "utility_per_class": {}, "fidelity": {}, "per_class": {}}
-        return {"verdict": not_run(reason or "there are no test rows"), "candidate_score": 0.0, **empty}
-    arm_seeds = [rng.child(seed, "utility", i) for i in range(seeds)]
-    if train.schema.modality == "table":
-        spaces, fidelity_, per_class = table_fidelity(train, test, made, seed, progress)
-        if len(train.schema.classes) > MOST_CLASSES:
-            reason = f"{len(train.schema.classes)} classes are more than the {MOST_CLASSES} that arms are trained for"
-            found = {"verdict": not_run(reason), "candidate_score": 0.0, "fidelity": fidelity_, "per_class": per_class}
-            return found | {"utility": [], "utility_per_class": {}}
-        result = run_table_arms(
-            arms=table_arms(train, made, simple, seed), val=val, test=test, seeds=arm_seeds, progress=progress
+
+    train: LabelledData
+    test: LabelledData
+    seed: int
+    judge: Judge | TableJudge
+    spaces: list[FeatureSpace]
+    qualified: dict[str, dict[str, Any]]
+    floor: Callable[[np.ndarray], np.ndarray]
+
+    @staticmethod
+    def of(
+        train: LabelledData, test: LabelledData, seed: int, progress: Callable[[str], None], inception: bool
+    ) -> Yardstick:
+        """Fit and qualify; `inception` adds the literature's space, or raises UsageError where it cannot be had."""
+        progress("feature spaces: judge, self-supervised, random, raw")
+        judge = fit_judge(train, rng.child(seed, "evaluation judge"))
+        spaces = spaces_of(train, judge, seed)
+        if inception:
+            spaces.append(inception_space())
+        qualified = {space.name: qualify(space, train, rng.child(seed, "qualify", space.name)) for space in spaces}
+        is_table = train.schema.modality == "table"
+        floor = partial(shuffled_columns if is_table else noise_images, seed=seed)
+        return Yardstick(train, test, seed, judge, spaces, qualified, floor)
+
+    @property
+    def raw(self) -> str:
+        """Name of the space of raw rows."""
+        return RAW[self.train.schema.modality]
+
+    def points(self, x: np.ndarray) -> np.ndarray:
+        """Rows as points of which near means alike, without any projection."""
+        if self.train.schema.modality == "table":
+            return TablePoints(modelled_columns(self.train.schema.fields), self.train.x).transform(x)
+        return flat_pixels(x)
+
+    def score(self, name: str, made: LabelledData, progress: Callable[[str], None]) -> SetScore:
+        """Fidelity in every space, overall and per class, copies and faults of a set of that name."""
+        kinds = {"train": self.train, "reference": self.test, "synthetic": made}
+        progress(f"fidelity of {len(made)} rows in {len(self.spaces)} feature spaces{cut_text(self.test, made)}")
+        overall, per_class = fidelity(spaces=self.spaces, floor=self.floor, seed=self.seed, **kinds)
+        if self.train.schema.modality == "table":
+            progress("columns, pairs of columns and a two-sample test")
+            columns, shapes = column_fidelity(self.train, self.test, made, self.floor, self.seed)
+            overall |= columns
+            for label, entry in shapes.items():
+                per_class[label]["shape[columns]"] = entry
+        copied = copies(self.train, self.test, made, self.points, self.seed)
+        faults = find_faults(
+            name=name,
+            overall=overall[self.raw],
+            per_class=per_class,
+            space=self.raw,
+            copied=copied,
+            made=made,
+            test=self.test,
+            judged=self.judge.probabilities,
         )
-    else:
-        spaces, fidelity_, per_class = _image_fidelity(train, test, made, seed, progress)
-        arms = _image_arms(train, made, simple)
-        most = judge_steps(len(arms[-1].y), train.x.shape[1:], most=1500)
-        result = run_arms(arms=arms, test=test, seeds=arm_seeds, steps=steps or most, progress=progress)
+        return SetScore(overall, per_class, copied, faults)
+
+    def warnings(self) -> list[dict[str, str]]:
+        """A line for every space that does not see a fault."""
+        return [
+            {"code": "blind_space", "text": f"feature space {name} is blind to: {', '.join(facts['blind_to'])}"}
+            for name, facts in self.qualified.items()
+            if facts["blind_to"]
+        ]
+
+    def realism(self, made: LabelledData) -> np.ndarray:
+        """Realism (M,) of each made row among real train rows of its class, in the space of raw rows."""
+        space = next(space for space in self.spaces if space.name == self.raw)
+        out = np.zeros(len(made))
+        for c in range(len(made.schema.classes)):
+            mine, real = np.flatnonzero(made.y == c), self.train.x[self.train.y == c][:MOST_REALISM_ROWS]
+            if len(mine) and len(real) > 1:
+                k = min(K, len(real) - 1)
+                out[mine] = realism(real=space.transform(real), fake=space.transform(made.x[mine]), k=k)
+        return out
+
+    def embedding(self, made: LabelledData) -> dict[str, np.ndarray]:
+        """Real test rows and made rows side by side in the plane: xy (n, 2), label (n,), made (n,) bool.
+
+        t-SNE (van der Maaten and Hinton, 2008) of judge features, at most 400 rows a side, equally many. For the
+        eye only: distances between groups mean nothing in it.
+        """
+        n = min(len(self.test), len(made), EMBEDDED)
+        order = rng.numpy_generator(self.seed, "embedding")
+        sides = [side[order.permutation(len(side))[:n]] for side in (self.test, made)]
+        x = np.concatenate([self.spaces[0].transform(side.x) for side in sides])
+        if n < 10 or not np.ptp(x):
+            return {}
+        plane = TSNE(perplexity=min(30, n / 3), init="pca", random_state=0, max_iter=500).fit_transform(x)
+        return {"xy": plane, "label": np.concatenate([s.y for s in sides]), "made": np.repeat([False, True], n)}
+
+
+def cut_text(test: LabelledData, made: LabelledData) -> str:
+    """What is said where not all rows are compared."""
+    least = np.minimum(test.counts(), made.counts())
+    n = min(int(least.sum()), MOST_ROWS)
+    return f", cut to {n} rows a side of {len(test)} real and {len(made)} made, class by class"
+
+
+def utility_facts(result: UtilityResult, candidate: str, train: LabelledData) -> dict[str, Any]:
+    """utility, utility_per_class, confusion and reliability of a comparison, as report.json has them."""
     answer_arms(result)
-    ranked_by = "real_plus_synthetic" if simple else "synthetic_only"
+    classes, learner = train.schema.classes, result.learners[0]
+    tables = {
+        arm: confusion(result.labels, result.predictions[arm, learner], len(classes)) for arm in (BASELINE, candidate)
+    }
+    rarest = rarest_class(train.counts(), result.labels)
+    curves = {}
+    if rarest is not None:
+        truth = result.labels == rarest
+        for arm in (BASELINE, candidate):
+            score = result.probabilities[arm, learner][:, :, rarest].mean(axis=0)
+            curves[arm] = reliability(score.astype(np.float64), truth)
     return {
-        "verdict": verdict(result),
         "utility": result.rows,
         "utility_per_class": result.per_class_recall,
-        "fidelity": fidelity_,
-        "per_class": per_class,
-        "candidate_score": float(result.raw[ranked_by, result.learners[0], "balanced_accuracy"].mean()),
-        "feature_spaces": {space.name: space.sha256 for space in spaces},
+        "confusion": {
+            "classes": list(classes),
+            "learner": learner,
+            **{arm: table.round(6).tolist() for arm, table in tables.items()},
+        },
+        "reliability": {
+            "class": classes[rarest] if rarest is not None else "",
+            "learner": learner,
+            "curves": curves,
+        },
     }
 
 
-def _image_fidelity(
-    train: LabelledData, test: LabelledData, made: LabelledData, seed: int, progress: Callable[[str], None]
-) -> tuple[list[FeatureSpace], dict, dict]:
-    judge = Judge.fit(
-        train.x,
-        train.y,
-        num_classes=len(train.schema.classes),
-        seed=rng.child(seed, "evaluation judge"),
-        steps=judge_steps(len(train), train.x.shape[1:]),
-        balanced=True,
-    )
-    progress("fidelity in two feature spaces")
-    spaces = [judge_space(judge), pixel_space(train.x)]
-    floor = partial(noise_images, seed=seed)
-    return spaces, *fidelity(spaces=spaces, train=train, reference=test, synthetic=made, floor=floor, seed=seed)
-
-
-def _image_arms(train: LabelledData, made: LabelledData, simple: Mapping[str, LabelledData]) -> list[Arm]:
-    """Doing nothing, the simple remedies, the made rows; `synthetic_only` where there are no simple ones."""
-    arms = [Arm("real_only", train.x, train.y), Arm("class_weights", train.x, train.y, class_weights=True)]
-    for name, rows in {**simple, "real_plus_synthetic": made}.items():
-        arms.append(Arm(name, np.concatenate([train.x, rows.x]), np.concatenate([train.y, rows.y])))
-    return arms if simple else [*arms, Arm("synthetic_only", made.x, made.y)]
-
-
-def wall_pictures(real: LabelledData, made: LabelledData) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Up to TILES real and made rows of every class that has made rows."""
-    return {
-        name: (real.x[real.y == c][:TILES], made.x[made.y == c][:TILES])
-        for c, name in enumerate(real.schema.classes)
-        if (made.y == c).any()
-    }
+def wall_pictures(
+    real: LabelledData, made: LabelledData, realism_of: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Up to TILES real and made rows of every class that has made rows; these from most to least realistic."""
+    walls = {}
+    for c, name in enumerate(real.schema.classes):
+        mine = np.flatnonzero(made.y == c)
+        if len(mine):
+            sorted_rows = mine[np.argsort(-realism_of[mine], kind="stable")]
+            shown = sorted_rows[np.linspace(0, len(mine) - 1, min(len(mine), TILES)).round().astype(int)]
+            walls[name] = (real.x[real.y == c][:TILES], made.x[shown])
+    return walls
 
 
 def nearest_pictures(

@@ -210,7 +210,8 @@ def _memberships(
 def _compared(pair: Pair, part: slice, limits: list[Tensor]) -> tuple[list[Tensor], Tensor]:
     """Whether distances lie below each limit by their upper bounds, and which pairs the lower bounds leave open."""
     table = pair.lower(part)
-    cut = [(limit / pair.unit).to(table.dtype) for limit in limits]
+    # A ball of radius 0, as of repeated rows, holds nothing; its rows at distance 0 need no second look.
+    cut = [torch.where(limit > 0, limit / pair.unit, -torch.inf).to(table.dtype) for limit in limits]
     possible = [table < limit for limit in cut]
     table.add_(pair.gap(part))
     decided = [table < limit for limit in cut]

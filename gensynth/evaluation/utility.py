@@ -2,53 +2,46 @@
 
 "Train on synthetic or augmented rows, test on real" after Esteban et al., "Real-valued medical time series
 generation with recurrent conditional GANs", 2017, and Ravuri and Vinyals, "Classification accuracy score",
-2019. Intervals join two sources of chance: which test rows there are, and the classifier's seed. They do
-not cover training the generator again.
+2019. Each seed leaves a random tenth of every arm's rows out, the same real rows in all arms, so that seeds differ
+as other samples of the same data would. Intervals join two sources of chance: which test rows there are, and the
+seed of classifier and left-out rows; with several generators, training the generator again takes the seed's place.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from gensynth.evaluation.features import flat_pixels
-from gensynth.models.judge import Judge
+from gensynth.evaluation.classification import (
+    LABEL_METRICS,
+    LOSSES,
+    PROBABILITY_METRICS,
+    label_scores,
+    probability_scores,
+    resampled_tally,
+    tally,
+)
+from gensynth.evaluation.intervals import Difference, joint_estimate
+from gensynth.evaluation.learners import Learner
 from gensynth.rng import child, numpy_generator
-from gensynth.types import LabelledData
+from gensynth.types import REAL, LabelledData
 
-METRICS = ("balanced_accuracy", "macro_f1", "worst_class_recall")
-RESAMPLES = 1000
-LOGISTIC_ROWS = 10_000
-LOGISTIC_DIMS = 64
-LOGISTIC_ITERATIONS = 300
+KEPT = 0.9
+POWERS = np.linspace(0, 1.5, 13)
+PROBABILITY_RESAMPLES = 100
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Training rows of one arm: uint8 images x (N, C, H, W), labels y (N,), and whether classes are weighted."""
+    """Training rows of one arm, a set for each generator seed; whether classes are weighted or the threshold tuned."""
 
     name: str
-    x: np.ndarray
-    y: np.ndarray
+    rows: tuple[LabelledData, ...]
     class_weights: bool = False
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Mean of arm A minus mean of arm B on the same test rows and seeds, with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
+    tuned_threshold: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,128 +52,113 @@ class UtilityResult:
     raw               {(arm, learner, metric): (S,)}, one value per seed
     resampled         {(arm, learner, metric): (B,)}, mean over seeds for each resampling of the test rows
     predictions       {(arm, learner): int64 (S, N)}, one row per seed, one column per test row
+    probabilities     {(arm, learner): float32 (S, N, K)}
+    further           {(arm, name): float32 (S, P, K)} of the first learner for other rows that were asked for
     per_class_recall  {arm: {class: mean recall of the first learner, None without test rows}}
-    labels            int64 (N,) of the test rows; seeds (S,)
+    labels            int64 (N,) of the test rows; seeds (S,); generators {arm: how many}
     """
 
-    rows: list[dict[str, str | int | float]]
+    rows: list[dict[str, Any]]
     raw: dict[tuple[str, str, str], np.ndarray]
     resampled: dict[tuple[str, str, str], np.ndarray]
     predictions: dict[tuple[str, str], np.ndarray]
     per_class_recall: dict[str, dict[str, float | None]]
     labels: np.ndarray
     seeds: tuple[int, ...]
+    probabilities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    further: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    generators: dict[str, int] = field(default_factory=dict)
 
     @property
     def learners(self) -> list[str]:
         """In the order of the predictions; the first one carries the verdict."""
         return list(dict.fromkeys(learner for _, learner in self.predictions))
 
+    @property
+    def arms(self) -> list[str]:
+        """In the order of the predictions."""
+        return list(dict.fromkeys(arm for arm, _ in self.predictions))
+
     def metrics(self, learner: str) -> list[str]:
         return list(dict.fromkeys(metric for _, name, metric in self.raw if name == learner))
 
 
 def run_arms(
-    *, arms: list[Arm], test: LabelledData, seeds: list[int], steps: int, progress: Callable[[str], None]
+    *,
+    arms: list[Arm],
+    learners: list[Learner],
+    val: LabelledData,
+    test: LabelledData,
+    further: Mapping[str, np.ndarray],
+    seeds: list[int],
+    progress: Callable[[str], None],
 ) -> UtilityResult:
-    """Train both learners on every arm with every seed and score them on the test rows.
+    """Train all learners on every arm with every seed and score them on the locked test rows.
 
-    small_cnn: `Judge.fit` with the same number of steps for all arms; the seed sets its first weights and
-    the order of the rows. logistic: logistic regression on at most 64 principal components of the arm's
-    pixels; the seed picks the 10,000 rows of a larger arm, and nothing else varies with it. Metrics are
-    balanced accuracy, macro F1 and the worst class's recall, over the classes that have test rows.
-    ValueError for fewer than 3 different seeds, no arms, arms of one name or no test rows.
+    val      real rows on which a threshold is tuned
+    further  name -> x of other rows whose probabilities the first learner shall give
+    Probabilities are scored against the class with the fewest rows in the first arm. ValueError for fewer than 3
+    different seeds, no arms, arms of one name or no test rows.
     """
     _check(arms, test, seeds)
-    num_classes = len(test.schema.classes)
-    predictions: dict[tuple[str, str], np.ndarray] = {}
-    for number, arm in enumerate(arms, start=1):
-        per_seed = []
-        for turn, seed in enumerate(seeds, start=1):
-            progress(f"utility: arm {number} of {len(arms)}, {arm.name}, seed {turn} of {len(seeds)}")
-            per_seed.append(predict_small_cnn(arm, test.x, num_classes=num_classes, seed=seed, steps=steps))
-        predictions[arm.name, "small_cnn"] = np.stack(per_seed)
-        progress(f"utility: arm {number} of {len(arms)}, {arm.name}, logistic regression")
-        predictions[arm.name, "logistic"] = _predict_logistic_seeds(arm, test.x, seeds)
-    return summarise(predictions, test.y, test.schema.classes, tuple(seeds))
-
-
-def summarise(
-    predictions: dict[tuple[str, str], np.ndarray], labels: np.ndarray, classes: tuple[str, ...], seeds: tuple[int, ...]
-) -> UtilityResult:
-    """Metrics, intervals and recalls of the predictions {(arm, learner): (S, N)}."""
-    result = UtilityResult([], {}, {}, predictions, {}, labels, seeds)
-    for (arm, learner), predicted in predictions.items():
-        counts = tally(labels, predicted, len(classes))
-        values = metrics_of(counts)
-        spreads = metrics_of(resampled_tally(labels, predicted, len(classes), seeds[0]))
-        if learner == result.learners[0]:
-            result.per_class_recall[arm] = _recall_by_class(counts, classes)
-        for metric in METRICS:
-            key = (arm, learner, metric)
-            result.raw[key], result.resampled[key] = values[metric], spreads[metric].mean(axis=0)
-            result.rows.append(_report_row(result, key))
+    classes = len(test.schema.classes)
+    predictions, probabilities, others = {}, {}, {}
+    for learner in learners:
+        asked = further if learner is learners[0] else {}
+        inputs = [test.x, val.x, *asked.values()]
+        done: dict[tuple[int, bool, int], list[np.ndarray]] = {}
+        for number, arm in enumerate(arms, start=1):
+            progress(f"utility: {learner.name}, arm {number} of {len(arms)}, {arm.name}")
+            found = []
+            for turn, seed in enumerate(seeds):
+                rows = arm.rows[turn % len(arm.rows)]
+                key = (id(rows), arm.class_weights, seed)
+                if key not in done:
+                    done[key] = _trained(learner, rows, arm.class_weights, inputs, seed)
+                found.append(done[key])
+            predicted = [one[0] for one in found]
+            if arm.tuned_threshold and len(val):
+                counts = arm.rows[0].counts()
+                predicted = [one[0] / tuned_prior(one[1], val.y, counts) for one in found]
+            predictions[arm.name, learner.name] = np.stack([shares.argmax(1) for shares in predicted])
+            probabilities[arm.name, learner.name] = np.stack([one[0] for one in found])
+            for place, name in enumerate(asked, start=2):
+                others[arm.name, name] = np.stack([one[place] for one in found])
+    result = summarise(predictions, test.y, test.schema.classes, tuple(seeds), {a.name: len(a.rows) for a in arms})
+    result = replace(result, probabilities=probabilities, further=others)
+    wanted = arms[0].rows[0].counts()
+    rarest = rarest_class(wanted, test.y)
+    if rarest is not None:
+        for arm in arms:
+            ratio = np.full(classes, 1 / classes) if arm.class_weights else _prior(arm.rows[0].counts())
+            for learner in learners:
+                add_probability_scores(result, arm.name, learner.name, rarest, _prior(wanted) / ratio)
+    order = {pair: i for i, pair in enumerate((a.name, ln.name) for ln in learners for a in arms)}
+    result.rows.sort(key=lambda row: order[row["arm"], row["learner"]])
     return result
 
 
-def _report_row(result: UtilityResult, key: tuple[str, str, str]) -> dict[str, str | int | float]:
-    values, (arm, learner, metric) = result.raw[key], key
-    low, high = joint_interval(values, result.resampled[key], result.labels, metric)
-    return {
-        "arm": arm,
-        "learner": learner,
-        "metric": metric,
-        "mean": float(values.mean()),
-        "low": max(low, 0.0),
-        "high": min(high, 1.0),
-        "seeds": len(result.seeds),
-    }
+def _trained(
+    learner: Learner, rows: LabelledData, class_weights: bool, inputs: list[np.ndarray], seed: int
+) -> list[np.ndarray]:
+    rows = rows[kept_rows(rows, seed)]
+    weights = balanced_weights(rows.y, len(rows.schema.classes)) if class_weights else None
+    return learner.probabilities(rows, weights, inputs, child(seed, "utility"))
 
 
-def paired_difference(result: UtilityResult, arm: str, other: str, *, learner: str, metric: str) -> Difference:
-    """Metric of `arm` minus that of `other`, paired over seeds and over resampled test rows, 95 %."""
-    mine, theirs = (arm, learner, metric), (other, learner, metric)
-    values = result.raw[mine] - result.raw[theirs]
-    spread = result.resampled[mine] - result.resampled[theirs]
-    return Difference(float(values.mean()), *joint_interval(values, spread, result.labels, metric))
-
-
-def predict_small_cnn(arm: Arm, x: np.ndarray, *, num_classes: int, seed: int, steps: int) -> np.ndarray:
-    """Classes int64 (N,) that a small CNN trained on the arm gives to the images x."""
-    weights = balanced_weights(arm.y, num_classes) if arm.class_weights else None
-    judge = Judge.fit(
-        arm.x, arm.y, num_classes=num_classes, seed=child(seed, "utility"), steps=steps, balanced=False, weights=weights
-    )
-    return judge.predict(x)
-
-
-def predict_logistic(arm: Arm, x: np.ndarray, seed: int) -> np.ndarray:
-    """Classes int64 (N,) that logistic regression trained on the arm gives to the images x."""
-    rows = np.arange(len(arm.y))
-    if len(rows) > LOGISTIC_ROWS:
-        rows = np.sort(numpy_generator(seed, "utility", "logistic").permutation(rows)[:LOGISTIC_ROWS])
-    if len(np.unique(arm.y[rows])) == 1:
-        return np.full(len(x), arm.y[rows[0]], dtype=np.int64)
-    model = _logistic_model(arm, len(rows))
-    with warnings.catch_warnings():
-        # The bound on iterations is meant; an unfinished fit still predicts.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(flat_pixels(arm.x[rows]), arm.y[rows])
-    return model.predict(flat_pixels(x)).astype(np.int64)
-
-
-def _logistic_model(arm: Arm, n: int) -> Pipeline:
-    dims = min(LOGISTIC_DIMS, int(np.prod(arm.x.shape[1:])), n)
-    weight = "balanced" if arm.class_weights else None
-    classifier = LogisticRegression(max_iter=LOGISTIC_ITERATIONS, class_weight=weight)
-    return make_pipeline(PCA(dims, random_state=0), StandardScaler(), classifier)
-
-
-def _predict_logistic_seeds(arm: Arm, x: np.ndarray, seeds: list[int]) -> np.ndarray:
-    """(S, N); one fit serves all seeds where the arm is small enough to be used whole."""
-    if len(arm.y) <= LOGISTIC_ROWS:
-        return np.tile(predict_logistic(arm, x, seeds[0]), (len(seeds), 1))
-    return np.stack([predict_logistic(arm, x, seed) for seed in seeds])
+def kept_rows(rows: LabelledData, seed: int) -> np.ndarray:
+    """Row numbers that a seed trains on: a random 90 % of each class, of equal real rows the same in every arm."""
+    keep = np.ones(len(rows), dtype=bool)
+    for origin in np.unique(rows.origin):
+        for k in range(len(rows.schema.classes)):
+            mine = np.flatnonzero((rows.origin == origin) & (rows.y == k))
+            names, first = (
+                np.unique(rows.ids[mine], return_inverse=True) if origin == REAL else (mine, np.arange(len(mine)))
+            )
+            if len(names) >= 10:
+                out = numpy_generator(seed, "utility", "rows", str(origin), k).permutation(len(names))
+                keep[mine[np.isin(first, out[int(KEPT * len(names)) :])]] = False
+    return np.flatnonzero(keep)
 
 
 def balanced_weights(y: np.ndarray, num_classes: int) -> np.ndarray:
@@ -194,103 +172,96 @@ def balanced_weights(y: np.ndarray, num_classes: int) -> np.ndarray:
     return np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 0.0)
 
 
-@dataclass(frozen=True)
-class Tally:
-    """Rows per class (..., K): rightly predicted, truly of the class, predicted as the class."""
+def tuned_prior(shares: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """prior^power by which probabilities are divided; the power with the best balanced accuracy on validation rows.
 
-    hits: np.ndarray
-    true: np.ndarray
-    guessed: np.ndarray
-
-
-def tally(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> Tally:
-    """Tally (S, K) of predictions (S, N).
-
-    >>> tally(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2).guessed.tolist()
-    [[1, 2]]
+    For two classes this moves the threshold; power 1 is the optimum for calibrated probabilities (Menon et al.,
+    "Long-tail learning via logit adjustment", ICLR 2021).
     """
+    prior = _prior(counts)
+    predicted = np.stack([(shares / prior**power).argmax(1) for power in POWERS])
+    best = label_scores(tally(y, predicted, len(counts)))["balanced_accuracy"].argmax()
+    return prior ** POWERS[best]
 
-    def count(rows: np.ndarray) -> np.ndarray:
-        return np.bincount(rows, minlength=num_classes)
 
-    return Tally(
-        hits=np.stack([count(labels[one_seed == labels]) for one_seed in predicted]),
-        true=np.stack([count(labels)] * len(predicted)),
-        guessed=np.stack([count(one_seed) for one_seed in predicted]),
+def _prior(counts: np.ndarray) -> np.ndarray:
+    counts = np.maximum(counts, 1)
+    return counts / counts.sum()
+
+
+def rarest_class(counts: np.ndarray, labels: np.ndarray) -> int | None:
+    """The class with the fewest training rows (K,) that has test rows; None where the test rows are of one class."""
+    present = np.unique(labels)
+    return int(present[np.argmin(counts[present])]) if len(present) > 1 else None
+
+
+def summarise(
+    predictions: dict[tuple[str, str], np.ndarray],
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    seeds: tuple[int, ...],
+    generators: dict[str, int],
+) -> UtilityResult:
+    """Scores of labels, their intervals and recalls of the predictions {(arm, learner): (S, N)}."""
+    result = UtilityResult([], {}, {}, predictions, {}, labels, seeds, generators=generators)
+    for (arm, learner), predicted in predictions.items():
+        counts = tally(labels, predicted, len(classes))
+        values = label_scores(counts)
+        spreads = label_scores(resampled_tally(labels, predicted, len(classes), seeds[0]))
+        if learner == result.learners[0]:
+            hits, true = counts.hits.mean(axis=0), counts.true[0]
+            result.per_class_recall[arm] = {
+                name: float(hits[c] / true[c]) if true[c] else None for c, name in enumerate(classes)
+            }
+        for metric in LABEL_METRICS:
+            _add_row(result, arm, learner, metric, values[metric], spreads[metric].mean(axis=0))
+    return result
+
+
+def add_probability_scores(
+    result: UtilityResult, arm: str, learner: str, rarest: int, prior_ratio: np.ndarray
+) -> None:
+    """Append the scores of an arm's probabilities; test rows are drawn again for the first seed's alone."""
+    shares, labels = result.probabilities[arm, learner].astype(np.float64), result.labels
+    order = numpy_generator(result.seeds[0], "utility", "probability rows")
+    parts = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+    draws = [np.concatenate([order.choice(p, len(p)) for p in parts]) for _ in range(PROBABILITY_RESAMPLES)]
+    values = [probability_scores(one, labels, rarest, prior_ratio) for one in shares]
+    again = [probability_scores(shares[0][rows], labels[rows], rarest, prior_ratio) for rows in draws]
+    for metric in PROBABILITY_METRICS:
+        raw, spread = (np.array([scores[metric] for scores in side]) for side in (values, again))
+        _add_row(result, arm, learner, metric, raw, spread)
+
+
+def _add_row(
+    result: UtilityResult, arm: str, learner: str, metric: str, values: np.ndarray, spread: np.ndarray
+) -> None:
+    result.raw[arm, learner, metric], result.resampled[arm, learner, metric] = values, spread
+    generators = result.generators[arm]
+    found = joint_estimate(values, spread, result.labels, metric, generators)
+    bounded = metric != "calibration_slope"
+    result.rows.append(
+        {
+            "arm": arm,
+            "learner": learner,
+            "metric": metric,
+            "mean": found.mean,
+            "low": max(found.low, 0.0) if bounded else found.low,
+            "high": min(found.high, 1.0) if bounded else found.high,
+            "seeds": len(result.seeds),
+            "generator_seeds": generators,
+            **({"better": "lower"} if metric in LOSSES else {}),
+        }
     )
 
 
-def resampled_tally(labels: np.ndarray, predicted: np.ndarray, num_classes: int, seed: int) -> Tally:
-    """Tally (S, B, K) of test rows drawn again within their class; equal draws for equal labels and seed."""
-    order = numpy_generator(seed, "utility", "test rows")
-    shape = (len(predicted), RESAMPLES, num_classes)
-    hits, true, guessed = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for c in np.unique(labels):
-        rows = np.flatnonzero(labels == c)
-        weights = order.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES).astype(np.float64)
-        true[..., c] = len(rows)
-        for s, one_seed in enumerate(predicted[:, rows]):
-            shares = weights @ np.eye(num_classes)[one_seed]
-            guessed[s] += shares
-            hits[s, :, c] = shares[:, c]
-    return Tally(hits, true, guessed)
-
-
-def metrics_of(counts: Tally) -> dict[str, np.ndarray]:
-    """Each metric (...) of a tally (..., K), over the classes that have test rows.
-
-    >>> counts = Tally(hits=np.array([8, 5]), true=np.array([10, 5]), guessed=np.array([8, 7]))
-    >>> {name: float(value.round(3)) for name, value in metrics_of(counts).items()}
-    {'balanced_accuracy': 0.9, 'macro_f1': 0.861, 'worst_class_recall': 0.8}
-    """
-    present = (counts.true > 0).reshape(-1, counts.true.shape[-1]).any(axis=0)
-    hits, true, guessed = (part[..., present] for part in (counts.hits, counts.true, counts.guessed))
-    recall = hits / true
-    return {
-        "balanced_accuracy": recall.mean(axis=-1),
-        "macro_f1": (2 * hits / (true + guessed)).mean(axis=-1),
-        "worst_class_recall": recall.min(axis=-1),
-    }
-
-
-def joint_interval(per_seed: np.ndarray, resampled: np.ndarray, labels: np.ndarray, metric: str) -> tuple[float, float]:
-    """95 % interval of a mean over seeds: variance between seeds (S,) plus that over resampled test rows (B,).
-
-    The variance of two more rows is added (Agresti and Min, 2005; Bonett and Price, 2012): without it, arms
-    that differ on four rows of thousands would differ for certain, and a perfect score would be certain. The t
-    quantile takes the degrees of freedom of Welch (1947) and Satterthwaite (1946): near S - 1 where the seeds
-    dominate, near the number of test rows where those do.
-
-    >>> one_class = np.zeros(10_000, dtype=np.int64)
-    >>> low, high = joint_interval(np.array([0.8, 0.9, 1.0]), np.full(9, 0.9), one_class, "balanced_accuracy")
-    >>> round(low, 3), round(high, 3)  # 0.9 -+ 4.303 * 0.1 / sqrt(3)
-    (0.652, 1.148)
-    """
-    by_seed = per_seed.var(ddof=1) / len(per_seed)
-    by_rows = resampled.var(ddof=1) + 2.0 * row_weight(labels, metric) ** 2
-    freedom = (by_seed + by_rows) ** 2 / (by_seed**2 / (len(per_seed) - 1) + by_rows**2 / max(len(labels) - 1, 1))
-    reach = float(stdtrit(freedom, 0.975) * np.sqrt(by_seed + by_rows))
-    mean = float(per_seed.mean())
-    return mean - reach, mean + reach
-
-
-def row_weight(labels: np.ndarray, metric: str) -> float:
-    """By how much one test row moves the metric: root mean square over classes, or at the smallest class.
-
-    >>> row_weight(np.array([0, 0, 1, 1]), "balanced_accuracy"), row_weight(np.array([0, 1, 1]), "worst_class_recall")
-    (0.25, 1.0)
-    """
-    counts = np.bincount(labels)
-    counts = counts[counts > 0]
-    if metric == "worst_class_recall":
-        return float(1.0 / counts.min())
-    return float(np.sqrt(np.mean((1.0 / (len(counts) * counts)) ** 2)))
-
-
-def _recall_by_class(counts: Tally, classes: tuple[str, ...]) -> dict[str, float | None]:
-    """Mean recall over seeds of each class from a tally (S, K)."""
-    hits, true = counts.hits.mean(axis=0), counts.true[0]
-    return {name: float(hits[c] / true[c]) if true[c] else None for c, name in enumerate(classes)}
+def paired_difference(result: UtilityResult, arm: str, other: str, *, learner: str, metric: str) -> Difference:
+    """Metric of `arm` minus that of `other`, paired over seeds and over resampled test rows, 95 %."""
+    mine, theirs = (arm, learner, metric), (other, learner, metric)
+    values = result.raw[mine] - result.raw[theirs]
+    spread = result.resampled[mine] - result.resampled[theirs]
+    generators = max(result.generators[arm], result.generators[other])
+    return joint_estimate(values, spread, result.labels, metric, generators)
 
 
 def _check(arms: list[Arm], test: LabelledData, seeds: list[int]) -> None:

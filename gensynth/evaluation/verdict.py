@@ -1,118 +1,171 @@
-"""The verdict: do synthetic rows help, in one word and one sentence with its numbers."""
+"""The verdict: what to use, how much of it, what it gains over the best simple alternative, how sure that is."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gensynth.evaluation.utility import Difference, UtilityResult, paired_difference
+import numpy as np
+
+from gensynth.evaluation.classification import LOSSES
+from gensynth.evaluation.intervals import LEVEL, Difference, holm
+from gensynth.evaluation.utility import UtilityResult, paired_difference
 
 HEADLINE_METRIC = "balanced_accuracy"
-LOSSES = ("brier",)  # better when lower
-# What a user could have had without a generator, and how the sentence says that it does as well.
+BASELINE, CANDIDATE = "real_only", "real_plus_synthetic"
+# What a user could have had without a generator: how the sentence calls it.
 SIMPLE_ARMS = {
-    "class_weights": "class weights do as well",
-    "tuned_threshold": "a tuned threshold does as well",
-    "random_oversampling": "plain oversampling does as well",
-    "random_undersampling": "dropping rows of the common classes does as well",
-    "smote": "interpolation (SMOTE) does as well",
-    "adasyn": "interpolation (ADASYN) does as well",
-    "jitter": "moving the numbers of real rows a little (jitter) does as well",
-    "classical_augmentation": "classical augmentation (a rotation, a shift) does as well",
+    "class_weights": "class weights",
+    "tuned_threshold": "a tuned threshold",
+    "random_oversampling": "plain oversampling",
+    "random_undersampling": "dropping rows of the common classes (undersampling)",
+    "smote": "interpolation (SMOTE)",
+    "adasyn": "interpolation (ADASYN)",
+    "jitter": "moving the numbers of real rows a little (jitter)",
+    "classical_augmentation": "classical augmentation (a rotation, a shift)",
 }
+PLURAL = ("class_weights",)
 
 
-def verdict(
-    result: UtilityResult, baseline: str = "real_only", candidate: str = "real_plus_synthetic"
-) -> dict[str, Any]:
-    """{"answer": helps | no_difference | hurts | not_run, "sentence", "details"}.
+def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CANDIDATE, how_much: str = "") -> dict:
+    """{"answer": helps | no_difference | hurts | not_run, "use", "sentence", "details"}.
 
     The rule, on balanced accuracy of the first learner over locked test rows with paired 95 % intervals:
-    hurts, if the interval of candidate minus baseline lies below 0; helps, if it lies above 0 and no simple
-    arm (class weights, oversampling ...) beats the candidate, that is, none of their intervals of candidate
-    minus simple arm lies below 0; no_difference in all other cases. A simple arm that is not beaten itself
-    is named: then the generator is not needed. Each simple arm is compared, the best is not picked first, so
-    no choice is made on the test rows that could turn the answer to helps.
+    hurts, if the interval of candidate minus baseline lies below 0; helps, if it lies above 0, still does after
+    Holm's correction over all arms, and no simple arm (class weights, oversampling ...) beats the candidate, that
+    is, none of the plain intervals of candidate minus simple arm lies below 0; no_difference in all other cases.
+    `use` names the arm to use: the candidate if it helps and is better than every simple arm that helps; else
+    the best simple arm that helps; else the baseline. The best simple arm is picked on the test rows, which
+    flatters the simple side.
+    how_much  what the candidate adds, for the sentence: "20 to 106 rows a class"
     """
-    arms = {arm for arm, _ in result.predictions}
+    arms = set(result.arms)
     missing = sorted({baseline, candidate} - arms)
     if missing:
         return not_run(f"the arm {missing[0]} was not trained")
+    learner = result.learners[0]
+    simple = [name for name in SIMPLE_ARMS if name in arms]
     against = {
-        arm: paired_difference(result, candidate, arm, learner=result.learners[0], metric=HEADLINE_METRIC)
-        for arm in [baseline, *(name for name in SIMPLE_ARMS if name in arms)]
+        arm: paired_difference(result, candidate, arm, learner=learner, metric=HEADLINE_METRIC)
+        for arm in [baseline, *simple]
     }
-    answer = decide(against[baseline], [against[arm] for arm in against if arm != baseline])
+    helping = _helping(result, baseline)
+    answer = decide(against[baseline], candidate in helping, [against[arm] for arm in simple])
+    good = [arm for arm in simple if arm in helping]
+    best_good = max(good, key=lambda arm: _mean(result, arm)) if good else None
+    use = candidate
+    if answer != "helps" or (best_good is not None and against[best_good].low <= 0):
+        use = best_good or baseline
     return {
         "answer": answer,
-        "sentence": _sentence(answer, result, against, baseline, candidate),
+        "use": use,
+        "sentence": _sentence(answer, use, result, against, baseline, candidate, how_much),
         "details": _details(result, candidate, against, baseline),
     }
 
 
 def not_run(reason: str) -> dict[str, Any]:
     """The verdict where no comparison was made."""
-    return {"answer": "not_run", "sentence": f"No verdict: {reason}.", "details": []}
+    return {"answer": "not_run", "use": "", "sentence": f"No verdict: {reason}.", "details": []}
 
 
-def decide(to_baseline: Difference, to_simple: list[Difference]) -> str:
-    """helps, no_difference or hurts, by the rule of `verdict`.
+def decide(to_baseline: Difference, holds: bool, to_simple: list[Difference]) -> str:
+    """helps, no_difference or hurts, by the rule of `verdict`; `holds`: helps after Holm's correction.
 
-    >>> up, level, down = Difference(0.04, 0.02, 0.06), Difference(0.0, -0.01, 0.01), Difference(-0.04, -0.06, -0.02)
-    >>> decide(up, [level]), decide(up, [down]), decide(level, []), decide(down, [up])
+    >>> up, down = Difference(0.04, 0.02, 0.06, 0.001), Difference(-0.04, -0.06, -0.02, 0.001)
+    >>> level = Difference(0.0, -0.01, 0.01, 1.0)
+    >>> decide(up, True, [level]), decide(up, True, [down]), decide(up, False, []), decide(down, False, [up])
     ('helps', 'no_difference', 'no_difference', 'hurts')
     """
     if to_baseline.high < 0:
         return "hurts"
     beaten = any(difference.high < 0 for difference in to_simple)
-    return "helps" if to_baseline.low > 0 and not beaten else "no_difference"
+    return "helps" if to_baseline.low > 0 and holds and not beaten else "no_difference"
 
 
-def answer_arms(result: UtilityResult, baseline: str = "real_only") -> None:
-    """Put into every row of every other arm what the arm does against the baseline: `difference` and `answer`.
+def answer_arms(result: UtilityResult, baseline: str = BASELINE) -> None:
+    """Put into every row of every other arm what it does against the baseline: `difference`, `answer`, `p_holm`.
 
-    helps or hurts where the paired 95 % interval of the difference lies on one side of 0, no_difference where it
-    holds 0. One comparison a row: of twenty such intervals one is expected to miss. The calibration slope has a
-    difference and no answer, since it is best in the middle.
+    helps or hurts where the paired difference holds at the 5 % level after Holm's correction over the arms of one
+    learner and metric, else no_difference. The calibration slope has a difference and no answer, since it is best
+    in the middle.
     """
-    arms = {arm for arm, _ in result.predictions}
+    if baseline not in result.arms:
+        return
+    families: dict[tuple[str, str], list[tuple[dict, Difference]]] = {}
     for row in result.rows:
-        if baseline not in arms or row["arm"] == baseline:
-            continue
-        change = paired_difference(result, row["arm"], baseline, learner=row["learner"], metric=row["metric"])
-        row["difference"] = {"mean": change.mean, "low": change.low, "high": change.high}
-        if row["metric"] != "calibration_slope":
-            better = Difference(-change.mean, -change.high, -change.low) if row["metric"] in LOSSES else change
-            row["answer"] = decide(better, [])
+        if row["arm"] != baseline:
+            change = paired_difference(result, row["arm"], baseline, learner=row["learner"], metric=row["metric"])
+            row["difference"] = {"mean": change.mean, "low": change.low, "high": change.high}
+            families.setdefault((row["learner"], row["metric"]), []).append((row, change))
+    for (_, metric), family in families.items():
+        for (row, change), p in zip(family, holm(np.array([c.p for _, c in family])), strict=True):
+            row["p_holm"] = float(p)
+            if metric != "calibration_slope":
+                gain = -change.mean if metric in LOSSES else change.mean
+                row["answer"] = "no_difference" if p >= LEVEL else "helps" if gain > 0 else "hurts"
 
 
-def _sentence(answer: str, result: UtilityResult, against: dict[str, Difference], baseline: str, candidate: str) -> str:
-    opening = {
-        "helps": "Synthetic rows help",
-        "no_difference": "Synthetic rows make no difference that these test rows can show",
-        "hurts": "Synthetic rows hurt, do not use them",
-    }[answer]
-    if answer == "no_difference" and against[baseline].low > 0:
-        opening = "Synthetic rows beat real rows alone, but a simple method beats them"
-    change = against[baseline]
+def _helping(result: UtilityResult, baseline: str) -> set[str]:
+    """Arms whose headline metric exceeds the baseline's after Holm's correction."""
+    arms = [arm for arm in result.arms if arm != baseline]
+    changes = [
+        paired_difference(result, arm, baseline, learner=result.learners[0], metric=HEADLINE_METRIC) for arm in arms
+    ]
+    p = holm(np.array([change.p for change in changes]))
+    return {arm for arm, change, q in zip(arms, changes, p, strict=True) if q < LEVEL and change.mean > 0}
+
+
+def _sentence(
+    answer: str,
+    use: str,
+    result: UtilityResult,
+    against: dict[str, Difference],
+    baseline: str,
+    candidate: str,
+    how_much: str,
+) -> str:
+    change, simple = against[baseline], [arm for arm in against if arm != baseline]
+    amount = f" ({how_much})" if how_much else ""
+    instead = "the real rows as they are" if use == baseline else SIMPLE_ARMS.get(use, use)
+    if answer == "helps":
+        opening = f"Use the synthetic rows{amount}" if use == candidate else f"Synthetic rows{amount} help"
+    elif answer == "hurts":
+        opening = f"Synthetic rows{amount} hurt, do not use them; use {instead}"
+    elif change.low > 0 and any(against[arm].high < 0 for arm in simple):
+        opening = f"Synthetic rows{amount} beat real rows alone, but a simple method beats them; use {instead}"
+    else:
+        opening = f"Synthetic rows{amount} make no difference that these test rows can show; use {instead}"
+    generators = result.generators[candidate]
+    trained = f", {generators} generators" if generators > 1 else ""
     numbers = (
         f"balanced accuracy on {len(result.labels)} locked test rows {_mean(result, candidate):.3f} "
         f"against {_mean(result, baseline):.3f} for real rows only ({change.mean:+.3f}, 95 % interval "
-        f"{change.low:+.3f} to {change.high:+.3f}, {len(result.seeds)} seeds)"
+        f"{change.low:+.3f} to {change.high:+.3f}, {len(result.seeds)} seeds{trained})"
     )
-    return f"{opening}: {numbers}{_simple_clause(answer, result, against, baseline)}."
+    return f"{opening}: {numbers}{_simple_clause(answer, use, result, against, simple, candidate)}."
 
 
-def _simple_clause(answer: str, result: UtilityResult, against: dict[str, Difference], baseline: str) -> str:
-    """What the best simple arm reaches, and whether it does as well."""
-    simple = [arm for arm in against if arm != baseline]
+def _simple_clause(
+    answer: str,
+    use: str,
+    result: UtilityResult,
+    against: dict[str, Difference],
+    simple: list[str],
+    candidate: str,
+) -> str:
+    """What the best simple arm reaches, what the synthetic rows gain over it, and whether it does as well."""
     if not simple:
         return ""
     best = max(simple, key=lambda arm: _mean(result, arm))
-    text = f"; the best simple arm, {best}, reaches {_mean(result, best):.3f}"
-    if against[best].high < 0:
-        return f"{text}, and is better"
-    if answer == "helps" and against[best].low <= 0:
-        return f"{text}: {SIMPLE_ARMS[best]}"
+    gain = against[best]
+    text = (
+        f"; over the best simple alternative, {best} with {_mean(result, best):.3f}, they gain {gain.mean:+.3f} "
+        f"({gain.low:+.3f} to {gain.high:+.3f})"
+    )
+    if gain.high < 0:
+        return f"{text}: it is better"
+    if answer == "helps" and use != candidate:
+        return f"{text}: {SIMPLE_ARMS[best]} {'do' if best in PLURAL else 'does'} as well"
     return text
 
 
@@ -141,4 +194,5 @@ def _line(against: str, learner: str, metric: str, difference: Difference) -> di
         "difference": difference.mean,
         "low": difference.low,
         "high": difference.high,
+        "p": difference.p,
     }

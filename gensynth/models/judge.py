@@ -15,7 +15,7 @@ FEATURES = 64
 BATCH = 128
 CHUNK = 1024
 LARGEST_SIDE = 32
-LEARNING_RATE, LAST_LEARNING_RATE = 1e-3, 1e-6
+LEARNING_RATE, LAST_PART = 1e-3, 1e-3
 
 
 class SmallCNN(nn.Module):
@@ -122,19 +122,20 @@ class Judge:
         steps: int,
         balanced: bool,
         weights: np.ndarray | None = None,
+        learning_rate: float = LEARNING_RATE,
     ) -> Judge:
         """Train on uint8 pixels x (N, C, H, W) and labels y (N,).
 
-        Adam, learning rate 1e-3 falling linearly to 1e-6, `steps` batches of 128 drawn with replacement;
+        Adam, learning rate falling linearly to a thousandth, `steps` batches of 128 drawn with replacement;
         `balanced` draws the class first, uniformly over the classes that have rows. `weights` (K,) are
         class weights of the cross-entropy; without them all classes weigh the same.
         ValueError if there are no rows, the lengths differ or a label is outside [0, num_classes).
         """
         _check(x, y, num_classes)
         network = seeded_cnn(x.shape[1:], num_classes, seed).train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
         schedule = torch.optim.lr_scheduler.LinearLR(
-            optimizer, start_factor=1.0, end_factor=LAST_LEARNING_RATE / LEARNING_RATE, total_iters=max(steps - 1, 1)
+            optimizer, start_factor=1.0, end_factor=LAST_PART, total_iters=max(steps - 1, 1)
         )
         loss_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
         labels = torch.from_numpy(np.asarray(y, dtype=np.int64))

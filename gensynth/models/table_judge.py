@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from gensynth.data.table import modelled_columns
 from gensynth.models.judge import Judge, judge_steps
@@ -15,10 +16,26 @@ MOST_LEVELS = 255
 MOST_TREES = 2000
 
 
+class BoostedTrees(HistGradientBoostingClassifier):
+    """scikit-learn's HistGradientBoostingClassifier on one thread.
+
+    Its OpenMP runtime and torch's, in one process, wait for each other's threads: on two cores one thread is
+    three to nine times as fast as two (docs/experiments.md).
+    """
+
+    def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> BoostedTrees:
+        with threadpool_limits(1, user_api="openmp"):
+            return super().fit(x, y, sample_weight)
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        with threadpool_limits(1, user_api="openmp"):
+            return super().predict_proba(x)
+
+
 class TableJudge:
     """Class probabilities of rows x float64 (N, D); made by `fit`."""
 
-    def __init__(self, model: HistGradientBoostingClassifier, num_classes: int, sha256: str) -> None:
+    def __init__(self, model: BoostedTrees, num_classes: int, sha256: str) -> None:
         self.model, self.num_classes, self.sha256 = model, num_classes, sha256
 
     @classmethod
@@ -41,7 +58,7 @@ class TableJudge:
         return self.probabilities(x).argmax(axis=1)
 
 
-def boosting(schema: Schema, seed: int, balanced: bool = False) -> HistGradientBoostingClassifier:
+def boosting(schema: Schema, seed: int, balanced: bool = False) -> BoostedTrees:
     """Boosted trees with the discrete columns of a table marked, where they have few enough levels for it.
 
     A round grows a tree for every class, so many classes get fewer rounds: at most MOST_TREES trees in all.
@@ -49,7 +66,7 @@ def boosting(schema: Schema, seed: int, balanced: bool = False) -> HistGradientB
     marked = [column.discrete and len(column.levels) < MOST_LEVELS for column in modelled_columns(schema.fields)]
     weight = "balanced" if balanced else None
     rounds = max(1, min(100, MOST_TREES // len(schema.classes)))
-    return HistGradientBoostingClassifier(
+    return BoostedTrees(
         max_iter=rounds, categorical_features=marked, class_weight=weight, random_state=seed % 2**32
     )
 

@@ -54,6 +54,7 @@ class Pictures:
     curves   name -> (samples seen, value)
     columns  tables: title of a chart -> (labels of the bars, real shares, made shares)
     cells    tables: class -> (column names, real rows of cells, made rows of cells)
+    plane    xy (n, 2) of rows side by side, label (n,), made (n,) bool; empty where none was drawn
     """
 
     walls: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -61,6 +62,7 @@ class Pictures:
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
     columns: dict[str, tuple[list[str], np.ndarray, np.ndarray]] = field(default_factory=dict)
     cells: dict[str, tuple[list[str], list[list[str]], list[list[str]]]] = field(default_factory=dict)
+    plane: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

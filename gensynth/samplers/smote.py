@@ -1,4 +1,4 @@
-"""Interpolation between neighbours of a class: SMOTE, SMOTENC and ADASYN of imbalanced-learn."""
+"""Interpolation between neighbours of a class: SMOTE, SMOTENC and ADASYN of imbalanced-learn; of images, SMOTE."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gensynth.data.columns import round_values
 from gensynth.data.table import modelled_columns
 from gensynth.errors import UsageError
 from gensynth.samplers.jitter import Jitter
+from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import new_rows
 from gensynth.types import AUGMENTED, LabelledData
 
@@ -24,7 +25,7 @@ class Smote:
     kind        smote | adasyn (He et al., IJCNN 2008: more rows where the class is hard; numbers only)
     neighbours  of which one is interpolated towards; fewer where the class has fewer rows
     Missing numbers take the class's median while neighbours are sought, missing levels are a level. A class of
-    one row has no neighbour: it is moved a little instead. A set is drawn as a whole (`per_set`).
+    one row has no neighbour: it is moved a little (an image: repeated) instead. A set is drawn as a whole (`per_set`).
     """
 
     label_policy = "preserve"
@@ -36,16 +37,17 @@ class Smote:
         self.name, self.kind, self.neighbours = kind, kind, neighbours
 
     def fit(self, train: LabelledData) -> Self:
-        if train.schema.modality != "table":
-            raise UsageError(f"sampler={self.kind} takes tables; these are rows of kind {train.schema.modality}")
+        modality = train.schema.modality
+        if modality not in ("table", "image") or (modality == "image" and self.kind != "smote"):
+            raise UsageError(f"sampler={self.kind} takes tables; these are rows of kind {modality}")
         self._train = train
-        self._columns = modelled_columns(train.schema.fields)
-        self._single = Jitter(0.1).fit(train)
+        self._columns = modelled_columns(train.schema.fields) if modality == "table" else []
+        self._single = Jitter(0.1).fit(train) if modality == "table" else RandomOversampling().fit(train)
         return self
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds, np.uint64)
-        out = np.empty((len(labels), len(self._columns)))
+        out = np.empty((len(labels), *self._train.x.shape[1:]), self._train.x.dtype)
         for k in np.unique(labels):
             mine = labels == k
             out[mine] = self._of_class(int(k), seeds[mine])
@@ -56,6 +58,8 @@ class Smote:
         is_class = self._train.y == k
         if is_class.sum() < 2:
             return self._single.sample(np.full(len(seeds), k), seeds).x
+        if self._train.schema.modality == "image":
+            return self._of_images(is_class, seeds)
         x = self._filled(k)
         target = int(is_class.sum()) + len(seeds)
         sampler = self._sampler(int(is_class.sum()), target, int(seeds[0] % np.uint64(2**31)))
@@ -71,6 +75,16 @@ class Smote:
                 np.where(rows[:, j] == -1, np.nan, rows[:, j]) if column.discrete else round_values(column, rows[:, j])
             )
         return rows
+
+    def _of_images(self, is_class: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """Pixels between those of two near images of the class, uint8."""
+        x = self._train.x.reshape(len(is_class), -1).astype(np.float32)
+        # imbalanced-learn wants a class to leave alone; one row of another one is enough.
+        other = np.flatnonzero(~is_class)[:1]
+        mine = np.concatenate([x[is_class], x[other] if len(other) else x[:1]])
+        marks = np.append(np.ones(int(is_class.sum()), int), 0)
+        made = self._fallback(is_class, int(is_class.sum()) + len(seeds), seeds).fit_resample(mine, marks)[0]
+        return np.rint(made[len(mine) :]).clip(0, 255).astype(np.uint8).reshape(-1, *self._train.x.shape[1:])
 
     def _fallback(self, is_class: np.ndarray, target: int, seeds: np.ndarray) -> SMOTE:
         return SMOTE(

@@ -1,0 +1,58 @@
+"""The arms of a comparison: doing nothing, what is free, simple methods, generators, and both together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from gensynth.evaluation.utility import Arm
+from gensynth.rng import numpy_generator
+from gensynth.types import LabelledData
+
+FREE = ("real_only", "class_weights", "tuned_threshold", "random_undersampling")
+
+
+def free_arms(train: LabelledData, seed: int) -> list[Arm]:
+    """Real rows only, classes weighted, the threshold tuned on validation rows, common classes cut to the rarest."""
+    real = (without_groups(train),)
+    return [
+        Arm("real_only", real),
+        Arm("class_weights", real, class_weights=True),
+        Arm("tuned_threshold", real, tuned_threshold=True),
+        Arm("random_undersampling", (undersampled(real[0], seed),)),
+    ]
+
+
+def added(name: str, train: LabelledData, rows: tuple[LabelledData, ...]) -> Arm:
+    """Real rows and others, a set for each generator seed."""
+    return Arm(name, tuple(LabelledData.concat([without_groups(train), without_groups(one)]) for one in rows))
+
+
+def half_and_half(made: LabelledData, classical: LabelledData) -> LabelledData:
+    """Of each class the first half of the made rows, and as many classical ones as that leaves out."""
+    parts = []
+    for c in range(len(made.schema.classes)):
+        mine, theirs = (np.flatnonzero(side.y == c) for side in (made, classical))
+        half = len(mine) - len(mine) // 2
+        parts += [made[mine[:half]], classical[theirs[: len(mine) - half]]]
+    return LabelledData.concat([without_groups(part) for part in parts])
+
+
+def simple_arms(train: LabelledData, simple: Mapping[str, LabelledData]) -> list[Arm]:
+    """One arm for each simple method's rows."""
+    return [added(name, train, (rows,)) for name, rows in simple.items()]
+
+
+def undersampled(train: LabelledData, seed: int) -> LabelledData:
+    """As many rows of every class as the rarest has."""
+    order = numpy_generator(seed, "undersampling")
+    least = int(train.counts()[train.counts() > 0].min())
+    rows = [order.permutation(np.flatnonzero(train.y == k))[:least] for k in range(len(train.schema.classes))]
+    return train[np.sort(np.concatenate(rows))]
+
+
+def without_groups(rows: LabelledData) -> LabelledData:
+    """The same rows without row-aligned columns, which only one side may have."""
+    return replace(rows, groups={})

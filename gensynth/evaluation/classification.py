@@ -1,0 +1,187 @@
+"""Scores of a classifier on labelled test rows: of its labels, and of its probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import precision_recall_curve, roc_auc_score
+
+from gensynth.rng import numpy_generator
+
+LABEL_METRICS = ("balanced_accuracy", "macro_f1", "worst_class_recall")
+PRECISION = 0.5
+PROBABILITY_METRICS = (
+    "auc",
+    "ap_rarest",
+    f"recall_at_precision_{PRECISION}",
+    "brier",
+    "ece",
+    "ece_corrected",
+    "calibration_slope",
+)
+LOSSES = ("brier", "ece", "ece_corrected")  # better when lower
+RESAMPLES = 1000
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Rows per class (..., K): rightly predicted, truly of the class, predicted as the class."""
+
+    hits: np.ndarray
+    true: np.ndarray
+    guessed: np.ndarray
+
+
+def tally(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> Tally:
+    """Tally (S, K) of predictions (S, N).
+
+    >>> tally(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2).guessed.tolist()
+    [[1, 2]]
+    """
+
+    def count(rows: np.ndarray) -> np.ndarray:
+        return np.bincount(rows, minlength=num_classes)
+
+    return Tally(
+        hits=np.stack([count(labels[one_seed == labels]) for one_seed in predicted]),
+        true=np.stack([count(labels)] * len(predicted)),
+        guessed=np.stack([count(one_seed) for one_seed in predicted]),
+    )
+
+
+def resampled_tally(labels: np.ndarray, predicted: np.ndarray, num_classes: int, seed: int) -> Tally:
+    """Tally (S, B, K) of test rows drawn again within their class; equal draws for equal labels and seed."""
+    order = numpy_generator(seed, "utility", "test rows")
+    shape = (len(predicted), RESAMPLES, num_classes)
+    hits, true, guessed = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for c in np.unique(labels):
+        rows = np.flatnonzero(labels == c)
+        weights = order.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES).astype(np.float64)
+        true[..., c] = len(rows)
+        for s, one_seed in enumerate(predicted[:, rows]):
+            shares = weights @ np.eye(num_classes)[one_seed]
+            guessed[s] += shares
+            hits[s, :, c] = shares[:, c]
+    return Tally(hits, true, guessed)
+
+
+def label_scores(counts: Tally) -> dict[str, np.ndarray]:
+    """Each metric (...) of a tally (..., K), over the classes that have test rows.
+
+    >>> counts = Tally(hits=np.array([8, 5]), true=np.array([10, 5]), guessed=np.array([8, 7]))
+    >>> {name: float(value.round(3)) for name, value in label_scores(counts).items()}
+    {'balanced_accuracy': 0.9, 'macro_f1': 0.861, 'worst_class_recall': 0.8}
+    """
+    present = (counts.true > 0).reshape(-1, counts.true.shape[-1]).any(axis=0)
+    hits, true, guessed = (part[..., present] for part in (counts.hits, counts.true, counts.guessed))
+    recall = hits / true
+    return {
+        "balanced_accuracy": recall.mean(axis=-1),
+        "macro_f1": (2 * hits / (true + guessed)).mean(axis=-1),
+        "worst_class_recall": recall.min(axis=-1),
+    }
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Share (K, K) of the rows of class i that are called j, mean over predictions (S, N); rows without rows are 0.
+
+    >>> confusion(np.array([0, 0, 1]), np.array([[0, 1, 1]]), 2).tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
+    """
+    pairs = labels[None, :] * num_classes + predicted
+    counts = np.bincount(pairs.ravel(), minlength=num_classes**2).reshape(num_classes, num_classes)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def probability_scores(
+    shares: np.ndarray, labels: np.ndarray, rarest: int, prior_ratio: np.ndarray
+) -> dict[str, float]:
+    """Scores of probabilities (N, K) for labels (N,); `prior_ratio` (K,) as in `corrected`.
+
+    AUC, AP, recall at a precision of at least 0.5 and calibration slope (Cox, 1958: the slope of a logistic
+    regression of the truth on the log odds; 1 is calibrated, below 1 too sure) are of the rarest class against
+    the rest. Brier is over all classes, halved, so that it lies in [0, 1]. ECE is `expected_calibration_error`, as
+    it is and after the classes' training shares have been put right.
+
+    >>> shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    >>> scores = probability_scores(shares, np.array([0, 0, 1]), 1, np.ones(2))
+    >>> scores["auc"], round(scores["brier"], 4), round(scores["ece"], 2)
+    (1.0, 0.0467, 0.2)
+    """
+    truth, score = labels == rarest, shares[:, rarest]
+    precision, recall, _ = precision_recall_curve(truth, score)
+    return {
+        "auc": float(roc_auc_score(truth, score)),
+        "ap_rarest": float(-np.sum(np.diff(recall) * precision[:-1])),
+        f"recall_at_precision_{PRECISION}": float(recall[precision >= PRECISION].max(initial=0.0)),
+        "brier": float(((shares - np.eye(shares.shape[1])[labels]) ** 2).sum(1).mean() / 2),
+        "ece": expected_calibration_error(shares, labels),
+        "ece_corrected": expected_calibration_error(corrected(shares, prior_ratio), labels),
+        "calibration_slope": calibration_slope(score, truth),
+    }
+
+
+def corrected(shares: np.ndarray, prior_ratio: np.ndarray) -> np.ndarray:
+    """Probabilities (N, K) under other class shares: times wanted share over training share (K,), made to sum to 1.
+
+    Saerens et al., "Adjusting the outputs of a classifier to new a priori probabilities", 2002, equation 4.
+
+    >>> corrected(np.array([[0.5, 0.5]]), np.array([1.8, 0.2])).tolist()  # trained half and half, found 9 to 1
+    [[0.9, 0.1]]
+    """
+    moved = shares * prior_ratio
+    return moved / np.maximum(moved.sum(axis=1, keepdims=True), 1e-300)
+
+
+def expected_calibration_error(shares: np.ndarray, labels: np.ndarray) -> float:
+    """Mean gap of confidence and accuracy of the most probable class over 15 equal bins of confidence.
+
+    Guo et al., "On calibration of modern neural networks", 2017, equation 3.
+
+    >>> expected_calibration_error(np.array([[0.8, 0.2]] * 5), np.array([0, 0, 0, 0, 1]))
+    0.0
+    """
+    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(bins, right - confidence, minlength=BINS)
+    return float(np.abs(gaps.round(12)).sum() / len(labels))
+
+
+def calibration_slope(score: np.ndarray, truth: np.ndarray) -> float:
+    """Slope of the logistic regression of truth (N,) on the log odds of score (N,); 0 where all scores are equal.
+
+    Newton's method with a weak ridge, so that separable rows have an end.
+
+    >>> odds = np.repeat(np.array([-1.0, 1.0]), 1000)
+    >>> truth = np.concatenate([np.arange(1000) < 269, np.arange(1000) < 731])  # 1 / (1 + exp(1)) = 0.269
+    >>> round(calibration_slope(1 / (1 + np.exp(-odds)), truth), 2)
+    1.0
+    """
+    odds = np.log(score.clip(1e-6, 1 - 1e-6) / (1 - score).clip(1e-6, 1))
+    if odds.std() <= 1e-9:
+        return 0.0
+    x = np.column_stack([np.ones(len(odds)), odds])
+    weights, ridge = np.zeros(2), np.diag([0.0, 0.01])
+    for _ in range(25):
+        p = 1 / (1 + np.exp(-(x @ weights).clip(-30, 30)))
+        curvature = (x * (p * (1 - p)).clip(1e-9)[:, None]).T @ x + ridge
+        step = np.linalg.solve(curvature, x.T @ (truth - p) - ridge @ weights)
+        weights = weights + np.clip(step, -5, 5)
+        if np.abs(step).max() < 1e-8:
+            break
+    return float(weights[1])
+
+
+def reliability(score: np.ndarray, truth: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
+    """Mean score, share of truth and number of rows in up to `bins` groups of equal size, by rising score.
+
+    >>> reliability(np.array([0.1, 0.3, 0.7, 0.9]), np.array([0, 0, 1, 1]), bins=2)
+    [{'score': 0.2, 'share': 0.0, 'n': 2}, {'score': 0.8, 'share': 1.0, 'n': 2}]
+    """
+    order = np.argsort(score, kind="stable")
+    groups = [rows for rows in np.array_split(order, min(bins, len(score))) if len(rows)]
+    return [
+        {"score": round(float(score[g].mean()), 12), "share": float(truth[g].mean()), "n": len(g)} for g in groups
+    ]

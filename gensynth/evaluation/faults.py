@@ -1,0 +1,201 @@
+"""What is wrong with a synthetic set, by name: noise, swapped labels, copies, missing variety.
+
+Each fault is a comparison with what real rows do in the same place, at the same n, with a p-value (corrected over
+classes after Holm) and a least size: significance alone is no fault. Codes: noise, off_support, label_swap, memoriser,
+close_to_train, mode_drop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gensynth.evaluation.fidelity import Entry
+from gensynth.evaluation.intervals import Difference, holm, share_difference, wilson_interval
+from gensynth.neighbours import nearest_distances
+from gensynth.rng import numpy_generator
+from gensynth.types import LabelledData
+
+ALPHA = 0.01
+MOST_ROWS = 5_000
+NO_SUPPORT = 0.1  # clipped density as a part of that of real train rows
+LITTLE_SUPPORT = 0.6  # precision, likewise
+LOST_VARIETY = 0.8  # clipped coverage as a part of that of real train rows
+AGREEMENT = 0.5  # of the judge with the labels, as a part of that for real rows
+NEARER, COPIER = 0.65, 0.9  # share nearer to train rows than to new ones
+COPIES, NEAR_COPY = 0.05, 1 / 3
+LEAST_ROWS = 20
+
+
+def copies(
+    train: LabelledData, test: LabelledData, made: LabelledData, points: Callable[[np.ndarray], np.ndarray], seed: int
+) -> dict[str, Entry]:
+    """nearer_to_train and exact_copies: alarms for copying, with what new real rows do beside them.
+
+    nearer_to_train  share of made rows whose nearest row among train rows is nearer than among as many test rows of
+                     the same classes, ties half; 0.5 if train rows are no nearer than new ones
+    exact_copies     share of made rows equal to a train row; ceiling: the share of test rows that are
+    near_copies      share whose nearest train row is less than a third as far as the second nearest; ceiling likewise
+    Passing proves nothing about privacy: rows can lie far apart and still tell who was in the training data.
+    """
+    order = numpy_generator(seed, "copies")
+    sides: list[list[np.ndarray]] = [[], []]
+    for c in range(len(train.schema.classes)):
+        pools = [order.permutation(np.flatnonzero(side.y == c)) for side in (train, test)]
+        for side, pool in zip(sides, pools, strict=True):
+            side.append(pool[: min(map(len, pools))])
+    rows = [np.concatenate(side).astype(np.int64) for side in sides]
+    keep = order.permutation(len(rows[0]))[:MOST_ROWS]
+    asked = made[order.permutation(len(made))[:MOST_ROWS]]
+    out: dict[str, Entry] = {}
+    if len(keep) and len(asked):
+        query, of_train = points(asked.x), points(train.x)
+        near = [
+            nearest_distances(query, points(side.x[r[keep]]), 1)[0][:, 0]
+            for side, r in zip((train, test), rows, strict=True)
+        ]
+        share = float(((near[0] < near[1]) + 0.5 * (near[0] == near[1])).mean())
+        low, high = wilson_interval(share, len(asked))
+        out["nearer_to_train"] = {
+            "value": share,
+            "low": low,
+            "high": high,
+            "n_real": len(keep),
+            "n_synthetic": len(asked),
+            "expected": 0.5,
+            "expected_from": "closed form",
+            "z": (share - 0.5) / (0.5 / np.sqrt(len(asked))),
+        }
+        fresh = points(test[order.permutation(len(test))[:MOST_ROWS]].x)
+        distinct = np.unique(of_train, axis=0)
+        if len(distinct) > 1:
+            out["near_copies"] = _beside(_near_copies(query, distinct), _near_copies(fresh, distinct))
+    known = set(train.content_hashes().tolist())
+    of_made, of_test = (np.array([h in known for h in side.content_hashes().tolist()]) for side in (made, test))
+    if len(of_made) and len(of_test):
+        out["exact_copies"] = _beside(of_made, of_test)
+    return out
+
+
+def _near_copies(points: np.ndarray, distinct: np.ndarray) -> np.ndarray:
+    """Whether each row (N, P) sits on one of the distinct train rows."""
+    distances, _ = nearest_distances(points, distinct, 2)
+    return distances[:, 0] < NEAR_COPY * distances[:, 1]
+
+
+def _beside(of_made: np.ndarray, of_test: np.ndarray) -> Entry:
+    """An entry for the share of made rows that are so (M,), with that of real test rows (N,) beside it."""
+    usual, share = float(of_test.mean()), float(of_made.mean())
+    low, high = wilson_interval(share, len(of_made))
+    entry: Entry = {"value": share, "low": low, "high": high, "n_real": len(of_test), "n_synthetic": len(of_made)}
+    return entry | {"ceiling": usual, "expected": usual, "expected_from": "real test rows"}
+
+
+def find_faults(
+    *,
+    name: str,
+    overall: dict[str, Entry],
+    per_class: dict[str, dict[str, Entry]],
+    space: str,
+    copied: dict[str, Entry],
+    made: LabelledData,
+    test: LabelledData,
+    judged: Callable[[np.ndarray], np.ndarray],
+) -> list[dict[str, str]]:
+    """Faults of a set as {"code", "set", "class", "text"}, worst first; an empty list is a clean bill by these tests.
+
+    overall, per_class  fidelity entries of the set; `space` names the space whose support scores are read
+    judged              x -> probabilities (N, K) of a classifier trained on real train rows
+    A set of noise has no further faults, a class with swapped labels no lost variety: the first explains the second.
+    """
+
+    def fault(code: str, text: str, of_class: str = "") -> dict[str, str]:
+        return {"code": code, "set": name, "class": of_class, "text": text}
+
+    found = _no_support(overall["clipped_density"])
+    if found:
+        return [fault(*found)]
+    faults = _copies(copied, fault)
+    moved = _swapped(made, test, judged)
+    faults += [fault("label_swap", text, label) for label, text in moved.items()]
+    faults += [
+        fault(code, text, label) for label, (code, text) in _variety(per_class, space).items() if label not in moved
+    ]
+    return faults
+
+
+def _no_support(density: Entry) -> tuple[str, str] | None:
+    if density["value"] is None or density["value"] > NO_SUPPORT * density["ceiling"]:
+        return None
+    text = f"looks like no real row: clipped density {density['value']:.2f} (real train rows {density['ceiling']:.2f})"
+    return "noise", text
+
+
+def _copies(copied: dict[str, Entry], fault: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
+    for kind, words in (("exact_copies", "equal one"), ("near_copies", "sit on one")):
+        if kind in copied:
+            entry = copied[kind]
+            extra = share_difference(entry["value"], entry["n_synthetic"], entry["ceiling"], entry["n_real"])
+            if extra.p < ALPHA and extra.mean >= COPIES:
+                usual = f"of real test rows {entry['ceiling']:.0%} do"
+                return [fault("memoriser", f"copies training rows: {entry['value']:.0%} {words} ({usual})")]
+    nearer = copied.get("nearer_to_train")
+    if nearer and nearer["value"] >= NEARER and nearer["z"] > 3:
+        code, does = ("memoriser", "copies") if nearer["value"] >= COPIER else ("close_to_train", "keeps close to")
+        share = f"{nearer['value']:.0%} lie nearer to one than to a new real row (50% expected)"
+        return [fault(code, f"{does} training rows: {share}")]
+    return []
+
+
+def _swapped(
+    made: LabelledData, test: LabelledData, judged: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, str]:
+    """Class -> text where a judge of real rows finds another class than the label says far more often than in real
+    rows."""
+    classes = made.schema.classes
+    called = {"made": judged(made.x).argmax(1), "real": judged(test.x).argmax(1)}
+    shares: dict[int, tuple[float, float, Difference]] = {}
+    for c in range(len(classes)):
+        mine, real = called["made"][made.y == c], called["real"][test.y == c]
+        if min(len(mine), len(real)) >= LEAST_ROWS:
+            agree, usual = float((mine == c).mean()), float((real == c).mean())
+            shares[c] = (agree, usual, share_difference(agree, len(mine), usual, len(real)))
+    corrected = holm(np.array([difference.p for _, _, difference in shares.values()]))
+    out = {}
+    for (c, (agree, usual, _)), p in zip(shares.items(), corrected, strict=True):
+        if p < ALPHA and agree < AGREEMENT * usual:
+            mine = called["made"][made.y == c]
+            other = classes[int(np.bincount(mine[mine != c]).argmax())]
+            out[classes[c]] = (
+                f'rows labelled "{classes[c]}" look like "{other}": {agree:.0%} are taken for what their label says '
+                f"(real test rows {usual:.0%})"
+            )
+    return out
+
+
+def _variety(per_class: dict[str, dict[str, Entry]], space: str) -> dict[str, tuple[str, str]]:
+    """Class -> (code, text) where support is far below that of real train rows at the same n."""
+    defined = {
+        label: (scores[f"clipped_coverage[{space}]"], scores[f"precision[{space}]"])
+        for label, scores in per_class.items()
+        if scores.get(f"clipped_coverage[{space}]", {}).get("value") is not None
+        and scores[f"clipped_coverage[{space}]"]["n_real"] >= LEAST_ROWS
+    }
+    p = [share_difference(c["value"], c["n_synthetic"], c["ceiling"], c["n_real"]).p for c, _ in defined.values()]
+    out = {}
+    for (label, (coverage, precision)), corrected in zip(defined.items(), holm(np.array(p)), strict=True):
+        part = coverage["value"] / max(coverage["ceiling"], 1e-9)
+        if corrected >= ALPHA or part > LOST_VARIETY:
+            continue
+        inside = precision["value"] / max(precision["ceiling"], 1e-9)
+        if inside < LITTLE_SUPPORT:
+            text = f'class "{label}": only {precision["value"]:.0%} of rows lie where real rows do (real {precision["ceiling"]:.0%})'
+            out[label] = ("off_support", text)
+            continue
+        lost = "half" if 0.4 <= 1 - part <= 0.6 else f"{1 - part:.0%}"
+        of = "its" if lost == "half" else "of its"
+        text = f'class "{label}" misses {lost} {of} variety: clipped coverage {coverage["value"]:.0%} (real {coverage["ceiling"]:.0%})'
+        out[label] = ("mode_drop", text)
+    return out
