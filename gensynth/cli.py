@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import json
 import math
@@ -289,7 +290,6 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
     from gensynth.training.loggers import NAMES
 
     trust = config.get("trust", [])
-    model = target_of(config["model"], trust) if "model" in config else None
     sampler = target_of(config["sampler"], trust) if "sampler" in config else GeneratorSampler
     logger = config["logger"]["name"] if "logger" in config else "none"
     if logger not in NAMES:
@@ -307,9 +307,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         else DataSettings(
             "", _no_reader, tuple(config["data"]["split"]) if "data" in config else (0.7, 0.1, 0.2), None, ""
         ),
-        model=ModelSettings(model.__name__.lower(), model, _params(config["model"]))
-        if model
-        else ModelSettings("", None, {}),
+        model=_model_settings(config["model"], trust) if "model" in config else ModelSettings("", None, {}),
         trainer=_trainer_settings(config["trainer"])
         if "trainer" in config
         else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true"),
@@ -333,6 +331,13 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
     )
 
 
+def _model_settings(node: Mapping, trust: list[str]) -> Any:
+    from gensynth.pipeline import ModelSettings
+
+    make = target_of(node, trust)
+    return ModelSettings(make.__name__.lower(), make, _params(node))
+
+
 def _inception(features: object) -> bool:
     """Whether `features` asks for the literature's feature space beside the project's own ones."""
     if features not in ("own", "inception"):
@@ -349,7 +354,8 @@ def _check_values(verb: str, config: dict, choices: Mapping) -> None:
             defaults[package or group] = conf_dir() / group / f"{name}.yaml"
     for group, path in defaults.items():
         if path.is_file():
-            _compare(config[group] if group else config, yaml.safe_load(path.read_text(encoding="utf-8")), group)
+            node = functools.reduce(lambda part, key: part[key], group.split(".") if group else [], config)
+            _compare(node, yaml.safe_load(path.read_text(encoding="utf-8")), group)
     if "model" in config and "vae" in config["model"]:
         beside = (conf_dir() / "model" / choices["model"]).with_name("cvae.yaml")
         _compare(config["model"]["vae"], yaml.safe_load(beside.read_text(encoding="utf-8")), "model.vae")
@@ -481,8 +487,42 @@ def _evaluate(config: dict, typed: list[str]) -> None:
     job = _job("evaluate", config, typed)
     test = Path(config["test"]) if config["test"] else None
     facts = pipeline.evaluate(job, Path(config["real"]), test, [Path(s) for s in sets], config["data"]["label"])
+    for warning in facts["warnings"]:
+        print(f"warning: {warning['text']}")
+    for place, name in enumerate(facts["data"]["ranking"], 1):
+        found = facts["sets"][name]
+        faults = "; ".join(f"{fault['code']}: {fault['text']}" for fault in found["faults"]) or "no fault found"
+        print(f"{place}. {name}: {faults}")
     print(facts["verdict"]["sentence"])
     print(f"report: {job.out / 'report.html'}")
+
+
+def _compare_arms(config: dict, typed: list[str]) -> None:
+    from gensynth import comparison
+
+    job, trust = _job("compare", config, typed), config["trust"]
+    models = {name: _model_settings(node, trust) for name, node in config["models"].items()}
+    seeds = config["generator_seeds"]
+    if not isinstance(seeds, int) or not 1 <= seeds <= job.utility_seeds:
+        raise UsageError(f"generator_seeds must lie between 1 and utility.seeds={job.utility_seeds}, got {seeds!r}")
+    facts = comparison.compare(job, models, [str(arm) for arm in config["arms"]], seeds)
+    for warning in facts["warnings"]:
+        print(f"warning: {warning['text']}")
+    _tell_arms(facts["utility"])
+    print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
+    if command := comparison.recommended(facts, config["data"].get("path") or job.data.name):
+        print(f"what the verdict asks for: {command}")
+    print(f"report: {job.out / 'report.html'}")
+
+
+def _tell_arms(rows: list[dict]) -> None:
+    """Balanced accuracy of every arm, strong learner, with its answer against doing nothing."""
+    learner = rows[0]["learner"]
+    print(f"\n{'arm':<36}{'balanced accuracy':>18}   {'95 % interval':<16}  against real rows only ({learner})")
+    for row in rows:
+        if row["learner"] == learner and row["metric"] == "balanced_accuracy":
+            answer = row.get("answer", "").replace("_", " ")
+            print(f"{row['arm']:<36}{row['mean']:>18.3f}   {row['low']:.3f} to {row['high']:.3f}    {answer}")
 
 
 def _tell(facts: dict, out: Path) -> None:
@@ -494,6 +534,7 @@ def _tell(facts: dict, out: Path) -> None:
         made = f"{row['synthetic']} synthetic" + (f", {row['augmented']} augmented" if row["augmented"] else "")
         print(f"{name:<24}{row['before']:>8}{row['after']:>8}   {made}")
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
+    print(facts["how_much"]["sentence"])
     print(f"report: {out / 'report.html'}")
 
 
@@ -505,6 +546,7 @@ ACTIONS: dict[str, Callable[[dict, list[str]], None]] = {
     "balance": _balance,
     "merge": _merge,
     "evaluate": _evaluate,
+    "compare": _compare_arms,
 }
 
 

@@ -124,20 +124,20 @@ class Job:
 def explore(job: Job) -> dict:
     """Look at the data and write explore.json; returns its facts."""
     with job.open_out() as run:
-        return _look(job, run).facts
+        return look(job, run).facts
 
 
 def train(job: Job) -> Path:
     """Train one generator; returns the folder of its bundle."""
     with job.open_out() as run:
-        _train(job, run, _look(job, run), time.monotonic())
+        _train(job, run, look(job, run), time.monotonic())
     return job.out / "generator"
 
 
 def balance(job: Job) -> dict:
     """The main job; returns the facts of report.json."""
     with job.open_out() as run:
-        looked = _look(job, run)
+        looked = look(job, run)
         bundle = _train(job, run, looked, time.monotonic()) if job.sampler is None else None
         state = {
             "seed": job.seed,
@@ -266,13 +266,13 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
             "timing": run.timing,
             "provenance": {"version": __version__, "seed": job.seed, "test_opened": 1},
             "warnings": [
-                *_shared_rows(shared_rows(train_rows, test_rows)),
+                *shared_rows_warning(shared_rows(train_rows, test_rows)),
                 *_quarantined(len(findings)),
                 *_absent(sets, train_rows.schema.classes),
                 *scores["warnings"],
             ],
         }
-        pictures = _pictures(train_rows, best, {}, yardstick.realism(best), yardstick.embedding(best))
+        pictures = pictures_of(train_rows, best, {}, yardstick.realism(best), yardstick.embedding(best))
         write_report(job.out, facts, pictures)
     return facts
 
@@ -307,7 +307,7 @@ def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
     return round(history["train/loss_kl"][-1][1], 4) if "train/loss_kl" in history else ""
 
 
-def _shared_rows(count: int) -> list[dict[str, str]]:
+def shared_rows_warning(count: int) -> list[dict[str, str]]:
     text = f"{count} rows of val or test lie in train as well: every score on them flatters"
     return [{"code": "shared_rows", "text": text}] if count else []
 
@@ -329,7 +329,7 @@ class _InPlace(RunFolder):
         self.path, self.verb, self.resumed, self.timing = folder, "merge", True, {}
 
 
-def _look(job: Job, run: RunFolder) -> Looked:
+def look(job: Job, run: RunFolder) -> Looked:
     """Read, split and write what a person should see before anything is trained."""
     with run.step("read"):
         source = job.data.read()
@@ -375,11 +375,15 @@ def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarra
 
 
 def _train(job: Job, run: RunFolder, looked: Looked, started: float) -> Bundle:
-    folder = run.path / "generator"
-    if not (run.resumed and (folder / "manifest.json").exists()):
-        with run.step("train"):
-            sha256 = looked.source.sha256
-            train_generator(job, looked.train, looked.val, sha256, run.path, started, resume=run.resumed)
+    with run.step("train"):
+        return trained(job, run.path, looked, started, resume=run.resumed)
+
+
+def trained(job: Job, out: Path, looked: Looked, started: float, *, resume: bool) -> Bundle:
+    """The bundle in out/generator, trained now unless an earlier try of the same run had finished it."""
+    folder = out / "generator"
+    if not (resume and (folder / "manifest.json").exists()):
+        train_generator(job, looked.train, looked.val, looked.source.sha256, out, started, resume=resume)
     bundle = load_bundle(folder, job.model.make)
     if bundle.facts["training"]["run"] != _identity(job, looked.train, looked.source.sha256):
         raise UsageError("the unfinished run was started with other settings or other data; use another out=")
@@ -487,7 +491,7 @@ def _balance(
 ) -> dict:
     """From a fitted sampler to dataset and report."""
     real = looked.train
-    draw = _drawing(job, looked, sampler)
+    draw = drawing(job, looked, sampler)
     trial = _trial(job, real, looked.val, looked.test)
     with run.step("how much"):
         advice = advise_amount(trial, lambda needed: draw(needed, {}).rows)
@@ -499,14 +503,14 @@ def _balance(
         probe = draw(probe_counts(real, needed), {}).rows if sampler.label_policy == "conditional" else real[:0]
     with run.step("evaluate"):
         opened = _count_opening(run)
-        scores, realism, plane = assess_made(trial, filled.rows, needed, probe, _how_much(needed))
+        scores, realism, plane = assess_made(trial, filled.rows, needed, probe, how_much(needed))
     scores["how_much"] = advice
     facts = _facts(job, run, looked, plan, filled, sampler, bundle, scores, opened)
     with run.step("write dataset"):
         _write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
     facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     curves = read_curves(run.path / "run" / "metrics.csv")
-    write_report(run.path, facts, _pictures(real, filled.rows, curves, realism, plane))
+    write_report(run.path, facts, pictures_of(real, filled.rows, curves, realism, plane))
     return facts
 
 
@@ -519,7 +523,7 @@ def _count_opening(run: RunFolder) -> int:
     return state["test_opened"]
 
 
-def _how_much(needed: dict[str, int]) -> str:
+def how_much(needed: dict[str, int]) -> str:
     """What the plan adds, for the sentence of the verdict."""
     counts = [n for n in needed.values() if n]
     if not counts:
@@ -528,15 +532,15 @@ def _how_much(needed: dict[str, int]) -> str:
     return f"{rows} in each of {len(counts)} classes" if len(counts) > 1 else f"{rows} in one class"
 
 
-def _pictures(
+def pictures_of(
     real: LabelledData, made: LabelledData, curves: dict, realism: np.ndarray, plane: dict[str, np.ndarray]
 ) -> Pictures:
     if real.schema.modality == "table":
         return Pictures({}, {}, curves, column_bars(real, made), sample_rows(real, made), plane)
-    return Pictures(wall_pictures(real, made, realism), nearest_pictures(real, made), curves, plane=plane)
+    return Pictures(wallpictures_of(real, made, realism), nearestpictures_of(real, made), curves, plane=plane)
 
 
-def _drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:
+def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:
     """Teach fallback and filters once; gives draw(needed, reviewed). Filters look at rows whose label is a condition."""
     real = looked.train
     fallback = job.fallback.fit(real)
@@ -608,7 +612,7 @@ def _facts(
         },
         "warnings": [
             *_opened(opened),
-            *_shared_rows(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
+            *shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
             *_quarantined(looked.quarantined),
             *filled.warnings,
             *scores["warnings"],

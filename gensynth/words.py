@@ -14,9 +14,9 @@ from typing import Any
 
 from gensynth.errors import UsageError, nearest
 
-VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "doctor")
-LATER = ("compare", "review", "verify", "forget", "dashboard", "tune")
-POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "merge": "run"}
+VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "compare", "doctor")
+LATER = ("review", "verify", "forget", "dashboard", "tune")
+POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "compare": "data", "merge": "run"}
 PATH_KEYS = ("out", "generator", "real", "test", "synthetic", "run", "data.path", "data.test")
 TEXT_KEYS = ("data.label", "data.subject", "data.delimiter", "data.encoding")
 FLAGS_WITH_VALUE = (
@@ -35,6 +35,8 @@ MAPPING_KEYS = ("counts", "target", "data.kinds")
 # What a table needs instead of the image's choice, where a verb has the group and the words do not say otherwise.
 TABLE_CHOICES = {
     "sampler@fallback": "sampler@fallback=jitter",
+    "model@models.cvae": "model@models.cvae=table/cvae",
+    "model@models.cgan": "model@models.cgan=table/cgan",
     "filter": "filter=[label_agreement,near_copy]",
 }
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
@@ -49,7 +51,8 @@ usage: gensynth VERB [DATA] [key=value ...]
   train DATA         one generator; writes a bundle
   sample             draw from a bundle: generator=PATH counts=500 | counts='{rare: 500}'
   merge RUN          filter, merge and evaluate a finished run again, honouring its review.csv
-  evaluate           score any synthetic set: real=DIR test=DIR synthetic=DIR
+  evaluate           score any synthetic set, rank several: real=DIR test=DIR synthetic=DIR|'[A, B]'
+  compare DATA       doing nothing, simple methods and both models under one plan, side by side
   doctor             what is installed and what is wrong
 
 DATA is a name (digits, digits_longtail, breast_cancer) or a path: a folder of class folders (also
@@ -58,7 +61,7 @@ train/val/test), a folder with metadata.csv, an IDX pair, an .npz; a table: .csv
 
   out=DIR                 where to write              default runs/<verb>-<time>
   model=cvae|cgan         which generator             default cvae
-  target=max|median|N|'{class: N}'   final rows a class   default max
+  target=max|median|auto|N|'{class: N}'   final rows a class   default max (auto: chosen on validation)
   trainer.max_minutes=5   training budget             default 5 (demo: 1)
   seed=0                  one seed for everything     default 0
   logger=auto|csv|wandb|tensorboard|none              default auto (W&B offline without a key, and CSV)
