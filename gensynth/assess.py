@@ -1,4 +1,4 @@
-"""What made rows are worth, for balance, evaluate and compare: how much to add, how true they are, whether they help."""
+"""What made rows are worth, for balance, evaluate and compare: how much to add, how true they are, do they help."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def simple_rows(trial: Trial, needed: Mapping[str, int]) -> dict[str, LabelledDa
     samplers[classical] = trial.fallback
     labels = np.repeat(np.arange(len(needed)), list(needed.values()))
     seeds = [rng.row_seeds(rng.child(trial.seed, "arm"), name, 0, count) for name, count in needed.items()]
-    return {
-        name: sampler.fit(trial.train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()
-    }
+    return {name: sampler.fit(trial.train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}
 
 
 def standard_arms(trial: Trial, needed: Mapping[str, int]) -> tuple[list[Arm], LabelledData]:

@@ -192,4 +192,3 @@ def recommended(facts: Mapping[str, Any], data: str) -> str:
     samplers = {"random_oversampling", "smote", "jitter", "adasyn"}
     name = "image_transforms" if use == "classical_augmentation" else use
     return f"gensynth balance {data} sampler={name}" if name in samplers | {"image_transforms"} else ""
-

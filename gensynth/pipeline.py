@@ -313,7 +313,7 @@ def shared_rows_warning(count: int) -> list[dict[str, str]]:
 
 
 def _opened(times: int) -> list[dict[str, str]]:
-    text = f"the test rows have been looked at {times} times in this run: choose on validation rows, or flatter yourself"
+    text = f"the test rows have been looked at {times} times in this run: what was chosen by them flatters"
     return [{"code": "test_opened", "text": text}] if times > 1 else []
 
 
@@ -537,11 +537,11 @@ def pictures_of(
 ) -> Pictures:
     if real.schema.modality == "table":
         return Pictures({}, {}, curves, column_bars(real, made), sample_rows(real, made), plane)
-    return Pictures(wallpictures_of(real, made, realism), nearestpictures_of(real, made), curves, plane=plane)
+    return Pictures(wall_pictures(real, made, realism), nearest_pictures(real, made), curves, plane=plane)
 
 
 def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:
-    """Teach fallback and filters once; gives draw(needed, reviewed). Filters look at rows whose label is a condition."""
+    """Teach fallback and filters once: draw(needed, reviewed). Filters look at rows whose label is a condition."""
     real = looked.train
     fallback = job.fallback.fit(real)
     if sampler.label_policy == "conditional":

@@ -95,9 +95,7 @@ def _loss(arm: LabelledData, val: LabelledData, learner: Learner, seed: int) -> 
 def _standard_error(losses: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
     """Of the weighted sum of losses (S, N): rows within their class, and seeds."""
     mean = losses.mean(axis=0)
-    by_rows = sum(
-        (weights[y == c].sum() ** 2) * mean[y == c].var(ddof=1) / (y == c).sum() for c in np.unique(y)
-    )
+    by_rows = sum((weights[y == c].sum() ** 2) * mean[y == c].var(ddof=1) / (y == c).sum() for c in np.unique(y))
     by_seed = (losses * weights).sum(axis=1).var(ddof=1) / len(losses)
     return float(np.sqrt(by_rows + by_seed))
 

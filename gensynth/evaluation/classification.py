@@ -174,14 +174,16 @@ def calibration_slope(score: np.ndarray, truth: np.ndarray) -> float:
     return float(weights[1])
 
 
-def reliability(score: np.ndarray, truth: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
-    """Mean score, share of truth and number of rows in up to `bins` groups of equal size, by rising score.
+def reliability(score: np.ndarray, truth: np.ndarray, bins: int = 10, least: int = 5) -> list[dict[str, float]]:
+    """Mean score, share of truth and number of rows in each of `bins` equal bins of score that has `least` rows.
 
-    >>> reliability(np.array([0.1, 0.3, 0.7, 0.9]), np.array([0, 0, 1, 1]), bins=2)
+    >>> reliability(np.array([0.1, 0.3, 0.7, 0.9]), np.array([0, 0, 1, 1]), bins=2, least=1)
     [{'score': 0.2, 'share': 0.0, 'n': 2}, {'score': 0.8, 'share': 1.0, 'n': 2}]
     """
-    order = np.argsort(score, kind="stable")
-    groups = [rows for rows in np.array_split(order, min(bins, len(score))) if len(rows)]
+    place = np.minimum((score * bins).astype(int), bins - 1)
+    groups = [np.flatnonzero(place == b) for b in range(bins)]
     return [
-        {"score": round(float(score[g].mean()), 12), "share": float(truth[g].mean()), "n": len(g)} for g in groups
+        {"score": round(float(score[g].mean()), 12), "share": float(truth[g].mean()), "n": len(g)}
+        for g in groups
+        if len(g) >= least
     ]

@@ -45,7 +45,7 @@ def vendi_ratio(*, real: np.ndarray, fake: np.ndarray) -> float:
     (1.0, 0.53)
     """
     if len(real) != len(fake):
-        raise ValueError(f"a Vendi score grows with n: expected as many fake as real rows, got {len(real)}, {len(fake)}")
+        raise ValueError(f"a Vendi score grows with n: expected equally many rows, got {len(real)} and {len(fake)}")
     mean = np.asarray(real, np.float64).mean(axis=0)
     return vendi(fake - mean) / vendi(real - mean)
 

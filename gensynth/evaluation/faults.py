@@ -8,7 +8,6 @@ close_to_train, mode_drop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -149,9 +148,7 @@ def _copies(copied: dict[str, Entry], fault: Callable[..., dict[str, str]]) -> l
     return []
 
 
-def _swapped(
-    made: LabelledData, test: LabelledData, judged: Callable[[np.ndarray], np.ndarray]
-) -> dict[str, str]:
+def _swapped(made: LabelledData, test: LabelledData, judged: Callable[[np.ndarray], np.ndarray]) -> dict[str, str]:
     """Class -> text where a judge of real rows finds another class than the label says far more often than in real
     rows."""
     classes = made.schema.classes
@@ -191,11 +188,11 @@ def _variety(per_class: dict[str, dict[str, Entry]], space: str) -> dict[str, tu
             continue
         inside = precision["value"] / max(precision["ceiling"], 1e-9)
         if inside < LITTLE_SUPPORT:
-            text = f'class "{label}": only {precision["value"]:.0%} of rows lie where real rows do (real {precision["ceiling"]:.0%})'
-            out[label] = ("off_support", text)
+            shares = f"only {precision['value']:.0%} of rows lie where real rows do (real {precision['ceiling']:.0%})"
+            out[label] = ("off_support", f'class "{label}": {shares}')
             continue
         lost = "half" if 0.4 <= 1 - part <= 0.6 else f"{1 - part:.0%}"
         of = "its" if lost == "half" else "of its"
-        text = f'class "{label}" misses {lost} {of} variety: clipped coverage {coverage["value"]:.0%} (real {coverage["ceiling"]:.0%})'
-        out[label] = ("mode_drop", text)
+        shares = f"clipped coverage {coverage['value']:.0%} (real {coverage['ceiling']:.0%})"
+        out[label] = ("mode_drop", f'class "{label}" misses {lost} {of} variety: {shares}')
     return out

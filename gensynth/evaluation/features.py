@@ -52,7 +52,12 @@ def spaces_of(train: LabelledData, judge: Judge | TableJudge, seed: int) -> list
 def image_spaces(train: LabelledData, judge: Judge, seed: int) -> list[FeatureSpace]:
     encoder = fit_autoencoder(small_pixels(train.x), child(seed, "self_supervised"))
     blind = FeatureSpace("self_supervised", encoder.sha256, lambda x: encoder.features(small_pixels(x)))
-    return [judge_space(judge), blind, random_space(train.x.shape[1:], child(seed, "random space")), pixel_space(train.x)]
+    return [
+        judge_space(judge),
+        blind,
+        random_space(train.x.shape[1:], child(seed, "random space")),
+        pixel_space(train.x),
+    ]
 
 
 def table_spaces(train: LabelledData, seed: int) -> list[FeatureSpace]:

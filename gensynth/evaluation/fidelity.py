@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 
 from gensynth.evaluation.detection import MIN_FOLD_ROWS, auc_deviation, c2st_auc
-from gensynth.evaluation.distance import Scale, fid_as_is, frechet_expected, frechet_infinity, kernel_distance, kid_as_is, mind
+from gensynth.evaluation.distance import (
+    Scale,
+    fid_as_is,
+    frechet_expected,
+    frechet_infinity,
+    kernel_distance,
+    kid_as_is,
+    mind,
+)
 from gensynth.evaluation.diversity import vendi_ratio
 from gensynth.evaluation.features import FeatureSpace
 from gensynth.evaluation.intervals import Difference, half_sample_interval, wilson_interval
@@ -154,9 +162,7 @@ class Compared:
 
     @staticmethod
     def of(sha256: str, real: np.ndarray, fake: np.ndarray, train: np.ndarray, noise: np.ndarray) -> Compared:
-        return Compared(
-            sha256, real, fake, train, noise, Scale.of(train) if len(train) else Scale.of(np.zeros((1, 1)))
-        )
+        return Compared(sha256, real, fake, train, noise, Scale.of(train) if len(train) else Scale.of(np.zeros((1, 1))))
 
     def take(self, rows: np.ndarray) -> Compared:
         """Some rows, on the scale of all: the deviations of a few rows of one class are too rough a scale."""
@@ -215,9 +221,7 @@ def _all_scores(sets: Compared, names: tuple[str, ...], seed: int, repeats: int)
     return {name: {key: column[i] for key, column in columns.items()} for i, name in enumerate(names)}
 
 
-def scores(
-    *, real: np.ndarray, fake: np.ndarray, scale: Scale, seed: int, names: tuple[str, ...]
-) -> dict[str, float]:
+def scores(*, real: np.ndarray, fake: np.ndarray, scale: Scale, seed: int, names: tuple[str, ...]) -> dict[str, float]:
     """The named metrics of one pair of feature sets, equal n: distances and variety on the given scale, support and
     detection on the features as they are."""
     real_scaled, fake_scaled = scale.apply(real), scale.apply(fake)

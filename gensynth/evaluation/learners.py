@@ -125,9 +125,7 @@ class Logistic:
 def pixels_logistic(rows: LabelledData) -> Pipeline:
     """Logistic regression on principal components of flat pixels."""
     dims = min(LOGISTIC_DIMS, int(np.prod(rows.x.shape[1:])), len(rows))
-    return make_pipeline(
-        PCA(dims, random_state=0), StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS)
-    )
+    return make_pipeline(PCA(dims, random_state=0), StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
 
 
 def columns_logistic(schema: Schema) -> Pipeline:

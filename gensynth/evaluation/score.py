@@ -1,4 +1,4 @@
-"""All scores in the shape of report.json: a yardstick for sets of made rows, and what the arms of a comparison yield."""
+"""All scores in the shape of report.json: a yardstick for sets of made rows, and what the arms of a trial yield."""
 
 from __future__ import annotations
 

@@ -218,9 +218,7 @@ def summarise(
     return result
 
 
-def add_probability_scores(
-    result: UtilityResult, arm: str, learner: str, rarest: int, prior_ratio: np.ndarray
-) -> None:
+def add_probability_scores(result: UtilityResult, arm: str, learner: str, rarest: int, prior_ratio: np.ndarray) -> None:
     """Append the scores of an arm's probabilities; test rows are drawn again for the first seed's alone."""
     shares, labels = result.probabilities[arm, learner].astype(np.float64), result.labels
     order = numpy_generator(result.seeds[0], "utility", "probability rows")

@@ -1,4 +1,4 @@
-"""Small dense networks that turn points (flat pixels, scaled columns) into 64 features: for scores, not for products."""
+"""Small dense networks that turn points (flat pixels, scaled columns) into 64 features, for scores alone."""
 
 from __future__ import annotations
 

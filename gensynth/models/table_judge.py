@@ -66,9 +66,7 @@ def boosting(schema: Schema, seed: int, balanced: bool = False) -> BoostedTrees:
     marked = [column.discrete and len(column.levels) < MOST_LEVELS for column in modelled_columns(schema.fields)]
     weight = "balanced" if balanced else None
     rounds = max(1, min(100, MOST_TREES // len(schema.classes)))
-    return BoostedTrees(
-        max_iter=rounds, categorical_features=marked, class_weight=weight, random_state=seed % 2**32
-    )
+    return BoostedTrees(max_iter=rounds, categorical_features=marked, class_weight=weight, random_state=seed % 2**32)
 
 
 def fit_judge(train: LabelledData, seed: int) -> Judge | TableJudge:

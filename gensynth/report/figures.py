@@ -228,6 +228,80 @@ def column_chart(title: str, labels: list[str], real: np.ndarray, made: np.ndarr
     return _svg(figure, f"{title}: shares of real and made rows")
 
 
+@matplotlib.rc_context(_STYLE)
+def scale_chart(rows: Sequence[tuple[str, float, str]]) -> Picture:
+    """One bar a metric from floor (0 %) to ceiling (100 %): (name, percent reached, text of the value)."""
+    figure, axes = _canvas(6.4, 0.6 + 0.27 * len(rows))
+    at = np.arange(len(rows))
+    axes.barh(at, np.full(len(rows), 100.0), height=0.5, color=LINE, linewidth=0)
+    axes.barh(at, [percent for _, percent, _ in rows], height=0.5, color=ACCENT, linewidth=0)
+    for y, (_, _, text) in zip(at, rows, strict=True):
+        axes.text(102, y, text, va="center", color=INK, fontsize=9.5)
+    _rows_down(axes, [name for name, _, _ in rows])
+    axes.set_xlim(0, 118)
+    axes.set_xticks([0, 100], ["floor", "ceiling"])
+    axes.grid(False)
+    return _svg(figure, "Where each score lies between floor and ceiling")
+
+
+@matplotlib.rc_context(_STYLE)
+def change_chart(classes: Sequence[str], before: np.ndarray, after: np.ndarray) -> Picture:
+    """Confusion table (K, K) of shares after, minus that before, in points; the numbers stand in the cells."""
+    change = 100 * (after - before)
+    side = 1.5 + 0.42 * len(classes)
+    figure, axes = _canvas(side + 0.6, side)
+    limit = max(float(np.abs(change).max()), 1.0)
+    axes.imshow(change, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="equal")
+    for i, j in np.argwhere(np.abs(change) >= 0.5):
+        strong = abs(change[i, j]) > 0.6 * limit
+        text = f"{change[i, j]:+.0f}".replace("-", "\u2212")
+        axes.text(j, i, text, ha="center", va="center", fontsize=8.5, color="white" if strong else INK)
+    names = [name if len(name) <= 12 else name[:11] + "…" for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_yticks(range(len(classes)), names)
+    axes.set_xlabel("called")
+    axes.set_ylabel("true class")
+    axes.spines[:].set_visible(False)
+    return _svg(figure, "What the added rows change in the confusion of classes, in points")
+
+
+@matplotlib.rc_context(_STYLE)
+def reliability_chart(curves: Mapping[str, Sequence[Mapping[str, float]]], of_class: str) -> Picture:
+    """Share of the class among rows by the probability they were given; the diagonal is calibrated."""
+    figure, axes = _canvas(4.2, 3.4)
+    axes.plot([0, 1], [0, 1], color=PALE, linewidth=1.2, linestyle="--")
+    styles = ((MUTED, "s", "-"), (ACCENT, "o", "-"))
+    for (name, points), (colour, marker, line) in zip(curves.items(), styles, strict=False):
+        x, y = ([point[key] for point in points] for key in ("score", "share"))
+        axes.plot(x, y, line, color=colour, marker=marker, markersize=4.5, label=name.replace("_", " "))
+    axes.set_xlabel(f"probability given to class {of_class}"[:60])
+    axes.set_ylabel("share of rows that are of it")
+    axes.legend(loc="upper left", frameon=False)
+    axes.grid(color=LINE, linewidth=0.8)
+    return _svg(figure, "Reliability of the classifiers' probabilities")
+
+
+@matplotlib.rc_context(_STYLE)
+def plane_chart(plane: Mapping[str, np.ndarray], classes: Sequence[str]) -> Picture:
+    """Rows in the plane: real ones as hollow circles, made ones as crosses, up to ten classes by colour."""
+    figure, axes = _canvas(6.4, 4.4)
+    xy, label, made = plane["xy"], plane["label"], plane["made"]
+    colours = matplotlib.colormaps["tab10"].colors
+    for c in np.unique(label):
+        colour = colours[c % 10] if len(classes) <= 10 else ACCENT
+        for side, marker, size in ((~made, "o", 13), (made, "x", 15)):
+            rows = (label == c) & side
+            face = {"facecolors": "none", "edgecolors": [colour]} if marker == "o" else {"color": [colour]}
+            name = classes[c] if marker == "o" and len(classes) <= 10 else None
+            axes.scatter(xy[rows, 0], xy[rows, 1], s=size, marker=marker, linewidths=0.9, label=name, **face)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    if len(classes) <= 10:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handletextpad=0.2)
+    return _svg(figure, "Real and made rows side by side in the plane")
+
+
 def _thousands(value: float, _position: float) -> str:
     return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k" if abs(value) >= 1e3 else f"{value:g}"
 

@@ -63,6 +63,14 @@ ENTRY_KEYS = (
     "seeds",
     "kind",
     "better",
+    "space_sha256",
+    "difference",
+    "answer",
+    "p_holm",
+    "generator_seeds",
+    "expected",
+    "expected_from",
+    "z",
 )
 SECTIONS = (
     "verdict",
@@ -78,7 +86,15 @@ SECTIONS = (
     "warnings",
     "filters",
     "utility_per_class",
+    "confusion",
+    "reliability",
+    "spaces",
+    "how_much",
+    "shortcut",
+    "sets",
+    "sets_best",
 )
+MOST_CONFUSED = 16  # classes above which the confusion table is no picture any more
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,8 @@ class Score:
     bar: float | None = None
     space: str = ""
     note: str = ""
+    expected: str = ""
+    z: str = ""
 
 
 def write_report(folder: Path, facts: dict[str, Any], pictures: Pictures) -> Path:
@@ -137,13 +155,22 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "counts": counts_view(data),
         "utility": utility_view(rows),
         "utility_per_class": _matrix(_mapping(facts.get("utility_per_class"))),
+        "confusion": confusion_view(_mapping(facts.get("confusion"))),
+        "reliability": reliability_view(_mapping(facts.get("reliability"))),
+        "how_much": how_much_view(_mapping(facts.get("how_much"))),
+        "shortcut": shortcut_view(_mapping(facts.get("shortcut"))),
+        "sets": sets_view(_mapping(facts.get("sets"))),
+        "spaces": spaces_view(_mapping(facts.get("spaces"))),
+        "plane": figures.plane_chart(pictures.plane, _plane_classes(facts)) if pictures.plane else None,
         "walls": figures.walls_view(pictures, limit_px),
         "columns": [(title, figures.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
         "cells": list(pictures.cells.items()),
         "nearest": figures.nearest_view(pictures, limit_px),
         "per_class": per_class_view(_mapping(facts.get("per_class"))),
         "fidelity": [
-            (name, scores(part)) for name, part in _mapping(facts.get("fidelity")).items() if name != "reason"
+            (name, scores(part), scale_view(part))
+            for name, part in _mapping(facts.get("fidelity")).items()
+            if name != "reason"
         ],
         "privacy": scores(facts.get("privacy"), risk=True),
         "bias": scores(facts.get("bias")),
@@ -269,6 +296,8 @@ def score(label: str, entry: Any, lower: bool) -> Score:
         bar,
         str(entry.get("space", "")),
         _note(entry),
+        _bound(entry.get("expected")),
+        f"{entry['z']:+.1f}".replace("-", "\u2212") if _is_number(entry.get("z")) else "",
     )
 
 
@@ -323,6 +352,10 @@ def best_arm(rows: Sequence[Mapping[str, Any]], simple: bool) -> Mapping[str, An
 def verdict_view(verdict: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Tag, sentence and the numbers that carry them."""
     answer = str(verdict.get("answer") or "not_run")
+    sentence = str(verdict.get("sentence") or "Whether the synthetic rows help was not measured: not run.")
+    # The part before the numbers is the headline; a class name or path may hold a colon, so the last clause decides.
+    opening, _, numbers = sentence.partition(": balanced accuracy on ")
+    numbers = f"balanced accuracy on {numbers}" if numbers else ""
     metric = headline_metric(rows)
     learner = next((row.get("learner") for row in rows if row.get("metric") == metric), "")
     here = [row for row in rows if row.get("metric") == metric and row.get("learner") == learner]
@@ -334,7 +367,8 @@ def verdict_view(verdict: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
     return {
         "answer": answer if answer in ANSWERS else "not_run",
         "tag": ANSWERS.get(answer, answer),
-        "sentence": str(verdict.get("sentence") or "Whether the synthetic rows help was not measured: not run."),
+        "sentence": opening,
+        "numbers": numbers[:1].upper() + numbers[1:],
         "measured": f"{metric} of {learner} on the locked test rows".replace("_", " ") if here else "",
         "cards": [(label, score(str(row["arm"]), row, lower_is_better(metric))) for label, row in cards if row],
         "differences": [difference_view(line) for line in verdict.get("details", [])],
@@ -407,17 +441,104 @@ def _dot(row: Mapping[str, Any], strong: bool) -> Interval:
     return Interval(str(row.get("arm")).replace("_", " "), row["mean"], low, high, strong)
 
 
-def per_class_view(per_class: Mapping[str, Any]) -> list[tuple[str, list[Score]]]:
-    """Per metric: one row a class."""
+def per_class_view(per_class: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Per feature space: a row a class and a column a metric, for a look; and per metric a row a class, in full."""
     classes = {name: part for name, part in per_class.items() if isinstance(part, Mapping)}
     metrics = _unique(metric for part in classes.values() for metric in part)
-    return [
-        (
-            metric,
-            [score(name, part[metric], lower_is_better(metric)) for name, part in classes.items() if metric in part],
-        )
-        for metric in metrics
+    views = []
+    for space in _unique(_space_of(metric) for metric in metrics):
+        own = [metric for metric in metrics if _space_of(metric) == space]
+        defined = [m for m in own if any(_is_number(_mapping(part.get(m)).get("value")) for part in classes.values())]
+        rows = [
+            (name, [score(m, part[m], lower_is_better(m)) if m in part else None for m in defined])
+            for name, part in classes.items()
+        ]
+        full = [
+            (m.partition("[")[0], [score(c, part[m], lower_is_better(m)) for c, part in classes.items() if m in part])
+            for m in own
+        ]
+        views.append({"space": space, "columns": [m.partition("[")[0] for m in defined], "rows": rows, "metrics": full})
+    return views
+
+
+def _space_of(metric: str) -> str:
+    return metric.partition("[")[2].removesuffix("]")
+
+
+def scale_view(part: Any) -> figures.Picture | None:
+    """Bars from floor to ceiling of the scores of one space that have both."""
+    rows = [
+        (row.label.replace("_", " "), row.bar, row.value) for row in scores(part) if row.bar is not None and row.value
     ]
+    return figures.scale_chart(rows) if len(rows) > 1 else None
+
+
+def confusion_view(part: Mapping[str, Any]) -> figures.Picture | None:
+    """What the candidate changes in the confusion of classes; None where there are too many classes for a picture."""
+    classes = part.get("classes", [])
+    arms = [key for key in part if key not in ("classes", "learner")]
+    if len(arms) < 2 or len(classes) > MOST_CONFUSED:
+        return None
+    return figures.change_chart(classes, *(np.array(part[arm]) for arm in arms[:2]))
+
+
+def reliability_view(part: Mapping[str, Any]) -> figures.Picture | None:
+    curves = _mapping(part.get("curves"))
+    return figures.reliability_chart(curves, str(part["class"])) if curves else None
+
+
+def how_much_view(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Sentence and chart of the amounts that were tried on validation rows."""
+    if not part:
+        return None
+    dots = [
+        Interval(f"{line['amount']:g} × ({line['rows']} rows)", line["loss"], line["low"], line["high"], bool(chosen))
+        for line in part.get("amounts", [])
+        for chosen in [line["amount"] == part.get("amount")]
+    ]
+    chart = figures.interval_chart(dots, "balanced log loss on validation rows") if dots else None
+    return {"sentence": str(part.get("sentence", "")), "chart": chart}
+
+
+def shortcut_view(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The probe's gap as a score, and the three shares behind it."""
+    if not part:
+        return None
+    shares = [(name, number(float(value))) for name, value in _mapping(part.get("called_rare")).items()]
+    entry = {key: value for key, value in part.items() if key not in ("warning", "called_rare")}
+    return {"score": score("shortcut gap", entry, lower=True), "shares": shares}
+
+
+def sets_view(sets: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Several sets, best first: what was found wrong with each, and by what they were ranked."""
+    return [
+        {
+            "name": name,
+            "ranked_by": number(float(part["ranked_by"])) if "ranked_by" in part else "",
+            "faults": "; ".join(str(fault["text"]) for fault in part.get("faults", [])) or "no fault found",
+        }
+        for name, part in sets.items()
+    ] * (len(sets) > 1)
+
+
+def spaces_view(spaces: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How every feature space answers to every fault, and which it does not see."""
+    names = _unique(name for part in spaces.values() for name in _mapping(part).get("response", {}))
+    if not names:
+        return None
+    rows = [
+        (
+            space,
+            [(number(float(part["response"][name])), name in part["blind_to"]) for name in names],
+            str(part["sha256"])[:12],
+        )
+        for space, part in spaces.items()
+    ]
+    return {"faults": names, "rows": rows}
+
+
+def _plane_classes(facts: Mapping[str, Any]) -> list[str]:
+    return list(_mapping(facts.get("per_class")))
 
 
 def timing_view(timing: Mapping[str, Any]) -> list[Score]:
