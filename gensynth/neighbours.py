@@ -66,16 +66,19 @@ def nearest_squared(
 
 
 def _nearest_of(pair: Pair, rows: Tensor, k: int, exclude_self: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of some rows, exactly: from bounds in float32, in float64 where those do not suffice."""
-    wanted = min(k + SPARE_CANDIDATES, len(pair.others))
-    values, numbers, beyond = _candidates(pair, rows, wanted, exclude_self)
-    # Nothing lies nearer than at 0, so repeated rows are not open.
-    is_open = (values[:, k - 1] > beyond) & (values[:, k - 1] > 0)
-    open_rows = torch.nonzero(is_open)[:, 0] if wanted < len(pair.others) else rows[:0]
-    if len(open_rows):
-        fine = pair.in_double()
-        values[open_rows], numbers[open_rows], _ = _candidates(fine, rows[open_rows], wanted, exclude_self)
-    return values[:, :k].numpy(), numbers[:, :k].numpy()
+    """The k nearest of some rows, exactly: by bounds in float32, else in float64, else by all differences."""
+    most = len(pair.others)
+    values, numbers = torch.empty(len(rows), k, dtype=torch.float64), torch.empty(len(rows), k, dtype=torch.int64)
+    waiting = torch.arange(len(rows))
+    for wanted, bounds in ((k + SPARE_CANDIDATES, pair), (k + SPARE_CANDIDATES, None), (most, pair)):
+        found, places, beyond = _candidates(bounds or pair.in_double(), rows[waiting], min(wanted, most), exclude_self)
+        values[waiting], numbers[waiting] = found[:, :k], places[:, :k]
+        # Nothing lies nearer than at 0, so repeated rows are not open.
+        is_open = (found[:, k - 1] > beyond) & (found[:, k - 1] > 0) & (min(wanted, most) < most)
+        waiting = waiting[is_open]
+        if not len(waiting):
+            break
+    return values.numpy(), numbers.numpy()
 
 
 def _candidates(pair: Pair, rows: Tensor, wanted: int, exclude_self: bool) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from gensynth.evaluation.fakes import noise_images
 from gensynth.evaluation.features import judge_space, pixel_space, random_space
-from gensynth.evaluation.fidelity import METRICS, MIN_ROWS, fidelity, match_rows, noise_images
+from gensynth.evaluation.fidelity import CLASS_METRICS, METRICS, MIN_ROWS, comparable, fidelity, match_rows
 from gensynth.models.judge import Judge
 from gensynth.types import LabelledData, Schema
 
@@ -76,7 +77,7 @@ def test_every_space_metric_and_class_has_an_entry(oracle):
     assert set(overall) == {"judge", "pixels", "random"}
     assert all(set(scores) == set(METRICS) for scores in overall.values())
     assert list(per_class) == list(SCHEMA.classes)
-    assert set(per_class["3"]) == {f"{metric}[{space}]" for metric in METRICS for space in overall}
+    assert set(per_class["3"]) == {f"{metric}[{space}]" for metric in CLASS_METRICS for space in overall}
 
 
 @pytest.mark.parametrize("space", ["judge", "pixels", "random"])
@@ -122,7 +123,7 @@ def test_mode_collapse_costs_recall_and_coverage_not_precision(oracle, parts, sp
 def test_rows_are_matched_class_by_class(parts):
     train, reference, synthetic = parts
     keep = (synthetic.y != 4) & ~((synthetic.y == 7) & (np.cumsum(synthetic.y == 7) > 15))
-    matched = match_rows(train=train, reference=reference, synthetic=synthetic[keep], seed=0)
+    matched = match_rows(train=train, reference=reference, synthetic=synthetic[keep], seed=0, most=5000)
     for data, rows in ((train, matched.train), (reference, matched.reference), (synthetic[keep], matched.synthetic)):
         np.testing.assert_array_equal(data.y[rows], matched.labels)
         assert len(np.unique(rows)) == len(rows)
@@ -200,6 +201,38 @@ def test_large_images_are_projected_on_train_components():
     assert space.transform(x[:7]).shape == (7, 16)
     assert pixel_space(x, max_dims=16).sha256 == space.sha256 != pixel_space(x[:80], max_dims=16).sha256
     np.testing.assert_allclose(space.transform(x).mean(axis=0), 0.0, atol=1e-4)
+
+
+def test_expected_values_stand_beside_every_score(oracle):
+    """Real rows in the place of synthetic ones lie within a few deviations of what is expected of them."""
+    entries = oracle[0]["pixels"]
+    for entry in entries.values():
+        if entry["value"] is not None:
+            assert entry["expected_from"] in ("closed form", "real train rows")
+            assert entry["space_sha256"]
+    for metric in ("coverage", "density", "kid", "c2st_auc"):
+        assert entries[metric]["expected_from"] == "closed form"
+        assert abs(entries[metric]["z"]) < 4
+    assert entries["recall"]["expected"] == entries["recall"]["ceiling"]
+
+
+def test_scores_of_different_spaces_or_sizes_refuse_comparison(oracle):
+    judge, pixels = (oracle[0][space]["fid"] for space in ("judge", "pixels"))
+    with pytest.raises(ValueError, match="space_sha256 differs"):
+        comparable(judge, pixels)
+    with pytest.raises(ValueError, match="different numbers of rows"):
+        comparable(judge, judge | {"n_real": 7})
+    with pytest.raises(ValueError, match="not defined"):
+        comparable(judge, judge | {"value": None})
+    assert comparable(judge, judge).mean == 0.0
+
+
+def test_many_rows_are_cut_class_by_class(parts):
+    train, reference, synthetic = parts
+    matched = match_rows(train=train, reference=reference, synthetic=synthetic, seed=0, most=200)
+    counts = np.bincount(matched.labels, minlength=10)
+    assert counts.min() == 20
+    assert counts.sum() <= 220
 
 
 def test_one_repeat_is_refused(parts, spaces):

@@ -7,23 +7,26 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from gensynth.evaluation.utility import (
-    METRICS,
-    Arm,
-    joint_interval,
-    metrics_of,
-    paired_difference,
-    predict_logistic,
+from gensynth.evaluation import learners
+from gensynth.evaluation.arms import free_arms, half_and_half
+from gensynth.evaluation.classification import (
+    LABEL_METRICS,
+    PROBABILITY_METRICS,
+    calibration_slope,
+    label_scores,
+    probability_scores,
     resampled_tally,
-    run_arms,
-    summarise,
     tally,
 )
-from gensynth.evaluation.verdict import not_run, verdict
+from gensynth.evaluation.intervals import holm, joint_estimate
+from gensynth.evaluation.learners import Logistic, SmallCnn
+from gensynth.evaluation.utility import Arm, paired_difference, run_arms, summarise
+from gensynth.evaluation.verdict import answer_arms, not_run, verdict
 from gensynth.types import LabelledData, Schema
 
 CLASSES = tuple("0123456789")
 SEEDS = [0, 1, 2]
+SCHEMA = Schema("image", CLASSES)
 
 
 def digits():
@@ -38,16 +41,27 @@ def trained():
     order = np.random.default_rng(0).permutation(len(y))
     few, more, test = np.split(order, [120, 1200])
     shuffled = np.random.default_rng(1).permutation(y[more[:600]])
+    real = LabelledData.of_real(x[few], y[few], SCHEMA, few)
+    wrong = LabelledData.of_real(x[more[:600]], shuffled, SCHEMA, more[:600])
     arms = [
-        Arm("real_only", x[few], y[few]),
-        Arm("again", x[few], y[few]),
-        Arm("shuffled", np.concatenate([x[few], x[more[:600]]]), np.concatenate([y[few], shuffled])),
-        Arm("more_real", x[order[:1200]], y[order[:1200]]),
-        Arm("class_weights", x[few], y[few], class_weights=True),
+        Arm("real_only", (real,)),
+        Arm("again", (LabelledData.of_real(x[few], y[few], SCHEMA, few),)),
+        Arm("shuffled", (LabelledData.concat([real, wrong]),)),
+        Arm("more_real", (LabelledData.of_real(x[order[:1200]], y[order[:1200]], SCHEMA, order[:1200]),)),
+        Arm("class_weights", (real,), class_weights=True),
     ]
     lines = []
-    data = LabelledData.of_real(x[test], y[test], Schema("image", CLASSES))
-    return run_arms(arms=arms, test=data, seeds=SEEDS, steps=120, progress=lines.append), lines
+    data = LabelledData.of_real(x[test], y[test], SCHEMA)
+    result = run_arms(
+        arms=arms,
+        learners=[SmallCnn(60), Logistic(SCHEMA)],
+        val=data[:0],
+        test=data,
+        further={"some": data.x[:7]},
+        seeds=SEEDS,
+        progress=lines.append,
+    )
+    return result, lines
 
 
 def simulated(recalls, n_per_class=100, seeds=5):
@@ -60,16 +74,17 @@ def simulated(recalls, n_per_class=100, seeds=5):
         for arm, chance in recalls.items()
         for learner in ("small_cnn", "logistic")
     }
-    return summarise(predictions, labels, tuple("abcd"), tuple(range(seeds)))
+    return summarise(predictions, labels, tuple("abcd"), tuple(range(seeds)), dict.fromkeys(recalls, 1))
 
 
 def test_rows_are_complete_and_plain_json(trained):
     result, _ = trained
-    assert len(result.rows) == 5 * 2 * len(METRICS)
+    assert len(result.rows) == 5 * 2 * (len(LABEL_METRICS) + len(PROBABILITY_METRICS))
     for row in result.rows:
-        assert set(row) == {"arm", "learner", "metric", "mean", "low", "high", "seeds"}
-        assert 0 <= row["low"] <= row["mean"] <= row["high"] <= 1
-        assert row["seeds"] == 3
+        assert set(row) - {"better"} == {"arm", "learner", "metric", "mean", "low", "high", "seeds", "generator_seeds"}
+        assert row["low"] <= row["mean"] <= row["high"]
+        assert row["metric"] == "calibration_slope" or 0 <= row["low"] <= row["high"] <= 1
+        assert (row["seeds"], row["generator_seeds"]) == (3, 1)
     json.dumps([result.rows, result.per_class_recall], allow_nan=False)
 
 
@@ -77,7 +92,7 @@ def test_raw_values_match_scikit_learn(trained):
     result, _ = trained
     for s in range(3):
         predicted = result.predictions["shuffled", "small_cnn"][s]
-        values = {metric: result.raw["shuffled", "small_cnn", metric][s] for metric in METRICS}
+        values = {metric: result.raw["shuffled", "small_cnn", metric][s] for metric in LABEL_METRICS}
         assert values["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(result.labels, predicted))
         assert values["macro_f1"] == pytest.approx(f1_score(result.labels, predicted, average="macro"))
         recalls = recall_score(result.labels, predicted, average=None)
@@ -92,9 +107,10 @@ def test_per_class_recall_averages_to_balanced_accuracy(trained):
     assert np.mean(list(recalls.values())) == pytest.approx(mean)
 
 
-def test_progress_names_arm_and_seed(trained):
-    assert trained[1][0] == "utility: arm 1 of 5, real_only, seed 1 of 3"
-    assert len(trained[1]) == 5 * 4
+def test_progress_names_arm_and_learner(trained):
+    assert trained[1][0] == "utility: small_cnn, arm 1 of 5, real_only"
+    assert len(trained[1]) == 5 * 2
+    assert trained[0].further["again", "some"].shape == (3, 7, 10)
 
 
 def test_seeds_change_the_network_and_equal_arms_agree(trained):
@@ -124,7 +140,8 @@ def test_more_real_rows_help_and_the_sentence_has_the_numbers(trained):
     decision = verdict(result, candidate="more_real")
     assert decision["answer"] == "helps"
     mean = result.raw["more_real", "small_cnn", "balanced_accuracy"].mean()
-    for part in ("Synthetic rows help", "597 locked test rows", f"{mean:.3f}", "3 seeds", "class_weights"):
+    assert decision["use"] == "more_real"
+    for part in ("Use the synthetic rows: ", "597 locked test rows", f"{mean:.3f}", "3 seeds", "class_weights"):
         assert part in decision["sentence"]
     assert {line["against"] for line in decision["details"]} == {"real_only", "class_weights"}
     json.dumps(decision, allow_nan=False)
@@ -134,6 +151,8 @@ def test_a_simple_arm_that_does_as_well_is_named():
     chances = {"real_only": 0.7, "real_plus_synthetic": 0.85, "classical_augmentation": 0.85}
     decision = verdict(simulated(chances))
     assert decision["answer"] == "helps"
+    assert decision["use"] == "classical_augmentation"
+    assert decision["sentence"].startswith("Synthetic rows help: ")
     assert decision["sentence"].endswith("classical augmentation (a rotation, a shift) does as well.")
 
 
@@ -142,7 +161,9 @@ def test_a_simple_arm_that_wins_denies_the_answer_helps():
     decision = verdict(simulated(chances))
     assert decision["answer"] == "no_difference"
     assert "a simple method beats them" in decision["sentence"]
-    assert "random_oversampling, reaches 0.9" in decision["sentence"]
+    assert decision["use"] == "random_oversampling"
+    assert "use plain oversampling" in decision["sentence"]
+    assert "random_oversampling with 0.9" in decision["sentence"]
 
 
 def test_missing_arms_and_skipped_runs():
@@ -163,7 +184,8 @@ def test_a_few_rows_are_no_difference():
             for arm, row in (("real_only", base), ("real_plus_synthetic", better))
             for learner in ("small_cnn", "logistic")
         }
-        assert verdict(summarise(predictions, labels, tuple("abcd"), (0, 1, 2)))["answer"] == answer
+        once = {"real_only": 1, "real_plus_synthetic": 1}
+        assert verdict(summarise(predictions, labels, tuple("abcd"), (0, 1, 2), once))["answer"] == answer
 
 
 def test_interval_holds_its_level_without_an_effect():
@@ -175,7 +197,7 @@ def test_interval_holds_its_level_without_an_effect():
         arms = {
             (arm, "small_cnn"): np.where(order.random((3, 180)) < 0.8, labels, (labels + 1) % 3) for arm in ("a", "b")
         }
-        result = summarise(arms, labels, tuple("abc"), (trial, trial + 1, trial + 2))
+        result = summarise(arms, labels, tuple("abc"), (trial, trial + 1, trial + 2), {"a": 1, "b": 1})
         difference = paired_difference(result, "a", "b", learner="small_cnn", metric="balanced_accuracy")
         held.append(difference.low <= 0 <= difference.high)
     assert np.mean(held) > 0.92
@@ -184,40 +206,122 @@ def test_interval_holds_its_level_without_an_effect():
 def test_row_resampling_has_the_binomial_deviation():
     labels = np.repeat([0, 1], 200)
     predicted = np.where(np.arange(400) % 5 == 0, 1 - labels, labels)[None]
-    values = metrics_of(resampled_tally(labels, predicted, 2, seed=0))["balanced_accuracy"]
+    values = label_scores(resampled_tally(labels, predicted, 2, seed=0))["balanced_accuracy"]
     assert values.std() == pytest.approx(np.sqrt(0.8 * 0.2 / 400), rel=0.1)
     assert values.mean() == pytest.approx(0.8, abs=0.005)
 
 
 def test_classes_without_test_rows_are_left_out():
     labels, predicted = np.array([0, 0, 2, 2]), np.array([[0, 1, 2, 2]])
-    values = metrics_of(tally(labels, predicted, 3))
+    values = label_scores(tally(labels, predicted, 3))
     assert values["balanced_accuracy"] == pytest.approx([0.75])
-    result = summarise({("a", "small_cnn"): np.tile(predicted, (3, 1))}, labels, tuple("xyz"), (0, 1, 2))
+    result = summarise({("a", "small_cnn"): np.tile(predicted, (3, 1))}, labels, tuple("xyz"), (0, 1, 2), {"a": 1})
     assert result.per_class_recall["a"] == {"x": 0.5, "y": None, "z": 1.0}
 
 
 def test_seed_spread_widens_the_interval():
     labels = np.repeat([0, 1], 500)
     rows = np.random.default_rng(0).normal(0.8, 0.01, 1000)
-    narrow = joint_interval(np.array([0.8, 0.8, 0.8]), rows, labels, "balanced_accuracy")
-    wide = joint_interval(np.array([0.7, 0.8, 0.9]), rows, labels, "balanced_accuracy")
-    assert narrow[1] - narrow[0] == pytest.approx(2 * 1.96 * 0.01, rel=0.1)
-    assert wide[1] - wide[0] > 5 * (narrow[1] - narrow[0])
+    narrow = joint_estimate(np.array([0.8, 0.8, 0.8]), rows, labels, "balanced_accuracy")
+    wide = joint_estimate(np.array([0.7, 0.8, 0.9]), rows, labels, "balanced_accuracy")
+    assert narrow.high - narrow.low == pytest.approx(2 * 1.96 * 0.01, rel=0.1)
+    assert wide.high - wide.low > 5 * (narrow.high - narrow.low)
+
+
+def test_generators_that_differ_widen_the_interval_more_than_seeds():
+    """Six seeds on two generators of different worth: two values, not six, carry the mean."""
+    labels, rows = np.repeat([0, 1], 500), np.full(9, 0.8)
+    values = np.array([0.7, 0.9, 0.7, 0.9, 0.7, 0.9])
+    one = joint_estimate(values, rows, labels, "balanced_accuracy")
+    two = joint_estimate(values, rows, labels, "balanced_accuracy", generators=2)
+    assert one.mean == two.mean == pytest.approx(0.8)
+    assert two.high - two.low == pytest.approx(2 * 12.706 * np.std([0.7, 0.9], ddof=1) / np.sqrt(2), rel=0.01)
+    assert two.high - two.low > 5 * (one.high - one.low)
+
+
+def test_p_values_keep_their_level_and_holm_that_of_the_family():
+    order, labels = np.random.default_rng(1), np.repeat([0, 1], 2000)
+    means = order.normal(0, 0.02, 400)
+    spread = order.normal(0, 0.02, 2000)
+    p = np.array([joint_estimate(np.full(3, m), spread, labels, "balanced_accuracy").p for m in means])
+    assert 0.02 < np.mean(p < 0.05) < 0.08
+    families = p.reshape(40, 10)
+    assert np.mean([holm(family).min() < 0.05 for family in families]) < 0.15
+    assert (holm(families[0]) >= families[0]).all()
+
+
+def test_only_differences_that_hold_among_all_arms_are_answered():
+    chances = {"real_only": 0.70, "real_plus_synthetic": 0.85} | {f"arm{i}": 0.70 for i in range(8)}
+    result = simulated(chances)
+    answer_arms(result)
+    rows = {row["arm"]: row for row in result.rows if row["metric"] == "balanced_accuracy"}
+    assert rows["real_plus_synthetic"]["answer"] == "helps"
+    assert rows["real_plus_synthetic"]["p_holm"] < 0.05
+    assert {rows[f"arm{i}"]["answer"] for i in range(8)} == {"no_difference"}
+    assert "answer" not in rows["real_only"]
+
+
+def test_slope_of_calibrated_and_of_overconfident_probabilities():
+    odds = np.random.default_rng(0).normal(size=20_000)
+    truth = np.random.default_rng(1).random(20_000) < 1 / (1 + np.exp(-odds))
+    assert calibration_slope(1 / (1 + np.exp(-odds)), truth) == pytest.approx(1.0, abs=0.05)
+    assert calibration_slope(1 / (1 + np.exp(-3 * odds)), truth) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_calibration_after_the_shares_of_the_classes_are_put_right():
+    """Probabilities that are right where both classes are equally common, scored on rows that are 9 to 1."""
+    order = np.random.default_rng(0)
+    labels = (np.arange(20_000) % 10 == 0).astype(int)
+    odds = np.where(labels == 1, 1.0, -1.0) + order.normal(0, np.sqrt(2), len(labels))  # log odds of two normals
+    rare = 1 / (1 + np.exp(-odds))
+    found = probability_scores(np.stack([1 - rare, rare], 1), labels, 1, np.array([0.9, 0.1]) / 0.5)
+    assert found["ece"] > 0.1
+    assert found["ece_corrected"] < 0.02
+
+
+def test_a_tuned_threshold_shares_its_classifier_and_moves_the_labels():
+    """Rows cut to a tail: probabilities are those of doing nothing, rare labels are given more often."""
+    x, y = digits()
+    order = np.random.default_rng(0).permutation(len(y))
+    train, val, test = np.split(order, [700, 1000])
+    keep = train[(y[train] < 5) | (np.arange(len(train)) % 8 == 0)]
+    sides = [LabelledData.of_real(x[r], y[r], SCHEMA, r) for r in (keep, val, test)]
+    arms = free_arms(sides[0], seed=0)
+    result = run_arms(
+        arms=arms, learners=[SmallCnn(60)], val=sides[1], test=sides[2], further={}, seeds=SEEDS, progress=print
+    )
+    pair = ("real_only", "tuned_threshold")
+    plain, tuned = (result.probabilities[arm, "small_cnn"] for arm in pair)
+    np.testing.assert_array_equal(plain, tuned)
+    called = [np.isin(result.predictions[arm, "small_cnn"], range(5, 10)).mean() for arm in pair]
+    assert called[1] > called[0]
+    assert arms[-1].name == "random_undersampling"
+    assert len(set(arms[-1].rows[0].counts().tolist())) == 1
+
+
+def test_half_made_and_half_classical():
+    x, y = digits()
+    made = LabelledData.of_real(x[:90], np.repeat([0, 1, 2], [50, 33, 7]), SCHEMA)
+    classical = LabelledData.of_real(x[90:180], made.y, SCHEMA)
+    both = half_and_half(made, classical)
+    np.testing.assert_array_equal(both.counts(), made.counts())
+    np.testing.assert_array_equal(both.x[:25], made.x[:25])
+    np.testing.assert_array_equal(both.x[25:50], classical.x[:25])
 
 
 def test_large_arms_are_subsampled_by_seed(monkeypatch):
-    monkeypatch.setattr("gensynth.evaluation.utility.LOGISTIC_ROWS", 120)
+    monkeypatch.setitem(learners.LOGISTIC_ROWS, "image", 120)
     x, y = digits()
-    arm = Arm("a", x[:600], y[:600])
-    first, again, other = (predict_logistic(arm, x[600:], seed) for seed in (0, 0, 1))
+    rows, learner = LabelledData.of_real(x[:600], y[:600], SCHEMA), Logistic(SCHEMA)
+    first, again, other = (learner.probabilities(rows, None, [x[600:]], seed)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
 def test_refusals():
     x, y = digits()
-    arm, test = Arm("a", x[:50], y[:50]), LabelledData.of_real(x[50:90], y[50:90], Schema("image", CLASSES))
+    rows, test = (LabelledData.of_real(x[part], y[part], SCHEMA) for part in (slice(50), slice(50, 90)))
+    arm = Arm("a", (rows,))
     cases = [
         ([arm], test, [0, 1], "at least 3 different seeds"),
         ([arm], test, [0, 1, 1], "at least 3 different seeds"),
@@ -227,4 +331,4 @@ def test_refusals():
     ]
     for arms, data, seeds, text in cases:
         with pytest.raises(ValueError, match=text):
-            run_arms(arms=arms, test=data, seeds=seeds, steps=1, progress=print)
+            run_arms(arms=arms, learners=[SmallCnn(1)], val=data, test=data, further={}, seeds=seeds, progress=print)

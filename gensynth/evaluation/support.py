@@ -28,7 +28,7 @@ class Membership:
     balls_per_fake    int64 (M,), real balls that hold the fake row; clipped_*: of balls cut at the median radius
     fakes_per_ball    int64 (N,), fake rows in the ball of the real row
     recalled          bool (N,), whether the real row lies in a ball of a fake row
-    real              the real rows (N, D); clipped_radii: squared, (N,)
+    real              the real rows (N, D); left_out_radii: squared (N,), of their balls without one row inside, cut
     """
 
     k: int
@@ -37,7 +37,7 @@ class Membership:
     fakes_per_ball: np.ndarray
     recalled: np.ndarray
     real: np.ndarray
-    clipped_radii: Tensor
+    left_out_radii: Tensor
 
     def prdc(self) -> dict[str, float]:
         """precision, recall, density, coverage; see `prdc`."""
@@ -51,8 +51,8 @@ class Membership:
     def clipped(self) -> dict[str, float]:
         """clipped_density and clipped_coverage; see the functions of these names."""
         n, m, k = len(self.fakes_per_ball), len(self.balls_per_fake), self.k
-        of_reals = np.zeros(n, dtype=np.int64)
-        for (inside,) in _memberships(self.real, self.real, [self.clipped_radii], None, 2048):
+        of_reals = -(self.left_out_radii > 0).numpy().astype(np.int64)  # every row lies in its own ball: not counted
+        for (inside,) in _memberships(self.real, self.real, [self.left_out_radii], None, 2048):
             of_reals += inside.sum(dim=0).numpy()
         best = np.minimum(of_reals / k, 1.0).mean()
         density = np.minimum(self.clipped_balls_per_fake / k, 1.0).mean() / best if best > 0 else 0.0
@@ -67,8 +67,10 @@ def membership(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2
     ValueError for fewer than k + 1 rows on a side, unequal D or values that are not finite.
     """
     check_features(real, fake, at_least=k + 1)
-    radii, fake_radii = squared_radii(real, k, chunk), squared_radii(fake, k, chunk)
+    radii, next_radii = squared_radii(real, k, chunk, also_next=True)
+    fake_radii = squared_radii(fake, k, chunk)[0]
     clipped_radii = torch.minimum(radii, radii.median())
+    left_out_radii = torch.minimum(next_radii, radii.median())
     per_fake, clipped_per_fake = (np.zeros(len(fake), dtype=np.int64) for _ in range(2))
     per_ball, recalled = [], []
     for inside, clipped, inside_fake in _memberships(real, fake, [radii, clipped_radii], fake_radii, chunk):
@@ -77,7 +79,7 @@ def membership(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2
         per_ball.append(inside.sum(dim=1).numpy())
         recalled.append(inside_fake.any(dim=1).numpy())
     return Membership(
-        k, per_fake, clipped_per_fake, np.concatenate(per_ball), np.concatenate(recalled), real, clipped_radii
+        k, per_fake, clipped_per_fake, np.concatenate(per_ball), np.concatenate(recalled), real, left_out_radii
     )
 
 
@@ -103,8 +105,9 @@ def clipped_density(*, real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
     """How close fakes lie to reals, in [0, 1]: about the share of good rows, whatever the others do.
 
     Salvy et al., "Enhanced generative model evaluation with clipped density and coverage", 2025, section 4: the
-    balls are cut at the median radius, a fake row counts at most once (k balls), and the mean is divided by
-    that of the real rows themselves, each in its own ball too, and cut at 1.
+    balls are cut at the median radius, a fake row counts at most once (k balls), and the mean is divided by that
+    of the real rows, and cut at 1. Here a real row is looked up in balls that were drawn without it (they reach
+    to the next neighbour), as a fake row is, so that a perfect generator scores 1 in the mean before the cut.
 
     >>> x = np.arange(8.0)[:, None]
     >>> clipped_density(real=x, fake=x, k=2), clipped_density(real=x, fake=x + 100, k=2)
@@ -167,7 +170,7 @@ def realism(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2048
     array([2. , 0.5])
     """
     check_features(real, fake, at_least=1)
-    radii = squared_radii(real, k, chunk)
+    radii = squared_radii(real, k, chunk)[0]
     kept = torch.nonzero(radii <= radii.median())[:, 0]
     best = torch.zeros(len(fake), dtype=torch.float64)
     of_best = torch.zeros(len(fake), dtype=torch.int64)
@@ -182,10 +185,11 @@ def realism(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2048
     return ratio.sqrt().clamp(max=REALISM_LIMIT).numpy()
 
 
-def squared_radii(x: np.ndarray, k: int, chunk: int = 2048) -> Tensor:
-    """Squared distance (N,) of each row to its k-th neighbour among the others."""
-    squared, _ = nearest_squared(x, x, k, exclude_self=True, chunk=chunk)
-    return torch.from_numpy(squared[:, -1].copy())
+def squared_radii(x: np.ndarray, k: int, chunk: int = 2048, also_next: bool = False) -> list[Tensor]:
+    """Squared distances (N,) of each row to its k-th neighbour among the others; also to the next one, if there is."""
+    wanted = min(k + also_next, len(x) - 1)
+    squared, _ = nearest_squared(x, x, wanted, exclude_self=True, chunk=chunk)
+    return [torch.from_numpy(squared[:, min(j, wanted) - 1].copy()) for j in range(k, k + 1 + also_next)]
 
 
 def _memberships(
