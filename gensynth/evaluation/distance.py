@@ -27,8 +27,7 @@ def frechet_distance(*, real: np.ndarray, fake: np.ndarray) -> float:
     """Squared Frechet distance of the Gaussians fitted to real (N, D) and fake (M, D), at least 0.
 
     |mu_r - mu_f|^2 + Tr(S_r + S_f - 2 (S_r S_f)^(1/2)), Heusel et al., "GANs trained by a two time-scale
-    update rule", 2017, equation 6. The last trace is the sum of singular values of A_r A_f with the symmetric roots
-    A = S^(1/2): never complex, and equal sets give 0 to rounding. O((N + M) D^2 + D^3). Biased upwards by about
+    update rule", 2017, equation 6. The last trace is the sum of singular values of A_r A_f^T with roots A^T A = S: never complex, and equal sets give 0 to rounding. O((N + M) D^2 + D^3). Biased upwards by about
     `frechet_expected`. ValueError for fewer than two rows, unequal D or values that are not finite.
 
     >>> x = np.array([[0.0], [2.0]])
@@ -36,10 +35,10 @@ def frechet_distance(*, real: np.ndarray, fake: np.ndarray) -> float:
     17.0
     """
     check_features(real, fake, at_least=2)
-    mean_r, covariance_r = _moments(real)
-    mean_f, covariance_f = _moments(fake)
-    overlap = np.linalg.svd(_root(covariance_r) @ _root(covariance_f), compute_uv=False).sum()
-    spread = np.trace(covariance_r) + np.trace(covariance_f) - 2.0 * overlap
+    mean_r, root_r = _mean_and_root(real)
+    mean_f, root_f = _mean_and_root(fake)
+    overlap = np.linalg.svd(root_r @ root_f.T, compute_uv=False).sum()
+    spread = (root_r**2).sum() + (root_f**2).sum() - 2.0 * overlap
     return float(max(((mean_r - mean_f) ** 2).sum() + spread, 0.0))
 
 
@@ -239,10 +238,14 @@ def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, centred.T @ centred / (len(x) - 1)
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """Symmetric square root; rounding below 0 is clamped."""
+def _mean_and_root(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (D,) and R with R^T R = covariance: the symmetric root, rounding below 0 clamped; of few rows the rows."""
+    if len(x) <= x.shape[1]:
+        mean = np.asarray(x, np.float64).mean(axis=0)
+        return mean, (x - mean) / np.sqrt(len(x) - 1)
+    mean, covariance = _moments(x)
     values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return mean, (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
 class _Precomputed(nn.Module):
