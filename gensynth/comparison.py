@@ -80,7 +80,7 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
             made[name], probes[name] = _made(job, run, looked, name, models[name], generator_seeds, needed)
         with run.step("evaluate"):
             facts = _scores(trial, made, probes, needed, wanted)
-        best = made[facts["sets_best"]][0] if made else real[:0]
+        best = made[facts["sets_best"]][0]
         facts |= {
             "bias": {},
             "data": {"name": job.data.name, "classes": _classes(looked, plan), "advice": looked.facts["advice"]},
@@ -108,6 +108,8 @@ def _wanted(asked: list[str], models: list[str]) -> list[str]:
     for name in asked:
         if name not in known:
             raise UsageError(f"arms: unknown arm {name!r}; {nearest(name, known)}")
+    if asked and not any(name.removesuffix(BOTH) in models for name in asked):
+        raise UsageError("arms names no generator; balance with sampler=NAME shows what a simple method does")
     return known if not asked else ["none", *(name for name in asked if name != "none")]
 
 
@@ -157,8 +159,6 @@ def _scores(
     candidates = [arm.name for arm in arms if arm.name.removesuffix(BOTH) in made]
     yardstick = Yardstick.of(trial.train, trial.test, trial.seed, trial.progress, trial.inception)
     scored = {name: yardstick.score(name, sets[0], trial.progress) for name, sets in made.items()}
-    if not candidates:
-        raise UsageError("arms names no generator; balance with sampler=NAME shows what a simple method does")
     chosen = best_on_validation(trial, result, candidates)
     best = chosen.removesuffix(BOTH)
     facts = set_facts(scored[best]) | utility_facts(result, chosen, trial.train)

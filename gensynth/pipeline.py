@@ -56,6 +56,7 @@ from gensynth.reread import (
 )
 from gensynth.rundir import RunFolder, digest, say
 from gensynth.samplers.generator import GeneratorSampler
+from gensynth.samplers.jitter import Jitter
 from gensynth.samplers.sampler import Sampler
 from gensynth.training.bundle import (
     Bundle,
@@ -255,6 +256,8 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
             sets, findings = read_sets(synthetic, train_rows, label)
             findings += source.quarantine
         with run.step("evaluate"):
+            if train_rows.schema.modality == "table":
+                job = replace(job, fallback=Jitter(0.1))
             trial = _trial(job, train_rows, train_rows[:0], test_rows)
             scores, order, yardstick = rank_sets(trial, sets)
         _write_text(run.path / "run" / "quarantine.csv", quarantine_csv(findings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import json
 import os
 import shutil
@@ -94,8 +95,8 @@ def test_help_is_answered_before_torch_and_hydra_are_imported():
         (["merge"], "merge needs the folder"),
         (["merge", "nowhere"], "not a finished balance run"),
         (["evaluate", "real=x"], "evaluate needs synthetic="),
-        (["compare", "digits"], "planned"),
-        (["balance", "digits", "target=auto"], "target=auto is not in this version"),
+        (["review", "runs/x"], "planned"),
+        (["balance", "digits", "target=cells"], "target=cells is not in this version"),
         (["balance", "digits", "seed=x"], "seed must be a whole number"),
         (["balance", "digits", "data.split=[.5,.1]"], "data.split"),
         (["train", "digits", "wandb_api_key=abc"], "secrets are never configuration keys"),
@@ -117,6 +118,11 @@ def test_help_is_answered_before_torch_and_hydra_are_imported():
         (["balance", "digits", "data.long_tail=[0,5]"], "data.long_tail"),
         (["balance", "digits", "data.subject=who"], "data.subject=who"),
         (["balance", "digits", "target={eleven: 3}"], 'unknown class "eleven"'),
+        (["balance", "digits", "features=inceptoin"], "own | inception"),
+        (["compare", "digits", "arms=[cvea]"], 'did you mean "cvae"?'),
+        (["compare", "digits", "generator_seeds=9"], "generator_seeds must lie between 1 and utility.seeds=5"),
+        (["compare", "digits", "arms=[none,smote]"], "arms names no generator"),
+        (["compare", "digits", "models.cvae.width=-1"], "models.cvae.width must be a whole number"),
     ],
 )
 def test_wrong_words_get_one_line_and_exit_2(run_cli, words, hint):
@@ -286,15 +292,24 @@ def test_report_has_its_shape_and_agrees_with_the_page(finished):
     assert {r["arm"] for r in report["utility"]} == {
         "real_only",
         "class_weights",
+        "tuned_threshold",
+        "random_undersampling",
         "random_oversampling",
+        "smote",
         "classical_augmentation",
         "real_plus_synthetic",
+        "real_plus_synthetic_and_classical",
     }
     assert all(set(r) >= {"arm", "learner", "metric", "mean", "low", "high", "seeds"} for r in report["utility"])
     for key in ("fidelity", "per_class", "faults", "privacy", "bias", "data", "timing", "provenance", "warnings"):
         assert key in report
     page = (out / "report.html").read_text()
-    assert report["verdict"]["sentence"] in page.replace("&#39;", "'").replace("&amp;", "&")
+    headline, _, numbers = report["verdict"]["sentence"].partition(": balanced accuracy on ")
+    text = html.unescape(page)
+    assert headline in text
+    assert numbers in text
+    assert report["how_much"]["sentence"] in text
+    assert report["provenance"]["test_opened"] == 1
     assert "few &amp; &lt;b&gt;" in page
     assert "few & <b>" not in page
 
@@ -509,7 +524,8 @@ def test_evaluate_a_set_of_one_class_and_a_balanced_folder(finished, run_cli, tm
     report = json.loads((tmp_path / "v/report.json").read_text())
     assert report["data"]["ranking"] == ["dataset", "samples.npz"]
     assert report["warnings"][0]["code"] == "quarantined"
-    assert "synthetic_only" in {r["arm"] for r in report["utility"]}
+    assert "synthetic_only (dataset)" in {r["arm"] for r in report["utility"]}
+    assert "class_missing" in {warning["code"] for warning in report["warnings"]}
 
 
 def test_an_out_inside_the_data_is_refused(digit_folder, run_cli):

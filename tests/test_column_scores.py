@@ -72,7 +72,7 @@ def test_the_boosted_test_tells_shuffled_columns_and_not_other_real_rows():
     assert boosted_c2st(data, other, seed=0) == pytest.approx(0.5, abs=0.04)
     shuffled = LabelledData.of_real(apart(data), data.y, data.schema)
     assert boosted_c2st(data, shuffled, seed=0) > 0.95
-    with pytest.raises(ValueError, match="at least 3 rows a side"):
+    with pytest.raises(ValueError, match="at least 3 a side"):
         boosted_c2st(data, other[:2], seed=0)
 
 

@@ -156,7 +156,8 @@ def evaluated(run_cli, tmp_path, *words):
 
 def test_evaluate_scores_a_table_from_another_tool(finished, run_cli, tmp_path):
     report = evaluated(run_cli, tmp_path, f"real={finished}/claims.csv")
-    assert report["warnings"] == []
+    assert {w["code"] for w in report["warnings"]} <= {"blind_space"}
+    assert report["sets"]["other.csv"]["faults"] == report["faults"]
     assert {line["seeds"] for line in report["utility"]} == {5}
     assert report["fidelity"]["columns"]["c2st_auc"]["value"] < 0.65
 
@@ -169,7 +170,7 @@ def test_conditions_on_columns_are_refused_with_a_sentence(finished, run_cli):
 
 def test_rows_that_train_and_test_share_are_a_warning(finished, run_cli, tmp_path):
     report = evaluated(run_cli, tmp_path, f"real={finished}/claims.csv", f"test={finished}/claims.csv")
-    assert [w["code"] for w in report["warnings"]] == ["shared_rows"]
+    assert [w["code"] for w in report["warnings"]][0] == "shared_rows"
     assert report["warnings"][0]["text"].startswith("400 rows")
 
 
@@ -211,12 +212,9 @@ def test_every_arm_is_answered_against_real_rows_only(finished):
         if line["arm"] == "real_only" or line["metric"] == "calibration_slope":
             assert "answer" not in line
             continue
-        change, sign = line["difference"], -1 if line["metric"] == "brier" else 1
-        sides = (
-            sign * change["low"] > 0 and sign * change["high"] > 0,
-            sign * change["low"] < 0 > sign * change["high"],
-        )
-        assert line["answer"] == {(True, False): "helps", (False, True): "hurts"}.get(sides, "no_difference")
+        gain = line["difference"]["mean"] * (-1 if line.get("better") == "lower" else 1)
+        expected = "no_difference" if line["p_holm"] >= 0.05 else "helps" if gain > 0 else "hurts"
+        assert line["answer"] == expected
         assert line["seeds"] == 5
 
 

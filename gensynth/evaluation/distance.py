@@ -27,7 +27,8 @@ def frechet_distance(*, real: np.ndarray, fake: np.ndarray) -> float:
     """Squared Frechet distance of the Gaussians fitted to real (N, D) and fake (M, D), at least 0.
 
     |mu_r - mu_f|^2 + Tr(S_r + S_f - 2 (S_r S_f)^(1/2)), Heusel et al., "GANs trained by a two time-scale
-    update rule", 2017, equation 6. The last trace is the sum of singular values of A_r A_f^T with roots A^T A = S: never complex, and equal sets give 0 to rounding. O((N + M) D^2 + D^3). Biased upwards by about
+    update rule", 2017, equation 6. The last trace is the sum of singular values of A_r A_f^T with roots
+    A^T A = S: never complex, and equal sets give 0 to rounding. O((N + M) D^2 + D^3). Biased upwards by about
     `frechet_expected`. ValueError for fewer than two rows, unequal D or values that are not finite.
 
     >>> x = np.array([[0.0], [2.0]])

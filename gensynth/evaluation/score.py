@@ -119,12 +119,10 @@ class Yardstick:
         return SetScore(overall, per_class, copied, faults)
 
     def warnings(self) -> list[dict[str, str]]:
-        """A line for every space that does not see a fault."""
-        return [
-            {"code": "blind_space", "text": f"feature space {name} is blind to: {', '.join(facts['blind_to'])}"}
-            for name, facts in self.qualified.items()
-            if facts["blind_to"]
-        ]
+        """A line that names what each space does not see, if there is anything."""
+        blind = {name: facts["blind_to"] for name, facts in self.qualified.items() if facts["blind_to"]}
+        text = "; ".join(f"{name} to {', '.join(faults)}" for name, faults in blind.items())
+        return [{"code": "blind_space", "text": f"feature spaces that do not see a fault: {text}"}] if blind else []
 
     def realism(self, made: LabelledData) -> np.ndarray:
         """Realism (M,) of each made row among real train rows of its class, in the space of raw rows."""

@@ -109,8 +109,8 @@ def clipped_density(*, real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
     of the real rows, and cut at 1. Here a real row is looked up in balls that were drawn without it (they reach
     to the next neighbour), as a fake row is, so that a perfect generator scores 1 in the mean before the cut.
 
-    >>> x = np.arange(8.0)[:, None]
-    >>> clipped_density(real=x, fake=x, k=2), clipped_density(real=x, fake=x + 100, k=2)
+    >>> x = np.random.default_rng(0).normal(size=(2, 400, 2))
+    >>> round(clipped_density(real=x[0], fake=x[1]), 2), clipped_density(real=x[0], fake=x[1] + 100)
     (1.0, 0.0)
     """
     return membership(real=real, fake=fake, k=k).clipped()["clipped_density"]
