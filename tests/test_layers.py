@@ -20,9 +20,9 @@ LAYERS = [
     {"assess", "doctor", "rundir", "reread"},
     {"pipeline"},
     {"comparison"},
-    {"api"},
     {"words"},
     {"cli", "__main__"},
+    {"api"},
 ]
 ALLOWED = {"hydra": {"cli"}, "omegaconf": {"cli"}, "lightning": {"models", "training"}, "wandb": {"training"}}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -1,0 +1,218 @@
+"""gensynth from Python: `evaluate`, `balance`, and `ClassBalancer`, a sampler with imbalanced-learn's interface.
+
+Rows come as a pandas DataFrame, a two-dimensional array of numbers, or images uint8 (N, H, W) or (N, H, W, C).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from imblearn.base import BaseSampler
+from imblearn.utils import check_target_type
+
+from gensynth import rng
+from gensynth.cli import compose
+from gensynth.data.columns import cells_of
+from gensynth.data.source import Source, class_order, source_hash
+from gensynth.data.split import split_rows
+from gensynth.data.table import modelled_columns
+from gensynth.data.table_files import text_of
+from gensynth.data.table_source import build
+from gensynth.errors import DataError
+from gensynth.pipeline import Job, evaluate_sets, train_in_memory
+from gensynth.pipeline import balance as run_balance
+from gensynth.reread import aligned
+from gensynth.samplers.generator import GeneratorSampler
+from gensynth.types import LabelledData, Schema
+
+LABEL = "gensynth_label"
+Rows = pd.DataFrame | np.ndarray
+
+
+def evaluate(
+    real: tuple[Rows, Any],
+    synthetic: tuple[Rows, Any] | Mapping[str, tuple[Rows, Any]],
+    *,
+    test: tuple[Rows, Any] | None = None,
+    utility: bool = True,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
+    """Score synthetic rows, or several sets by name, against real ones; the facts of report.json.
+
+    real, test, synthetic  pairs (X, y); without `test` a stratified 30 % of the real rows are locked away as test
+    utility                whether classifiers are trained on the arms, without which there is no verdict
+    out                    a new folder for report.html and report.json; none is kept where it is left out
+    DataError where the sets do not fit together (columns, image size, unknown classes), UsageError for a bad `out`.
+    """
+    rows = labelled(*real)
+    if test is None:
+        split = split_rows(rows, (0.7, 0.0, 0.3), rng.child(seed, "split"), np.full(len(rows), ""), None)
+        train, held_out = rows[split == "train"], rows[split == "test"]
+    else:
+        train, held_out = rows, _like(test, rows, "test")
+    sets = synthetic if isinstance(synthetic, Mapping) else {"synthetic": synthetic}
+    made = {name: _like(pair, rows, name) for name, pair in sets.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        words = [f"seed={seed}", f"utility.run={str(utility).lower()}", f"out={out or Path(folder) / 'report'}"]
+        job = compose("evaluate", words)
+        return evaluate_sets(job, train, held_out, made)
+
+
+def balance(
+    X: Rows,  # noqa: N803  (scikit-learn's name)
+    y: Any,
+    *,
+    out: str | Path,
+    model: str = "cvae",
+    target: int | str | Mapping[str, int] = "max",
+    minutes: float = 5.0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The main job on rows in memory: split, train, sample, filter, merge, evaluate; writes the folder `out`.
+
+    As `gensynth balance DATA out=OUT model= target= trainer.max_minutes= seed=`; returns the facts of report.json.
+    """
+    words = [f"target={dict(target) if isinstance(target, Mapping) else target}", f"out={out}"]
+    job, source = _job("balance", X, model, minutes, seed, words), source_of(X, y)
+    return run_balance(replace(job, data=replace(job.data, name="rows in memory", read=lambda: source)))
+
+
+class ClassBalancer(BaseSampler):
+    """A generator as a resampler: `fit_resample(X, y)` adds drawn rows until the classes are as asked.
+
+    Goes wherever an imbalanced-learn sampler goes, an `imblearn.pipeline.Pipeline` among them. Drawn rows come after
+    the real ones, which stay as they are.
+
+    sampling_strategy  as in imbalanced-learn: "auto" or "not majority", "minority", "all", a float (two classes), a
+                       mapping class -> rows after, a function
+    model              "cvae" or "cgan"; minutes: training budget, without filters and evaluation
+    random_state       seed, a whole number
+    After fit_resample: `generator_`, the trained bundle; `sampling_strategy_`, rows added to each class.
+    """
+
+    _sampling_type = "over-sampling"
+    _parameter_constraints: dict = {
+        "model": [str],
+        "minutes": [float, int],
+        "random_state": [int],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        model: str = "cvae",
+        minutes: float = 1.0,
+        random_state: int = 0,
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.model, self.minutes, self.random_state = model, minutes, random_state
+
+    def _check_X_y(self, X: Rows, y: Any, accept_sparse: None = None) -> tuple[Rows, np.ndarray, bool]:  # noqa: N803
+        """imbalanced-learn's hook before `_fit_resample`: rows are left as they are, mixed columns and images too."""
+        target, binarize = check_target_type(y, indicate_one_vs_all=True)
+        self.n_features_in_ = int(np.prod(np.shape(X)[1:]))
+        return X, np.asarray(target), binarize
+
+    def _fit_resample(self, X: Rows, y: Any, **params: Any) -> tuple[Rows, Any]:  # noqa: N803
+        rows, names = labelled(X, y), np.unique(y)
+        job = _job("train", X, self.model, self.minutes, self.random_state, [])
+        self.generator_ = train_in_memory(job, rows)
+        added = {str(name): int(n) for name, n in self.sampling_strategy_.items()}
+        labels = np.concatenate([np.full(n, rows.schema.index(c)) for c, n in added.items()] or [[]]).astype(np.int64)
+        seeds = [rng.row_seeds(self.random_state, c, 0, n) for c, n in added.items()] or [np.zeros(0, np.uint64)]
+        made = GeneratorSampler(self.generator_).sample(labels, np.concatenate(seeds))
+        by_text = {str(name): name for name in names}
+        new_y = np.array([by_text[rows.schema.classes[c]] for c in made.y], dtype=np.asarray(y).dtype)
+        return _below(X, made), np.concatenate([np.asarray(y), new_y])
+
+
+def labelled(X: Rows, y: Any) -> LabelledData:  # noqa: N803
+    """Real rows of a pair (X, y)."""
+    return source_of(X, y).data
+
+
+def source_of(X: Rows, y: Any) -> Source:  # noqa: N803
+    """Rows in memory as a source. DataError for other shapes, labels of another length and fewer than two classes."""
+    labels = np.array([str(label) for label in np.asarray(y)])
+    if len(labels) != len(X):
+        raise DataError(f"X has {len(X)} rows and y {len(labels)} labels")
+    if len(set(labels.tolist())) < 2:
+        raise DataError("y holds one class only; two are needed")
+    if not isinstance(X, pd.DataFrame) and X.ndim > 2:
+        return _images(X, labels)
+    if isinstance(X, np.ndarray) and X.ndim != 2:
+        raise DataError(f"X must be a table (N, D) or images (N, H, W) or (N, H, W, C), got shape {X.shape}")
+    frame = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
+    frame = frame.rename(columns=str)
+    cells = text_of(frame).assign(**{LABEL: labels})
+    ids = np.arange(len(cells)).astype(str)
+    return build(cells, np.full(len(cells), ""), ids, LABEL, kind="rows in memory", ignore=[], kinds={}, like=None)
+
+
+def _images(x: np.ndarray, labels: np.ndarray) -> Source:
+    if x.dtype != np.uint8 or x.ndim not in (3, 4):
+        raise DataError(f"images are uint8 (N, H, W) or (N, H, W, C), got {x.dtype} of shape {x.shape}")
+    planes = x[:, None] if x.ndim == 3 else np.moveaxis(x, 3, 1)
+    classes = class_order(set(labels.tolist()))
+    fields = {"channels": planes.shape[1], "height": planes.shape[2], "width": planes.shape[3]}
+    y = np.array([classes.index(label) for label in labels.tolist()])
+    data = LabelledData.of_real(np.ascontiguousarray(planes), y, Schema("image", classes, fields))
+    note = f"images in memory: {len(classes)} classes, {len(data)} rows"
+    return Source(data, np.full(len(data), ""), {}, (), (note,), source_hash(data))
+
+
+def _like(pair: tuple[Rows, Any], like: LabelledData, name: str) -> LabelledData:
+    """Rows of a pair read with the columns and classes of others; DataError where they do not fit."""
+    X, y = pair  # noqa: N806
+    labels = np.array([str(label) for label in np.asarray(y)])
+    if unknown := sorted(set(labels.tolist()) - set(like.schema.classes)):
+        raise DataError(f"{name} has classes that the real data lacks", unknown)
+    if like.schema.modality == "table":
+        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
+        cells = text_of(frame.reset_index(drop=True).rename(columns=str)).assign(**{LABEL: labels})
+        ids = np.arange(len(cells)).astype(str)
+        split = np.full(len(cells), "")
+        return build(cells, split, ids, LABEL, kind="rows", ignore=[], kinds={}, like=like.schema).data
+    data = _images(np.asarray(X), labels).data
+    if data.x.shape[2:] != like.x.shape[2:]:
+        raise DataError(f"{name} has images of {data.x.shape[2:]} pixels, the real data of {like.x.shape[2:]}")
+    return aligned(data, like, name)
+
+
+def _job(verb: str, X: Rows, model: str, minutes: float, seed: int, words: list[str]) -> Job:  # noqa: N803
+    """The job of a command line on embedded data of the same modality, whose reader is not called."""
+    data = "breast_cancer" if isinstance(X, pd.DataFrame) or X.ndim == 2 else "digits"
+    common = [data, f"model={model}", f"trainer.max_minutes={float(minutes)}", f"seed={seed}", "logger=none"]
+    return compose(verb, [*common, *words])
+
+
+def _below(X: Rows, made: LabelledData) -> Rows:  # noqa: N803
+    """Given rows, then made ones, of the given type."""
+    if made.schema.modality == "image":
+        new = made.x[:, 0] if X.ndim == 3 else np.moveaxis(made.x, 1, 3)
+        return np.concatenate([X, new])
+    columns = modelled_columns(made.schema.fields)
+    frame = pd.DataFrame({c.name: cells_of(c, made.x[:, j]) for j, c in enumerate(columns)})
+    given = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
+    frame = frame.reindex(columns=[str(name) for name in given.columns])
+    frame.columns = given.columns
+    typed = {name: pd.to_numeric(frame[name]) if _is_number(given[name]) else frame[name] for name in given.columns}
+    frame = pd.DataFrame(typed)
+    for name in given.columns:
+        if not frame[name].isna().any():
+            frame[name] = frame[name].astype(given[name].dtype)
+    if isinstance(X, pd.DataFrame):
+        return pd.concat([X, frame], ignore_index=True)
+    return np.concatenate([X, frame.to_numpy(X.dtype)])
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
