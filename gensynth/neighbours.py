@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 SPARE_CANDIDATES = 8
-PAIR_BLOCK = 1 << 22
+PAIR_BLOCK = 1 << 20
 TABLE_CELLS = 1 << 22
 # Of a float64 product, relative to the squared lengths of the two rows; in float32 see `_rounding`.
 ROUNDING_64 = 1e-12

@@ -52,7 +52,7 @@ class Membership:
         """clipped_density and clipped_coverage; see the functions of these names."""
         n, m, k = len(self.fakes_per_ball), len(self.balls_per_fake), self.k
         of_reals = -(self.left_out_radii > 0).numpy().astype(np.int64)  # every row lies in its own ball: not counted
-        for (inside,) in _memberships(self.real, self.real, [self.left_out_radii], None, 2048):
+        for _, (inside,) in _memberships(self.real, self.real, [self.left_out_radii], None, 2048):
             of_reals += inside.sum(dim=0).numpy()
         best = np.minimum(of_reals / k, 1.0).mean()
         density = np.minimum(self.clipped_balls_per_fake / k, 1.0).mean() / best if best > 0 else 0.0
@@ -72,15 +72,13 @@ def membership(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2
     clipped_radii = torch.minimum(radii, radii.median())
     left_out_radii = torch.minimum(next_radii, radii.median())
     per_fake, clipped_per_fake = (np.zeros(len(fake), dtype=np.int64) for _ in range(2))
-    per_ball, recalled = [], []
-    for inside, clipped, inside_fake in _memberships(real, fake, [radii, clipped_radii], fake_radii, chunk):
+    # Filled in place: small results kept from every chunk would hold the memory of its tables.
+    per_ball, recalled = np.zeros(len(real), dtype=np.int64), np.zeros(len(real), dtype=bool)
+    for part, (inside, clipped, inside_fake) in _memberships(real, fake, [radii, clipped_radii], fake_radii, chunk):
         per_fake += inside.sum(dim=0).numpy()
         clipped_per_fake += clipped.sum(dim=0).numpy()
-        per_ball.append(inside.sum(dim=1).numpy())
-        recalled.append(inside_fake.any(dim=1).numpy())
-    return Membership(
-        k, per_fake, clipped_per_fake, np.concatenate(per_ball), np.concatenate(recalled), real, left_out_radii
-    )
+        per_ball[part], recalled[part] = inside.sum(dim=1).numpy(), inside_fake.any(dim=1).numpy()
+    return Membership(k, per_fake, clipped_per_fake, per_ball, recalled, real, left_out_radii)
 
 
 def prdc(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2048) -> dict[str, float]:
@@ -194,8 +192,8 @@ def squared_radii(x: np.ndarray, k: int, chunk: int = 2048, also_next: bool = Fa
 
 def _memberships(
     rows: np.ndarray, others: np.ndarray, radii: list[Tensor], other_radii: Tensor | None, chunk: int
-) -> Iterator[list[Tensor]]:
-    """Per chunk of rows, bool (n, M): other j lies in the ball of row i, for each list of radii of the rows; last,
+) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Per chunk of rows, the chunk and bool (n, M): other j lies in the ball of row i, for each list of radii of the rows; last,
     row i lies in the ball of other j (left out without `other_radii`)."""
     pair = Pair.of(rows, others)
     for part in row_chunks(len(rows), len(others), chunk):
@@ -208,7 +206,7 @@ def _memberships(
             exact = pair_distances(pair.rows, pair.others, i + part.start, j)
             for inside, limit in zip(decided, limits, strict=True):
                 inside[i, j] = exact < limit.expand(unsure.shape)[i, j]
-        yield decided
+        yield part, decided
 
 
 def _compared(pair: Pair, part: slice, limits: list[Tensor]) -> tuple[list[Tensor], Tensor]:
