@@ -143,7 +143,13 @@ def assess_made(
         if len(probe):
             facts["shortcut"] = probe_facts(trial, result, needed, CANDIDATE)
             facts["warnings"] += shortcut_warnings(facts["shortcut"])
-    return facts, yardstick.realism(made), yardstick.embedding(made)
+    return facts, *shown(yardstick, made)
+
+
+def shown(yardstick: Yardstick, made: LabelledData) -> tuple[np.ndarray, dict]:
+    """What pictures need: realism of made images, by which their wall is sorted, and the plane."""
+    is_image = made.schema.modality == "image"
+    return yardstick.realism(made) if is_image else np.zeros(len(made)), yardstick.embedding(made)
 
 
 def probe_facts(trial: Trial, result: UtilityResult, needed: Mapping[str, int], candidate: str) -> dict[str, Any]:

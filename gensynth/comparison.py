@@ -18,6 +18,7 @@ from gensynth.assess import (
     probe_facts,
     set_facts,
     shortcut_warnings,
+    shown,
     standard_arms,
     train_arms,
 )
@@ -170,7 +171,7 @@ def _scores(
         facts["warnings"] += shortcut_warnings(facts["shortcut"])
     facts["sets"] = {name: set_facts(one) for name, one in scored.items()}
     facts["sets_best"] = best
-    facts["pictures"] = yardstick.realism(made[best][0]), yardstick.embedding(made[best][0])
+    facts["pictures"] = shown(yardstick, made[best][0])
     return facts
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from gensynth import __version__, rng
-from gensynth.assess import Trial, advise_amount, assess_made, probe_counts, rank_sets
+from gensynth.assess import Trial, advise_amount, assess_made, probe_counts, rank_sets, shown
 from gensynth.balancing import export
 from gensynth.balancing.draw import FORMATS, write_samples
 from gensynth.balancing.filters import Filter, Reference
@@ -289,7 +289,7 @@ def _ranked(
             *scores["warnings"],
         ],
     }
-    write_report(job.out, facts, pictures_of(train, best, {}, yardstick.realism(best), yardstick.embedding(best)))
+    write_report(job.out, facts, pictures_of(train, best, {}, *shown(yardstick, best)))
     return facts
 
 

@@ -40,14 +40,28 @@ def test_the_wheel_finds_its_configuration_from_another_directory(tmp_path):
     assert (tmp_path / "e/explore.json").is_file()
 
 
-def test_the_notebook_runs(tmp_path):
+def executed(name, folder):
+    """The code cells of a notebook after they have run; outputs must be stripped in git."""
     import nbformat
     from nbclient import NotebookClient
 
-    book = nbformat.read(ROOT / "notebooks/01_walkthrough.ipynb", as_version=4)
+    book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
     assert all(not cell.get("outputs") for cell in book.cells), "outputs are stripped in git"
-    NotebookClient(book, timeout=400, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert "True" in str(book.cells[-2].outputs)
+    NotebookClient(book, timeout=400, resources={"metadata": {"path": str(folder)}}).execute()
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def test_the_walk_in_a_notebook(tmp_path):
+    assert "True" in str(executed("01_walkthrough.ipynb", tmp_path)[-1].outputs)
+
+
+def test_reading_a_report_in_a_notebook(tmp_path):
+    cells = executed("02_reading_a_report.ipynb", tmp_path)
+    assert "'oracle', " in str(cells[1].outputs)
+    faults = str(cells[2].outputs)
+    for text in ("oracle: no fault found", "copies training rows", "misses half its variety", "look like", "no real row"):
+        assert text in faults
+    assert "balanced accuracy on" in str(cells[-2].outputs)
 
 
 def test_the_demo_keeps_its_promises(tmp_path):

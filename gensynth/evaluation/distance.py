@@ -108,7 +108,13 @@ def kernel_distance(*, real: np.ndarray, fake: np.ndarray, chunk: int = 2048) ->
     n, m, d = len(real), len(fake), real.shape[1]
 
     def total(a: np.ndarray, b: np.ndarray) -> float:
-        return sum(float(((a[i : i + chunk] @ b.T / d + 1.0) ** 3).sum()) for i in range(0, len(a), chunk))
+        parts = 0.0
+        for i in range(0, len(a), chunk):
+            t = a[i : i + chunk] @ b.T
+            t /= d
+            t += 1.0
+            parts += float(np.vdot(t * t, t))  # the sum of cubes, without NumPy's slow power
+        return parts
 
     def diagonal(a: np.ndarray) -> float:
         return float((((a**2).sum(1) / d + 1.0) ** 3).sum())

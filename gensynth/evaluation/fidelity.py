@@ -36,7 +36,7 @@ from gensynth.types import LabelledData
 K = 5
 # Half of the rows must still hold k + 1 for the interval.
 MIN_ROWS = 2 * (K + 1)
-MOST_ROWS = 5_000
+MOST_ROWS = 4_000
 KID_SUBSET = 1000
 PROPORTIONS = ("precision", "recall", "coverage", "clipped_density", "clipped_coverage")
 CLASS_METRICS = ("fid", "kid", "mind", "precision", "recall", "density", "coverage")
