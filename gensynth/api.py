@@ -27,7 +27,7 @@ from gensynth.data.table_source import build
 from gensynth.errors import DataError
 from gensynth.pipeline import Job, evaluate_sets, train_in_memory
 from gensynth.pipeline import balance as run_balance
-from gensynth.reread import aligned
+from gensynth.reread import aligned, as_made, with_val
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import LabelledData, Schema
 
@@ -46,23 +46,23 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score synthetic rows, or several sets by name, against real ones; the facts of report.json.
 
-    real, test, synthetic  pairs (X, y); without `test` a stratified 30 % of the real rows are locked away as test
+    real, test, synthetic  pairs (X, y); without `test` a stratified 20 % of the real rows are locked away
     utility                whether classifiers are trained on the arms, without which there is no verdict
     out                    a new folder for report.html and report.json; none is kept where it is left out
     DataError where the sets do not fit together (columns, image size, unknown classes), UsageError for a bad `out`.
     """
     rows = labelled(*real)
     if test is None:
-        split = split_rows(rows, (0.7, 0.0, 0.3), rng.child(seed, "split"), np.full(len(rows), ""), None)
-        train, held_out = rows[split == "train"], rows[split == "test"]
+        split = split_rows(rows, (0.7, 0.1, 0.2), rng.child(seed, "split"), np.full(len(rows), ""), None)
+        sides = rows[split == "train"], rows[split == "val"], rows[split == "test"]
     else:
-        train, held_out = rows, _like(test, rows, "test")
+        sides = *with_val(rows, np.full(len(rows), ""), seed), _like(test, rows, "test")
     sets = synthetic if isinstance(synthetic, Mapping) else {"synthetic": synthetic}
-    made = {name: _like(pair, rows, name) for name, pair in sets.items()}
+    made = {name: as_made(_like(pair, rows, name)) for name, pair in sets.items()}
     with tempfile.TemporaryDirectory() as folder:
         words = [f"seed={seed}", f"utility.run={str(utility).lower()}", f"out={out or Path(folder) / 'report'}"]
         job = compose("evaluate", words)
-        return evaluate_sets(job, train, held_out, made)
+        return evaluate_sets(job, sides, made)
 
 
 def balance(

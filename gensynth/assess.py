@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
-from gensynth.evaluation.amount import advise
+from gensynth.evaluation.amount import advise, too_few
 from gensynth.evaluation.arms import added, free_arms, half_and_half, simple_arms, without_groups
 from gensynth.evaluation.classification import label_scores, tally
 from gensynth.evaluation.learners import learners_of
@@ -23,6 +23,7 @@ from gensynth.samplers.smote import Smote
 from gensynth.types import LabelledData
 
 SWEEP_SEEDS = 3
+MOST_POOL = 400_000
 PROBE_ROWS = 500
 CLASSICAL = "real_plus_synthetic_and_classical"
 VAL = "val"
@@ -71,6 +72,11 @@ def advise_amount(trial: Trial, draw: Callable[[dict[str, int]], LabelledData]) 
         return nothing | {"sentence": f"How much to add: not run, {reason}."}
     if counts.max() == counts.min():
         return nothing | {"sentence": "How much to add: not run, the classes are balanced already."}
+    if reason := too_few(trial.val):
+        return nothing | {"sentence": f"How much to add: {reason}."}
+    most = 2 * int((counts.max() - counts).sum())
+    if most > MOST_POOL:
+        return nothing | {"sentence": f"How much to add: not run, {most:,} rows would have to be drawn first."}
     pool = draw({c: 2 * int(n) for c, n in zip(classes, counts.max() - counts, strict=True)})
     return advise(
         train=without_groups(trial.train),
@@ -95,19 +101,19 @@ def simple_rows(trial: Trial, needed: Mapping[str, int]) -> dict[str, LabelledDa
 def standard_arms(trial: Trial, needed: Mapping[str, int]) -> tuple[list[Arm], LabelledData]:
     """Doing nothing, what is free and what is simple; and the rows of the classical method, for arms with both."""
     simple = simple_rows(trial, needed) if any(needed.values()) else {}
-    arms = free_arms(trial.train, trial.seed) + simple_arms(trial.train, simple)
+    arms = free_arms(trial.train, trial.seed, tuned=len(trial.val) > 0) + simple_arms(trial.train, simple)
     return arms, list(simple.values())[-1] if simple else trial.train[:0]
 
 
-def train_arms(trial: Trial, arms: list[Arm], probe: LabelledData) -> UtilityResult:
-    """All arms on all learners; the first learner's probabilities of val and probe rows are kept."""
+def train_arms(trial: Trial, arms: list[Arm], probes: Mapping[str, LabelledData]) -> UtilityResult:
+    """All arms on all learners; the first learner's probabilities of val and probe rows are kept by name."""
     learners = learners_of(trial.train, trial.steps)
     return run_arms(
         arms=arms,
         learners=learners,
         val=trial.val,
         test=trial.test,
-        further={VAL: trial.val.x} | ({PROBE: probe.x} if len(probe) else {}),
+        further={VAL: trial.val.x} | {name: probe.x for name, probe in probes.items() if len(probe)},
         seeds=trial.arm_seeds(),
         progress=trial.progress,
     )
@@ -127,7 +133,7 @@ def assess_made(
     if not len(made) or not len(trial.test):
         reason = "no synthetic rows were needed" if len(trial.test) else "there are no test rows"
         return empty(not_run(reason)), np.zeros(len(made)), {}
-    yardstick = Yardstick.of(trial.train, trial.test, trial.seed, trial.progress, trial.inception)
+    yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
     scored = yardstick.score("the made rows", made, trial.progress)
     facts = set_facts(scored) | {"spaces": yardstick.qualified, "warnings": yardstick.warnings()}
     if reason := trial.why_not():
@@ -137,7 +143,7 @@ def assess_made(
         arms.append(added(CANDIDATE, trial.train, (made,)))
         if len(classical) == len(made):
             arms.append(added(CLASSICAL, trial.train, (half_and_half(made, classical),)))
-        result = train_arms(trial, arms, probe)
+        result = train_arms(trial, arms, {PROBE: probe})
         facts |= utility_facts(result, CANDIDATE, trial.train)
         facts["verdict"] = verdict(result, how_much=how_much)
         if len(probe):
@@ -152,12 +158,14 @@ def shown(yardstick: Yardstick, made: LabelledData) -> tuple[np.ndarray, dict]:
     return yardstick.realism(made) if is_image else np.zeros(len(made)), yardstick.embedding(made)
 
 
-def probe_facts(trial: Trial, result: UtilityResult, needed: Mapping[str, int], candidate: str) -> dict[str, Any]:
-    """The shortcut probe of one arm."""
+def probe_facts(
+    trial: Trial, result: UtilityResult, needed: Mapping[str, int], candidate: str, probe: str = PROBE
+) -> dict[str, Any]:
+    """The shortcut probe of one arm, on the probe rows of that name."""
     classes = trial.train.schema.classes
     common = int(np.argmax(trial.train.counts()))
     rare = [c for c, name in enumerate(classes) if needed[name]]
-    return shortcut_gap(result, common=common, rare=rare, name=classes[common], candidate=candidate)
+    return shortcut_gap(result, common=common, rare=rare, name=classes[common], candidate=candidate, probe=probe)
 
 
 def shortcut_warnings(facts: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -186,7 +194,8 @@ def rank_sets(trial: Trial, sets: Mapping[str, LabelledData]) -> tuple[dict[str,
     Sets without a fault come first; among them, and among the others, the one from which a classifier learns most
     (train on synthetic, test on real), or without classifiers the one closest to the test rows.
     """
-    yardstick = Yardstick.of(trial.train, trial.test, trial.seed, trial.progress, trial.inception)
+    seen = LabelledData.concat([without_groups(trial.train), without_groups(trial.val)])
+    yardstick = Yardstick.of(trial.train, trial.test, seen, trial.seed, trial.progress, trial.inception)
     scored = {name: yardstick.score(name, made, trial.progress) for name, made in sets.items()}
     order_by = {name: one.closeness() for name, one in scored.items()}
     result = None
@@ -197,7 +206,7 @@ def rank_sets(trial: Trial, sets: Mapping[str, LabelledData]) -> tuple[dict[str,
         for name, made in sets.items():
             arms += [added(arm_name(CANDIDATE, name, sets), trial.train, (made,))]
             arms += [Arm(arm_name("synthetic_only", name, sets), (without_groups(made),))]
-        result = train_arms(trial, arms, trial.train[:0])
+        result = train_arms(trial, arms, {})
         learner = result.learners[0]
         for name in sets:
             raw = result.raw[arm_name("synthetic_only", name, sets), learner, "balanced_accuracy"]

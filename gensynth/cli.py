@@ -342,6 +342,10 @@ def _inception(features: object) -> bool:
     """Whether `features` asks for the literature's feature space beside the project's own ones."""
     if features not in ("own", "inception"):
         raise UsageError(f"features={features} is not known; own | inception")
+    if features == "inception":
+        from gensynth.evaluation.features import inception_space
+
+        inception_space()  # refused before anything is trained
     return features == "inception"
 
 
@@ -354,7 +358,7 @@ def _check_values(verb: str, config: dict, choices: Mapping) -> None:
             defaults[package or group] = conf_dir() / group / f"{name}.yaml"
     for group, path in defaults.items():
         if path.is_file():
-            node = functools.reduce(lambda part, key: part[key], group.split(".") if group else [], config)
+            node = functools.reduce(lambda part, key: part.get(key, {}), group.split(".") if group else [], config)
             _compare(node, yaml.safe_load(path.read_text(encoding="utf-8")), group)
     if "model" in config and "vae" in config["model"]:
         beside = (conf_dir() / "model" / choices["model"]).with_name("cvae.yaml")

@@ -22,11 +22,13 @@ from gensynth.assess import (
     standard_arms,
     train_arms,
 )
+from gensynth.balancing.merge import Filled
 from gensynth.balancing.plan import resolve_target
 from gensynth.data.explore import shared_rows
 from gensynth.errors import UsageError, nearest
 from gensynth.evaluation.arms import added, half_and_half
 from gensynth.evaluation.score import Yardstick, utility_facts
+from gensynth.evaluation.shortcut import PROBE
 from gensynth.evaluation.verdict import verdict
 from gensynth.pipeline import Job, ModelSettings, drawing, how_much, look, pictures_of, shared_rows_warning, trained
 from gensynth.report.report import write_report
@@ -54,6 +56,8 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
     UsageError for an unknown arm.
     """
     wanted = _wanted(asked, list(models))
+    if job.target == "auto":
+        raise UsageError("compare takes no target=auto: each arm would choose its own amount; balance takes it")
     with job.open_out() as run:
         looked = look(job, run)
         real = looked.train
@@ -76,9 +80,12 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
         if not any(needed.values()):
             raise UsageError("nothing to compare: the classes are balanced already; target=N asks for more rows")
         used = [name for name in models if name in wanted or name + BOTH in wanted]
-        made, probes = {}, {}
+        made, probes, warnings, filters = {}, {}, [], {}
         for name in used:
-            made[name], probes[name] = _made(job, run, looked, name, models[name], generator_seeds, needed)
+            filled, probes[name] = _made(job, run, looked, name, models[name], generator_seeds, needed)
+            made[name] = tuple(one.rows for one in filled)
+            warnings += [{**warning, "text": f"{name}: {warning['text']}"} for warning in filled[0].warnings]
+            filters |= {f"{name}: {label}": counts for label, counts in filled[0].counts.items()}
         with run.step("evaluate"):
             facts = _scores(trial, made, probes, needed, wanted)
         best = made[facts["sets_best"]][0]
@@ -94,7 +101,9 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
                 "generator_seeds": generator_seeds,
             },
         }
+        facts["filters"] = filters
         facts["warnings"] = [
+            *warnings,
             *shared_rows_warning(sum(shared_rows(real, side) for side in (looked.val, looked.test))),
             *facts["warnings"],
         ]
@@ -122,7 +131,7 @@ def _made(
     model: ModelSettings,
     generator_seeds: int,
     needed: dict[str, int],
-) -> tuple[tuple[LabelledData, ...], LabelledData]:
+) -> tuple[list[Filled], LabelledData]:
     """The plan filled by a model trained with every seed, and probe rows of the first."""
     sets = []
     for turn in range(generator_seeds):
@@ -133,10 +142,10 @@ def _made(
             bundle = trained(own, folder, looked, time.monotonic(), resume=run.resumed)
         with run.step(f"sample {folder.name}"):
             draw = drawing(own, looked, GeneratorSampler(bundle))
-            sets.append(draw(needed, {}).rows)
+            sets.append(draw(needed, {}))
             if turn == 0:
                 probe = draw(probe_counts(looked.train, needed), {}).rows
-    return tuple(sets), probe
+    return sets, probe
 
 
 def _scores(
@@ -155,10 +164,9 @@ def _scores(
             arms.append(added(name, trial.train, sets))
         if name + BOTH in wanted:
             arms.append(added(name + BOTH, trial.train, tuple(half_and_half(one, classical) for one in sets)))
-    probe = LabelledData.concat([trial.train[:0], *probes.values()])
-    result = train_arms(trial, arms, probe)
+    result = train_arms(trial, arms, {f"{PROBE} {name}": probe for name, probe in probes.items()})
     candidates = [arm.name for arm in arms if arm.name.removesuffix(BOTH) in made]
-    yardstick = Yardstick.of(trial.train, trial.test, trial.seed, trial.progress, trial.inception)
+    yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
     scored = {name: yardstick.score(name, sets[0], trial.progress) for name, sets in made.items()}
     chosen = best_on_validation(trial, result, candidates)
     best = chosen.removesuffix(BOTH)
@@ -166,10 +174,10 @@ def _scores(
     facts["verdict"] = verdict(result, candidate=chosen, how_much=f"{chosen}: {how_much(dict(needed))}")
     facts["faults"] = [fault for one in scored.values() for fault in one.faults]
     facts["spaces"], facts["warnings"] = yardstick.qualified, yardstick.warnings()
-    if len(probe):
-        facts["shortcut"] = probe_facts(trial, result, needed, chosen)
+    if len(probes[best]):
+        facts["shortcut"] = probe_facts(trial, result, needed, chosen, f"{PROBE} {best}")
         facts["warnings"] += shortcut_warnings(facts["shortcut"])
-    facts["sets"] = {name: set_facts(one) for name, one in scored.items()}
+    facts["sets"] = {name: set_facts(scored[name]) for name in sorted(scored, key=lambda name: name != best)}
     facts["sets_best"] = best
     facts["pictures"] = shown(yardstick, made[best][0])
     return facts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def nearest_distances(
     """Distances (N, k), ascending, and row numbers (N, k) of the k nearest reference rows of each query row.
 
     With `exclude_self`, query and reference are the same rows and row i is no neighbour of itself.
-    Equal distances are ordered by row number. ValueError if there are fewer than k neighbours.
+    Of more than 8 rows that are as far as the k-th, any may be named. ValueError if there are fewer than k neighbours.
 
     >>> nearest_distances(np.array([[0.0]]), np.array([[3.0], [-1.0]]), k=2)
     (array([[1., 3.]]), array([[1, 0]]))
@@ -71,10 +72,12 @@ def _nearest_of(pair: Pair, rows: Tensor, k: int, exclude_self: bool) -> tuple[n
     values, numbers = torch.empty(len(rows), k, dtype=torch.float64), torch.empty(len(rows), k, dtype=torch.int64)
     waiting = torch.arange(len(rows))
     for wanted, bounds in ((k + SPARE_CANDIDATES, pair), (k + SPARE_CANDIDATES, None), (most, pair)):
-        found, places, beyond = _candidates(bounds or pair.in_double(), rows[waiting], min(wanted, most), exclude_self)
+        found, places, beyond = _candidates(bounds or pair.in_double, rows[waiting], min(wanted, most), exclude_self)
         values[waiting], numbers[waiting] = found[:, :k], places[:, :k]
         # Nothing lies nearer than at 0, so repeated rows are not open.
         is_open = (found[:, k - 1] > beyond) & (found[:, k - 1] > 0) & (min(wanted, most) < most)
+        if bounds is None:  # where all candidates lie equally far, to the last bit of float64, so do those left out
+            is_open &= found[:, -1] > found[:, k - 1]
         waiting = waiting[is_open]
         if not len(waiting):
             break
@@ -119,8 +122,9 @@ class Pair:
         """Prepare N and M rows; memory O((N + M) D)."""
         return _pair(as_tensor(rows), as_tensor(others), kind)
 
+    @cached_property
     def in_double(self) -> Pair:
-        """The same pair with float64 bounds."""
+        """The same pair with float64 bounds, made once."""
         return _pair(self.rows, self.others, torch.float64)
 
     def lower(self, rows: Tensor | slice) -> Tensor:

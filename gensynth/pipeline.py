@@ -123,6 +123,9 @@ class Job:
         return RunFolder(self.out, self.verb, self.resume, self.resume_command)
 
 
+Sides = tuple[LabelledData, LabelledData, LabelledData]  # train, val, test: real rows
+
+
 def explore(job: Job) -> dict:
     """Look at the data and write explore.json; returns its facts."""
     with job.open_out() as run:
@@ -149,6 +152,7 @@ def balance(job: Job) -> dict:
             "utility_run": job.utility_run,
             "utility_seeds": job.utility_seeds,
             "utility_steps": job.utility_steps,
+            "inception": job.inception,
             "test_opened": 0,
             "source_sha256": looked.source.sha256,
             "label": looked.train.schema.fields.get("label", "label"),
@@ -179,10 +183,11 @@ def merge(job: Job, finished: Path) -> dict:
         job,
         seed=state["seed"],
         target=state["target"],
-        symmetric=state["symmetric"],
+        symmetric=state.get("symmetric", False),
         data=replace(job.data, name=state["data"]),
-        utility_run=state["utility_run"],
-        utility_seeds=state["utility_seeds"],
+        utility_run=state.get("utility_run", True),
+        utility_seeds=state["utility_seeds"] or 5,
+        inception=state.get("inception", False),
         utility_steps=state["utility_steps"],
     )
     sampler = _sampler(job, bundle, looked)
@@ -253,28 +258,27 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
     with job.open_out() as run:
         with run.step("read"):
             source = read_path(str(real), label=label)
-            train_rows, test_rows = real_sides(source, test, label, job.data.split, job.seed)
+            train_rows, val_rows, test_rows = real_sides(source, test, label, job.data.split, job.seed)
             sets, findings = read_sets(synthetic, train_rows, label)
             findings += source.quarantine
-        facts = _ranked(job, run, train_rows, test_rows, sets, len(findings))
+        facts = _ranked(job, run, (train_rows, val_rows, test_rows), sets, len(findings))
         _write_text(run.path / "run" / "quarantine.csv", quarantine_csv(findings))
     return facts
 
 
-def evaluate_sets(job: Job, train: LabelledData, test: LabelledData, sets: dict[str, LabelledData]) -> dict:
+def evaluate_sets(job: Job, sides: Sides, sets: dict[str, LabelledData]) -> dict:
     """`evaluate` for rows in memory."""
     with job.open_out() as run:
-        return _ranked(job, run, train, test, sets, 0)
+        return _ranked(job, run, sides, sets, 0)
 
 
-def _ranked(
-    job: Job, run: RunFolder, train: LabelledData, test: LabelledData, sets: dict[str, LabelledData], left_out: int
-) -> dict:
+def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData], left_out: int) -> dict:
     """Score, rank and report; `left_out` files could not be read."""
+    train, val, test = sides
     with run.step("evaluate"):
         if train.schema.modality == "table":
             job = replace(job, fallback=Jitter(0.1))
-        scores, order, yardstick = rank_sets(_trial(job, train, train[:0], test), sets)
+        scores, order, yardstick = rank_sets(_trial(job, train, val, test), sets)
     best = sets[order[0]]
     facts = {
         **scores,
@@ -283,7 +287,7 @@ def _ranked(
         "timing": run.timing,
         "provenance": {"version": __version__, "seed": job.seed, "test_opened": 1},
         "warnings": [
-            *shared_rows_warning(shared_rows(train, test)),
+            *shared_rows_warning(shared_rows(LabelledData.concat([train, val]), test)),
             *_quarantined(left_out),
             *_absent(sets, train.schema.classes),
             *scores["warnings"],
@@ -544,7 +548,7 @@ def _count_opening(run: RunFolder) -> int:
     """How often test rows have been looked at in this run, this time included; kept in run/state.json."""
     path = run.path / "run" / "state.json"
     state = json.loads(path.read_text(encoding="utf-8"))
-    state["test_opened"] += 1
+    state["test_opened"] = state.get("test_opened", 1) + 1  # a run of an older version has opened them once
     _write_json(path, state)
     return state["test_opened"]
 

@@ -20,7 +20,7 @@ from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
 from gensynth.errors import DataError, UsageError
 from gensynth.training.bundle import Bundle, restore_folder
-from gensynth.types import REAL, LabelledData, Schema
+from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,14 @@ def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[s
         )
         read = read_like(path, like, label)
         rows = aligned(read.data, like, name)
-        sets[name] = rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows
+        sets[name] = as_made(rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows)
         findings += read.quarantine
     return sets, findings
+
+
+def as_made(rows: LabelledData) -> LabelledData:
+    """Rows that another tool made: none is taken for a real one, whatever its name."""
+    return replace(rows, origin=np.full(len(rows), SYNTHETIC), parent=np.full(len(rows), ""))
 
 
 def read_like(path: Path, like: LabelledData, label: str) -> Source:
@@ -149,15 +154,22 @@ def read_like(path: Path, like: LabelledData, label: str) -> Source:
 
 def real_sides(
     source: Source, test: Path | None, label: str, fractions: tuple[float, float, float], seed: int
-) -> tuple[LabelledData, LabelledData]:
-    """(train, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
-    rows = source.data
-    if test is not None:
-        held_out = aligned(read_like(test, rows, label).data, rows, test.name)
-        keep = ~np.isin(source.split, ["val", "test"])
-        return rows[keep & (rows.origin == REAL)], held_out[held_out.origin == REAL]
-    split = split_rows(rows, fractions, rng.child(seed, "split"), source.split)
-    return rows[(split == "train") & (rows.origin == REAL)], rows[(split == "test") & (rows.origin == REAL)]
+) -> tuple[LabelledData, LabelledData, LabelledData]:
+    """(train, val, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
+    real = source.data.origin == REAL
+    rows, given = source.data[real], source.split[real]
+    if test is None:
+        split = split_rows(rows, fractions, rng.child(seed, "split"), given)
+        return rows[split == "train"], rows[split == "val"], rows[split == "test"]
+    held_out = aligned(read_like(test, rows, label).data, rows, test.name)
+    rows, given = rows[given != "test"], given[given != "test"]
+    return *with_val(rows, given, seed), held_out[held_out.origin == REAL]
+
+
+def with_val(rows: LabelledData, given: np.ndarray, seed: int) -> tuple[LabelledData, LabelledData]:
+    """(train, val) of rows whose test side lies elsewhere: val as `given` (N,) says, else a tenth."""
+    split = split_rows(rows, (0.9, 0.1, 0.0), rng.child(seed, "split"), given)
+    return rows[split == "train"], rows[split == "val"]
 
 
 def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:

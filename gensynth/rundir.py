@@ -83,7 +83,8 @@ class RunFolder:
                 self.path.rmdir()
 
     def _worth_keeping(self) -> bool:
-        return (self.path / "generator").exists() or any((self.path / "run" / "checkpoints").glob("*"))
+        kept = ("generator", "run/checkpoints/*", "arms/*/generator", "arms/*/run/checkpoints/*")
+        return any(any(self.path.glob(place)) for place in kept)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

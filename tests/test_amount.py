@@ -99,7 +99,7 @@ def probe(artefact: float) -> dict:
         return drawn
 
     train, test = rows(600, 40, 0), rows(300, 100, 1)
-    arms = [free_arms(train, 0)[0], added("real_plus_synthetic", train, (made(0, 560, 2),))]
+    arms = [free_arms(train, 0, tuned=False)[0], added("real_plus_synthetic", train, (made(0, 560, 2),))]
     result = run_arms(
         arms=arms,
         learners=[Logistic(train.schema)],

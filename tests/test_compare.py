@@ -48,7 +48,15 @@ def test_files_and_a_page_with_the_same_answer(report):
 
 
 def test_merging_again_counts_the_test_rows_opened_twice(run_cli, tmp_path):
-    words = ("balance", "breast_cancer", "sampler=jitter", "target=auto", f"out={tmp_path}/b", "utility.run=false", *QUICK[1:])
+    words = (
+        "balance",
+        "breast_cancer",
+        "sampler=jitter",
+        "target=auto",
+        f"out={tmp_path}/b",
+        "utility.run=false",
+        *QUICK[1:],
+    )
     code, out, err = run_cli(*words)
     assert code == 0, err
     assert "How much to add: not run, utility.run is false." in out
@@ -60,3 +68,31 @@ def test_merging_again_counts_the_test_rows_opened_twice(run_cli, tmp_path):
     assert again["provenance"]["test_opened"] == 2
     assert "test_opened" in {warning["code"] for warning in again["warnings"]}
     assert again["data"]["classes"] == first["data"]["classes"]
+
+
+def test_a_run_of_an_earlier_version_can_be_merged(run_cli, tmp_path):
+    words = ("sampler=jitter", f"out={tmp_path}/b", "utility.run=false", *QUICK[1:])
+    assert run_cli("balance", "breast_cancer", *words)[0] == 0
+    path = tmp_path / "b/run/state.json"
+    state = json.loads(path.read_text())
+    for key in ("symmetric", "inception", "test_opened"):
+        del state[key]
+    path.write_text(json.dumps(state | {"utility_seeds": 0}))
+    code, _, err = run_cli("merge", tmp_path / "b")
+    assert code == 0, err
+    report = json.loads((tmp_path / "b/report.json").read_text())
+    assert report["provenance"]["test_opened"] == 2
+
+
+def test_what_was_trained_outlives_an_error_in_the_evaluation(tmp_path):
+    from gensynth.errors import DataError
+    from gensynth.rundir import RunFolder
+
+    def fails() -> None:
+        with RunFolder(tmp_path / "c", "compare", False, "") as run:
+            (run.path / "arms/cvae/generator").mkdir(parents=True)
+            raise DataError("too late")
+
+    with pytest.raises(DataError):
+        fails()
+    assert (tmp_path / "c/arms/cvae/generator").is_dir()

@@ -13,8 +13,10 @@ from PIL import Image
 
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
-from gensynth.data.table_source import read_breast_cancer
+from gensynth.data.table_source import read_breast_cancer, read_table
 from gensynth.evaluation.fakes import memorised, nonsense, swapped, without_half
+from gensynth.evaluation.utility import kept_rows
+from gensynth.reread import read_sets
 from gensynth.types import LabelledData
 
 CODES = {"oracle": "", "memoriser": "memoriser", "dropper": "mode_drop", "swapper": "label_swap", "noise": "noise"}
@@ -65,13 +67,16 @@ def check(report: dict, page: str, suffix: str, dropped: str) -> None:
 
 
 def test_images(run_cli, tmp_path):
-    for name, rows in five_sets(read_digits().data, dropped=9).items():
+    digits = read_digits().data
+    few = digits[digits.y < 5]
+    few = replace(few, schema=replace(few.schema, classes=few.schema.classes[:5]))
+    for name, rows in five_sets(few, dropped=4).items():
         write_images(tmp_path / name, rows)
     sets = ",".join(f"'{tmp_path / name}'" for name in reversed(CODES))
     words = (f"real={tmp_path}/train", f"test={tmp_path}/test", f"synthetic=[{sets}]", "utility.seeds=3")
-    code, out, err = run_cli("evaluate", *words, "utility.steps=100", f"out={tmp_path}/e")
+    code, out, err = run_cli("evaluate", *words, "utility.steps=30", f"out={tmp_path}/e")
     assert code == 0, err
-    check(json.loads((tmp_path / "e/report.json").read_text()), (tmp_path / "e/report.html").read_text(), "", "9")
+    check(json.loads((tmp_path / "e/report.json").read_text()), (tmp_path / "e/report.html").read_text(), "", "4")
     assert "1. oracle: no fault found" in out
 
 
@@ -136,6 +141,26 @@ def test_a_missing_class_few_rows_and_a_constant_column_are_said_not_hidden(run_
     entry = report["fidelity"]["cells"]["coverage"]
     assert entry["value"] is None
     assert entry["reason"].startswith("not defined: n too small, 4 matched rows")
+
+
+def test_a_set_of_one_class_gets_arms_as_well(run_cli, table, tmp_path):
+    words = [word for word in table(lambda f: f[f.y == "yes"]) if not word.startswith("utility")]
+    code, _, err = run_cli(*words, "utility.seeds=3")
+    assert code == 0, err
+    report = json.loads((tmp_path / "e/report.json").read_text())
+    recalls = report["utility_per_class"]["synthetic_only"]
+    assert recalls == {"no": 0.0, "yes": 1.0}
+    assert "tuned_threshold" in report["utility_per_class"]
+
+
+def test_real_rows_left_out_by_a_seed_are_the_same_with_and_without_rows_of_another_tool(run_cli, table, tmp_path):
+    """Both files number their rows from 0: a made row must not be taken for the real one of its number."""
+    table(lambda f: f)
+    source = read_table(str(tmp_path / "train.csv"), label="y").data
+    made = read_sets([tmp_path / "other.csv"], source, "y")[0]["other.csv"]
+    both = LabelledData.concat([source, made])
+    alone, joined = (kept_rows(rows, seed=3) for rows in (source, both))
+    np.testing.assert_array_equal(alone, joined[joined < len(source)])
 
 
 def test_images_of_another_kind_are_one_sentence(run_cli, tmp_path):

@@ -227,6 +227,25 @@ def test_scores_of_different_spaces_or_sizes_refuse_comparison(oracle):
     assert comparable(judge, judge).mean == 0.0
 
 
+def test_no_interval_where_half_of_the_rows_are_too_few(parts, spaces):
+    """64 dimensions and 200 rows: a covariance of all, none of a half."""
+    train, reference, synthetic = (side[:200] for side in parts)
+    overall, _ = fidelity(
+        spaces=spaces[:1],
+        floor=partial(noise_images, seed=0),
+        train=train,
+        reference=reference,
+        synthetic=synthetic,
+        seed=0,
+    )
+    entry = overall["judge"]["fid"]
+    assert entry["n_real"] < 256
+    assert (entry["low"], entry["high"]) == (None, None)
+    assert "z" not in entry
+    with pytest.raises(ValueError, match="without an interval"):
+        comparable(entry, entry)
+
+
 def test_many_rows_are_cut_class_by_class(parts):
     train, reference, synthetic = parts
     matched = match_rows(train=train, reference=reference, synthetic=synthetic, seed=0, most=200)

@@ -107,3 +107,13 @@ def test_class_weight_zero_silences_a_class(digits):
 def test_refuses_wrong_input(x, y, error, text):
     with pytest.raises(error, match=text):
         Judge.fit(x, y, num_classes=2, seed=0, steps=1, balanced=False)
+
+
+def test_trees_take_a_class_of_one_row_in_a_large_table():
+    """Above 10,000 rows scikit-learn holds rows of every class out to stop early; one row cannot be cut in two."""
+    from gensynth.models.table_judge import BoostedTrees
+
+    x = np.random.default_rng(0).normal(size=(10_050, 2))
+    y = (x[:, 0] > 0).astype(int)
+    y[0] = 2
+    assert BoostedTrees(max_iter=2).fit(x, y).predict_proba(x[:3]).shape == (3, 3)

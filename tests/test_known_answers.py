@@ -214,6 +214,15 @@ def test_rows_that_differ_in_the_eighth_digit_are_told_apart(offset):
     np.testing.assert_allclose(distances[:, 1], np.diff(x[:, 0]).mean(), rtol=1e-3)
 
 
+def test_ties_by_the_hundred_have_the_right_distance():
+    """Levels of a table: hundreds of rows at one distance, more than any list of candidates holds."""
+    levels = np.random.default_rng(0).integers(0, 3, (600, 6)).astype(float)
+    distances, rows = nearest_distances(levels[:50], levels[50:], 4, chunk=16)
+    brute = np.linalg.norm(levels[:50, None] - levels[None, 50:], axis=2)
+    np.testing.assert_allclose(distances, np.sort(brute, axis=1)[:, :4], atol=1e-12)
+    np.testing.assert_allclose(np.take_along_axis(brute, rows, axis=1), distances, atol=1e-12)
+
+
 def test_vendi_values():
     assert vendi_of_kernel(np.eye(7)) == pytest.approx(7)
     assert vendi_of_kernel(np.ones((7, 7))) == pytest.approx(1)

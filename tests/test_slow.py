@@ -59,7 +59,13 @@ def test_reading_a_report_in_a_notebook(tmp_path):
     cells = executed("02_reading_a_report.ipynb", tmp_path)
     assert "'oracle', " in str(cells[1].outputs)
     faults = str(cells[2].outputs)
-    for text in ("oracle: no fault found", "copies training rows", "misses half its variety", "look like", "no real row"):
+    for text in (
+        "oracle: no fault found",
+        "copies training rows",
+        "misses half its variety",
+        "look like",
+        "no real row",
+    ):
         assert text in faults
     assert "balanced accuracy on" in str(cells[-2].outputs)
 

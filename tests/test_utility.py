@@ -286,7 +286,7 @@ def test_a_tuned_threshold_shares_its_classifier_and_moves_the_labels():
     train, val, test = np.split(order, [700, 1000])
     keep = train[(y[train] < 5) | (np.arange(len(train)) % 8 == 0)]
     sides = [LabelledData.of_real(x[r], y[r], SCHEMA, r) for r in (keep, val, test)]
-    arms = free_arms(sides[0], seed=0)
+    arms = free_arms(sides[0], seed=0, tuned=True)
     result = run_arms(
         arms=arms, learners=[SmallCnn(60)], val=sides[1], test=sides[2], further={}, seeds=SEEDS, progress=print
     )

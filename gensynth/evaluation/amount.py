@@ -55,12 +55,7 @@ def advise(
     The smallest amount is advised whose loss lies within one standard error of the best (paired over validation rows
     and seeds; Breiman et al., "Classification and regression trees", 1984, section 3.4.3).
     """
-    present = np.flatnonzero(np.bincount(val.y, minlength=len(val.schema.classes)))
-    few = [c for c in range(len(val.schema.classes)) if (val.y == c).sum() < LEAST_VAL_ROWS]
-    if few or len(present) < 2:
-        name = val.schema.classes[few[0]] if few else ""
-        n = int((val.y == few[0]).sum()) if few else 0
-        reason = f'not defined: n too small, class "{name}" has {n} validation rows, {LEAST_VAL_ROWS} needed'
+    if reason := too_few(val):
         return {"amount": None, "sentence": f"How much to add: {reason}.", "amounts": []}
     losses, sizes = [], []
     for amount in AMOUNTS:
@@ -70,7 +65,7 @@ def advise(
         losses.append(np.stack([_loss(arm, val, learner, seed) for seed in seeds]))
         sizes.append(len(rows))
     table = np.stack(losses)  # (A, S, N)
-    weights = 1 / (len(present) * np.bincount(val.y)[val.y])
+    weights = 1 / (len(val.schema.classes) * np.bincount(val.y)[val.y])
     means = (table.mean(axis=1) * weights).sum(axis=1)
     best = int(means.argmin())
     errors = [_standard_error(table[a] - table[best], val.y, weights) for a in range(len(AMOUNTS))]
@@ -81,6 +76,15 @@ def advise(
         for a, n, m, e in zip(AMOUNTS, sizes, means, spreads, strict=True)
     ]
     return {"amount": AMOUNTS[chosen], "sentence": _sentence(AMOUNTS[chosen], lines, len(val)), "amounts": lines}
+
+
+def too_few(val: LabelledData) -> str:
+    """Why the validation rows are too few to choose an amount on; an empty text if they are not."""
+    counts = val.counts()
+    if counts.min() >= LEAST_VAL_ROWS:
+        return ""
+    name, n = val.schema.classes[int(counts.argmin())], int(counts.min())
+    return f'not defined: n too small, class "{name}" has {n} validation rows, {LEAST_VAL_ROWS} needed'
 
 
 def _loss(arm: LabelledData, val: LabelledData, learner: Learner, seed: int) -> np.ndarray:

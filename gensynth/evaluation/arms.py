@@ -11,18 +11,17 @@ from gensynth.evaluation.utility import Arm
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
 
-FREE = ("real_only", "class_weights", "tuned_threshold", "random_undersampling")
 
+def free_arms(train: LabelledData, seed: int, *, tuned: bool) -> list[Arm]:
+    """Real rows only, classes weighted, the threshold tuned on validation rows, common classes cut to the rarest.
 
-def free_arms(train: LabelledData, seed: int) -> list[Arm]:
-    """Real rows only, classes weighted, the threshold tuned on validation rows, common classes cut to the rarest."""
+    tuned  whether there are validation rows on which a threshold can be tuned
+    """
     real = (without_groups(train),)
-    return [
-        Arm("real_only", real),
-        Arm("class_weights", real, class_weights=True),
-        Arm("tuned_threshold", real, tuned_threshold=True),
-        Arm("random_undersampling", (undersampled(real[0], seed),)),
-    ]
+    arms = [Arm("real_only", real), Arm("class_weights", real, class_weights=True)]
+    if tuned:
+        arms.append(Arm("tuned_threshold", real, tuned_threshold=True))
+    return [*arms, Arm("random_undersampling", (undersampled(real[0], seed),))]
 
 
 def added(name: str, train: LabelledData, rows: tuple[LabelledData, ...]) -> Arm:

@@ -22,6 +22,7 @@ PROBABILITY_METRICS = (
 )
 LOSSES = ("brier", "ece", "ece_corrected")  # better when lower
 RESAMPLES = 1000
+MOST_WEIGHTS = 1 << 23  # of test rows in one block of resamples
 BINS = 15
 
 
@@ -58,12 +59,16 @@ def resampled_tally(labels: np.ndarray, predicted: np.ndarray, num_classes: int,
     hits, true, guessed = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for c in np.unique(labels):
         rows = np.flatnonzero(labels == c)
-        weights = order.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES).astype(np.float64)
         true[..., c] = len(rows)
-        for s, one_seed in enumerate(predicted[:, rows]):
-            shares = weights @ np.eye(num_classes)[one_seed]
-            guessed[s] += shares
-            hits[s, :, c] = shares[:, c]
+        called = [np.eye(num_classes)[one_seed] for one_seed in predicted[:, rows]]
+        block = max(1, min(RESAMPLES, MOST_WEIGHTS // len(rows)))
+        for start in range(0, RESAMPLES, block):
+            part = slice(start, min(start + block, RESAMPLES))
+            weights = order.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=part.stop - start)
+            for s, one_hot in enumerate(called):
+                shares = weights.astype(np.float64) @ one_hot
+                guessed[s, part] += shares
+                hits[s, part, c] = shares[:, c]
     return Tally(hits, true, guessed)
 
 

@@ -36,10 +36,11 @@ def column_fidelity(
     real, fake, ceiling = test[matched.reference], made[matched.synthetic], train[matched.train]
     continuous = is_continuous(columns, train.x)
     overall = {SPACE: _column_entries(continuous, train, real, fake, replace(real, x=floor(real.x)), ceiling, seed)}
-    overall["shape by column"] = {
-        c.name: {"value": float(s), "n_real": len(real), "n_synthetic": len(fake)}
-        for c, s in zip(columns, shapes(continuous, real.x, fake.x), strict=True)
-    }
+    if len(real):
+        overall["shape by column"] = {
+            c.name: {"value": float(s), "n_real": len(real), "n_synthetic": len(fake)}
+            for c, s in zip(columns, shapes(continuous, real.x, fake.x), strict=True)
+        }
     per_class: dict[str, Entry] = {}
     for k, name in enumerate(train.schema.classes):
         sides = [side[side.y == k] for side in (real, fake, ceiling)]

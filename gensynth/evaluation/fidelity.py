@@ -117,6 +117,8 @@ def comparable(one: Entry, other: Entry) -> Difference:
         raise ValueError("these scores come from different feature spaces (space_sha256 differs): score both sets anew")
     if one.get("value") is None or other.get("value") is None:
         raise ValueError("a score that is not defined cannot be compared")
+    if None in (one["low"], other["low"]):
+        raise ValueError("a score without an interval cannot be compared: half of its rows are too few for one")
     if one["n_real"] != other["n_real"]:
         raise ValueError(f"these scores come from different numbers of rows: {one['n_real']} and {other['n_real']}")
     mean = one["value"] - other["value"]
@@ -247,8 +249,8 @@ def _entry(sets: Compared, metric: str, values: dict[str, np.ndarray]) -> Entry:
         deviation = auc_deviation(value, n, n)
         low, high = max(value - 1.96 * deviation, 0.0), min(value + 1.96 * deviation, 1.0)
         deviation = auc_deviation(0.5, n, n)
-    elif np.isnan(values["halves"]).any():
-        deviation, low, high = 0.0, value, value
+    elif np.isnan(values["halves"]).any():  # half of the rows are too few for this metric
+        deviation, low, high = 0.0, None, None
     else:
         deviation = float(values["halves"].std(ddof=1))
         low, high = half_sample_interval(value, values["halves"], bounds)

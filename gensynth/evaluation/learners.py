@@ -83,6 +83,8 @@ class Boosting:
     def probabilities(
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int
     ) -> list[np.ndarray]:
+        if len(np.unique(rows.y)) == 1:
+            return _one_class(rows, inputs)
         model = boosting(rows.schema, seed)
         model.fit(rows.x, rows.y, sample_weight=None if class_weights is None else class_weights[rows.y])
         return [_shares(model, x, len(rows.schema.classes)) for x in inputs]
@@ -107,7 +109,7 @@ class Logistic:
             rows = rows[np.sort(numpy_generator(seed, "utility", "logistic").permutation(len(rows))[: self.most])]
         classes = len(rows.schema.classes)
         if len(np.unique(rows.y)) == 1:
-            return [np.tile(np.eye(classes, dtype=np.float32)[rows.y[0]], (len(x), 1)) for x in inputs]
+            return _one_class(rows, inputs)
         model = columns_logistic(rows.schema) if self.is_table else pixels_logistic(rows)
         weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
         with warnings.catch_warnings():
@@ -120,6 +122,12 @@ class Logistic:
 
     def _x(self, x: np.ndarray) -> np.ndarray:
         return x if self.is_table else flat_pixels(x)
+
+
+def _one_class(rows: LabelledData, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """What a classifier knows that has seen one class."""
+    sure = np.eye(len(rows.schema.classes), dtype=np.float32)[rows.y[0]]
+    return [np.tile(sure, (len(x), 1)) for x in inputs]
 
 
 def pixels_logistic(rows: LabelledData) -> Pipeline:

@@ -58,6 +58,7 @@ class Yardstick:
     """Feature spaces of one data set, fitted on its real train rows and qualified once; scores any made rows.
 
     test  held-out real rows that made rows are compared with; they are not looked at before a set is scored
+    seen  real rows that a generator may have learned from, for copies: train, or train and val
     """
 
     train: LabelledData
@@ -67,10 +68,16 @@ class Yardstick:
     spaces: list[FeatureSpace]
     qualified: dict[str, dict[str, Any]]
     floor: Callable[[np.ndarray], np.ndarray]
+    seen: LabelledData
 
     @staticmethod
     def of(
-        train: LabelledData, test: LabelledData, seed: int, progress: Callable[[str], None], inception: bool
+        train: LabelledData,
+        test: LabelledData,
+        seen: LabelledData,
+        seed: int,
+        progress: Callable[[str], None],
+        inception: bool,
     ) -> Yardstick:
         """Fit and qualify; `inception` adds the literature's space, or raises UsageError where it cannot be had."""
         progress("feature spaces: judge, self-supervised, random, raw")
@@ -81,7 +88,7 @@ class Yardstick:
         qualified = {space.name: qualify(space, train, rng.child(seed, "qualify", space.name)) for space in spaces}
         is_table = train.schema.modality == "table"
         floor = partial(shuffled_columns if is_table else noise_images, seed=seed)
-        return Yardstick(train, test, seed, judge, spaces, qualified, floor)
+        return Yardstick(train, test, seed, judge, spaces, qualified, floor, seen)
 
     @property
     def raw(self) -> str:
@@ -105,7 +112,7 @@ class Yardstick:
             overall |= columns
             for label, entry in shapes.items():
                 per_class[label]["shape[columns]"] = entry
-        copied = copies(self.train, self.test, made, self.points, self.seed)
+        copied = copies(self.seen, self.test, made, self.points, self.seed)
         faults = find_faults(
             name=name,
             overall=overall[self.raw],

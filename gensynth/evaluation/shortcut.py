@@ -19,7 +19,14 @@ LEAST_GAP = 0.05
 
 
 def shortcut_gap(
-    result: UtilityResult, *, common: int, rare: list[int], name: str, candidate: str, baseline: str = "real_only"
+    result: UtilityResult,
+    *,
+    common: int,
+    rare: list[int],
+    name: str,
+    candidate: str,
+    baseline: str = "real_only",
+    probe: str = PROBE,
 ) -> dict[str, Any]:
     """Share of made rows of class `common` that the candidate's classifier calls rare, minus that of real test rows.
 
@@ -28,7 +35,7 @@ def shortcut_gap(
     `warning` is empty unless the gap's interval lies above 0 and the gap is at least 0.05. Shares are means over seeds.
     """
     real = result.predictions[candidate, result.learners[0]][:, result.labels == common]
-    made, made_by_real = (result.further[arm, PROBE].argmax(axis=2) for arm in (candidate, baseline))
+    made, made_by_real = (result.further[arm, probe].argmax(axis=2) for arm in (candidate, baseline))
     n, m = made.shape[1], real.shape[1]
     if min(n, m) < 10:
         return {"value": None, "reason": f"not defined: n too small, {n} made and {m} real rows, 10 needed"}

@@ -193,14 +193,14 @@ def squared_radii(x: np.ndarray, k: int, chunk: int = 2048, also_next: bool = Fa
 def _memberships(
     rows: np.ndarray, others: np.ndarray, radii: list[Tensor], other_radii: Tensor | None, chunk: int
 ) -> Iterator[tuple[slice, list[Tensor]]]:
-    """Per chunk of rows, the chunk and bool (n, M): other j lies in the ball of row i, for each list of radii of the rows; last,
+    """Per chunk of rows, the chunk and bool (n, M): other j lies in the ball of row i, for each list of radii; last,
     row i lies in the ball of other j (left out without `other_radii`)."""
     pair = Pair.of(rows, others)
     for part in row_chunks(len(rows), len(others), chunk):
         limits = [r[part][:, None] for r in radii] + ([] if other_radii is None else [other_radii[None, :]])
         decided, unsure = _compared(pair, part, limits)
         if unsure.sum() > MOST_OPEN * unsure.numel():
-            decided, unsure = _compared(pair.in_double(), part, limits)
+            decided, unsure = _compared(pair.in_double, part, limits)
         i, j = unsure.nonzero(as_tuple=True)
         if len(i):
             exact = pair_distances(pair.rows, pair.others, i + part.start, j)

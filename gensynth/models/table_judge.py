@@ -24,6 +24,9 @@ class BoostedTrees(HistGradientBoostingClassifier):
     """
 
     def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> BoostedTrees:
+        if np.unique(y, return_counts=True)[1].min() < 2:
+            # Above 10,000 rows a part is held out to stop early, which a class of one row has no row for.
+            self.set_params(early_stopping=False)
         with threadpool_limits(1, user_api="openmp"):
             return super().fit(x, y, sample_weight)
 
