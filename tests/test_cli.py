@@ -21,7 +21,7 @@ from PIL import Image
 
 from gensynth.words import overrides
 
-TINY = (*FAST, "model.width=8", "utility.steps=30")
+TINY = (*FAST, "model.width=8", "utility.steps=30", "utility.seeds=3")
 TRAINED = (*TINY, "trainer.max_samples=25000")
 
 
@@ -331,7 +331,7 @@ def test_no_file_tells_where_or_by_whom_it_was_made(finished, tmp_path):
 
 def test_the_same_words_give_the_same_dataset(finished, run_cli, tmp_path):
     out, images = finished
-    code, _, _ = run_cli("balance", images, f"out={tmp_path}/again", *TRAINED)
+    code, _, _ = run_cli("balance", images, f"out={tmp_path}/again", *TRAINED, "utility.run=false")
     assert code == 0
     assert (tmp_path / "again/dataset/ledger.csv").read_bytes() == (out / "dataset/ledger.csv").read_bytes()
     assert sha256(tmp_path / "again/generator/model.safetensors") == sha256(out / "generator/model.safetensors")
@@ -509,6 +509,7 @@ def test_explore_train_and_evaluate(digit_folder, run_cli, tmp_path):
         f"synthetic=[{tmp_path}/s, {digit_folder}]",
         f"out={tmp_path}/v",
         "utility.steps=60",
+        "utility.seeds=3",
     )
     assert code == 0, err
     report = json.loads((tmp_path / "v/report.json").read_text())
@@ -518,7 +519,12 @@ def test_explore_train_and_evaluate(digit_folder, run_cli, tmp_path):
 def test_evaluate_a_set_of_one_class_and_a_balanced_folder(finished, run_cli, tmp_path):
     out, images = finished
     run_cli("sample", f"generator={out}/generator", "counts={one: 40}", f"out={tmp_path}/s", "format=npz")
-    words = (f"real={images}", f"""synthetic=["{tmp_path}/s/samples.npz", "{out}/dataset"]""", "utility.steps=200")
+    words = (
+        f"real={images}",
+        f"""synthetic=["{tmp_path}/s/samples.npz", "{out}/dataset"]""",
+        "utility.steps=100",
+        "utility.seeds=3",
+    )
     code, _, err = run_cli("evaluate", *words, f"out={tmp_path}/v")
     assert code == 0, err
     report = json.loads((tmp_path / "v/report.json").read_text())
@@ -585,7 +591,7 @@ def test_already_balanced_data_needs_nothing(digit_folder, run_cli, tmp_path):
 
 @pytest.mark.parametrize("sampler", ["random_oversampling", "image_transforms"])
 def test_other_samplers_go_through_the_same_walk(digit_folder, run_cli, tmp_path, sampler):
-    code, _, err = run_cli("balance", digit_folder, f"sampler={sampler}", f"out={tmp_path}/o", "utility.steps=30")
+    code, _, err = run_cli("balance", digit_folder, f"sampler={sampler}", f"out={tmp_path}/o", "utility.run=false")
     assert code == 0, err
     made = [r for r in rows(tmp_path / "o/dataset/ledger.csv") if r["source"] == "augmented"]
     assert {r["sampler"] for r in made} == {sampler}

@@ -169,7 +169,9 @@ def test_conditions_on_columns_are_refused_with_a_sentence(finished, run_cli):
 
 
 def test_rows_that_train_and_test_share_are_a_warning(finished, run_cli, tmp_path):
-    report = evaluated(run_cli, tmp_path, f"real={finished}/claims.csv", f"test={finished}/claims.csv")
+    report = evaluated(
+        run_cli, tmp_path, f"real={finished}/claims.csv", f"test={finished}/claims.csv", "utility.run=false"
+    )
     assert [w["code"] for w in report["warnings"]][0] == "shared_rows"
     assert report["warnings"][0]["text"].startswith("400 rows")
 
@@ -178,7 +180,13 @@ def test_balance_warns_of_the_test_rows_that_train_holds_too(run_cli, tmp_path):
     frame = claims(120).drop(columns="claim")
     frame.to_csv(tmp_path / "train.csv", index=False)
     pd.concat([frame[:3], claims(100, seed=2).drop(columns="claim")]).to_csv(tmp_path / "test.csv", index=False)
-    words = (f"data.test={tmp_path}/test.csv", "data.label=fraud", "sampler=jitter", f"out={tmp_path}/o")
+    words = (
+        f"data.test={tmp_path}/test.csv",
+        "data.label=fraud",
+        "sampler=jitter",
+        f"out={tmp_path}/o",
+        "utility.run=false",
+    )
     code, _, err = run_cli("balance", tmp_path / "train.csv", *words, *FAST)
     assert code == 0, err
     texts = [w["text"] for w in json.loads((tmp_path / "o/report.json").read_text())["warnings"]]
