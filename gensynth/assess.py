@@ -135,7 +135,8 @@ def assess_made(
         return empty(not_run(reason)), np.zeros(len(made)), {}
     yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
     scored = yardstick.score("the made rows", made, trial.progress)
-    facts = set_facts(scored) | {"spaces": yardstick.qualified, "warnings": yardstick.warnings()}
+    warnings = [*untested(trial, needed), *yardstick.warnings()]
+    facts = set_facts(scored) | {"spaces": yardstick.qualified, "warnings": warnings}
     if reason := trial.why_not():
         facts |= empty(not_run(reason), scored=facts)
     else:
@@ -150,6 +151,14 @@ def assess_made(
             facts["shortcut"] = probe_facts(trial, result, needed, CANDIDATE)
             facts["warnings"] += shortcut_warnings(facts["shortcut"])
     return facts, *shown(yardstick, made)
+
+
+def untested(trial: Trial, needed: Mapping[str, int]) -> list[dict[str, str]]:
+    """A line for classes that receive rows and have no test row: no score can say what theirs are worth."""
+    counts = dict(zip(trial.test.schema.classes, trial.test.counts().tolist(), strict=True))
+    names = [name for name, n in needed.items() if n and not counts[name]]
+    text = f"no test rows of {', '.join(names[:10])}: the verdict says nothing about the rows added to them"
+    return [{"code": "class_untested", "text": text}] if names else []
 
 
 def shown(yardstick: Yardstick, made: LabelledData) -> tuple[np.ndarray, dict]:

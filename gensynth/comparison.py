@@ -21,6 +21,7 @@ from gensynth.assess import (
     shown,
     standard_arms,
     train_arms,
+    untested,
 )
 from gensynth.balancing.merge import Filled
 from gensynth.balancing.plan import resolve_target
@@ -173,7 +174,8 @@ def _scores(
     facts = set_facts(scored[best]) | utility_facts(result, chosen, trial.train)
     facts["verdict"] = verdict(result, candidate=chosen, how_much=f"{chosen}: {how_much(dict(needed))}")
     facts["faults"] = [fault for one in scored.values() for fault in one.faults]
-    facts["spaces"], facts["warnings"] = yardstick.qualified, yardstick.warnings()
+    facts["spaces"] = yardstick.qualified
+    facts["warnings"] = [*untested(trial, needed), *yardstick.warnings()]
     if len(probes[best]):
         facts["shortcut"] = probe_facts(trial, result, needed, chosen, f"{PROBE} {best}")
         facts["warnings"] += shortcut_warnings(facts["shortcut"])

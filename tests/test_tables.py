@@ -193,6 +193,16 @@ def test_balance_warns_of_the_test_rows_that_train_holds_too(run_cli, tmp_path):
     assert any(text.startswith("3 rows of val or test lie in train as well") for text in texts)
 
 
+def test_a_class_without_test_rows_is_a_warning_and_no_crash(run_cli, tmp_path):
+    frame = claims(120).drop(columns="claim")
+    frame = pd.concat([frame[frame.fraud == "no"], frame[frame.fraud == "yes"][:2]])
+    frame.to_csv(tmp_path / "few.csv", index=False)
+    words = ("data.label=fraud", "sampler=jitter", "utility.run=false", f"out={tmp_path}/o")
+    code, out, err = run_cli("balance", tmp_path / "few.csv", *words, *FAST)
+    assert code == 0, err
+    assert "no test rows of yes: the verdict says nothing about the rows added to them" in out
+
+
 def test_more_classes_than_arms_are_trained_for_get_scores_and_no_verdict(run_cli, tmp_path):
     r = np.random.default_rng(0)
     frame = pd.DataFrame(
