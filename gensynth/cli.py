@@ -514,9 +514,15 @@ def _compare_arms(config: dict, typed: list[str]) -> None:
         print(f"warning: {warning['text']}")
     _tell_arms(facts["utility"])
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
-    if command := comparison.recommended(facts, config["data"].get("path") or job.data.name):
-        print(f"what the verdict asks for: {command}")
+    if choice := comparison.choice_of(facts):
+        print(f"what the verdict asks for: {_balance_command(typed, choice)}")
     print(f"report: {job.out / 'report.html'}")
+
+
+def _balance_command(typed: list[str], choice: str) -> str:
+    """The `balance` that makes what a `compare` chose, from the words of that `compare`."""
+    own = ("out=", "resume=", "arms=", "generator_seeds=", "models.", "~models")
+    return shlex.join(["gensynth", "balance", *(w for w in typed[1:] if not w.startswith(own)), choice])
 
 
 def _tell_arms(rows: list[dict]) -> None:

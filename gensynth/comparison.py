@@ -31,10 +31,20 @@ from gensynth.evaluation.arms import added, half_and_half
 from gensynth.evaluation.score import Yardstick, utility_facts
 from gensynth.evaluation.shortcut import PROBE
 from gensynth.evaluation.verdict import verdict
-from gensynth.pipeline import Job, ModelSettings, drawing, how_much, look, pictures_of, shared_rows_warning, trained
+from gensynth.pipeline import (
+    Job,
+    ModelSettings,
+    drawing,
+    how_much,
+    look,
+    pictures_of,
+    shared_rows_warning,
+    trained,
+    trial_of,
+)
 from gensynth.report.report import write_report
 from gensynth.reread import Looked
-from gensynth.rundir import RunFolder, say
+from gensynth.rundir import RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import LabelledData
 
@@ -62,18 +72,7 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
     with job.open_out() as run:
         looked = look(job, run)
         real = looked.train
-        trial = Trial(
-            train=real,
-            val=looked.val,
-            test=looked.test,
-            fallback=job.fallback,
-            seed=job.seed,
-            seeds=job.utility_seeds,
-            steps=job.utility_steps,
-            utility=True,
-            inception=job.inception,
-            progress=say,
-        )
+        trial = trial_of(job, real, looked.val, looked.test)
         if reason := trial.why_not():
             raise UsageError(f"nothing to compare: {reason}")
         plan = resolve_target(job.target, real.counts(), real.schema, symmetric=job.symmetric)
@@ -101,13 +100,13 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
                 "test_opened": 1,
                 "generator_seeds": generator_seeds,
             },
+            "filters": filters,
+            "warnings": [
+                *warnings,
+                *shared_rows_warning(sum(shared_rows(real, side) for side in (looked.val, looked.test))),
+                *facts["warnings"],
+            ],
         }
-        facts["filters"] = filters
-        facts["warnings"] = [
-            *warnings,
-            *shared_rows_warning(sum(shared_rows(real, side) for side in (looked.val, looked.test))),
-            *facts["warnings"],
-        ]
         realism, plane = facts.pop("pictures")
         write_report(run.path, facts, pictures_of(real, best, {}, realism, plane))
     return facts
@@ -194,12 +193,12 @@ def _classes(looked: Looked, plan: Mapping[str, int]) -> dict[str, dict[str, int
     }
 
 
-def recommended(facts: Mapping[str, Any], data: str) -> str:
-    """The command that makes the data set the verdict asks for; empty where it asks for none."""
+def choice_of(facts: Mapping[str, Any]) -> str:
+    """The word by which `balance` makes the rows that the verdict asks for; empty where it asks for none."""
     use = str(facts["verdict"]["use"])
-    model = use.removesuffix(BOTH)
-    if model in facts["sets"] and use == model:
-        return f"gensynth balance {data} model={model}"
-    samplers = {"random_oversampling", "smote", "jitter", "adasyn"}
-    name = "image_transforms" if use == "classical_augmentation" else use
-    return f"gensynth balance {data} sampler={name}" if name in samplers | {"image_transforms"} else ""
+    if use in facts["sets"]:
+        return f"model={use}"
+    samplers = {"classical_augmentation": "image_transforms"} | {
+        n: n for n in ("random_oversampling", "smote", "jitter")
+    }
+    return f"sampler={samplers[use]}" if use in samplers else ""

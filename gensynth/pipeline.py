@@ -278,7 +278,7 @@ def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData
     with run.step("evaluate"):
         if train.schema.modality == "table":
             job = replace(job, fallback=Jitter(0.1))
-        scores, order, yardstick = rank_sets(_trial(job, train, val, test), sets)
+        scores, order, yardstick = rank_sets(trial_of(job, train, val, test), sets)
     best = sets[order[0]]
     facts = {
         **scores,
@@ -307,7 +307,8 @@ def train_in_memory(job: Job, rows: LabelledData) -> Bundle:
         return load_bundle(out / "generator", job.model.make)
 
 
-def _trial(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:
+def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:
+    """What a comparison of arms needs of a job, for these real rows."""
     return Trial(
         train=train,
         val=val,
@@ -522,7 +523,7 @@ def _balance(
     """From a fitted sampler to dataset and report."""
     real = looked.train
     draw = drawing(job, looked, sampler)
-    trial = _trial(job, real, looked.val, looked.test)
+    trial = trial_of(job, real, looked.val, looked.test)
     with run.step("how much"):
         advice = advise_amount(trial, lambda needed: draw(needed, {}).rows)
     say(advice["sentence"])

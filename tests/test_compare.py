@@ -47,6 +47,20 @@ def test_files_and_a_page_with_the_same_answer(report):
     assert (out / "report.html").stat().st_size < 5_000_000
 
 
+def test_the_command_that_follows_keeps_the_words_of_the_data():
+    from gensynth.cli import _balance_command
+    from gensynth.comparison import choice_of
+
+    typed = ["compare", "my table.csv", "data.label=y", "arms=[cvae]", "out=c", "models.cvae.width=8", "seed=3"]
+    choices = {"jitter": "sampler=jitter", "classical_augmentation": "sampler=image_transforms", "cvae": "model=cvae"}
+    for use, choice in choices.items():
+        facts = {"verdict": {"use": use}, "sets": {"cvae": {}}}
+        command = _balance_command(typed, choice_of(facts))
+        assert command == f"gensynth balance 'my table.csv' data.label=y seed=3 {choice}"
+    for use in ("real_only", "class_weights", "cvae+classical"):
+        assert choice_of({"verdict": {"use": use}, "sets": {"cvae": {}}}) == ""
+
+
 def test_merging_again_counts_the_test_rows_opened_twice(run_cli, tmp_path):
     words = (
         "balance",

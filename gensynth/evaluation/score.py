@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 
 from gensynth import rng
-from gensynth.data.table import TablePoints, modelled_columns
+from gensynth.balancing.filters import points_of
 from gensynth.evaluation.classification import confusion, reliability
 from gensynth.evaluation.column_score import column_fidelity
 from gensynth.evaluation.fakes import noise_images, shuffled_columns
@@ -95,12 +95,6 @@ class Yardstick:
         """Name of the space of raw rows."""
         return RAW[self.train.schema.modality]
 
-    def points(self, x: np.ndarray) -> np.ndarray:
-        """Rows as points of which near means alike, without any projection."""
-        if self.train.schema.modality == "table":
-            return TablePoints(modelled_columns(self.train.schema.fields), self.train.x).transform(x)
-        return flat_pixels(x)
-
     def score(self, name: str, made: LabelledData, progress: Callable[[str], None]) -> SetScore:
         """Fidelity in every space, overall and per class, copies and faults of a set of that name."""
         kinds = {"train": self.train, "reference": self.test, "synthetic": made}
@@ -112,7 +106,7 @@ class Yardstick:
             overall |= columns
             for label, entry in shapes.items():
                 per_class[label]["shape[columns]"] = entry
-        copied = copies(self.seen, self.test, made, self.points, self.seed)
+        copied = copies(self.seen, self.test, made, points_of(self.train), self.seed)
         faults = find_faults(
             name=name,
             overall=overall[self.raw],

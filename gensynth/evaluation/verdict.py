@@ -48,7 +48,8 @@ def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CA
         arm: paired_difference(result, candidate, arm, learner=learner, metric=HEADLINE_METRIC)
         for arm in [baseline, *simple]
     }
-    helping = _helping(result, baseline)
+    changes = _changes(result, baseline, learner, HEADLINE_METRIC)
+    helping = {arm for arm, (change, p) in changes.items() if p < LEVEL and change.mean > 0}
     answer = decide(against[baseline], candidate in helping, [against[arm] for arm in simple])
     good = [arm for arm in simple if arm in helping]
     best_good = max(good, key=lambda arm: _mean(result, arm)) if good else None
@@ -91,28 +92,28 @@ def answer_arms(result: UtilityResult, baseline: str = BASELINE) -> None:
     """
     if baseline not in result.arms:
         return
-    families: dict[tuple[str, str], list[tuple[dict, Difference]]] = {}
+    families = {
+        (learner, metric): _changes(result, baseline, learner, metric)
+        for learner in result.learners
+        for metric in result.metrics(learner)
+    }
     for row in result.rows:
-        if row["arm"] != baseline:
-            change = paired_difference(result, row["arm"], baseline, learner=row["learner"], metric=row["metric"])
-            row["difference"] = {"mean": change.mean, "low": change.low, "high": change.high}
-            families.setdefault((row["learner"], row["metric"]), []).append((row, change))
-    for (_, metric), family in families.items():
-        for (row, change), p in zip(family, holm(np.array([c.p for _, c in family])), strict=True):
-            row["p_holm"] = float(p)
-            if metric != "calibration_slope":
-                gain = -change.mean if metric in LOSSES else change.mean
-                row["answer"] = "no_difference" if p >= LEVEL else "helps" if gain > 0 else "hurts"
+        if row["arm"] == baseline:
+            continue
+        change, p = families[row["learner"], row["metric"]][row["arm"]]
+        row["difference"] = {"mean": change.mean, "low": change.low, "high": change.high}
+        row["p_holm"] = p
+        if row["metric"] != "calibration_slope":
+            gain = -change.mean if row["metric"] in LOSSES else change.mean
+            row["answer"] = "no_difference" if p >= LEVEL else "helps" if gain > 0 else "hurts"
 
 
-def _helping(result: UtilityResult, baseline: str) -> set[str]:
-    """Arms whose headline metric exceeds the baseline's after Holm's correction."""
+def _changes(result: UtilityResult, baseline: str, learner: str, metric: str) -> dict[str, tuple[Difference, float]]:
+    """arm -> (difference to the baseline, p-value after Holm's correction over all arms)."""
     arms = [arm for arm in result.arms if arm != baseline]
-    changes = [
-        paired_difference(result, arm, baseline, learner=result.learners[0], metric=HEADLINE_METRIC) for arm in arms
-    ]
+    changes = [paired_difference(result, arm, baseline, learner=learner, metric=metric) for arm in arms]
     p = holm(np.array([change.p for change in changes]))
-    return {arm for arm, change, q in zip(arms, changes, p, strict=True) if q < LEVEL and change.mean > 0}
+    return {arm: (change, float(q)) for arm, change, q in zip(arms, changes, p, strict=True)}
 
 
 def _sentence(
