@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from gensynth.balancing.filters import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.data.table_source import read_breast_cancer, read_table
 from gensynth.evaluation.fakes import memorised, nonsense, swapped, without_half
+from gensynth.evaluation.faults import _copies, copies
 from gensynth.evaluation.utility import kept_rows
 from gensynth.reread import read_sets
 from gensynth.types import LabelledData
@@ -161,6 +163,29 @@ def test_real_rows_left_out_by_a_seed_are_the_same_with_and_without_rows_of_anot
     both = LabelledData.concat([source, made])
     alone, joined = (kept_rows(rows, seed=3) for rows in (source, both))
     np.testing.assert_array_equal(alone, joined[joined < len(source)])
+
+
+def test_rows_that_repeat_by_nature_are_no_copies(tmp_path):
+    """A few levels: new real rows equal old ones, but a split keeps equal rows together, so test rows never do."""
+    r = np.random.default_rng(0)
+    weights = 1 / np.arange(1, 9)
+
+    def frame(n):
+        levels = {name: r.choice(list("abcdefgh"), n, p=weights / weights.sum()) for name in ("u", "v", "w")}
+        return pd.DataFrame(levels | {"y": r.choice(["no", "yes"], n)})
+
+    frame(900).to_csv(tmp_path / "real.csv", index=False)
+    source = read_table(str(tmp_path / "real.csv"), label="y").data
+    split = split_rows(source, (0.6, 0.1, 0.3), 0, np.full(len(source), ""), None)
+    train, test = source[split == "train"], source[split == "test"]
+    fresh = frame(400)
+    fresh.to_csv(tmp_path / "fresh.csv", index=False)
+    made = read_sets([tmp_path / "fresh.csv"], source, "y")[0]["fresh.csv"]
+    found = copies(train, test, made, points_of(train), seed=0)
+    assert found["exact_copies"]["value"] > 0.3
+    assert found["exact_copies"]["ceiling"] > 0.3
+    assert not np.isin(test.content_hashes(), train.content_hashes()).any()
+    assert _copies(found, dict) == []
 
 
 def test_images_of_another_kind_are_one_sentence(run_cli, tmp_path):

@@ -14,7 +14,16 @@ import pytest
 from PIL import Image
 
 from gensynth.report.figures import TILE_SIZES_PX, curve_chart, shrink, tile_limit_px
-from gensynth.report.report import Pictures, clean_json, goodness, number, render_html, score, write_report
+from gensynth.report.report import (
+    Pictures,
+    clean_json,
+    goodness,
+    number,
+    render_html,
+    score,
+    verdict_view,
+    write_report,
+)
 
 NASTY = "<script>alert(1)</script>"
 NOTHING = Pictures({}, {}, {})
@@ -118,6 +127,16 @@ def test_the_page_and_its_charts_fetch_nothing() -> None:
         assert "<metadata" not in chart
         assert "<!DOCTYPE" not in chart
     assert NASTY not in "".join(charts)
+
+
+def test_the_card_shows_the_arm_of_the_verdict_not_the_best_on_test_rows() -> None:
+    rows = [
+        {"arm": arm, "learner": "l", "metric": "balanced_accuracy", "mean": mean, "low": mean, "high": mean}
+        for arm, mean in (("real_only", 0.5), ("cvae", 0.6), ("cgan", 0.7))
+    ]
+    verdict = {"answer": "helps", "sentence": "s", "candidate": "cvae", "details": []}
+    cards = {label: row.label for label, row in verdict_view(verdict, rows)["cards"]}
+    assert cards["with synthetic rows"] == "cvae"
 
 
 def test_links_within_the_page_lead_somewhere() -> None:

@@ -152,7 +152,9 @@ def test_a_simple_arm_that_does_as_well_is_named():
     decision = verdict(simulated(chances))
     assert decision["answer"] == "helps"
     assert decision["use"] == "classical_augmentation"
-    assert decision["sentence"].startswith("Synthetic rows help: ")
+    assert decision["sentence"].startswith(
+        "Synthetic rows help, and so does a simpler way; use classical augmentation (a rotation, a shift): "
+    )
     assert decision["sentence"].endswith("classical augmentation (a rotation, a shift) does as well.")
 
 

@@ -27,7 +27,7 @@ PLURAL = ("class_weights",)
 
 
 def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CANDIDATE, how_much: str = "") -> dict:
-    """{"answer": helps | no_difference | hurts | not_run, "use", "sentence", "details"}.
+    """{"answer": helps | no_difference | hurts | not_run, "candidate", "use", "sentence", "details"}.
 
     The rule, on balanced accuracy of the first learner over locked test rows with paired 95 % intervals:
     hurts, if the interval of candidate minus baseline lies below 0; helps, if it lies above 0, still does after
@@ -58,6 +58,7 @@ def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CA
         use = best_good or baseline
     return {
         "answer": answer,
+        "candidate": candidate,
         "use": use,
         "sentence": _sentence(answer, use, result, against, baseline, candidate, how_much),
         "details": _details(result, candidate, against, baseline),
@@ -66,7 +67,7 @@ def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CA
 
 def not_run(reason: str) -> dict[str, Any]:
     """The verdict where no comparison was made."""
-    return {"answer": "not_run", "use": "", "sentence": f"No verdict: {reason}.", "details": []}
+    return {"answer": "not_run", "candidate": "", "use": "", "sentence": f"No verdict: {reason}.", "details": []}
 
 
 def decide(to_baseline: Difference, holds: bool, to_simple: list[Difference]) -> str:
@@ -129,7 +130,9 @@ def _sentence(
     amount = f" ({how_much})" if how_much else ""
     instead = "the real rows as they are" if use == baseline else SIMPLE_ARMS.get(use, use)
     if answer == "helps":
-        opening = f"Use the synthetic rows{amount}" if use == candidate else f"Synthetic rows{amount} help"
+        opening = f"Use the synthetic rows{amount}"
+        if use != candidate:
+            opening = f"Synthetic rows{amount} help, and so does a simpler way; use {instead}"
     elif answer == "hurts":
         opening = f"Synthetic rows{amount} hurt, do not use them; use {instead}"
     elif change.low > 0 and any(against[arm].high < 0 for arm in simple):

@@ -153,7 +153,7 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "warnings": _notices(facts.get("warnings")),
         "faults": _notices(facts.get("faults")),
         "counts": counts_view(data),
-        "utility": utility_view(rows),
+        "utility": utility_view(rows, _mapping(facts.get("verdict"))),
         "utility_per_class": _matrix(_mapping(facts.get("utility_per_class"))),
         "confusion": confusion_view(_mapping(facts.get("confusion"))),
         "reliability": reliability_view(_mapping(facts.get("reliability"))),
@@ -360,7 +360,7 @@ def verdict_view(verdict: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
     learner = next((row.get("learner") for row in rows if row.get("metric") == metric), "")
     here = [row for row in rows if row.get("metric") == metric and row.get("learner") == learner]
     cards = [
-        ("with synthetic rows", best_arm(here, simple=False)),
+        ("with synthetic rows", own_arm(here, verdict)),
         ("best simple arm", best_arm([r for r in here if r.get("arm") != NOTHING], simple=True)),
         ("real rows only", next((row for row in here if row.get("arm") == NOTHING), None)),
     ]
@@ -398,19 +398,25 @@ def counts_view(data: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"columns": columns, "rows": rows, "totals": totals, "chart": chart, "hidden": hidden}
 
 
-def utility_view(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def own_arm(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Row of the arm that the verdict speaks of; where it names none, of the best generator arm."""
+    named = [row for row in rows if verdict.get("candidate") and row.get("arm") == verdict["candidate"]]
+    return named[0] if named else best_arm(rows, simple=False)
+
+
+def utility_view(rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Per learner: a table of arms by metrics and a chart of the headline metric."""
     return [
-        _learner_view(str(name), [row for row in rows if row.get("learner") == name])
+        _learner_view(str(name), [row for row in rows if row.get("learner") == name], verdict)
         for name in _unique(row.get("learner") for row in rows)
     ]
 
 
-def _learner_view(learner: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _learner_view(learner: str, rows: Sequence[Mapping[str, Any]], verdict: Mapping[str, Any]) -> dict[str, Any]:
     metrics = _unique(row.get("metric") for row in rows)
     metric = headline_metric(rows)
     headline = [row for row in rows if row.get("metric") == metric and _is_number(row.get("mean"))]
-    best, own = best_arm(headline, simple=True), best_arm(headline, simple=False)
+    best, own = best_arm(headline, simple=True), own_arm(headline, verdict)
     arms = {name: [row for row in rows if str(row.get("arm")) == name] for name in _unique(r.get("arm") for r in rows)}
     table = [_arm_view(name, of_arm, metrics) | {"best_simple": best in of_arm} for name, of_arm in arms.items()]
     dots = [_dot(row, strong=row is own) for row in headline]
