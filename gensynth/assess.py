@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
+from gensynth.balancing.plan import to_balance
 from gensynth.evaluation.amount import advise, too_few
 from gensynth.evaluation.arms import added, free_arms, half_and_half, simple_arms, without_groups
 from gensynth.evaluation.classification import label_scores, tally
@@ -70,14 +71,14 @@ def advise_amount(trial: Trial, draw: Callable[[dict[str, int]], LabelledData]) 
     nothing = {"amount": None, "amounts": []}
     if reason := trial.why_not():
         return nothing | {"sentence": f"How much to add: not run, {reason}."}
-    if counts.max() == counts.min():
+    if not to_balance(counts).any():
         return nothing | {"sentence": "How much to add: not run, the classes are balanced already."}
     if reason := too_few(trial.val):
         return nothing | {"sentence": f"How much to add: {reason}."}
-    most = 2 * int((counts.max() - counts).sum())
+    most = 2 * int(to_balance(counts).sum())
     if most > MOST_POOL:
         return nothing | {"sentence": f"How much to add: not run, {most:,} rows would have to be drawn first."}
-    pool = draw({c: 2 * int(n) for c, n in zip(classes, counts.max() - counts, strict=True)})
+    pool = draw({c: 2 * int(n) for c, n in zip(classes, to_balance(counts), strict=True)})
     return advise(
         train=without_groups(trial.train),
         pool=without_groups(pool),
@@ -209,8 +210,7 @@ def rank_sets(trial: Trial, sets: Mapping[str, LabelledData]) -> tuple[dict[str,
     order_by = {name: one.closeness() for name, one in scored.items()}
     result = None
     if not trial.why_not():
-        counts = trial.train.counts()
-        needed = dict(zip(trial.train.schema.classes, (counts.max() - counts).tolist(), strict=True))
+        needed = dict(zip(trial.train.schema.classes, to_balance(trial.train.counts()).tolist(), strict=True))
         arms, _ = standard_arms(trial, needed)
         for name, made in sets.items():
             arms += [added(arm_name(CANDIDATE, name, sets), trial.train, (made,))]

@@ -229,15 +229,8 @@ def test_scores_of_different_spaces_or_sizes_refuse_comparison(oracle):
 
 def test_no_interval_where_half_of_the_rows_are_too_few(parts, spaces):
     """64 dimensions and 200 rows: a covariance of all, none of a half."""
-    train, reference, synthetic = (side[:200] for side in parts)
-    overall, _ = fidelity(
-        spaces=spaces[:1],
-        floor=partial(noise_images, seed=0),
-        train=train,
-        reference=reference,
-        synthetic=synthetic,
-        seed=0,
-    )
+    sides = dict(zip(("train", "reference", "synthetic"), (side[:200] for side in parts), strict=True))
+    overall, _ = fidelity(spaces=spaces[:1], floor=partial(noise_images, seed=0), seed=0, **sides)
     entry = overall["judge"]["fid"]
     assert entry["n_real"] < 256
     assert (entry["low"], entry["high"]) == (None, None)

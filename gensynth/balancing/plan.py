@@ -34,7 +34,7 @@ def resolve_target(
     elif target == "median":
         asked = np.full_like(counts, int(np.median(counts)))
     elif target == "auto":
-        asked = counts + np.round((1.0 if amount is None else amount) * (counts.max() - counts)).astype(int)
+        asked = counts + np.round((1.0 if amount is None else amount) * to_balance(counts)).astype(int)
     elif target == "cells":
         raise UsageError("target=cells is not in this version; use max, median, auto, a number or a mapping")
     else:
@@ -43,6 +43,15 @@ def resolve_target(
     if symmetric:
         final = final + (final - counts).max()
     return {name: int(n) for name, n in zip(schema.classes, final, strict=True)}
+
+
+def to_balance(counts: np.ndarray) -> np.ndarray:
+    """Rows (K,) that every class lacks to the largest.
+
+    >>> to_balance(np.array([5, 2, 4])).tolist()
+    [0, 3, 1]
+    """
+    return counts.max() - counts
 
 
 def resolve_counts(counts: Amount, schema: Schema) -> dict[str, int]:

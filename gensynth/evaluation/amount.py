@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gensynth.balancing.plan import to_balance
 from gensynth.evaluation.classification import corrected
 from gensynth.evaluation.learners import Learner
 from gensynth.evaluation.utility import kept_rows
@@ -22,15 +23,6 @@ from gensynth.types import LabelledData
 AMOUNTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 LEAST_VAL_ROWS = 5
 LEAST_PROBABILITY = 1e-4
-
-
-def to_balance(counts: np.ndarray) -> np.ndarray:
-    """Rows (K,) that every class lacks to the largest.
-
-    >>> to_balance(np.array([5, 2, 4])).tolist()
-    [0, 3, 1]
-    """
-    return counts.max() - counts
 
 
 def portion(pool: LabelledData, counts: np.ndarray, amount: float) -> LabelledData:

@@ -94,8 +94,9 @@ def components(
     The components are fitted on points (N, P) of train rows, at most 10,000 spread evenly over them.
     """
     if of_train.shape[1] <= max_dims:
-        digest = hashlib.sha256(name.encode() + np.ascontiguousarray(of_train[:100]).tobytes())
-        digest = hashlib.sha256(f"{name}{of_train.shape[1]}".encode()) if name == "pixels" else digest
+        # Pixels are the same map for every data set; scaled columns are defined by the train rows.
+        defined_by = b"" if points is flat_pixels else np.ascontiguousarray(of_train).tobytes()
+        digest = hashlib.sha256(f"{name}{of_train.shape[1]}".encode() + defined_by)
         return FeatureSpace(name, digest.hexdigest(), points)
     of_train = _some(of_train)
     pca = PCA(min(max_dims, len(of_train)), random_state=0).fit(of_train)
