@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from gensynth.pipeline import Job
 
-MAY_BE_ZERO = ("patience",)  # whole numbers of a model that switch something off; all others are sizes
+MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
 QUIET = (
     "hydra.run.dir=.",
@@ -310,7 +310,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         model=_model_settings(config["model"], trust) if "model" in config else ModelSettings("", None, {}),
         trainer=_trainer_settings(config["trainer"])
         if "trainer" in config
-        else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true"),
+        else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true", 1),
         logger=logger,
         sampler=None if sampler is GeneratorSampler else _make(config["sampler"], trust, "sampler"),
         fallback=_make(fallback, trust, "fallback") if fallback else ImageTransforms(10.0, 0.12, 0.1, False),
@@ -389,8 +389,9 @@ def _trainer_settings(node: Mapping) -> Any:
 
     if not (node["max_minutes"] or node["max_samples"]):
         raise UsageError("trainer.max_minutes and trainer.max_samples are both 0: there is no budget to train with")
-    if node["devices"] != 1:
-        raise UsageError("trainer.devices: training on several devices is not in this version; use 1")
+    for key in ("devices", "accumulate"):
+        if node[key] < 1:
+            raise UsageError(f"trainer.{key} must be at least 1, got {node[key]}")
     return TrainerSettings(**node)
 
 

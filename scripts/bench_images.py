@@ -1,7 +1,8 @@
 """Quality of the image generators for a stated training time; appends rows to a CSV and prints them.
 
     python scripts/bench_images.py shared=../shared only=digits_cvae seeds=1
-    python scripts/bench_images.py shared=../shared            # everything, three seeds: about two hours
+    python scripts/bench_images.py shared=../shared            # everything, three seeds: about four hours
+    python scripts/bench_images.py shared=../shared only=fashion_cgan minutes=1.5 words=experiment=gpu_32   # on a GPU
 
 Every arm trains through the same functions as `gensynth train` (codec, budget, bundle) and is scored by
 the scorers below, which are written down here once and are apart from the package's own metrics:
@@ -12,14 +13,17 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import struct
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
@@ -28,6 +32,7 @@ from torch.nn import functional as F
 
 from gensynth import rng
 from gensynth.cli import compose
+from gensynth.data.image import contact_sheet, png_bytes
 from gensynth.pipeline import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData, Schema
@@ -37,6 +42,7 @@ COLUMNS = (
     "date",
     "arm",
     "seed",
+    "words",
     "minutes",
     "train_seconds",
     "samples_seen",
@@ -47,6 +53,8 @@ COLUMNS = (
     "density",
     "coverage",
     "coverage_real",
+    "agreement",
+    "agreement_real",
 )
 
 
@@ -77,6 +85,19 @@ def fashion(shared: Path) -> tuple[Images, Images]:
         x = read_idx(folder / f"{side}-images-idx3-ubyte.gz")[:, None].copy()
         sides.append((x, read_idx(folder / f"{side}-labels-idx1-ubyte.gz").astype(np.int64)))
     return sides[0], sides[1]
+
+
+def blood_cells(shared: Path) -> tuple[Images, Images]:
+    """Crops of single cells as uint8 (N, 3, 64, 64): 0 RBC, 1 WBC, 2 Platelets; its own train and test photographs."""
+    sides: dict[str, list[tuple[np.ndarray, int]]] = {"train": [], "test": []}
+    with zipfile.ZipFile(shared / "data" / "bccd" / "bccd-crops-64.zip") as archive:
+        for name in sorted(archive.namelist()):
+            *_, split, kind, file = ["", "", *name.split("/")]
+            if split in sides and file.endswith(".jpg"):
+                image = Image.open(io.BytesIO(archive.read(name))).convert("RGB")
+                sides[split].append((np.asarray(image).transpose(2, 0, 1), ("RBC", "WBC", "Platelets").index(kind)))
+    train, test = ((np.stack([x for x, _ in side]), np.array([y for _, y in side])) for side in sides.values())
+    return train, test
 
 
 def long_tail(train: Images, seed: int) -> Images:
@@ -188,6 +209,29 @@ def score_fashion(made: Images, train: Images, test: Images, seed: int) -> dict[
     }
 
 
+def score_cells(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
+    """Support in judge features, and the share of rows that the judge puts into the class they were drawn for.
+
+    The judge is a small CNN of 3,000 steps on all real train rows, each class drawn equally often.
+    """
+    order = np.random.default_rng(seed)
+    pools = [np.flatnonzero(train[1] == k) for k in range(3)]
+    even = np.concatenate([order.choice(pool, max(map(len, pools))) for pool in pools])
+    judge = train_cnn((train[0][even], train[1][even]), 3000, seed)
+    facts = {}
+    for name, (x, y) in (("agreement", made), ("agreement_real", test)):
+        predicted = apply(judge, x).argmax(1)
+        facts[name] = float(np.mean([(predicted[y == k] == k).mean() for k in range(3)]))
+    few = np.concatenate([order.choice(np.flatnonzero(made[1] == k), (test[1] == k).sum()) for k in range(3)])
+    ceiling = np.concatenate([order.choice(pool, (test[1] == k).sum()) for k, pool in enumerate(pools)])
+    real = apply(judge.features, test[0])
+    return {
+        **facts,
+        **support(real, apply(judge.features, made[0][few])),
+        "coverage_real": support(real, apply(judge.features, train[0][ceiling]))["coverage"],
+    }
+
+
 def score_long_tail(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
     """Balanced accuracy of the small CNN, 1,500 steps, on the tail filled to 3,000 a class; real only beside it."""
 
@@ -202,13 +246,21 @@ def score_long_tail(made: Images, train: Images, test: Images, seed: int) -> dic
 # ---- arms -----------------------------------------------------------------------------------------
 
 
-def train_and_draw(name: str, train: Images, minutes: float, seed: int, counts: np.ndarray) -> tuple[Images, dict]:
-    """Train a model for the stated minutes, loaded data to written bundle, and draw counts[k] rows of class k."""
+def train_and_draw(
+    name: str, train: Images, minutes: float, seed: int, counts: np.ndarray, words: list[str]
+) -> tuple[Images, dict]:
+    """Train a model for the stated minutes, loaded data to written bundle, and draw counts[k] rows of class k.
+
+    words  further words of the command line: model.width=48 or experiment=gpu_32, say
+    """
     x, y = train
     schema = Schema(
-        "image", tuple(map(str, range(len(counts)))), {"channels": 1, "height": x.shape[2], "width": x.shape[3]}
+        "image",
+        tuple(map(str, range(len(counts)))),
+        {"channels": x.shape[1], "height": x.shape[2], "width": x.shape[3]},
     )
-    job = compose("train", ["digits", f"model={name}", f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none"])
+    settings = [f"model={name}", f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none"]
+    job = compose("train", ["digits", *settings, *words])
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
         rows = LabelledData.of_real(x, y, schema)
@@ -223,27 +275,62 @@ def train_and_draw(name: str, train: Images, minutes: float, seed: int, counts: 
     return (np.concatenate(made), np.repeat(np.arange(len(counts)), counts)), facts
 
 
-def run_arm(arm: str, seed: int, shared: Path) -> dict:
+def run_arm(arm: str, seed: int, options: dict[str, str]) -> dict:
+    shared, words = Path(options["shared"]), options["words"].split()
     data, model = arm.rsplit("_", 1)
+    minutes = float(options["minutes"]) if options["minutes"] else MINUTES[arm]
     if data == "digits":
         train, test = digits()
-        minutes = {"cvae": 1.0, "cgan": 2.0}[model]
-        made, facts = train_and_draw(model, train, minutes, seed, np.bincount(train[1]))
-        return {"minutes": minutes, **facts, **score_digits(made, train, test)}
-    train, test = fashion(shared)
-    if data == "fashion":
-        made, facts = train_and_draw(model, train, 10.0, seed, np.full(10, 2000))
-        return {"minutes": 10.0, **facts, **score_fashion(made, train, test, seed)}
-    tail = long_tail(train, seed)
-    made, facts = train_and_draw(model, tail, 5.0, seed, 3000 - np.bincount(tail[1]))
-    return {"minutes": 5.0, **facts, **score_long_tail(made, tail, test, seed)}
+        made, facts = train_and_draw(model, train, minutes, seed, np.bincount(train[1]), words)
+        scores = score_digits(made, train, test)
+    elif data == "fashion":
+        train, test = fashion(shared)
+        made, facts = train_and_draw(model, train, minutes, seed, np.full(10, 2000), words)
+        scores = score_fashion(made, train, test, seed)
+    elif data == "bccd":
+        train, test = blood_cells(shared)
+        made, facts = train_and_draw(model, train, minutes, seed, np.full(3, 500), words)
+        scores = score_cells(made, train, test, seed)
+    else:
+        train, test = fashion(shared)
+        tail = long_tail(train, seed)
+        made, facts = train_and_draw(model, tail, minutes, seed, 3000 - np.bincount(tail[1]), words)
+        scores = score_long_tail(made, tail, test, seed)
+    if options["pictures"]:
+        save_grid(Path(options["pictures"]) / f"{arm}_{seed}.png", made)
+    return {"minutes": minutes, **facts, **scores}
 
 
-ARMS = ("digits_cvae", "digits_cgan", "fashion_cvae", "fashion_cgan", "longtail_cvae", "longtail_cgan")
+def save_grid(path: Path, made: Images, columns: int = 12) -> None:
+    """One row of pictures a class."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet = contact_sheet([made[0][made[1] == k][:columns] for k in np.unique(made[1])], scale=1)
+    path.write_bytes(png_bytes(sheet.transpose(2, 0, 1)))
+
+
+MINUTES = {
+    "digits_cvae": 1.0,
+    "digits_cgan": 1.0,
+    "fashion_cvae": 10.0,
+    "fashion_cgan": 10.0,
+    "longtail_cvae": 5.0,
+    "longtail_cgan": 5.0,
+    "bccd_cvae": 15.0,
+    "bccd_cgan": 15.0,
+}
 
 
 def main(words: list[str]) -> None:
-    options = {"shared": "../shared", "only": ",".join(ARMS), "seeds": "3", "out": "bench_images.csv"}
+    options = {
+        "shared": "../shared",
+        "only": ",".join(MINUTES),
+        "seeds": "3",
+        "first_seed": "0",
+        "out": "bench_images.csv",
+        "minutes": "",
+        "words": "",
+        "pictures": "",
+    }
     for word in words:
         key, _, value = word.partition("=")
         if key not in options:
@@ -256,9 +343,9 @@ def main(words: list[str]) -> None:
         if new:
             writer.writeheader()
         for arm in options["only"].split(","):
-            for seed in range(int(options["seeds"])):
-                row = {"date": time.strftime("%Y-%m-%d"), "arm": arm, "seed": seed}
-                row |= run_arm(arm, seed, Path(options["shared"]))
+            for seed in range(int(options["first_seed"]), int(options["first_seed"]) + int(options["seeds"])):
+                row = {"date": time.strftime("%Y-%m-%d"), "arm": arm, "seed": seed, "words": options["words"]}
+                row |= run_arm(arm, seed, options)
                 row = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
                 writer.writerow(row)
                 file.flush()

@@ -2,6 +2,8 @@
 
     python scripts/bench_speed.py                  # Lightning's share and sampling of images
     python scripts/bench_speed.py only=lightning
+    python scripts/bench_speed.py only=profile,gan
+    python scripts/bench_speed.py only=gpu         # the GPU presets, where there is a GPU
     python scripts/bench_speed.py only=table shared=../shared
 
 Random 28x28 grey rows stand in for images, since no figure depends on what the pixels show; tables are Adult.
@@ -9,12 +11,14 @@ Random 28x28 grey rows stand in for images, since no figure depends on what the 
 
 from __future__ import annotations
 
+import itertools
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +27,7 @@ import torch
 
 from gensynth.cli import compose
 from gensynth.data.table_source import read_frame
-from gensynth.models.generator import TrainingRows
+from gensynth.models.generator import Batch, Generator, TrainingRows
 from gensynth.pipeline import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.training.callbacks import Metrics, Steps
@@ -124,6 +128,103 @@ def table_sampling(shared: Path) -> None:
     )
 
 
+# What the discriminator of a first cGAN cost: exact penalties at every step, on pixels folded by 2.
+COLD = ("model=cgan", "model.warm_start=false", "model.penalty_every=1", "model.d_body.fold=2")
+
+
+def steps_of(words: tuple[str, ...], phase: str, space: Space, count: int) -> tuple[Generator, Iterator[Batch]]:
+    """A module and batches in the middle of one phase, on the device and in the precision of the words."""
+    job = compose("train", ["digits", "logger=none", *words])
+    trainer = make_trainer(job.trainer, [])
+    device = trainer.strategy.root_device
+    random = torch.Generator().manual_seed(0)
+    data = TrainingRows(
+        (torch.rand(count, *space.shape, generator=random) * 2 - 1).to(device), (torch.arange(count) % 10).to(device)
+    )
+    module = build(lambda: job.model.make(space, count, **job.model.params), 0).to(device)
+    optimizers = module.configure_optimizers()
+    module.optimizers = lambda: optimizers
+    size = {p.name: p.batch_size for p in module.phases()}[phase]
+    loader = BatchLoader(data, Schedule((phase,), (10**6,), (size,)), 0, 1.0, start_step=5 * 10**5)
+    module.begin_phase(phase, data, loader.random(0, "begin"), resumed=False)
+    return module, iter(loader)
+
+
+def rate(module: Generator, batches: Iterator[Batch], seconds: float, autocast: bool = False) -> float:
+    """Images a second over about so many seconds, after a warm-up."""
+    done, begun = 0, 0.0
+    for step in itertools.count(-4):
+        if step == 0:
+            begun = synchronised()
+        batch = next(batches)
+        with torch.autocast(batch.rows.device.type, torch.bfloat16, enabled=autocast):
+            module.training_step(batch, 0)
+        if step >= 0:
+            done += len(batch.rows)
+        if step >= 4 and synchronised() - begun > seconds:
+            return done / (synchronised() - begun)
+    raise AssertionError
+
+
+def synchronised() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def gan_speed(repeats: int = 3) -> None:
+    """Images a second of the cGAN's adversarial stage against its cold-start form, interleaved."""
+    ratios, rates = [], []
+    arms = [steps_of(words, "adversarial", SPACE, 4096) for words in (("model=cgan", "model.vae.prior=flow"), COLD)]
+    for _ in range(repeats):
+        ours, cold = (rate(*arm, seconds=6.0) for arm in arms)
+        ratios.append(ours / cold)
+        rates.append((ours, cold))
+    fast, slow = (statistics.median(side) for side in zip(*rates, strict=True))
+    print(
+        f"cgan: {fast:,.0f} images/s of 28x28 against {slow:,.0f} of the cold start, ratio median "
+        f"{statistics.median(ratios):.1f}, range {min(ratios):.1f} to {max(ratios):.1f}, {repeats} repeats"
+    )
+
+
+ARITHMETIC = ("convolution", "aten::mm", "aten::addmm", "aten::bmm")
+
+
+def profile() -> None:
+    """Share of each stage's step that is spent inside convolutions and matrix products."""
+    for name, phase, words in (
+        ("cvae", "vae", ("model=cvae", "model.prior=flow")),
+        ("cvae", "prior", ("model=cvae", "model.prior=flow")),
+        ("cgan", "adversarial", ("model=cgan", "model.vae.prior=flow")),
+    ):
+        module, batches = steps_of(words, phase, SPACE, 4096)
+        speed = rate(module, batches, 2.0)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+            for _ in range(20):
+                module.training_step(next(batches), 0)
+        events = found.key_averages()
+        inside = sum(e.self_cpu_time_total for e in events if any(part in e.key for part in ARITHMETIC))
+        share = inside / sum(e.self_cpu_time_total for e in events)
+        print(f"profile {name} {phase}: {speed:,.0f} images/s, {share:.0%} in convolutions and matrix products")
+
+
+def gpu_speed() -> None:
+    """Images a second and peak memory of the GPU presets in bf16 and in fp32."""
+    for side in (32, 64, 128, 256):
+        for phase in ("vae", "adversarial"):
+            words = (f"experiment=gpu_{side}", "model.vae.prior=flow")
+            module, batches = steps_of(words, phase, Space((3, side, side), 10, (Block(3 * side**2, "real"),)), 1024)
+            torch.cuda.reset_peak_memory_stats()
+            half = rate(module, batches, 2.0, autocast=True)
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            full = rate(module, batches, 2.0)
+            print(
+                f"gpu_{side} {phase}: {half:,.0f} images/s in bf16, {full:,.0f} in fp32, ratio {half / full:.2f}; "
+                f"peak {peak:.1f} GiB in bf16",
+                flush=True,
+            )
+
+
 def drawn_apart(bundle: Path, per_class: int, out: str, kind: str) -> tuple[float, float]:
     """Seconds and peak memory in MiB of one `gensynth sample` in a process of its own."""
     done = subprocess.run(
@@ -176,5 +277,8 @@ if __name__ == "__main__":
         if "sampling" in only:
             for name in ("cvae", "cgan"):
                 sampling(name)
+        for name, bench in (("gan", gan_speed), ("profile", profile), ("gpu", gpu_speed)):
+            if name in only:
+                bench()
         if "table" in only:
             table_sampling(Path(options["shared"]))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gensynth.errors import UsageError
+from gensynth.models.generator import StepNoise
 from gensynth.models.nets.columns import PACK, ColumnDecoder, Discriminator, straight_through
 from gensynth.models.terms import Pair, class_mmd, features, marginals, pairs, terms_of
 from gensynth.types import Block, Space
@@ -23,7 +24,7 @@ def pair(real, fake, labels, classes=2):
 
 def test_straight_through_draws_are_one_hot_with_the_right_shares_and_a_gradient():
     logits = torch.log(torch.tensor([0.6, 0.3, 0.1])).repeat(20_000, 1).requires_grad_()
-    drawn = straight_through(logits, random())
+    drawn = straight_through(logits, StepNoise(0, logits.device, 20_000))
     assert torch.allclose(drawn.sum(1), torch.ones(20_000), atol=1e-5)
     assert torch.allclose(drawn.detach().max(1).values, torch.ones(20_000), atol=1e-5)
     torch.testing.assert_close(drawn.detach().mean(0), torch.tensor([0.6, 0.3, 0.1]), atol=0.02, rtol=0)
@@ -37,7 +38,7 @@ def test_fakes_are_seen_as_real_rows_are():
     decoder = ColumnDecoder(SPACE, 8, 4, 4, 4)
     for weight in (*(head.weight for head in decoder.heads), decoder.place):
         torch.nn.init.normal_(weight)
-    seen = decoder.imitate(torch.randn(50, 4), torch.randn(50, 4), random())
+    seen = decoder.imitate(torch.randn(50, 4), torch.randn(50, 4), StepNoise(0, torch.device("cpu"), 50))
     x = torch.zeros(50, 3, 2)
     x[:, 1, 0] = 2
     assert seen.shape == decoder.seen(x).shape == (50, 3 + 4 + 1 + 2 * 11)

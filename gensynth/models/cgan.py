@@ -13,15 +13,22 @@ gradient, what ties it to the real row it is paired with. Extra losses of the ge
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gensynth.errors import UsageError, nearest
 from gensynth.models.cvae import CVAE, cosine, encode_all
-from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
+from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, StepNoise, TrainingRows
 from gensynth.models.nets import nets_of
+from gensynth.models.processes import mean_over_processes
 from gensynth.models.terms import Pair, terms_of
 from gensynth.types import Space
+
+REACH, GAIN = 20.0, 0.1  # of `gamma_auto`: what it holds constant, and how fast gamma follows
+DIFFERENCE = 0.01  # length of the step of `penalty=difference`, in units of pixels in [-1, 1] or of scores
 
 
 class CGAN(Generator):
@@ -29,11 +36,15 @@ class CGAN(Generator):
 
     vae            settings of the CVAE whose decoder is the generator (and its warm start)
     d_width, d_depth  channels (or hidden units) and blocks of the discriminator
+    d_body         what else it is told, by name
     anchor         weight of what ties the warm generator to the real rows whose latents it is given
     terms          weights of extra losses of the generator, by their names in terms.py
     gamma          weight of the R1 + R2 penalties at the start; falls to a tenth by the end
+    gamma_auto     let gamma follow the discriminator's reach (see `_steer`), from `gamma` on
+    penalty        exact (double backward) | difference (slope along a random direction)
     penalty_every  the penalties enter every n-th step, n times as strong
-    augment        largest probability that a pair is augmented; ramps up from 0
+    augment        largest probability that a pair is shifted; ramps up from 0
+    cutout         the same for a square cut out, times sqrt(1 - n / n of the largest class): for rare classes
     """
 
     def __init__(
@@ -46,6 +57,7 @@ class CGAN(Generator):
         warm_share: float,
         d_width: int,
         d_depth: int,
+        d_body: dict,
         lr: float,
         d_lr: float,
         d_ahead: float,
@@ -53,22 +65,31 @@ class CGAN(Generator):
         terms: dict[str, float],
         batch_size: int,
         gamma: float,
+        gamma_auto: bool,
+        penalty: str,
         penalty_every: int,
         augment: float,
+        cutout: float,
         ema_half_life: float,
     ) -> None:
         super().__init__(space)
         self.vae = CVAE(space, num_rows, **(vae if warm_start else vae | {"prior": "normal"}))
         self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
-        self.discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth)
-        if batch_size % self.discriminator.rows_a_logit:
-            raise ValueError(f"batch_size={batch_size} must be a multiple of {self.discriminator.rows_a_logit}")
+        self.discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth, **d_body)
+        self.rows_together = self.discriminator.rows_a_logit
+        if batch_size % self.rows_together:
+            raise ValueError(f"batch_size={batch_size} must be a multiple of {self.rows_together}")
         self.noise_size, self.block = self.vae.noise_size, self.vae.block
         self.ema = Ema(self.generator, ema_half_life, ramp=0.3 if warm_start else 0.05)
         self.warm_start, self.warm_share = warm_start, warm_share
         self.lr, self.d_lr, self.d_ahead = lr, d_lr, d_ahead
         self.batch_size, self.augment, self.anchor = batch_size, augment, anchor
-        self.gamma, self.penalty_every, self.terms = gamma, penalty_every, terms_of(terms)
+        if penalty not in ("exact", "difference"):
+            raise UsageError(f"model.penalty={penalty} is not known; {nearest(penalty, ('exact', 'difference'))}")
+        self.penalty, self.penalty_every, self.cutout = penalty, penalty_every, cutout
+        self.gamma, self.gamma_auto, self.terms = gamma, gamma_auto, terms_of(terms)
+        self._latent = self.vae.prior.noise_size if not warm_start else self.vae.autoencoder.latent
+        self.register_buffer("gamma_scale", torch.ones(()))
         self._warming = False
 
     def phases(self) -> tuple[Phase, ...]:
@@ -79,8 +100,8 @@ class CGAN(Generator):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         adversarial = [
-            torch.optim.Adam(self.generator.parameters(), self.lr, betas=(0.0, 0.99)),
-            torch.optim.Adam(self.discriminator.parameters(), self.d_lr, betas=(0.0, 0.99)),
+            torch.optim.Adam(self.generator.parameters(), self.lr, betas=(0.0, 0.99), fused=True),
+            torch.optim.Adam(self.discriminator.parameters(), self.d_lr, betas=(0.0, 0.99), fused=True),
         ]
         return [*adversarial, *(self.vae.configure_optimizers() if self.warm_start else [])]
 
@@ -89,6 +110,8 @@ class CGAN(Generator):
         if self._warming:
             self.vae.begin_phase(name, rows, random, resumed=resumed)
             return
+        counts = torch.bincount(rows.y, minlength=self.space.num_classes)
+        self._scarcity = (1 - counts / counts.max()).sqrt()
         if not resumed:
             self._enter_adversarial(rows, random)
         if self.warm_start:
@@ -117,68 +140,115 @@ class CGAN(Generator):
         for optimizer in (g_optimizer, d_optimizer):
             for group in optimizer.param_groups:
                 group["betas"] = (0.0, cosine(0.9, 0.99, batch.progress))
-        losses = self._discriminator_step(batch, d_optimizer)
-        if batch.progress >= self.d_ahead:
-            losses |= self._generator_step(batch, g_optimizer)
-        self.ema.update(self.generator, len(batch.rows), batch.samples_seen)
-        return losses
+        pairs: list[tuple[Tensor, Tensor]] = []  # the generator's step leaves them for the discriminator's
+        said = self._generator_step(batch, g_optimizer, pairs)
+        d_lr = cosine(self.d_lr, 0.1 * self.d_lr, batch.progress)
+        judged, _ = self.descend(partial(self._discriminator_loss, pairs), batch, d_optimizer, d_lr)
+        self._steer(judged)
+        self.ema.update(self.generator, batch.random.size, batch.samples_seen)
+        return said | judged
 
     def _latents(self, batch: Batch) -> Tensor:
         """Latents of the fake rows: posterior samples of the real rows they are paired with, or plain noise."""
-        size = (len(batch.rows), self.vae.prior.noise_size)
+        noise = batch.random.normal(self._latent)
         if not self.warm_start:
-            return torch.randn(size, generator=batch.random, device=batch.rows.device)
+            return noise
         mean, spread = (part[batch.rows] for part in self._codes)
-        return mean + spread * torch.randn(mean.shape, generator=batch.random, device=mean.device)
+        return mean + spread * noise
 
     def _pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
         """Real rows and as many fake ones with the same labels, as seen, under the same augmentation."""
         decoder = self.generator["decoder"]
         fake = decoder.imitate(z, self.generator["embed"](batch.labels), batch.random)
-        p = self.augment * min(1.0, 5 * batch.progress)
-        return self.discriminator.augment_pair(decoder.seen(batch.x), fake, p, batch.random)
+        ramp = min(1.0, 5 * batch.progress)
+        cut = ramp * self.cutout * self._scarcity[batch.labels]
+        return self.discriminator.augment_pair(decoder.seen(batch.x), fake, ramp * self.augment, cut, batch.random)
 
-    def _discriminator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        with torch.no_grad():
-            real, fake = self._pair(batch, self._latents(batch))
-        lazy = batch.samples_seen // len(batch.rows) % self.penalty_every == 0
-        real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, lazy)
-        loss = F.softplus(fake_logit - real_logit).mean()
-        gamma = cosine(self.gamma, 0.1 * self.gamma, batch.progress) * self.penalty_every
-        self.descend(loss + 0.5 * gamma * penalty, optimizer, cosine(self.d_lr, 0.1 * self.d_lr, batch.progress))
-        accuracy = (real_logit > fake_logit).float().mean()
-        return {"loss_d": loss.detach(), "pair_accuracy": accuracy} | ({"penalty": penalty.detach()} if lazy else {})
-
-    def _judge_pair(self, real: Tensor, fake: Tensor, labels: Tensor, penalise: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of both sides in one pass and |grad|^2 on both, summed over what is seen, mean over logits."""
-        x = torch.cat([real, fake]).detach().requires_grad_(penalise)
-        logits = self.discriminator(x, labels.repeat(2))
-        real_logit, fake_logit = logits.chunk(2)
-        if not penalise:
-            return real_logit, fake_logit, logits.new_zeros(())
-        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-        return real_logit, fake_logit, gradient.square().sum() / len(real_logit)
-
-    def _generator_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    def _generator_step(
+        self, batch: Batch, optimizer: torch.optim.Optimizer, pairs: list[tuple[Tensor, Tensor]]
+    ) -> dict[str, Tensor]:
+        """One step of the generator, or only its fakes while the discriminator learns alone; adds to `pairs`."""
+        if batch.progress < self.d_ahead:
+            with torch.no_grad():
+                pairs.extend(self._pair(part, self._latents(part)) for part in batch.parts(self.accumulate))
+            return {}
         self.discriminator.requires_grad_(False)
+        lr = cosine(self.lr, 0.1 * self.lr, batch.progress)
+        said, _ = self.descend(partial(self._generator_loss, pairs), batch, optimizer, lr)
+        self.discriminator.requires_grad_(True)
+        return said
+
+    def _generator_loss(self, pairs: list[tuple[Tensor, Tensor]], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Relativistic loss of the fakes, extra terms and the tie to the real rows."""
         z = self._latents(batch)
         real, fake = self._pair(batch, z)
+        pairs.append((real, fake.detach()))
         with torch.no_grad():
             real_features = self.discriminator.features(real, batch.labels)
             real_logit = self.discriminator.judge(real_features, batch.labels)
         fake_features = self.discriminator.features(fake, batch.labels)
         loss = F.softplus(real_logit - self.discriminator.judge(fake_features, batch.labels)).mean()
-        losses = {"loss_g": loss.detach()}
+        said = {"loss_g": loss.detach()}
         pair = Pair(real, fake, real_features, fake_features, batch.labels, self.space.num_classes)
         for name, (weight, term) in self.terms.items():
             value = term(pair)
-            losses[f"term_{name}"], loss = value.detach(), loss + weight * value
+            said[f"term_{name}"], loss = value.detach(), loss + weight * value
         if self.warm_start:
             e = self.generator["embed"](batch.labels)
             loss = loss + self.anchor * self.generator["decoder"].tie(real, fake, batch.x, z, e)
-        self.descend(loss, optimizer, cosine(self.lr, 0.1 * self.lr, batch.progress))
-        self.discriminator.requires_grad_(True)
-        return losses
+        return loss, said
+
+    def _discriminator_loss(self, pairs: list[tuple[Tensor, Tensor]], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Relativistic loss of the discriminator, every `penalty_every` steps with the penalties."""
+        real, fake = pairs.pop(0)
+        lazy = batch.step % self.penalty_every == 0
+        real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, batch.random.stream(1), lazy)
+        loss = F.softplus(fake_logit - real_logit).mean()
+        end = self.gamma if self.gamma_auto else 0.1 * self.gamma
+        gamma = cosine(self.gamma, end, batch.progress) * self.gamma_scale
+        said = {"loss_d": loss.detach(), "pair_accuracy": (real_logit > fake_logit).float().mean(), "gamma": gamma}
+        if lazy:
+            share = (0.5 * gamma * penalty / loss.clamp_min(1e-6)).detach()
+            reach = penalty.detach() * (real - fake).square().flatten(1).sum(1).mean()
+            said |= {"penalty": penalty.detach(), "penalty_share": share, "reach": reach}
+        return loss + 0.5 * gamma * self.penalty_every * penalty, said
+
+    def _judge_pair(
+        self, real: Tensor, fake: Tensor, labels: Tensor, random: StepNoise, penalise: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of both sides in one pass and |grad|^2 on both, summed over what is seen, mean over logits.
+
+        `penalty=difference` takes the slope along one random direction a row in place of the gradient, whose square
+        has |grad|^2 as its mean ("Scalable GANs with transformers", ICML 2026): no double backward.
+        """
+        labels = labels.repeat(2)
+        if not penalise:
+            real_logit, fake_logit = self.discriminator(torch.cat([real, fake]), labels).chunk(2)
+            return real_logit, fake_logit, real_logit.new_zeros(())
+        with torch.autocast(real.device.type, enabled=False):
+            x = torch.cat([real, fake]).float()
+            if self.penalty == "difference":
+                direction = random.normal(*real.shape[1:])
+                moved = x + DIFFERENCE * torch.cat([direction, direction])
+                logits, moved_logits = self.discriminator(torch.cat([x, moved]), labels.repeat(2)).chunk(2)
+                slopes = (moved_logits - logits) / DIFFERENCE
+            else:
+                x.requires_grad_(True)
+                logits = self.discriminator(x, labels)
+                (slopes,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+            real_logit, fake_logit = logits.chunk(2)
+            return real_logit, fake_logit, slopes.square().sum() / len(real_logit)
+
+    @torch.no_grad()
+    def _steer(self, said: dict[str, Tensor]) -> None:
+        """`gamma_auto`: hold the discriminator's reach, |gradient|^2 |real - fake|^2, at REACH.
+
+        The square root of the reach is about the number of logits by which the discriminator can tell a real row from
+        its fake. A larger gamma makes it smaller, whatever the size of an image and the scale of its pixels.
+        """
+        if self.gamma_auto and "reach" in said:
+            surplus = mean_over_processes(said["reach"]).clamp_min(1e-9).div(REACH).log().clamp(-1, 1)
+            self.gamma_scale.mul_(torch.exp(GAIN * surplus)).clamp_(1e-6, 1e6)
 
     def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
         if self._warming:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -21,16 +23,27 @@ from gensynth.errors import UsageError, nearest
 from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
 from gensynth.models.nets import nets_of
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
+from gensynth.models.processes import mean_over_processes, shared_mean
 from gensynth.types import Space
 
 CUTS, CUT = 2, 0.25  # how often the learning rate falls before training ends early, and to which part
 LEAST_GAIN = 1e-3  # nats a row that count as an improvement
+PRIOR_BATCH = 1024  # codes a step: a small network on small batches spends its time between the products
 FEW_ROWS = 2_000  # below this `prior=auto` fits mixtures: a flow network would memorise the codes
 
 
 def kl_per_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(q || N(0, I)) of each latent dimension, (D,), averaged over rows, in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
+
+
+def rarity(counts: Tensor, beta: float = 0.99) -> Tensor:
+    """Noise weights (K,) of classes by their effective numbers E = (1 - b^n) / (1 - b), 1 for the rarest class.
+
+    Effective numbers: Cui et al., "Class-balanced loss based on effective number of samples", CVPR 2019, eq. 2.
+    """
+    effective = ((1 - beta ** counts.clamp_min(1).double()) / (1 - beta)).float()
+    return effective.min() / effective
 
 
 def cosine(start: float, end: float, progress: float) -> float:
@@ -63,8 +76,11 @@ class CVAE(Generator):
 
     nets       file of gensynth/models/nets/ that holds `Autoencoder`: conv (images) | columns (tables)
     width      the one size dial of the networks; everything else follows from it and from the data's shape
+    body       what else that `Autoencoder` is told, by name
+    class_noise  deviation of noise on class embeddings while training, for the rarest class; less for common ones
     prior      auto | flow | mixture | normal (auto: mixture below 2,000 rows)
     prior_share  part of the time budget for the prior stage, where it is a network
+    prior_shrink, prior_temperature, prior_unlabelled, prior_guidance  see prior.py
     patience   looks at held-out rows (one an epoch) without improvement that are borne; 0: never look
     """
 
@@ -75,8 +91,14 @@ class CVAE(Generator):
         *,
         nets: str,
         width: int,
+        body: dict,
+        class_noise: float,
         prior: str,
         prior_share: float,
+        prior_shrink: float,
+        prior_temperature: float,
+        prior_unlabelled: float,
+        prior_guidance: float,
         lr: float,
         batch_size: int,
         kl_warmup: float,
@@ -85,15 +107,18 @@ class CVAE(Generator):
         patience: int,
     ) -> None:
         super().__init__(space)
-        self.autoencoder = nets_of(nets).Autoencoder(space, width)
-        self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
+        self.autoencoder = nets_of(nets).Autoencoder(space, width, **body)
+        knobs = {"shrink": prior_shrink, "temperature": prior_temperature}
+        flow_knobs = {"unlabelled": prior_unlabelled, "guidance": prior_guidance}
+        self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes, knobs, flow_knobs)
         self.noise_size = self.prior.noise_size + self.autoencoder.noise_size
         self.block = self.autoencoder.block
         self.ema = Ema(self.autoencoder, ema_half_life)
         self.prior_ema = Ema(self.prior, ema_half_life)
         self.lr, self.batch_size = lr, batch_size
         self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
-        self.patience = patience
+        self.patience, self.class_noise = patience, class_noise
+        self.register_buffer("rarity", torch.ones(space.num_classes), persistent=False)
         self.kept = copy.deepcopy(self.ema.average) if patience else nn.Module()
         for name, start in (("least", 1e30), ("looks_since", 0.0), ("cuts", 0.0)):
             self.register_buffer(name, torch.tensor(start))
@@ -101,23 +126,27 @@ class CVAE(Generator):
     def phases(self) -> tuple[Phase, ...]:
         if not isinstance(self.prior, FlowPrior):
             return (Phase("vae", 1.0, self.batch_size),)
-        return (Phase("vae", 1 - self.prior_share, self.batch_size), Phase("prior", self.prior_share, 256))
+        return (Phase("vae", 1 - self.prior_share, self.batch_size), Phase("prior", self.prior_share, PRIOR_BATCH))
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        vae = torch.optim.AdamW(self.autoencoder.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=0.01)
+        vae = torch.optim.AdamW(
+            self.autoencoder.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
         if not isinstance(self.prior, FlowPrior):
             return [vae]
-        return [vae, torch.optim.AdamW(self.prior.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0.01)]
+        return [vae, torch.optim.AdamW(self.prior.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)]
 
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
+        if name == "vae":
+            self.rarity = rarity(torch.bincount(rows.y, minlength=self.space.num_classes))
         if name == "vae" and not resumed:
             self.autoencoder.start_at(rows)
             self.ema.average.load_state_dict(self.autoencoder.state_dict())
         if name == "prior":
             self._restore()
             self._codes = encode_all(self.ema.average, rows)
-            self.prior.standardise(self._codes[0])
-            self.prior_ema.average.standardise(self._codes[0])
+            self.prior.standardise(self._codes[0], rows.y)
+            self.prior_ema.average.standardise(self._codes[0], rows.y)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         optimizers = self.optimizers()
@@ -130,7 +159,7 @@ class CVAE(Generator):
         """Keep the weights if they give held-out rows a better bound; ended when that has not happened for long."""
         if phase != "vae" or not self.patience:
             return Look({}, ended=False)
-        bound = held_out_bound(self.ema.average, rows)
+        bound = mean_over_processes(held_out_bound(self.ema.average, rows))
         self.looks_since += 1
         if bound < self.least - LEAST_GAIN:
             self.least.copy_(bound)
@@ -152,26 +181,49 @@ class CVAE(Generator):
         """Reconstruction and KL of one batch; everything returned is detached. Nothing once training has ended."""
         if self.cuts > CUTS:
             return {}
+        lr = CUT ** float(self.cuts) * cosine(self.lr, 0.02 * self.lr, batch.progress)
+        said, taken = self.descend(self._bound, batch, optimizer, lr, clip=200.0)
+        if taken:
+            self.ema.update(self.autoencoder, batch.random.size, batch.samples_seen)
+        return said
+
+    def _bound(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Negative evidence bound of a batch, with KL warm-up and free bits."""
         mean, log_variance = self.autoencoder.encode(batch.x, batch.labels)
-        noise = torch.randn(mean.shape, generator=batch.random, device=mean.device)
-        z = mean + noise * (0.5 * log_variance).exp()
-        nll = self.autoencoder.loss(batch.x, z, batch.labels, batch.random)
-        kl = kl_per_dimension(mean, log_variance)
+        z = mean + batch.random.normal(mean.shape[1]) * (0.5 * log_variance).exp()
+        with self._noisy_classes(batch):
+            nll = self.autoencoder.loss(batch.x, z, batch.labels, batch.random)
+        kl = shared_mean(kl_per_dimension(mean, log_variance))
         warmup = min(1.0, max(1e-4, batch.progress / self.kl_warmup)) if self.kl_warmup else 1.0
         loss = nll + warmup * kl.clamp_min(self.free_bits).sum()
-        lr = CUT ** float(self.cuts) * cosine(self.lr, 0.02 * self.lr, batch.progress)
-        if self.descend(loss, optimizer, lr, clip=200.0):
-            self.ema.update(self.autoencoder, len(batch.x), batch.samples_seen)
-        return {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
+        said = {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
+        return loss, said | {"kl_highest": kl.detach().max(), "kl_lowest": kl.detach().min()}
+
+    @contextmanager
+    def _noisy_classes(self, batch: Batch) -> Iterator[None]:
+        """Class embeddings with noise, more of it the rarer the class (Rangwani et al., "NoisyTwins", CVPR 2023)."""
+        if not self.class_noise:
+            yield
+            return
+        noise = batch.random.normal(self.autoencoder.embed.embedding_dim)
+        spread = self.class_noise * self.rarity[batch.labels, None]
+        hook = self.autoencoder.embed.register_forward_hook(lambda module, args, e: e + spread * noise)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def prior_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Flow matching on posterior samples of the batch's rows."""
+        said, taken = self.descend(self._flow_loss, batch, optimizer, cosine(2e-3, 2e-5, batch.progress))
+        if taken:
+            self.prior_ema.update(self.prior, batch.random.size, batch.samples_seen)
+        return said
+
+    def _flow_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         mean, spread = (part[batch.rows] for part in self._codes)
-        noise = torch.randn(mean.shape, generator=batch.random, device=mean.device)
-        loss = self.prior.loss(mean + spread * noise, batch.labels, batch.random)
-        if self.descend(loss, optimizer, cosine(2e-3, 2e-5, batch.progress)):
-            self.prior_ema.update(self.prior, len(mean), batch.samples_seen)
-        return {"loss_prior": loss.detach()}
+        loss = self.prior.loss(mean + spread * batch.random.normal(mean.shape[1]), batch.labels, batch.random)
+        return loss, {"loss_prior": loss.detach()}
 
     def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
         self._restore()
@@ -188,14 +240,18 @@ class CVAE(Generator):
         return {"embed": average.embed, "decoder": average.decoder, "prior": self.prior_ema.average}
 
 
-def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> NormalPrior | MixturePrior | FlowPrior:
-    """The prior by its name; `auto` chooses by the number of training rows."""
+def make_prior(
+    name: str, num_rows: int, latent: int, num_classes: int, knobs: dict[str, float], flow_knobs: dict[str, float]
+) -> NormalPrior | MixturePrior | FlowPrior:
+    """The prior by its name, with the knobs that fitted priors and those that flows take; `auto` chooses by rows."""
     if name == "auto":
         name = "flow" if num_rows >= FEW_ROWS else "mixture"
     kinds = {"normal": NormalPrior, "mixture": MixturePrior, "flow": FlowPrior}
     if name not in kinds:
         raise UsageError(f"model.prior={name} is not known; {nearest(name, ['auto', *kinds])}")
-    return NormalPrior(latent) if name == "normal" else kinds[name](latent, num_classes)
+    if name == "normal":
+        return NormalPrior(latent)
+    return kinds[name](latent, num_classes, **knobs, **(flow_knobs if name == "flow" else {}))
 
 
 def fit_mixture(prior: MixturePrior, autoencoder: nn.Module, rows: TrainingRows, random: torch.Generator) -> None:

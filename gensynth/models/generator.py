@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from gensynth import rng
 from gensynth.errors import DivergedError
+from gensynth.models.processes import average_gradients
 from gensynth.types import Space
 
 SKIPS_ALLOWED = 20
@@ -50,12 +51,41 @@ class Look(NamedTuple):
     ended: bool
 
 
+class StepNoise:
+    """Random numbers of one step. Row i of a batch gets the same ones, however the batch is cut into parts.
+
+    Numbers are drawn for all `size` rows and those of rows start .. stop are given out, so a part that another
+    process works on, or that comes later, is the part of the one batch it belongs to.
+    """
+
+    def __init__(self, seed: int, device: torch.device, size: int, start: int = 0, stop: int | None = None) -> None:
+        self.seed, self.device, self.size = seed, device, size
+        self.start, self.stop = start, size if stop is None else stop
+        self._generator = torch.Generator(device).manual_seed(seed)
+
+    def part(self, start: int, stop: int) -> StepNoise:
+        """The numbers of rows start .. stop of these, from the first draw on."""
+        return StepNoise(self.seed, self.device, self.size, self.start + start, self.start + stop)
+
+    def stream(self, number: int) -> StepNoise:
+        """Other numbers for the same rows."""
+        return StepNoise(self.seed ^ number, self.device, self.size, self.start, self.stop)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers (N, *shape)."""
+        return torch.randn(self.size, *shape, generator=self._generator, device=self.device)[self.start : self.stop]
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1), (N, *shape)."""
+        return torch.rand(self.size, *shape, generator=self._generator, device=self.device)[self.start : self.stop]
+
+
 @dataclass
 class Batch:
     """Everything one training step may depend on besides the weights.
 
-    rows (N,) indices into `data`; labels (N,); progress in [0, 1) of the phase; samples_seen in the
-    phase; random: generator keyed by the step. `x` (N, *shape) is gathered when it is first asked for.
+    rows (N,) indices into `data`; labels (N,); progress in [0, 1) of the phase; step and samples_seen count within
+    the phase; random: numbers keyed by the step. `x` (N, *shape) is gathered when it is first asked for.
     """
 
     data: TrainingRows
@@ -63,22 +93,47 @@ class Batch:
     labels: Tensor
     phase: str
     progress: float
+    step: int
     samples_seen: int
-    random: torch.Generator
+    random: StepNoise
 
     @cached_property
     def x(self) -> Tensor:
         return self.data.x[self.rows]
 
+    def parts(self, count: int) -> list[Batch]:
+        """The same batch as `count` equal pieces in order."""
+        return [self.part(index, count) for index in range(count)]
+
+    def part(self, index: int, count: int) -> Batch:
+        """One of `count` equal pieces; ValueError where the rows do not divide."""
+        size, rest = divmod(len(self.rows), count)
+        if rest:
+            raise ValueError(f"a batch of {len(self.rows)} rows cannot be cut into {count} equal parts")
+        here = slice(index * size, (index + 1) * size)
+        random = self.random.part(here.start, here.stop)
+        return replace(self, rows=self.rows[here], labels=self.labels[here], random=random)
+
+
+Losses = Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
+
+
+def _averaged(said: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return said[0] if len(said) == 1 else {k: torch.stack([s[k].float() for s in said]).mean(0) for k in said[0]}
+
 
 class Generator(LightningModule):
     """Base of all generators. Subclasses set `noise_size` and `block` and write the abstract methods.
 
-    block  rows per forward pass when sampling; part of the determinism contract of a bundle
+    block       rows per forward pass when sampling; part of the determinism contract of a bundle
+    accumulate  parts that a batch is worked on in, one after the other: less memory, the same step
+    rows_together  rows that a loss looks at as a group: parts of a batch hold whole groups
     """
 
     noise_size: int
     block: int
+    accumulate: int = 1
+    rows_together: int = 1
     automatic_optimization = False
 
     def __init__(self, space: Space) -> None:
@@ -108,28 +163,45 @@ class Generator(LightningModule):
     def inference_modules(self) -> dict[str, nn.Module]:
         """The averaged parts that `draw` needs; they, and nothing else, go into a bundle."""
 
-    def descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, lr: float, clip: float = math.inf) -> bool:
-        """One optimiser step at a learning rate; skipped (False) where loss or gradient is not finite.
+    def descend(
+        self,
+        losses: Losses,
+        batch: Batch,
+        optimizer: torch.optim.Optimizer,
+        lr: float,
+        clip: float = math.inf,
+    ) -> tuple[dict[str, Tensor], bool]:
+        """One optimiser step at a learning rate; returns what `losses` said, and whether the step was taken.
 
-        Raises DivergedError after SKIPS_ALLOWED skipped steps in a row.
+        losses  a part of the batch -> the scalar to descend, and values to log; its parts' gradients are averaged,
+                over `accumulate` parts one after the other and over all processes
+        A step is skipped where loss or gradient is not finite; DivergedError after SKIPS_ALLOWED in a row.
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total, said = torch.zeros((), device=batch.rows.device), []
+        for part in batch.parts(self.accumulate):
+            loss, values = losses(part)
+            (loss / self.accumulate).backward()
+            total += loss.detach() / self.accumulate
+            said.append(values)
+        total = average_gradients(parameters, total)
         norm = nn.utils.clip_grad_norm_(parameters, clip)
-        if not (torch.isfinite(loss) & torch.isfinite(norm)):
-            self._skipped[id(optimizer)] = self._skipped.get(id(optimizer), 0) + 1
-            if self._skipped[id(optimizer)] >= SKIPS_ALLOWED:
-                raise DivergedError(
-                    f"loss or gradient was not finite {SKIPS_ALLOWED} steps in a row; lower model.lr "
-                    "(the last checkpoint is from before that)"
-                )
-            return False
-        self._skipped[id(optimizer)] = 0
-        optimizer.step()
-        return True
+        taken = bool(torch.isfinite(total) & torch.isfinite(norm))
+        self._count_skips(optimizer, taken)
+        if taken:
+            optimizer.step()
+        return _averaged(said), taken
+
+    def _count_skips(self, optimizer: torch.optim.Optimizer, taken: bool) -> None:
+        self._skipped[id(optimizer)] = 0 if taken else self._skipped.get(id(optimizer), 0) + 1
+        if self._skipped[id(optimizer)] >= SKIPS_ALLOWED:
+            raise DivergedError(
+                f"loss or gradient was not finite {SKIPS_ALLOWED} steps in a row; lower model.lr "
+                "(the last checkpoint is from before that)"
+            )
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch  # the loader gathers on the device already

@@ -15,6 +15,9 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gensynth.errors import UsageError
+from gensynth.models.generator import StepNoise
+
 
 class NormalPrior(nn.Module):
     """N(0, I), the prior of the first stage; for ablation."""
@@ -28,12 +31,17 @@ class NormalPrior(nn.Module):
 
 
 class MixturePrior(nn.Module):
-    """One Gaussian mixture a class, covariances shrunk towards the pooled one; for few rows."""
+    """One Gaussian mixture a class, covariances shrunk towards the pooled one; for few rows.
 
-    def __init__(self, latent: int, num_classes: int, components: int = 10) -> None:
+    shrink  a class of n rows keeps n / (n + shrink) of its distance from the mean of all
+    """
+
+    def __init__(
+        self, latent: int, num_classes: int, *, shrink: float, temperature: float, components: int = 10
+    ) -> None:
         super().__init__()
         self.noise_size = latent + 1
-        self.components = components
+        self.components, self.shrink, self.temperature = components, shrink, temperature
         self.register_buffer("edges", torch.ones(num_classes, components))
         self.register_buffer("means", torch.zeros(num_classes, components, latent))
         self.register_buffer("factors", torch.eye(latent).repeat(num_classes, components, 1, 1))
@@ -42,9 +50,12 @@ class MixturePrior(nn.Module):
         """codes (N, D) encoder samples, `repeats` of every row, labels (N,); classes without rows keep N(0, I)."""
         codes_np, labels_np = codes.double().cpu().numpy(), labels.cpu().numpy()
         pooled = _pooled(codes_np, labels_np)
-        for label in np.unique(labels_np):
+        present = np.unique(labels_np)
+        centre = np.mean([codes_np[labels_np == label].mean(0) for label in present], axis=0)
+        for label in present:
             mine = codes_np[labels_np == label]
             weights, means, covariances = self._mixture(mine, pooled, seed, repeats)
+            means = means - own_share(len(mine) / repeats, self.shrink)[1] * (mine.mean(0) - centre)
             edges, count = np.ones(self.components), len(weights)
             edges[:count] = np.cumsum(weights)
             edges[count - 1 :] = 1.0
@@ -68,7 +79,13 @@ class MixturePrior(nn.Module):
         u = torch.special.ndtr(noise[:, :1])
         component = (u > self.edges[labels]).sum(dim=1).clamp(max=self.components - 1)
         spread = torch.einsum("nij,nj->ni", self.factors[labels, component], noise[:, 1:])
-        return self.means[labels, component] + spread
+        return self.means[labels, component] + self.temperature * spread
+
+
+def own_share(rows: float, shrink: float) -> tuple[float, float]:
+    """How much a class of so many rows keeps of its own, n / (n + shrink), and what is left for all classes."""
+    own = rows / (rows + shrink) if rows + shrink else 0.0
+    return own, 1 - own
 
 
 def _pooled(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -88,27 +105,56 @@ class FlowPrior(nn.Module):
 
     An MLP predicts the velocity between noise and standardised latents; sampling runs `steps`
     midpoint steps, which keeps the cost of a latent well below that of decoding it.
+
+    unlabelled   share of the codes that are learned without their label, which guidance and shrinking need
+    guidance     w: velocities become v(y) + w (v(y) - v()) (Ho & Salimans, "Classifier-free diffusion guidance", 2022)
+    temperature  factor of the noise that a latent starts from; below 1 trades variety for typicality
+    shrink       a class of n rows is told apart from the others by n / (n + shrink) of its embedding
     """
 
-    def __init__(self, latent: int, num_classes: int, hidden: int = 256, steps: int = 5) -> None:
+    def __init__(
+        self,
+        latent: int,
+        num_classes: int,
+        *,
+        shrink: float,
+        temperature: float,
+        unlabelled: float,
+        guidance: float,
+        hidden: int = 256,
+        steps: int = 5,
+    ) -> None:
         super().__init__()
+        if guidance and not unlabelled:
+            raise UsageError(
+                "model.prior_guidance needs model.prior_unlabelled above 0: guidance leads away from the rest"
+            )
         self.noise_size, self.steps = latent, steps
+        self.shrink, self.temperature, self.unlabelled, self.guidance = shrink, temperature, unlabelled, guidance
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("scale", torch.ones(latent))
+        self.register_buffer("own", torch.ones(num_classes))
         self.embed = nn.Embedding(num_classes, hidden)
+        self.nobody = nn.Parameter(torch.zeros(hidden))
         self.time = nn.Linear(32, hidden)
         self.enter = nn.Linear(latent, hidden)
         self.body = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(3)])
         self.leave = nn.Linear(hidden, latent)
         nn.init.zeros_(self.leave.weight)
 
-    def standardise(self, codes: Tensor) -> None:
+    def standardise(self, codes: Tensor, labels: Tensor) -> None:
+        """Take mean and spread of codes (N, D), and the classes' own shares from labels (N,)."""
         self.mean.copy_(codes.mean(0))
         self.scale.copy_(codes.std(0).clamp_min(1e-3))
+        counts = torch.bincount(labels, minlength=len(self.own)).to(self.own)
+        self.own.copy_(counts / (counts + self.shrink).clamp_min(1e-9))
 
     def velocity(self, z: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """Velocity (N, D) at z (N, D), time t (N,) or (1,) for all rows."""
-        return self._velocity(z, self._time(t) + self.embed(labels))
+        return self._velocity(z, self._time(t) + self._class(labels))
+
+    def _class(self, labels: Tensor) -> Tensor:
+        return torch.lerp(self.nobody.expand(len(labels), -1), self.embed(labels), self.own[labels, None])
 
     def _time(self, t: Tensor) -> Tensor:
         frequencies = torch.exp(torch.arange(16, device=t.device) * (math.log(100.0) / 15))
@@ -121,18 +167,25 @@ class FlowPrior(nn.Module):
             h = h + layer(F.silu(h + context))
         return self.leave(F.silu(h))
 
-    def loss(self, codes: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+    def loss(self, codes: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
         """Mean squared velocity error on codes (N, D)."""
         target = (codes - self.mean) / self.scale
-        noise = torch.randn(target.shape, generator=random, device=target.device)
-        t = torch.rand(len(target), generator=random, device=target.device)
+        noise, t = random.normal(target.shape[1]), random.uniform()
+        known = (random.uniform() >= self.unlabelled)[:, None]
         z = torch.lerp(noise, target, t[:, None])
-        return F.mse_loss(self.velocity(z, t, labels), target - noise)
+        context = self._time(t) + torch.where(known, self._class(labels), self.nobody)
+        return F.mse_loss(self._velocity(z, context), target - noise)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        z, step, classes = noise, 1.0 / self.steps, self.embed(labels)
+        z, step, classes = noise * self.temperature, 1.0 / self.steps, self._class(labels)
         times = self._time(torch.arange(2 * self.steps, device=z.device) * (0.5 * step))
         for now, halfway in zip(times[0::2], times[1::2], strict=True):
-            middle = z + 0.5 * step * self._velocity(z, classes + now)
-            z = z + step * self._velocity(middle, classes + halfway)
+            middle = z + 0.5 * step * self._guided(z, classes, now)
+            z = z + step * self._guided(middle, classes, halfway)
         return z * self.scale + self.mean
+
+    def _guided(self, z: Tensor, classes: Tensor, time: Tensor) -> Tensor:
+        velocity = self._velocity(z, classes + time)
+        if not self.guidance:
+            return velocity
+        return velocity + self.guidance * (velocity - self._velocity(z, (self.nobody + time).expand(len(z), -1)))

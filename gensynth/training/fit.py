@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 import warnings
@@ -18,10 +19,12 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, TrainingRows
+from gensynth.models.processes import check_same_weights
 from gensynth.signals import SIGNALS
 from gensynth.training.callbacks import Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
 from gensynth.training.loader import BatchLoader
+from gensynth.training.processes import leader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
 
 FEWEST_WATCHED = 20
@@ -29,7 +32,11 @@ FEWEST_WATCHED = 20
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The `trainer` group: budget, data order, hardware. `max_samples=0` lets the minutes decide."""
+    """The `trainer` group: budget, data order, hardware. `max_samples=0` lets the minutes decide.
+
+    devices     processes that share every batch, each on a device of its own
+    accumulate  parts of a process's share that are worked on one after the other
+    """
 
     max_minutes: float
     max_samples: int
@@ -38,6 +45,7 @@ class TrainerSettings:
     accelerator: str
     devices: int
     precision: str
+    accumulate: int
 
 
 @dataclass(frozen=True)
@@ -77,43 +85,97 @@ def fit(
     picture  (K, 8, *shape) samples -> PNG bytes for the previews
     Raises Interrupted after saving on SIGTERM or SIGINT, DivergedError when losses stay non-finite.
     """
-    trainer = make_trainer(settings, loggers)
-    device = trainer.strategy.root_device
-    rows, watched = (TrainingRows(side.x.to(device), side.y.to(device)) for side in (rows, watched))
-    module.to(device)
+    module.accumulate = settings.accumulate
+    _check_parts(module, settings)
     path = folder / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True, exist_ok=True)
     state = load_checkpoint(path, run) if resume and path.exists() else None
-    schedule = Schedule.from_json(state["schedule"]) if state else _plan(module, rows, settings, seed, started)
-    loader = BatchLoader(rows, schedule, seed, settings.label_power, state["step"] if state else 0)
-    steps = Steps(loader, rows)
-    metrics = Metrics(steps)
-    checkpointing = Checkpointing(path, steps, run, settings.checkpoint_minutes)
     if state:
         module.load_state_dict(state["weights"])
-    preview = Preview(steps, folder / "samples", classes, picture)
-    watch = [Watch(steps, watched, metrics)] if len(watched.y) >= FEWEST_WATCHED else []
-    trainer.callbacks.extend([steps, metrics, *watch, preview, Progress(steps, module.phases()), checkpointing])
-    with SIGNALS.defer():
-        run_trainer(trainer, module, loader, state)
+    with leader(settings.devices) as others:
+        trainer = make_trainer(settings, loggers)
+        device = trainer.strategy.root_device
+        module.to(device)
+        held = [TrainingRows(side.x.to(device), side.y.to(device)) for side in (rows, watched)]
+        schedule = Schedule.from_json(state["schedule"]) if state else _plan(module, held[0], settings, seed, started)
+        loader = BatchLoader(
+            held[0], schedule, seed, settings.label_power, state["step"] if state else 0, (0, settings.devices)
+        )
+        if settings.devices > 1:
+            others.start(_follow, (copy.deepcopy(module).cpu(), rows, watched, settings, schedule, seed, state))
+        steps = Steps(loader, held[0])
+        metrics = Metrics(steps)
+        checkpointing = Checkpointing(path, steps, run, settings.checkpoint_minutes)
+        preview = Preview(steps, folder / "samples", classes, picture)
+        trainer.callbacks.extend([steps, metrics, *_watching(steps, held[1], metrics), preview])
+        trainer.callbacks.extend([Progress(steps, module.phases()), checkpointing])
+        with SIGNALS.defer():
+            run_trainer(trainer, module, loader, state)
+        check_same_weights(module)
     return FitResult(steps.schedule, metrics.history)
+
+
+def _follow(
+    rank: int,
+    module: Generator,
+    rows: TrainingRows,
+    watched: TrainingRows,
+    settings: TrainerSettings,
+    schedule: Schedule,
+    seed: int,
+    state: dict | None,
+) -> None:
+    """What every process but the first does: the same steps on its own parts of the batches; it writes nothing."""
+    module, state = copy.deepcopy((module, state))  # tensors that come from another process share its memory
+    trainer = make_trainer(settings, [], rank)
+    device = trainer.strategy.root_device
+    rows, watched = (TrainingRows(side.x.to(device), side.y.to(device)) for side in (rows, watched))
+    share = (rank, settings.devices)
+    loader = BatchLoader(rows, schedule, seed, settings.label_power, state["step"] if state else 0, share)
+    steps = Steps(loader, rows)
+    trainer.callbacks.extend([steps, *_watching(steps, watched, Metrics(steps))])
+    run_trainer(trainer, module.to(device), loader, state)
+    check_same_weights(module)
+
+
+def _watching(steps: Steps, watched: TrainingRows, metrics: Metrics) -> list[Callback]:
+    return [Watch(steps, watched, metrics)] if len(watched.y) >= FEWEST_WATCHED else []
+
+
+def _check_parts(module: Generator, settings: TrainerSettings) -> None:
+    """Every batch must divide into equal parts of whole groups of rows."""
+    parts = settings.devices * settings.accumulate
+    for phase in module.phases():
+        if phase.batch_size % (parts * module.rows_together):
+            raise UsageError(
+                f"a batch of {phase.batch_size} rows ({phase.name}) cannot be shared by trainer.devices="
+                f"{settings.devices} x trainer.accumulate={settings.accumulate}: it must be a multiple of "
+                f"{parts * module.rows_together}"
+            )
 
 
 def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed: int, started: float) -> Schedule:
     if settings.max_samples:
         return by_samples(module.phases(), settings.max_samples)
-    return by_seconds(module, rows, 60 * settings.max_minutes - (time.monotonic() - started), seed)
+    seconds = 60 * settings.max_minutes - (time.monotonic() - started)
+    return by_seconds(module, rows, seconds, seed, settings.devices)
 
 
-def make_trainer(settings: TrainerSettings, loggers: list[Logger]) -> Trainer:
-    """A Trainer without bars, sanity checks and checkpoints of its own; UsageError for hardware that is not here."""
+def make_trainer(settings: TrainerSettings, loggers: list[Logger], rank: int = 0) -> Trainer:
+    """A Trainer without bars, sanity checks and checkpoints of its own; UsageError for hardware that is not here.
+
+    Each process has a Trainer of its own, on one device: what processes share lies in models/processes.py.
+    """
+    on_gpu = torch.cuda.is_available() and settings.accelerator in ("auto", "gpu", "cuda")
+    if on_gpu and settings.devices > torch.cuda.device_count():
+        raise UsageError(f"trainer.devices={settings.devices}: there are {torch.cuda.device_count()} GPUs here")
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), _hardware_errors(settings):
         warnings.simplefilter("ignore")
         return Trainer(
             accelerator=settings.accelerator,
-            devices=settings.devices,
+            devices=[rank] if on_gpu else 1,
             precision=settings.precision,
             logger=loggers,
             max_epochs=1,

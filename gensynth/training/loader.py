@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gensynth import rng
-from gensynth.models.generator import Batch, TrainingRows
+from gensynth.models.generator import Batch, StepNoise, TrainingRows
 
 if TYPE_CHECKING:
     from gensynth.training.schedule import Schedule
@@ -32,12 +32,18 @@ def tempered(counts: Tensor, power: float) -> Tensor:
 
 
 class BatchLoader:
-    """Iterable over the batches of a schedule, from any step on."""
+    """Iterable over the batches of a schedule, from any step on; `share` (i, n) gives the i-th of n parts of each."""
 
     def __init__(
-        self, rows: TrainingRows, schedule: Schedule, seed: int, label_power: float, start_step: int = 0
+        self,
+        rows: TrainingRows,
+        schedule: Schedule,
+        seed: int,
+        label_power: float,
+        start_step: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        self.rows, self.schedule, self.seed = rows, schedule, seed
+        self.rows, self.schedule, self.seed, self.share = rows, schedule, seed, share
         self.label_power, self.start_step = label_power, start_step
         labels = rows.y.cpu()
         self._by_class = torch.argsort(labels, stable=True)
@@ -58,15 +64,17 @@ class BatchLoader:
         power = 1 + (self.label_power - 1) * step / self.schedule.total_steps
         chosen = self._draw_rows(size, power, rng.torch_generator(self.seed, "order", step))
         chosen = chosen.to(self.rows.x.device)
-        return Batch(
+        whole = Batch(
             data=self.rows,
             labels=self.rows.y[chosen],
             rows=chosen,
             phase=self.schedule.phases[phase],
             progress=inner / steps,
+            step=inner,
             samples_seen=inner * size,
-            random=self.random(step, "step"),
+            random=StepNoise(self.random(step, "step").initial_seed(), self.rows.x.device, size),
         )
+        return whole.part(*self.share)
 
     def _draw_rows(self, size: int, power: float, random: torch.Generator) -> Tensor:
         labels = torch.multinomial(tempered(self._counts, power), size, replacement=True, generator=random)

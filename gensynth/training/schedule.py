@@ -74,15 +74,16 @@ def by_samples(phases: tuple[Phase, ...], max_samples: int) -> Schedule:
     return Schedule(tuple(p.name for p in phases), steps, tuple(p.batch_size for p in phases))
 
 
-def by_seconds(module: Generator, rows: TrainingRows, seconds: float, seed: int) -> Schedule:
+def by_seconds(module: Generator, rows: TrainingRows, seconds: float, seed: int, devices: int = 1) -> Schedule:
     """Split seconds over the phases by their shares, measuring the speed of each on a throw-away copy.
 
-    The time the speed test takes itself, and the preparation and closing work of the phases, come off first.
+    The time the speed test takes itself, and the preparation and closing work of the phases, come off first. With
+    several devices the test takes one device's share of a batch.
     """
     if seconds <= 0:
         raise UsageError("trainer.max_minutes is used up before training starts: raise it")
     started = time.monotonic()
-    measured = [_probe(module, rows, phase, seconds, seed) for phase in module.phases()]
+    measured = [_probe(module, rows, phase, seconds, seed, devices) for phase in module.phases()]
     closing = _closing_seconds(module, rows, seed)
     left = seconds - (time.monotonic() - started) - closing - sum(prepare for _, prepare in measured)
     steps = [
@@ -93,14 +94,17 @@ def by_seconds(module: Generator, rows: TrainingRows, seconds: float, seed: int)
     return Schedule(tuple(p.name for p in phases), tuple(steps), tuple(p.batch_size for p in phases))
 
 
-def _probe(module: Generator, rows: TrainingRows, phase: Phase, seconds: float, seed: int) -> tuple[float, float]:
+def _probe(
+    module: Generator, rows: TrainingRows, phase: Phase, seconds: float, seed: int, devices: int
+) -> tuple[float, float]:
     """(seconds a step, seconds of preparation for all rows) of one phase."""
     subset = TrainingRows(rows.x[:PROBE_ROWS], rows.y[:PROBE_ROWS])
     probe = copy.deepcopy(module)
     optimizers = probe.configure_optimizers()
     probe.optimizers = lambda use_pl_optimizer=True: optimizers  # type: ignore[method-assign]
     endless = Schedule((phase.name,), (2 * 10**9,), (phase.batch_size,))
-    loader = BatchLoader(subset, endless, seed, label_power=1.0, start_step=10**9)  # half way: warm-ups are over
+    half_way = 10**9  # warm-ups are over
+    loader = BatchLoader(subset, endless, seed, label_power=1.0, start_step=half_way, share=(0, devices))
     begun = time.monotonic()
     probe.begin_phase(phase.name, subset, loader.random(0, "begin"), resumed=False)
     prepare = (time.monotonic() - begun) * len(rows.y) / len(subset.y)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.models.generator import TrainingRows
+from gensynth.models.generator import StepNoise, TrainingRows
 from gensynth.types import Block, Space
 
 COMPONENTS = 8
@@ -58,10 +58,10 @@ class Autoencoder(nn.Module):
         """Negative log-likelihood a row, nats, averaged over rows (N, D, 2)."""
         return self.decoder.nll(z, self.embed(labels), x).sum(dim=1).mean()
 
-    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
         """The same where a part of what columns see of each other is left out at random."""
-        shape = (*x.shape[:2], self.decoder.cell)
-        kept = torch.rand(shape, generator=random, device=x.device) >= DROPOUT
+        shape = (x.shape[1], self.decoder.cell)
+        kept = random.uniform(*shape) >= DROPOUT
         return self.decoder.nll(z, self.embed(labels), x, kept / (1 - DROPOUT)).sum(dim=1).mean()
 
     def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
@@ -243,7 +243,7 @@ class ColumnDecoder(nn.Module):
         self._unroll(z, e, pick)
         return torch.stack(drawn, dim=1)
 
-    def imitate(self, z: Tensor, e: Tensor, random: torch.Generator) -> Tensor:
+    def imitate(self, z: Tensor, e: Tensor, random: StepNoise) -> Tensor:
         """Rows as a discriminator sees them, (N, P), drawn with a gradient: straight-through Gumbel-softmax (Jang et
         al., "Categorical reparameterization with Gumbel-softmax", ICLR 2017, section 2.2)."""
 
@@ -254,7 +254,7 @@ class ColumnDecoder(nn.Module):
             weight, mean, log_scale = mixture.chunk(3, dim=1)
             component = straight_through(weight, random)
             spread = (component * log_scale.clamp(SHARPEST, 2)).sum(1).exp()
-            noise = torch.randn(spread.shape, generator=random, device=spread.device)
+            noise = random.normal()
             return shares, ((component * mean).sum(1) + spread * noise).clamp(-5, 5)
 
         cells = self._unroll(z, e, pick)
@@ -273,9 +273,9 @@ class ColumnDecoder(nn.Module):
         return self.nll(z, e, x).mean()
 
 
-def straight_through(logits: Tensor, random: torch.Generator) -> Tensor:
+def straight_through(logits: Tensor, random: StepNoise) -> Tensor:
     """A draw (N, K), one-hot, whose gradient is that of its softmax at TEMPERATURE."""
-    uniform = torch.rand(logits.shape, generator=random, device=logits.device).clamp_min(1e-20)
+    uniform = random.uniform(logits.shape[1]).clamp_min(1e-20)
     soft = F.softmax((logits - (-uniform.log()).clamp_min(1e-20).log()) / TEMPERATURE, dim=1)
     hard = F.one_hot(soft.argmax(1), logits.shape[1]).to(soft.dtype)
     return hard + soft - soft.detach()
@@ -326,7 +326,9 @@ class Discriminator(nn.Module):
         self.project = nn.Embedding(space.num_classes, width)
         nn.init.normal_(self.project.weight, std=width**-0.5)
 
-    def augment_pair(self, real: Tensor, fake: Tensor, p: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    def augment_pair(
+        self, real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random: StepNoise
+    ) -> tuple[Tensor, Tensor]:
         """Unchanged: no move of a cell keeps the label of any row."""
         return real, fake
 

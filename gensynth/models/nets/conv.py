@@ -1,9 +1,10 @@
-"""Convolutional bodies for images, all sized from (C, H, W) and one `width`.
+"""Convolutional bodies for images, all sized from (C, H, W), one `width` and a few words of the model's `body`.
 
-No network runs at full resolution above 16 pixels: a pixel-unshuffle stem folds s x s pixels into
-channels, the body works at 1/s and 1/(2s) of the side, a pixel-shuffle head unfolds them again.
-Sides that 2s does not divide are padded inside and cropped on the way out.
-No normalisation layers, so a row never depends on its batch mates.
+On a CPU no network runs at full resolution above 16 pixels: a pixel-unshuffle stem folds s x s pixels into
+channels, the body halves the folded side until it is at most 8, and a pixel-shuffle head unfolds them again.
+`fold: 1` works at full resolution, as a GPU can afford. Sides that do not divide are padded inside and cropped on
+the way out. No normalisation layers, so a row never depends on its batch mates. Everything between folding and
+unfolding is laid out channels last, in which convolutions are up to four times as fast.
 
 Legend: N rows, C channels, H W sides, D latent size, E class embedding size, h w coarse sides.
 """
@@ -16,9 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gensynth.errors import UsageError, nearest
 from gensynth.models.augment import augment_pair
-from gensynth.models.generator import TrainingRows
+from gensynth.models.generator import StepNoise, TrainingRows
+from gensynth.models.processes import mean_over_processes, shared_mean
 from gensynth.types import Space
+
+COARSE = 8  # sides are halved until they are at most this
+WIDEST = 8  # times `width`: channels stop growing there
 
 
 def stem_factor(height: int, width: int) -> int:
@@ -33,13 +39,18 @@ def latent_size(height: int, width: int) -> int:
     return 16 if longest <= 16 else 32 if longest <= 32 else 64
 
 
-class Folding:
-    """Pad and pixel-unshuffle (fold), pixel-shuffle and crop (unfold) for one image shape."""
+def halvings(height: int, width: int, fold: int, least: int) -> int:
+    """How often the folded side is halved: until it is at most COARSE, and at least `least` times."""
+    return max(least, math.ceil(math.log2(max(height, width) / fold / COARSE)))
 
-    def __init__(self, shape: tuple[int, ...], factor: int) -> None:
+
+class Folding:
+    """Pad and pixel-unshuffle (fold), pixel-shuffle and crop (unfold) for one image shape and number of halvings."""
+
+    def __init__(self, shape: tuple[int, ...], factor: int, levels: int) -> None:
         self.channels, self.height, self.width = shape
         self.factor = factor
-        step = 2 * factor
+        step = factor * 2**levels
         self.padded = (-(-self.height // step) * step, -(-self.width // step) * step)
         self.coarse = (self.padded[0] // step, self.padded[1] // step)
         self.folded_channels = self.channels * factor**2
@@ -48,10 +59,20 @@ class Folding:
         bottom, right = self.padded[0] - self.height, self.padded[1] - self.width
         if bottom or right:
             x = F.pad(x, (0, right, 0, bottom), mode="replicate")
-        return F.pixel_unshuffle(x, self.factor)
+        return channels_last(F.pixel_unshuffle(x, self.factor))
 
     def unfold(self, x: Tensor) -> Tensor:
         return F.pixel_shuffle(x, self.factor)[..., : self.height, : self.width]
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same (N, C, H, W) laid out channels last; convolutions keep that layout."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def channels(width: int, level: int) -> int:
+    """Channels after `level` halvings: doubled each time, up to WIDEST times `width`."""
+    return width * min(2**level, WIDEST)
 
 
 class ResidualBlock(nn.Module):
@@ -72,48 +93,75 @@ class ResidualBlock(nn.Module):
         return x + self.last(F.leaky_relu(self.first(h), 0.2))
 
 
+class Blocks(nn.ModuleList):
+    """Residual blocks one after the other at one resolution."""
+
+    def __init__(self, count: int, channels: int, embedding: int) -> None:
+        super().__init__([ResidualBlock(channels, embedding) for _ in range(count)])
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        for block in self:
+            x = block(x, e)
+        return x
+
+
 class Encoder(nn.Module):
     """Image (N, C, H, W) and class embedding (N, E) -> mean and log-variance, each (N, D)."""
 
-    def __init__(self, shape: tuple[int, ...], width: int, latent: int, embedding: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int
+    ) -> None:
         super().__init__()
-        self.folding = Folding(shape, stem_factor(*shape[1:]))
+        levels = halvings(*shape[1:], fold, least=1)
+        self.folding = Folding(shape, fold, levels)
         self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
-        self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
-        self.block = ResidualBlock(2 * width, embedding)
+        sizes = [channels(width, level) for level in range(levels + 1)]
+        self.downs = nn.ModuleList(
+            [nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(sizes, sizes[1:], strict=False)]
+        )
+        self.blocks = nn.ModuleList([Blocks(blocks, size, embedding) for size in sizes[1:]])
         h, w = self.folding.coarse
-        self.head = nn.Linear(2 * width * h * w + embedding, 2 * latent)
+        self.head = nn.Linear(sizes[-1] * h * w + embedding, 2 * latent)
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         h = F.leaky_relu(self.stem(self.folding.fold(x)), 0.2)
-        h = F.leaky_relu(self.block(self.down(h), e), 0.2).flatten(1)
-        mean, log_variance = self.head(torch.cat([h, e], dim=1)).chunk(2, dim=1)
+        for down, blocks in zip(self.downs, self.blocks, strict=True):
+            h = blocks(down(h), e)
+        h = F.leaky_relu(h, 0.2).flatten(1)
+        mean, log_variance = self.head(torch.cat([h, e], dim=1)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 4)
 
 
 class Decoder(nn.Module):
     """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1].
 
+    trunk  own: the class enters at the start; shared: only above the coarsest blocks, which all classes share
     `noise` (N, 0) is what other decoders draw with; an image is drawn from its latent alone.
     """
 
-    def __init__(self, shape: tuple[int, ...], width: int, latent: int, embedding: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int, trunk: str
+    ) -> None:
         super().__init__()
-        self.folding = Folding(shape, stem_factor(*shape[1:]))
+        levels = halvings(*shape[1:], fold, least=1)
+        self.folding = Folding(shape, fold, levels)
+        self.shared = trunk == "shared"
+        sizes = [channels(width, level) for level in range(levels, -1, -1)]
         h, w = self.folding.coarse
-        self.start = nn.Linear(latent + embedding, 2 * width * h * w)
-        self.coarse = ResidualBlock(2 * width, embedding)
-        self.up = nn.Conv2d(2 * width, 4 * width, 1)
-        self.fine = ResidualBlock(width, embedding)
+        self.start = nn.Linear(latent + (0 if self.shared else embedding), sizes[0] * h * w)
+        self.ups = nn.ModuleList([nn.Conv2d(a, 4 * b, 1) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.blocks = nn.ModuleList([Blocks(blocks, size, embedding) for size in sizes])
         self.head = nn.Conv2d(width, self.folding.folded_channels, 3, padding=1)
 
     def forward(self, z: Tensor, e: Tensor, noise: Tensor | None = None) -> Tensor:
-        h = self.start(torch.cat([z, e], dim=1)).unflatten(1, (-1, *self.folding.coarse))
-        h = F.pixel_shuffle(self.up(self.coarse(h, e)), 2)
-        h = self.head(F.leaky_relu(self.fine(h, e), 0.2))
-        return self.folding.unfold(h)
+        start = z if self.shared else torch.cat([z, e], dim=1)
+        h = channels_last(self.start(start).unflatten(1, (-1, *self.folding.coarse)))
+        h = self.blocks[0](h, torch.zeros_like(e) if self.shared else e)
+        for up, blocks in zip(self.ups, self.blocks[1:], strict=True):
+            h = blocks(channels_last(F.pixel_shuffle(up(h), 2)), e)
+        return self.folding.unfold(self.head(F.leaky_relu(h, 0.2))).float()
 
-    def imitate(self, z: Tensor, e: Tensor, random: torch.Generator) -> Tensor:
+    def imitate(self, z: Tensor, e: Tensor, random: StepNoise) -> Tensor:
         """Images cut to [-1, 1], so that an exactly black background needs no fine tuning."""
         return self(z, e).clamp(-1, 1)
 
@@ -123,25 +171,39 @@ class Decoder(nn.Module):
 
     def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
         """Log likelihood of real pixels around fake ones under the optimal sigma, a pixel, negative."""
-        return 0.5 * (real - fake).square().mean().log()
+        return 0.5 * shared_mean((real - fake).square().mean()).log()
 
 
 class Autoencoder(nn.Module):
     """Class embedding, encoder and decoder of images; latents (N, D).
 
-    Likelihood: Gaussian with the optimal sigma, summed over pixels (Rybkin et al., "Simple and effective VAE
-    training with calibrated decoders", ICML 2021, section 4.3).
+    fold        side of the pixel block folded into channels; 0: as a CPU needs it
+    blocks      residual blocks a resolution
+    trunk       own | shared: whether the class enters the decoder at its start or above its coarsest blocks
+    likelihood  gaussian: optimal sigma, summed over pixels (Rybkin et al., "Simple and effective VAE training with
+                calibrated decoders", ICML 2021, section 4.3) | logistic: discretised to 256 levels, one scale a channel
+                (Salimans et al., "PixelCNN++", ICLR 2017, section 2.1)
     """
 
     noise_size = 0  # a decoded latent is drawn without noise
     block = 256  # rows per forward pass when sampling
 
-    def __init__(self, space: Space, width: int, embedding: int = 32) -> None:
+    def __init__(
+        self, space: Space, width: int, *, fold: int, blocks: int, trunk: str, likelihood: str, embedding: int = 32
+    ) -> None:
         super().__init__()
+        for key, word, known in (
+            ("trunk", trunk, ("own", "shared")),
+            ("likelihood", likelihood, ("gaussian", "logistic")),
+        ):
+            if word not in known:
+                raise UsageError(f"model.body.{key}={word} is not known; {nearest(word, known)}")
+        fold = fold or stem_factor(*space.shape[1:])
         self.latent = latent_size(*space.shape[1:])
         self.embed = nn.Embedding(space.num_classes, embedding)
-        self.encoder = Encoder(space.shape, width, self.latent, embedding)
-        self.decoder = Decoder(space.shape, width, self.latent, embedding)
+        self.encoder = Encoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks)
+        self.decoder = Decoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks, trunk=trunk)
+        self.log_scale = nn.Parameter(torch.full((space.shape[0], 1, 1), -3.0)) if likelihood == "logistic" else None
 
     def start_at(self, rows: TrainingRows) -> None:
         """Nothing to take from the rows."""
@@ -154,9 +216,10 @@ class Autoencoder(nn.Module):
 
     def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
         """Negative log-likelihood a row, nats, averaged over rows (N, C, H, W)."""
-        return gaussian_nll(x, self.decode(z, labels))
+        mean = self.decode(z, labels)
+        return gaussian_nll(x, mean) if self.log_scale is None else logistic_nll(x, mean, self.log_scale)
 
-    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
         """What training makes small: the same."""
         return self.nll(x, z, labels)
 
@@ -170,9 +233,21 @@ def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
     The variance is the batch's own mean squared error; log sigma is kept above -6.
     """
     squared = (x - mean).square()
-    variance = squared.mean().detach().clamp_min(math.exp(-12))
+    variance = mean_over_processes(squared.mean()).clamp_min(math.exp(-12))
     pixels = x[0].numel()
     return squared.sum() / len(x) / (2 * variance) + 0.5 * pixels * (variance.log() + math.log(2 * math.pi))
+
+
+def logistic_nll(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """The same under logistics cut into the 256 levels of [-1, 1]; log_scale (C, 1, 1), kept above -7.
+
+    The lowest and the highest level take the tails.
+    """
+    inverse, centred = torch.exp(-log_scale.clamp_min(-7.0)), x - mean
+    upper, lower = inverse * (centred + 1 / 255), inverse * (centred - 1 / 255)
+    inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
+    log_mass = torch.where(x < -0.999, F.logsigmoid(upper), torch.where(x > 0.999, F.logsigmoid(-lower), inside))
+    return -log_mass.sum() / len(x)
 
 
 class Discriminator(nn.Module):
@@ -180,37 +255,48 @@ class Discriminator(nn.Module):
 
     Miyato & Koyama, "cGANs with projection discriminator" (ICLR 2018), eq. 3; the body follows the
     normalisation-free residual design of Huang et al., "The GAN is dead; long live the GAN!"
-    (NeurIPS 2024), with dense 3x3 convolutions at the coarse resolution only.
+    (NeurIPS 2024), with dense 3x3 convolutions. It halves the folded side until it is at most 8.
+
+    fold  side of the pixel block folded into channels; 0: twice what a CPU's generator folds
     """
 
     rows_a_logit = 1
 
-    def __init__(self, space: Space, width: int, depth: int, features: int = 128) -> None:
+    def __init__(self, space: Space, width: int, depth: int, *, fold: int, features: int = 128) -> None:
         super().__init__()
         shape = space.shape
-        self.folding = Folding(shape, 2 * stem_factor(*shape[1:]))
-        h, w = self.folding.padded[0] // self.folding.factor, self.folding.padded[1] // self.folding.factor
+        fold = fold or 2 * stem_factor(*shape[1:])
+        levels = halvings(*shape[1:], fold, least=0)
+        self.folding = Folding(shape, fold, levels)
+        sizes = [channels(width, level) for level in range(levels + 1)]
         self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
-        self.blocks = nn.ModuleList([PlainBlock(width, depth) for _ in range(depth)])
-        self.pool = nn.Conv2d(width, width, (h, w), groups=width)
-        self.feature = nn.Linear(width, features)
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in zip(sizes, sizes[1:], strict=False)])
+        total = depth * len(sizes)
+        self.blocks = nn.ModuleList([nn.ModuleList([PlainBlock(s, total) for _ in range(depth)]) for s in sizes])
+        self.pool = nn.Conv2d(sizes[-1], sizes[-1], self.folding.coarse, groups=sizes[-1])
+        self.feature = nn.Linear(sizes[-1], features)
         self.score = nn.Linear(features, 1)
         self.project = nn.Embedding(space.num_classes, features)
         nn.init.normal_(self.project.weight, std=features**-0.5)
 
-    def augment_pair(self, real: Tensor, fake: Tensor, p: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        return augment_pair(real, fake, p, random)
+    def augment_pair(
+        self, real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random: StepNoise
+    ) -> tuple[Tensor, Tensor]:
+        return augment_pair(real, fake, shifted, cut, random)
 
     def features(self, x: Tensor, labels: Tensor) -> Tensor:
         """Features (N, F) of images; labels enter later."""
         h = self.stem(self.folding.fold(x))
-        for block in self.blocks:
-            h = block(h)
-        return F.leaky_relu(self.feature(self.pool(h).flatten(1)), 0.2)
+        for level, blocks in enumerate(self.blocks):
+            if level:
+                h = self.downs[level - 1](F.avg_pool2d(h, 2))
+            for block in blocks:
+                h = block(h)
+        return F.leaky_relu(self.feature(self.pool(h).flatten(1)), 0.2).float()
 
     def judge(self, features: Tensor, labels: Tensor) -> Tensor:
         """Logits (N,) from features."""
-        return self.score(features)[:, 0] + (features * self.project(labels)).sum(dim=1)
+        return self.score(features)[:, 0].float() + (features * self.project(labels)).sum(dim=1)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         return self.judge(self.features(x, labels), labels)
