@@ -104,6 +104,10 @@ def _dispatch(verb: str, words: list[str]) -> int:
         from gensynth.doctor import doctor
 
         return doctor()
+    if verb == "dashboard":
+        from gensynth.dashboard import dashboard
+
+        return dashboard(words)
     return run_hydra(verb, overrides(verb, words), [verb, *words])
 
 
@@ -310,7 +314,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         model=_model_settings(config["model"], trust) if "model" in config else ModelSettings("", None, {}),
         trainer=_trainer_settings(config["trainer"])
         if "trainer" in config
-        else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true", 1),
+        else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true", 1, "last"),
         logger=logger,
         sampler=None if sampler is GeneratorSampler else _make(config["sampler"], trust, "sampler"),
         fallback=_make(fallback, trust, "fallback") if fallback else ImageTransforms(10.0, 0.12, 0.1, False),
@@ -385,13 +389,15 @@ def _compare(given: Mapping, default: Mapping, where: str) -> None:
 
 
 def _trainer_settings(node: Mapping) -> Any:
-    from gensynth.training.fit import TrainerSettings
+    from gensynth.training.fit import CHOICES, TrainerSettings
 
     if not (node["max_minutes"] or node["max_samples"]):
         raise UsageError("trainer.max_minutes and trainer.max_samples are both 0: there is no budget to train with")
     for key in ("devices", "accumulate"):
         if node[key] < 1:
             raise UsageError(f"trainer.{key} must be at least 1, got {node[key]}")
+    if node["choose"] not in CHOICES:
+        raise UsageError(f"trainer.choose={node['choose']} is not known; {nearest(str(node['choose']), CHOICES)}")
     return TrainerSettings(**node)
 
 

@@ -37,6 +37,7 @@ from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import DataError, UsageError, nearest
+from gensynth.evaluation.appraisal import appraiser
 from gensynth.evaluation.score import nearest_pictures, wall_pictures
 from gensynth.models.generator import Generator, TrainingRows
 from gensynth.models.table_judge import fit_judge
@@ -58,7 +59,7 @@ from gensynth.reread import (
 from gensynth.rundir import RunFolder, digest, say
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.jitter import Jitter
-from gensynth.samplers.sampler import Sampler
+from gensynth.samplers.sampler import OfGenerator, Sampler
 from gensynth.training.bundle import (
     Bundle,
     file_sha256,
@@ -143,9 +144,11 @@ def balance(job: Job) -> dict:
     """The main job; returns the facts of report.json."""
     with job.open_out() as run:
         looked = look(job, run)
-        bundle = _train(job, run, looked, time.monotonic()) if job.sampler is None else None
+        trains = job.sampler is None or isinstance(job.sampler, OfGenerator)
+        bundle = _train(job, run, looked, time.monotonic()) if trains else None
         state = {
             "seed": job.seed,
+            "sampler": job.sampler.name if job.sampler else "",
             "target": job.target,
             "symmetric": job.symmetric,
             "data": job.data.name,
@@ -190,6 +193,8 @@ def merge(job: Job, finished: Path) -> dict:
         inception=state.get("inception", False),
         utility_steps=state["utility_steps"],
     )
+    if state.get("sampler") and job.sampler is None:
+        raise UsageError(f"this run was made with a sampler; name it: sampler={state['sampler']}")
     sampler = _sampler(job, bundle, looked)
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
@@ -219,6 +224,10 @@ def _carry_over(finished: Path, out: Path) -> None:
 
 def _sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
     """The sampler of the words, or the trained generator."""
+    if isinstance(job.sampler, OfGenerator):
+        if bundle is None:
+            raise UsageError(f"sampler={job.sampler.name} works with a trained generator, and this run has none")
+        job.sampler.use(bundle)
     if job.sampler is not None:
         return job.sampler.fit(looked.train)
     if bundle is None:
@@ -452,6 +461,8 @@ def train_generator(
             run=identity,
             classes=real.schema.classes,
             picture=codec.picture,
+            decode=codec.decode,
+            appraise=appraiser(real, val, job.seed),
             loggers=loggers,
             started=started,
             resume=resume,
@@ -472,7 +483,15 @@ def _module(job: Job, codec: Codec, num_rows: int) -> Generator:
 def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:
     """What two runs must share for one to continue the other."""
     return digest(
-        [job.model.name, job.model.params, job.trainer.label_power, source_sha256, job.seed, real.ids.tolist()]
+        [
+            job.model.name,
+            job.model.params,
+            job.trainer.label_power,
+            job.trainer.choose,
+            source_sha256,
+            job.seed,
+            real.ids.tolist(),
+        ]
     )
 
 
@@ -499,6 +518,8 @@ def _bundle_facts(
             "schedule": result.schedule.to_json(),
             "samples_seen": result.schedule.total_samples,
             "latent_nats": _latent_nats(result.history),
+            "coverage": {name: round(value, 4) for name, value in result.coverage.items()},
+            "collapsed": result.collapsed,
         },
     }
 
@@ -645,10 +666,23 @@ def _facts(
             *_opened(opened),
             *shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
             *_quarantined(looked.quarantined),
+            *(_collapsed(bundle) if bundle else []),
             *filled.warnings,
             *scores["warnings"],
         ],
     }
+
+
+def _collapsed(bundle: Bundle) -> list[dict[str, str]]:
+    """A line for every class whose samples lost their variety while training."""
+    return [
+        {
+            "code": "collapse",
+            "text": f'class "{event["class"]}": samples were {event["variety"]:.0%} as varied as real rows after '
+            f"{event['samples_seen']:,} samples of training",
+        }
+        for event in bundle.facts["training"]["collapsed"]
+    ]
 
 
 def _write_dataset(

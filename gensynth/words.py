@@ -14,8 +14,8 @@ from typing import Any
 
 from gensynth.errors import UsageError, nearest
 
-VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "compare", "doctor")
-LATER = ("review", "verify", "forget", "dashboard", "tune")
+VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "compare", "dashboard", "doctor")
+LATER = ("review", "verify", "forget", "tune")
 POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "compare": "data", "merge": "run"}
 PATH_KEYS = ("out", "generator", "real", "test", "synthetic", "run", "data.path", "data.test")
 TEXT_KEYS = ("data.label", "data.subject", "data.delimiter", "data.encoding")
@@ -53,6 +53,7 @@ usage: gensynth VERB [DATA] [key=value ...]
   merge RUN          filter, merge and evaluate a finished run again, honouring its review.csv
   evaluate           score any synthetic set, rank several: real=DIR test=DIR synthetic=DIR|'[A, B]'
   compare DATA       doing nothing, simple methods and both models under one plan, side by side
+  dashboard [RUNS]   a local page over all runs below a folder (default runs): port=6006 open=true
   doctor             what is installed and what is wrong
 
 DATA is a name (digits, digits_longtail, breast_cancer) or a path: a folder of class folders (also

@@ -17,7 +17,7 @@ LAYERS = [
     {"balancing"},
     {"evaluation"},
     {"report", "provenance"},
-    {"assess", "doctor", "rundir", "reread"},
+    {"assess", "dashboard", "doctor", "rundir", "reread"},
     {"pipeline"},
     {"comparison"},
     {"words"},

@@ -53,6 +53,8 @@ def trained(model: str, data, tmp_path, samples: int, *words: str):
         run="r",
         classes=data.schema.classes,
         picture=lambda x: b"",
+        decode=lambda x: x.numpy(),
+        appraise=lambda draw: {},
         loggers=[],
         started=0.0,
         resume=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from conftest import encoded, small_job, space_of, stripes
@@ -43,7 +44,7 @@ def job_of(model, *words):
     return job, codec.space, *sides
 
 
-def run_fit(folder, words, *, resume=False):
+def run_fit(folder, words, *, resume=False, appraise=lambda draw: {}):
     job, space, rows, watched = job_of(*words)
     module = build(lambda: job.model.make(space, len(rows.y), **job.model.params), seed=0)
     result = fit(
@@ -56,6 +57,8 @@ def run_fit(folder, words, *, resume=False):
         run="r",
         classes=tuple("abc"[: space.num_classes]),
         picture=lambda x: b"png",
+        decode=lambda x: x.numpy(),
+        appraise=appraise,
         loggers=[],
         started=0.0,
         resume=resume,
@@ -84,6 +87,54 @@ def test_resume_gives_the_weights_of_the_uninterrupted_run(name, tmp_path, monke
         assert again.schedule == schedule
         for key, tensor in whole.state_dict().items():
             assert torch.equal(tensor, resumed.state_dict()[key]), f"{key} differs after a stop at step {stop}"
+
+
+def looks(coverage: list[float], variety: float = 1.0):
+    """An appraisal that says one value after the other, whatever is drawn."""
+    values = iter(coverage)
+
+    def appraise(draw):
+        draw(np.array([0]), np.array([1], np.uint64))
+        return {"a": {"coverage": next(values), "variety": variety}, "b": {"coverage": 0.9, "variety": 1.0}}
+
+    return appraise
+
+
+CHOOSES = ("cgan", "model.vae.prior=flow", "trainer.max_samples=2048", "trainer.choose=worst")
+
+
+def test_the_weights_of_the_best_look_are_kept(tmp_path):
+    """Four looks fall into the adversarial stage; the second is the best, and its weights come back at the end."""
+    best, _ = run_fit(tmp_path / "a", CHOOSES, appraise=looks([0.3, 0.8, 0.5, 0.2, 0.1, 0.1]))
+    last, _ = run_fit(tmp_path / "b", CHOOSES, appraise=looks([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
+    assert not torch.equal(best.ema.average["decoder"].head.weight, last.ema.average["decoder"].head.weight)
+    plain, _ = run_fit(tmp_path / "c", CHOOSES[:-1], appraise=looks([0.3, 0.8, 0.5, 0.2, 0.1, 0.1]))
+    assert torch.equal(plain.ema.average["decoder"].head.weight, last.ema.average["decoder"].head.weight)
+
+
+def test_what_was_kept_survives_a_resume(tmp_path, monkeypatch):
+    values = [0.3, 0.8, 0.5, 0.2, 0.1, 0.1]
+    whole, result = run_fit(tmp_path / "whole", CHOOSES, appraise=looks(values))
+    total = result.schedule.total_steps
+    every = total // 8
+    first = sum(result.schedule.steps[:2]) // every + 1  # looks before the last stage are not taken
+    for stop in (every * (first + 2) + 1, total):
+        folder = tmp_path / str(stop)
+        stop_after(stop, monkeypatch)
+        with pytest.raises(Interrupted):
+            run_fit(folder, CHOOSES, appraise=looks(values))
+        monkeypatch.undo()
+        taken = min(stop, total) // every - first + 1
+        resumed, _ = run_fit(folder, CHOOSES, appraise=looks(values[taken:]), resume=True)
+        for name, tensor in torch.nn.ModuleDict(whole.inference_modules()).state_dict().items():
+            assert torch.equal(tensor, torch.nn.ModuleDict(resumed.inference_modules()).state_dict()[name]), name
+
+
+def test_a_collapsing_class_is_one_event(tmp_path, capsys):
+    _, result = run_fit(tmp_path, CHOOSES, appraise=looks([0.5] * 8, variety=0.1))
+    assert [(event["class"], event["variety"]) for event in result.collapsed] == [("a", 0.1)]
+    assert 'class "a" is collapsing' in capsys.readouterr().err
+    assert result.coverage == {"a": 0.5, "b": 0.9}
 
 
 def test_training_ends_early_where_held_out_rows_get_no_better_and_keeps_the_best(tmp_path):
@@ -132,12 +183,12 @@ def test_checkpoint_holds_plain_things_and_knows_its_run(tmp_path):
 def test_a_non_finite_state_is_never_written(tmp_path):
     layer = torch.nn.Linear(2, 2)
     path = tmp_path / "last.ckpt"
-    save_checkpoint(path, layer, [], 1, Schedule(("a",), (1,), (1,)), "r")
+    save_checkpoint(path, layer, [], 1, Schedule(("a",), (1,), (1,)), "r", {})
     before = path.read_bytes()
     with torch.no_grad():
         layer.weight[0, 0] = math.nan
     with pytest.raises(DivergedError):
-        save_checkpoint(path, layer, [], 2, Schedule(("a",), (1,), (1,)), "r")
+        save_checkpoint(path, layer, [], 2, Schedule(("a",), (1,), (1,)), "r", {})
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 

@@ -117,6 +117,9 @@ class CGAN(Generator):
         if self.warm_start:
             self._codes = encode_all(self.vae.ema.average, rows)
 
+    def drawable(self, phase: str) -> bool:
+        return phase == "adversarial"
+
     def watch(self, rows: TrainingRows, phase: str) -> Look:
         return self.vae.watch(rows, phase)
 
@@ -257,6 +260,21 @@ class CGAN(Generator):
         latent, rest = noise.split([self.vae.prior.noise_size, self.vae.autoencoder.noise_size], dim=1)
         return average["decoder"](self.vae.prior_ema.average(latent, labels), average["embed"](labels), rest)
 
+    @torch.no_grad()
+    def encode(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.vae.encode(x, labels) if self.warm_start else super().encode(x, labels)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
+        if not self.warm_start:
+            return super().decode(z, labels)
+        average = self.ema.average
+        return average["decoder"](z, average["embed"](labels)).float().cpu()
+
     def inference_modules(self) -> dict[str, nn.Module]:
         average = self.ema.average
-        return {"embed": average["embed"], "decoder": average["decoder"], "prior": self.vae.prior_ema.average}
+        parts = {"embed": average["embed"], "decoder": average["decoder"], "prior": self.vae.prior_ema.average}
+        if not self.warm_start:
+            return parts
+        vae = self.vae.ema.average
+        return parts | {"encoder": vae.encoder, "encoder_embed": vae.embed}

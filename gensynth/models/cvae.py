@@ -155,6 +155,9 @@ class CVAE(Generator):
             return self.vae_step(batch, optimizers[0])
         return self.prior_step(batch, optimizers[1])
 
+    def drawable(self, phase: str) -> bool:
+        return phase != "vae" or isinstance(self.prior, NormalPrior)
+
     def watch(self, rows: TrainingRows, phase: str) -> Look:
         """Keep the weights if they give held-out rows a better bound; ended when that has not happened for long."""
         if phase != "vae" or not self.patience:
@@ -237,7 +240,16 @@ class CVAE(Generator):
 
     def inference_modules(self) -> dict[str, nn.Module]:
         average = self.ema.average
-        return {"embed": average.embed, "decoder": average.decoder, "prior": self.prior_ema.average}
+        parts = {name: getattr(average, name) for name in ("embed", "encoder", "decoder")}
+        return parts | {"prior": self.prior_ema.average}
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.ema.average.encode(x, labels)[0]
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.ema.average.decode(z, labels).float().cpu()
 
 
 def make_prior(

@@ -22,7 +22,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from gensynth import rng
-from gensynth.errors import DivergedError
+from gensynth.errors import DivergedError, UsageError
 from gensynth.models.processes import average_gradients
 from gensynth.types import Space
 
@@ -148,6 +148,10 @@ class Generator(LightningModule):
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         """Prepare a stage; `resumed` says that its own steps have begun before. Deterministic."""
 
+    def drawable(self, phase: str) -> bool:
+        """Whether rows drawn in this phase show what the finished model will draw."""
+        return True
+
     def watch(self, rows: TrainingRows, phase: str) -> Look:
         """Look at held-out rows between two steps of a phase."""
         return Look({}, ended=False)
@@ -158,6 +162,14 @@ class Generator(LightningModule):
     @abstractmethod
     def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Noise (N, noise_size) and labels (N,) -> rows (N, *shape) with the averaged weights."""
+
+    def encode(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Rows (N, *shape) and labels (N,) -> their latents (N, D); UsageError for a model without an encoder."""
+        raise UsageError(f"model={type(self).__name__.lower()} as trained here has no encoder")
+
+    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Latents (N, D) and labels (N,) -> rows (N, *shape), float on the CPU; UsageError likewise."""
+        raise UsageError(f"model={type(self).__name__.lower()} as trained here has no encoder")
 
     @abstractmethod
     def inference_modules(self) -> dict[str, nn.Module]:
@@ -210,6 +222,16 @@ class Generator(LightningModule):
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
         """Rows (N, *shape) for labels (N,) and seeds (N,) uint64; row i depends on its own pair only.
 
+        Raises ValueError for labels outside the classes.
+        """
+        return self.in_blocks(labels, seeds, self._drawn)
+
+    @torch.no_grad()
+    def in_blocks(
+        self, labels: np.ndarray, seeds: np.ndarray, make: Callable[[np.ndarray, np.ndarray], Tensor]
+    ) -> Tensor:
+        """Rows (N, *shape) of make(labels, seeds), where row i depends on its own pair only.
+
         A forward pass rounds differently for different batch sizes, so rows are computed in blocks
         of `block` consecutive seeds of one label, whatever is asked for: the answer is the same, bit
         for bit, for any order, subset or batch. Consecutive seeds are therefore cheapest.
@@ -228,7 +250,7 @@ class Generator(LightningModule):
             for (label, start), low, high in zip(blocks, edges[:-1], edges[1:], strict=True):
                 rows = order[low:high]
                 places = (seeds[rows] - start).astype(np.int64)
-                block = self._drawn(np.full(self.block, label), start + np.arange(self.block, dtype=np.uint64))
+                block = make(np.full(self.block, label, np.int64), start + np.arange(self.block, dtype=np.uint64))
                 out[torch.as_tensor(rows)] = block[torch.as_tensor(places)]
         return out
 

@@ -6,10 +6,12 @@ interface a report can always say whether a network beat the cheap baseline.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol, Self
 
 import numpy as np
 
+from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData, Schema
 
 LABEL_POLICIES = ("conditional", "preserve", "soft", "at_risk")
@@ -33,6 +35,14 @@ class Sampler(Protocol):
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         """One row for every label (N,) and seed (N,) uint64, in that order."""
+
+
+class OfGenerator(ABC):
+    """A sampler that works with the trained generator: it is handed the bundle before `fit`."""
+
+    @abstractmethod
+    def use(self, bundle: Bundle) -> Self:
+        """Take the bundle."""
 
 
 def new_rows(

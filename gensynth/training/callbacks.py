@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from torch import Tensor, nn
 
 from gensynth import rng
 from gensynth.models.generator import Batch, Generator, Phase, TrainingRows
@@ -23,6 +24,9 @@ from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
 LEAST_STEPS = 10  # between two looks at held-out rows
+LOOKS = 8  # at drawn rows in a run
+AT_ONCE = 256  # rows drawn in one pass for a look
+COLLAPSED = 0.4  # Vendi score of drawn rows as a part of that of real ones
 
 
 class Steps(Callback):
@@ -58,12 +62,14 @@ class Steps(Callback):
 class Checkpointing(Callback):
     """Saves every `minutes`, on a signal, and at the end; the file says how many steps are done."""
 
-    def __init__(self, path: Path, steps: Steps, run: str, minutes: float) -> None:
+    def __init__(self, path: Path, steps: Steps, appraisal: Appraisal, run: str, minutes: float) -> None:
         self.path, self.steps, self.run, self.seconds = path, steps, run, 60 * minutes
+        self.appraisal = appraisal
         self._last = time.monotonic()
 
     def save(self, trainer: Trainer, module: LightningModule) -> None:
-        save_checkpoint(self.path, module, trainer.optimizers, self.steps.done, self.steps.schedule, self.run)
+        state = (self.steps.done, self.steps.schedule, self.run, self.appraisal.record)
+        save_checkpoint(self.path, module, trainer.optimizers, *state)
         self._last = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -123,6 +129,75 @@ class Watch(Callback):
         if look.ended and phase == len(schedule.phases) - 1:
             self.steps.loader.schedule = schedule.cut(self.steps.done)
             trainer.should_stop = True
+
+
+class Appraisal(Callback):
+    """Looks at the drawn rows of every class about LOOKS times, notes what they cover, and keeps the best weights.
+
+    appraise  drawing function -> class -> coverage and variety (`evaluation/appraisal.py`)
+    choose    last: the weights at the end; macro | worst: those of the look with the best mean or worst coverage
+    record    what a resumed run must know: the best value so far, its weights, classes that collapsed and when
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        metrics: Metrics,
+        appraise: Callable[[Callable], dict[str, dict[str, float]]],
+        decode: Callable[[Tensor], np.ndarray],
+        choose: str,
+        record: dict | None,
+    ) -> None:
+        self.steps, self.metrics, self.appraise, self.decode, self.choose = steps, metrics, appraise, decode, choose
+        self.every = max(1, steps.schedule.total_steps // LOOKS)
+        self.record = record or {"step": -1, "best": -1.0, "kept": {}, "events": [], "coverage": {}}
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
+        if self.steps.done % self.every == 0 and module.drawable(batch.phase):
+            self.look(module, trainer)
+
+    def settle(self, module: Generator, trainer: Trainer) -> None:
+        """After the last step: a last look, then the weights that were chosen."""
+        if self.record["step"] < self.steps.done:
+            self.look(module, trainer)
+        if self.choose != "last" and self.record["kept"]:
+            nn.ModuleDict(module.inference_modules()).load_state_dict(self.record["kept"])
+
+    def look(self, module: Generator, trainer: Trainer) -> None:
+        found = self.appraise(lambda labels, seeds: self._drawn(module, labels, seeds))
+        self.record["step"] = self.steps.done
+        if not found:
+            return
+        coverage = {name: values["coverage"] for name, values in found.items()}
+        values = {f"{key}/{name}": v for name, both in found.items() for key, v in both.items()}
+        totals = {"macro": float(np.mean(list(coverage.values()))), "worst": min(coverage.values())}
+        self.metrics.note(trainer, values | {f"val/coverage_{name}": value for name, value in totals.items()})
+        self.record["coverage"] = coverage
+        self._note_collapse(found)
+        if self.choose in totals and totals[self.choose] > self.record["best"]:
+            parts = nn.ModuleDict(module.inference_modules()).state_dict()
+            self.record |= {
+                "best": totals[self.choose],
+                "kept": {name: tensor.detach().cpu().clone() for name, tensor in parts.items()},
+            }
+
+    def _drawn(self, module: Generator, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        cuts = range(AT_ONCE, len(labels), AT_ONCE)
+        pairs = zip(np.split(labels, cuts), np.split(seeds, cuts), strict=True)
+        return np.concatenate([self.decode(module.glimpse(*pair)) for pair in pairs])
+
+    def _note_collapse(self, found: dict[str, dict[str, float]]) -> None:
+        """One event a class, the first time that its rows are much less varied than real ones."""
+        known = {event["class"] for event in self.record["events"]}
+        for name, values in found.items():
+            if values["variety"] < COLLAPSED and name not in known:
+                event = {"class": name, "samples_seen": self.steps.samples_seen, "variety": round(values["variety"], 3)}
+                self.record["events"].append(event)
+                print(
+                    f'warning: class "{name}" is collapsing: its samples are {values["variety"]:.0%} as varied as real '
+                    f"rows after {self.steps.samples_seen:,} samples",
+                    file=sys.stderr,
+                )
 
 
 class Preview(Callback):

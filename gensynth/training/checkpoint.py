@@ -19,7 +19,7 @@ from torch import nn
 from gensynth.errors import DataError, DivergedError, UsageError
 from gensynth.training.schedule import Schedule
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -52,7 +52,13 @@ def all_finite(module: nn.Module) -> bool:
 
 
 def save_checkpoint(
-    path: Path, module: nn.Module, optimizers: list[torch.optim.Optimizer], step: int, schedule: Schedule, run: str
+    path: Path,
+    module: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    step: int,
+    schedule: Schedule,
+    run: str,
+    appraisal: dict,
 ) -> None:
     """Write the state after `step` whole steps; raises DivergedError instead of writing a non-finite state."""
     if not all_finite(module):
@@ -64,6 +70,7 @@ def save_checkpoint(
         "schedule": schedule.to_json(),
         "weights": module.state_dict(),
         "optimizers": [o.state_dict() for o in optimizers],
+        "appraisal": appraisal,
     }
     buffer = io.BytesIO()  # a full disk then shows as an OSError of the write, not as a fault of the archive
     torch.save(state, buffer)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
@@ -21,13 +22,14 @@ from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, TrainingRows
 from gensynth.models.processes import check_same_weights
 from gensynth.signals import SIGNALS
-from gensynth.training.callbacks import Checkpointing, Metrics, Preview, Progress, Steps, Watch
+from gensynth.training.callbacks import Appraisal, Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.processes import leader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
 
 FEWEST_WATCHED = 20
+CHOICES = ("last", "macro", "worst")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class TrainerSettings:
 
     devices     processes that share every batch, each on a device of its own
     accumulate  parts of a process's share that are worked on one after the other
+    choose      last | macro | worst: which weights are kept, see `callbacks.Appraisal`
     """
 
     max_minutes: float
@@ -46,14 +49,18 @@ class TrainerSettings:
     devices: int
     precision: str
     accumulate: int
+    choose: str
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training leaves besides the module: its schedule and the logged values over samples seen."""
+    """What training leaves besides the module: its schedule, the logged values over samples seen, the last coverage of
+    held-out rows by class, and classes that collapsed on the way."""
 
     schedule: Schedule
     history: dict[str, list[tuple[int, float]]]
+    coverage: dict[str, float]
+    collapsed: list[dict]
 
 
 def build(make: Callable[[], Generator], seed: int) -> Generator:
@@ -74,6 +81,8 @@ def fit(
     run: str,
     classes: tuple[str, ...],
     picture: Callable[[torch.Tensor], bytes],
+    decode: Callable[[torch.Tensor], np.ndarray],
+    appraise: Callable[[Callable], dict[str, dict[str, float]]],
     loggers: list[Logger],
     started: float,
     resume: bool,
@@ -82,7 +91,8 @@ def fit(
 
     watched  held-out rows, which no step learns from; with fewer than FEWEST_WATCHED nothing is chosen by them
     started  time.monotonic() at which the budget began; run: digest that a resumed run must share
-    picture  (K, 8, *shape) samples -> PNG bytes for the previews
+    picture  (K, 8, *shape) samples -> PNG bytes for the previews; decode: (N, *shape) samples -> source units
+    appraise  see `callbacks.Appraisal`
     Raises Interrupted after saving on SIGTERM or SIGINT, DivergedError when losses stay non-finite.
     """
     module.accumulate = settings.accumulate
@@ -105,14 +115,17 @@ def fit(
             others.start(_follow, (copy.deepcopy(module).cpu(), rows, watched, settings, schedule, seed, state))
         steps = Steps(loader, held[0])
         metrics = Metrics(steps)
-        checkpointing = Checkpointing(path, steps, run, settings.checkpoint_minutes)
+        record = state["appraisal"] if state else None
+        appraisal = Appraisal(steps, metrics, appraise, decode, settings.choose, record)
+        checkpointing = Checkpointing(path, steps, appraisal, run, settings.checkpoint_minutes)
         preview = Preview(steps, folder / "samples", classes, picture)
-        trainer.callbacks.extend([steps, metrics, *_watching(steps, held[1], metrics), preview])
+        trainer.callbacks.extend([steps, metrics, *_watching(steps, held[1], metrics), appraisal, preview])
         trainer.callbacks.extend([Progress(steps, module.phases()), checkpointing])
         with SIGNALS.defer():
             run_trainer(trainer, module, loader, state)
         check_same_weights(module)
-    return FitResult(steps.schedule, metrics.history)
+        appraisal.settle(module, trainer)
+    return FitResult(steps.schedule, metrics.history, appraisal.record["coverage"], appraisal.record["events"])
 
 
 def _follow(

@@ -1,0 +1,138 @@
+"""Variation learned from common classes, given to the rows of rare ones.
+
+A rare class holds few rows, and a generator draws no more from them than they show. What it lacks can be lent: a rare
+row is encoded, the difference between two rows of a common class that looks alike is added to its latent, and the sum
+is decoded as the rare class. Feature transfer for long tails: Yin et al., "Feature transfer learning for face
+recognition with under-represented data" (CVPR 2019, section 3.2), here in the latent space of a conditional VAE.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gensynth import rng
+from gensynth.errors import UsageError
+from gensynth.samplers.image_transforms import ImageTransforms
+from gensynth.samplers.resample import ClassRows
+from gensynth.samplers.sampler import OfGenerator, new_rows
+from gensynth.training.bundle import Bundle
+from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
+
+COMMON = 2  # times as many rows as the class itself: what a class must have to lend variation to it
+ENCODED_AT_ONCE = 512
+
+
+class VariationTransfer(OfGenerator):
+    """Rows with lent variation, among real rows of the class that are copied or moved a little.
+
+    strength   factor of the latent difference that is added
+    share      part of the rows that is made so; of the others every second one is moved, the rest are copies
+    relatives  how many of the common classes that look most alike (by their mean row) lend variation
+    A class that no other one exceeds COMMON times borrows from itself.
+    """
+
+    name = "variation"
+    label_policy = "at_risk"
+    deterministic = "per_row"
+
+    def __init__(
+        self,
+        strength: float,
+        share: float,
+        relatives: int,
+        rotate_degrees: float,
+        scale: float,
+        shift: float,
+        flip: bool,
+    ) -> None:
+        if not 0 < share <= 1:
+            raise UsageError(f"sampler.share must lie above 0 and at most at 1, got {share}")
+        self.strength, self.share, self.relatives = strength, share, relatives
+        self._moved = ImageTransforms(rotate_degrees, scale, shift, flip)
+
+    def use(self, bundle: Bundle) -> Self:
+        self._bundle = bundle
+        return self
+
+    def fit(self, train: LabelledData) -> Self:
+        if train.schema.modality != "image":
+            raise UsageError("sampler=variation is for images: the latent of a table carries next to nothing")
+        self._rows = ClassRows(train)
+        self._moved.fit(train)
+        x, y = self._bundle.codec.encode(train.x), torch.from_numpy(train.y)
+        parts = zip(x.split(ENCODED_AT_ONCE), y.split(ENCODED_AT_ONCE), strict=True)
+        self._codes = torch.cat([self._bundle.generator.encode(*part) for part in parts])
+        self._lenders = lenders(x.flatten(1), train.y, train.counts(), self.relatives)
+        return self
+
+    def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
+        labels = np.asarray(labels, np.int64)
+        kind = rng.uniform(seeds, 2, "variation kind")
+        made, moved = kind[:, 0] < self.share, kind[:, 1] < 0.5
+        train, parents = self._rows.train, self._rows.parents(labels, seeds)
+        rows = new_rows(
+            train.x[parents],
+            labels,
+            train.schema,
+            origin=SYNTHETIC,
+            parent=train.ids[parents],
+            params=np.full(len(labels), '{"copy": true}', dtype=object),
+        )
+        x, params = rows.x, rows.groups["params"].astype(object)
+        for where, source in ((made, self._lent), (~made & moved, self._moved.sample)):
+            if where.any():
+                part = source(labels[where], np.asarray(seeds)[where])
+                x[where], params[where] = part.x, part.groups["params"]
+        origin = np.where(made, SYNTHETIC, AUGMENTED)
+        return replace(rows, x=x, origin=origin, groups={"params": params.astype(str)})
+
+    def _lent(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
+        x = self._bundle.codec.decode(self._bundle.generator.in_blocks(labels, seeds, self._vary))
+        parents, (one, other) = self._rows.parents(labels, seeds), self._steps(labels, seeds)
+        ids = self._rows.train.ids
+        params = [
+            json.dumps({"from": str(ids[a]), "to": str(ids[b]), "strength": self.strength})
+            for a, b in zip(one, other, strict=True)
+        ]
+        return new_rows(
+            x, labels, self._rows.train.schema, origin=SYNTHETIC, parent=ids[parents], params=np.array(params)
+        )
+
+    def _steps(self, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Two rows (N,) of one lending class for each row: their difference is what is lent."""
+        draw = rng.uniform(seeds, 1, "variation lender")[:, 0]
+        choices = [self._lenders[label] for label in labels]
+        lender = np.array([choice[int(u * len(choice))] for choice, u in zip(choices, draw, strict=True)])
+        streams = (rng.child(0, "variation", side) for side in ("from", "to"))
+        one, other = (self._rows.parents(lender, np.asarray(seeds, np.uint64) ^ np.uint64(s)) for s in streams)
+        return one, other
+
+    def _vary(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
+        one, other = self._steps(labels, seeds)
+        z = self._codes[self._rows.parents(labels, seeds)] + self.strength * (self._codes[other] - self._codes[one])
+        return self._bundle.generator.decode(z, torch.from_numpy(labels))
+
+
+def lenders(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> list[list[int]]:
+    """For each class those that lend it variation: of the classes with COMMON times its rows the nearest in the mean.
+
+    x (N, P) rows, y (N,) labels, counts (K,)
+
+    >>> x = torch.tensor([[0.0], [0.2], [5.0], [5.1], [1.0]])
+    >>> lenders(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
+    [[0], [1], [0]]
+    """
+    present = np.flatnonzero(counts)
+    means = {int(k): x[torch.from_numpy(y == k)].mean(0) for k in present}
+    chosen = []
+    for k in range(len(counts)):
+        common = [int(c) for c in present if c != k and counts[c] >= COMMON * max(counts[k], 1)]
+        near = sorted(common, key=lambda c: float((means[c] - means[k]).norm())) if counts[k] else common
+        chosen.append(near[:relatives] or [k])
+    return chosen
