@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from gensynth import __version__, rng
 from gensynth.assess import Trial, advise_amount, assess_made, probe_counts, rank_sets, shown
@@ -33,6 +34,7 @@ from gensynth.data.codec import Codec, fit_codec
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
 from gensynth.data.finding import tell
+from gensynth.data.image import first_tiles
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
@@ -213,10 +215,11 @@ def _carry_over(finished: Path, out: Path) -> None:
         "run/split.csv",
         "run/quarantine.csv",
         "run/metrics.csv",
+        *(p.relative_to(finished).as_posix() for p in (finished / "run" / "samples").glob("*.png")),
         "run/review.csv",
     ):
         if (finished / name).is_file():
-            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(finished / name, out / name)
     if (finished / "generator").is_dir():
         shutil.copytree(finished / "generator", out / "generator", dirs_exist_ok=True)
@@ -562,7 +565,8 @@ def _balance(
         _write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
     facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     curves = read_curves(run.path / "run" / "metrics.csv")
-    write_report(run.path, facts, pictures_of(real, filled.rows, curves, realism, plane))
+    pictures = pictures_of(real, filled.rows, curves, realism, plane)
+    write_report(run.path, facts, replace(pictures, lapse=_time_lapse(run.path / "run" / "samples", real)))
     return facts
 
 
@@ -590,6 +594,17 @@ def pictures_of(
     if real.schema.modality == "table":
         return Pictures({}, {}, curves, column_bars(real, made), sample_rows(real, made), plane)
     return Pictures(wall_pictures(real, made, realism), nearest_pictures(real, made), curves, plane=plane)
+
+
+def _time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
+    """The first sample of every class in each preview of the training, by samples seen; none for tables."""
+    if real.schema.modality != "image":
+        return {}
+    height, width = real.x.shape[2:]
+    previews = sorted(path for path in folder.glob("*.png") if path.stem.isdigit())
+    return {
+        int(path.stem): first_tiles(to_chw(Image.open(path)).transpose(1, 2, 0), height, width) for path in previews
+    }
 
 
 def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:

@@ -19,6 +19,8 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,8 @@ from gensynth import rng
 from gensynth.cli import compose
 from gensynth.data.image import contact_sheet, png_bytes
 from gensynth.pipeline import train_generator
-from gensynth.training.bundle import load_bundle
+from gensynth.samplers.variation import VariationTransfer
+from gensynth.training.bundle import Bundle, load_bundle
 from gensynth.types import LabelledData, Schema
 
 Images = tuple[np.ndarray, np.ndarray]
@@ -55,6 +58,7 @@ COLUMNS = (
     "coverage_real",
     "agreement",
     "agreement_real",
+    "recall_real",
 )
 
 
@@ -232,70 +236,173 @@ def score_cells(made: Images, train: Images, test: Images, seed: int) -> dict[st
     }
 
 
-def score_long_tail(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
-    """Balanced accuracy of the small CNN, 1,500 steps, on the tail filled to 3,000 a class; real only beside it."""
+Draw = Callable[[torch.Generator], tuple[torch.Tensor, torch.Tensor]]  # -> a batch: x in [-1, 1], labels
 
-    def balanced(rows: Images) -> float:
-        predicted = apply(train_cnn(rows, 1500, seed), test[0]).argmax(1)
-        return float(np.mean([(predicted[test[1] == k] == k).mean() for k in range(10)]))
 
-    both = (np.concatenate([train[0], made[0]]), np.concatenate([train[1], made[1]]))
-    return {"accuracy": balanced(both), "accuracy_real": balanced(train)}
+def train_drawn(draw: Draw, shape: tuple[int, ...], seed: int, weights: torch.Tensor | None = None) -> SmallCNN:
+    """The small CNN, 1,500 steps, on batches that `draw` gives."""
+    torch.manual_seed(seed)
+    net = SmallCNN(shape, 10)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    order = torch.Generator().manual_seed(seed)
+    for step in range(1500):
+        optimizer.param_groups[0]["lr"] = 1e-3 + (1e-6 - 1e-3) * step / 1500
+        x, labels = draw(order)
+        loss = F.cross_entropy(net(x), labels, weight=weights)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return net.eval()
+
+
+def affine(x: torch.Tensor, order: torch.Generator) -> torch.Tensor:
+    """Rotation up to 10 degrees, scale 12 %, shift 10 % of the side, mirrored every second time; edges are black."""
+    draw = 2 * torch.rand(5, len(x), generator=order) - 1
+    angle, size, flip = draw[0] * np.pi / 18, 1 + 0.12 * draw[1], draw[4].sign()
+    cos, sin = angle.cos() / size, angle.sin() / size
+    rows = [torch.stack([cos * flip, -sin, 0.2 * draw[2]], 1), torch.stack([sin * flip, cos, 0.2 * draw[3]], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
+    return F.grid_sample(x + 1, grid, align_corners=False) - 1
+
+
+def long_tail_arms(train: Images, pools: dict[str, np.ndarray]) -> dict[str, tuple[Draw, torch.Tensor | None]]:
+    """Simple arms, and for every pool (10, M, 1, 28, 28) one in which a quarter of each batch comes from it."""
+    x, labels = scaled(train[0]), torch.from_numpy(train[1])
+    counts = torch.bincount(labels)
+    rows = torch.argsort(labels, stable=True)
+    starts = counts.cumsum(0) - counts
+
+    def natural(order: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        chosen = torch.randint(len(labels), (128,), generator=order)
+        return x[chosen], labels[chosen]
+
+    def even(order: torch.Generator, share: float = 0.0, pool: torch.Tensor | None = None, moved: float = 0.0) -> tuple:
+        y = torch.randint(10, (128,), generator=order)
+        batch = x[rows[starts[y] + (torch.rand(128, generator=order) * counts[y]).long()]]
+        if pool is not None:
+            made = pool[y, torch.randint(pool.shape[1], (128,), generator=order)]
+            batch = torch.where((torch.rand(128, generator=order) < share)[:, None, None, None], made, batch)
+        if moved:
+            picked = (torch.rand(128, generator=order) < moved)[:, None, None, None]
+            batch = torch.where(picked, affine(batch, order), batch)
+        return batch, y
+
+    arms: dict[str, tuple[Draw, torch.Tensor | None]] = {
+        "real only": (natural, None),
+        "class weights": (natural, len(labels) / (10 * counts.float())),
+        "oversampling": (even, None),
+        "oversampling + affine": (partial(even, moved=1.0), None),
+        "oversampling + affine, every second row": (partial(even, moved=0.5), None),
+    }
+    for name, pool in pools.items():
+        tiles = torch.stack([scaled(part) for part in pool])
+        arms[f"the same, a quarter {name}"] = (partial(even, share=0.25, pool=tiles, moved=0.5), None)
+    return arms
+
+
+def score_long_tail(train: Images, test: Images, pools: dict[str, np.ndarray], seed: int, classifiers: int = 3) -> dict:
+    """Balanced accuracy and mean recall of the five rarest classes; every pool against the best simple arm of each.
+
+    Intervals are paired and resample test rows within their classes; classifier seeds are averaged.
+    """
+    arms = long_tail_arms(train, pools)
+    hits = {}
+    for name, (draw, weights) in arms.items():
+        nets = (train_drawn(draw, train[0].shape[1:], 1000 * seed + s, weights) for s in range(classifiers))
+        hits[name] = np.mean([apply(net, test[0]).argmax(1) == test[1] for net in nets], axis=0)
+    measures = {"balanced": range(10), "rarest": range(5, 10)}
+
+    def value(right: np.ndarray, classes: range) -> float:
+        return float(np.mean([right[test[1] == k].mean() for k in classes]))
+
+    simple = [name for name in arms if "a quarter" not in name]
+    facts: dict[str, float | str] = {}
+    for name in arms:
+        print(
+            f"  {name}: " + ", ".join(f"{key} {value(hits[name], ks):.4f}" for key, ks in measures.items()), flush=True
+        )
+    for key, classes in measures.items():
+        best = max(simple, key=lambda name: value(hits[name], classes))
+        for name in (name for name in arms if name not in simple):
+            gap = hits[name] - hits[best]
+            order, draws = np.random.default_rng(0), np.zeros(2000)
+            for k in classes:
+                mine = gap[test[1] == k]
+                draws += mine[order.integers(len(mine), size=(2000, len(mine)))].mean(1) / len(classes)
+            low, high = np.quantile(draws, [0.025, 0.975])
+            print(f"  {key}, {name} over {best}: {value(gap, classes):+.4f} ({low:+.4f} to {high:+.4f})", flush=True)
+            facts |= {"accuracy" if key == "balanced" else "recall": value(hits[name], classes)}
+        facts |= {"accuracy_real" if key == "balanced" else "recall_real": value(hits[best], classes)}
+    return facts
 
 
 # ---- arms -----------------------------------------------------------------------------------------
 
 
-def train_and_draw(
-    name: str, train: Images, minutes: float, seed: int, counts: np.ndarray, words: list[str]
-) -> tuple[Images, dict]:
-    """Train a model for the stated minutes, loaded data to written bundle, and draw counts[k] rows of class k.
+def train_bundle(name: str, train: Images, minutes: float, seed: int, words: list[str]) -> tuple[Bundle, dict]:
+    """A model trained for the stated minutes, loaded data to written bundle, and what that took.
 
     words  further words of the command line: model.width=48 or experiment=gpu_32, say
     """
-    x, y = train
-    schema = Schema(
-        "image",
-        tuple(map(str, range(len(counts)))),
-        {"channels": x.shape[1], "height": x.shape[2], "width": x.shape[3]},
-    )
     settings = [f"model={name}", f"trainer.max_minutes={minutes}", f"seed={seed}", "logger=none"]
     job = compose("train", ["digits", *settings, *words])
+    rows = labelled(train)
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
-        rows = LabelledData.of_real(x, y, schema)
         train_generator(job, rows, rows[:0], "", Path(folder), begun)
         seconds = time.monotonic() - begun
         bundle = load_bundle(Path(folder) / "generator")
+    return bundle, {"train_seconds": round(seconds, 1), "samples_seen": bundle.facts["training"]["samples_seen"]}
+
+
+def labelled(rows: Images) -> LabelledData:
+    x, y = rows
+    classes = tuple(map(str, range(int(y.max()) + 1)))
+    return LabelledData.of_real(
+        x, y, Schema("image", classes, {"channels": x.shape[1], "height": x.shape[2], "width": x.shape[3]})
+    )
+
+
+def drawn(bundle: Bundle, seed: int, counts: np.ndarray) -> Images:
+    """counts[k] rows of class k."""
     made = [
         bundle.codec.decode(bundle.generator.sample(np.full(n, k), rng.row_seeds(seed, str(k), 0, n)))
         for k, n in enumerate(counts)
     ]
-    facts = {"train_seconds": round(seconds, 1), "samples_seen": bundle.facts["training"]["samples_seen"]}
-    return (np.concatenate(made), np.repeat(np.arange(len(counts)), counts)), facts
+    return np.concatenate(made), np.repeat(np.arange(len(counts)), counts)
+
+
+def pools_of(bundle: Bundle, tail: Images, seed: int, size: int = 3000) -> dict[str, np.ndarray]:
+    """3,000 made rows of each class: drawn from the prior, and with variation lent by common classes."""
+    lent = VariationTransfer(0.5, 1.0, 2, 10.0, 0.12, 0.1, False).use(bundle).fit(labelled(tail))
+    asked = [(np.full(size, k), rng.row_seeds(seed, str(k), 0, size)) for k in range(10)]
+    return {
+        "from the prior": drawn(bundle, seed, np.full(10, size))[0].reshape(10, size, *tail[0].shape[1:]),
+        "variation transfer": np.stack([lent.sample(*one).x for one in asked]),
+    }
 
 
 def run_arm(arm: str, seed: int, options: dict[str, str]) -> dict:
     shared, words = Path(options["shared"]), options["words"].split()
     data, model = arm.rsplit("_", 1)
     minutes = float(options["minutes"]) if options["minutes"] else MINUTES[arm]
-    if data == "digits":
-        train, test = digits()
-        made, facts = train_and_draw(model, train, minutes, seed, np.bincount(train[1]), words)
+    train, test = {"digits": digits, "bccd": lambda: blood_cells(shared)}.get(data, lambda: fashion(shared))()
+    if data == "longtail":
+        train = long_tail(train, seed)
+    bundle, facts = train_bundle(model, train, minutes, seed, words)
+    if data == "longtail":
+        pools = pools_of(bundle, train, seed)
+        made = pools["variation transfer"].reshape(-1, *train[0].shape[1:]), np.repeat(np.arange(10), 3000)
+        scores = score_long_tail(train, test, pools, seed)
+    elif data == "digits":
+        made = drawn(bundle, seed, np.bincount(train[1]))
         scores = score_digits(made, train, test)
-    elif data == "fashion":
-        train, test = fashion(shared)
-        made, facts = train_and_draw(model, train, minutes, seed, np.full(10, 2000), words)
-        scores = score_fashion(made, train, test, seed)
     elif data == "bccd":
-        train, test = blood_cells(shared)
-        made, facts = train_and_draw(model, train, minutes, seed, np.full(3, 500), words)
+        made = drawn(bundle, seed, np.full(3, 500))
         scores = score_cells(made, train, test, seed)
     else:
-        train, test = fashion(shared)
-        tail = long_tail(train, seed)
-        made, facts = train_and_draw(model, tail, minutes, seed, 3000 - np.bincount(tail[1]), words)
-        scores = score_long_tail(made, tail, test, seed)
+        made = drawn(bundle, seed, np.full(10, 2000))
+        scores = score_fashion(made, train, test, seed)
     if options["pictures"]:
         save_grid(Path(options["pictures"]) / f"{arm}_{seed}.png", made)
     return {"minutes": minutes, **facts, **scores}

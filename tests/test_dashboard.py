@@ -88,7 +88,7 @@ def test_a_browser_shows_the_runs_their_curves_and_samples(runs, tmp_path):
     try:
         with serving(runs, port=0) as url:
             browser.get(f"{url}#timeseries")
-            for expected in ("balance-1", "compare-1/arms/cgan", "train/loss_recon", "samples/all"):
+            for expected in ("balance-1", "compare-1/arms/cgan", "coverage/rare", "samples/all"):
                 WebDriverWait(browser, 60).until(lambda _, word=expected: word in text())
     finally:
         browser.quit()

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from gensynth.report.figures import TILE_SIZES_PX, curve_chart, shrink, tile_limit_px
+from gensynth.data.image import ImageCodec, first_tiles
+from gensynth.report.figures import TILE_SIZES_PX, curve_chart, curves_view, lapse_view, shrink, tile_limit_px
 from gensynth.report.report import (
     Pictures,
     clean_json,
@@ -284,6 +286,31 @@ def test_the_bar_is_full_at_the_better_end() -> None:
     assert score("a", {"value": 1.5, "floor": 0.0, "ceiling": 1.0}, lower=False).bar == 100
     assert score("a", {"value": 0.2, "floor": 0.0, "ceiling": 1.0, "better": "lower"}, lower=False).bar == 80
     assert goodness(1.0, 1.0, 1.0, lower_is_better=False) is None
+
+
+def test_curves_of_single_classes_and_dimensions_are_left_to_the_dashboard() -> None:
+    curve = (np.array([1, 2]), np.array([0.5, 0.6]))
+    names = ("coverage/rare", "variety/rare", "kl/07", "val/coverage_worst", "loss_kl")
+    shown = [name for name, _ in curves_view(Pictures({}, {}, {name: curve for name in names}))]
+    assert shown == ["val/coverage_worst", "loss_kl"]
+
+
+def test_the_time_lapse_shows_the_first_tile_of_every_class_from_first_to_last() -> None:
+    early, late = (np.full((2, 3, 4, 4), value, np.uint8) for value in (10, 200))
+    late[1] = 90
+    codec = ImageCodec(4, 4, 1, 2)
+    sheet = codec.picture(torch.stack([torch.full((8, 1, 4, 4), -1.0), torch.full((8, 1, 4, 4), 1.0)]))
+    tiles = first_tiles(np.asarray(Image.open(io.BytesIO(sheet))), 4, 4)
+    assert tiles.shape == (2, 3, 4, 4)
+    assert (tiles[0] == 0).all()
+    assert (tiles[1] == 255).all()
+    picture, seen = lapse_view(Pictures({}, {}, {}, lapse={2000: late, 1000: early}), 64)
+    assert seen == "1,000, 2,000"
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.uri.split(",", 1)[1]))).convert("L"))
+    assert pixels[0, 0] == 10
+    assert pixels[0, -1] == 200
+    assert pixels[-1, -1] == 90
+    assert lapse_view(NOTHING, 64) is None
 
 
 def test_curves_skip_what_is_not_finite_and_names_in_any_script() -> None:

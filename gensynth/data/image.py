@@ -208,7 +208,7 @@ class ImageCodec:
 
     def picture(self, x: torch.Tensor) -> bytes:
         """Samples (K, n, C, H, W) -> PNG bytes, one row a class."""
-        sheet = contact_sheet([self.decode(row) for row in x], scale=max(1, 32 // x.shape[-1]))
+        sheet = contact_sheet([self.decode(row) for row in x], scale=preview_scale(x.shape[-1]))
         return png_bytes(sheet.transpose(2, 0, 1))
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
@@ -236,6 +236,19 @@ def png_bytes(x: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     to_picture(x).save(buffer, format="PNG", compress_level=6, optimize=False)
     return buffer.getvalue()
+
+
+def preview_scale(width: int) -> int:
+    """How often a tile of a preview repeats its pixels: small ones are enlarged to about 32."""
+    return max(1, 32 // width)
+
+
+def first_tiles(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The first tile of every row of a preview (H', W', 3), at its own size: uint8 (rows, 3, height, width)."""
+    scale = preview_scale(width)
+    tops = range(0, picture.shape[0], height * scale + 1)
+    tiles = [picture[top : top + height * scale : scale, : width * scale : scale] for top in tops]
+    return np.stack(tiles).transpose(0, 3, 1, 2)
 
 
 def contact_sheet(rows: list[np.ndarray], scale: int) -> np.ndarray:

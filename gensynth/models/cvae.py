@@ -200,7 +200,7 @@ class CVAE(Generator):
         warmup = min(1.0, max(1e-4, batch.progress / self.kl_warmup)) if self.kl_warmup else 1.0
         loss = nll + warmup * kl.clamp_min(self.free_bits).sum()
         said = {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
-        return loss, said | {"kl_highest": kl.detach().max(), "kl_lowest": kl.detach().min()}
+        return loss, said | {"kl": kl.detach()}
 
     @contextmanager
     def _noisy_classes(self, batch: Batch) -> Iterator[None]:

@@ -45,6 +45,9 @@ _STYLE: Any = {
 }
 
 
+MANY = ("coverage/", "variety/", "kl/")  # curves of which there is one a class or a latent dimension
+
+
 @dataclass(frozen=True)
 class Pictures:
     """What the page shows besides numbers; every image array is uint8 (n, C, H, W).
@@ -54,6 +57,7 @@ class Pictures:
     curves   name -> (samples seen, value)
     columns  tables: title of a chart -> (labels of the bars, real shares, made shares)
     cells    tables: class -> (column names, real rows of cells, made rows of cells)
+    lapse    samples seen -> one sample of every class, (classes, C, H, W), from the same noise each time
     plane    xy (n, 2) of rows side by side, label (n,), made (n,) bool; empty where none was drawn
     """
 
@@ -63,6 +67,7 @@ class Pictures:
     columns: dict[str, tuple[list[str], np.ndarray, np.ndarray]] = field(default_factory=dict)
     cells: dict[str, tuple[list[str], list[list[str]], list[list[str]]]] = field(default_factory=dict)
     plane: dict[str, np.ndarray] = field(default_factory=dict)
+    lapse: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,23 @@ def nearest_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
 
 
 def curves_view(pictures: Pictures) -> list[tuple[str, Picture]]:
-    """Charts of the training curves that have a finite value."""
-    charts = [(name, curve_chart(name, *curve)) for name, curve in pictures.curves.items()]
+    """Charts of the training curves that have a finite value; one a class or dimension is for the dashboard."""
+    whole = {name: curve for name, curve in pictures.curves.items() if not name.startswith(MANY)}
+    charts = [(name, curve_chart(name, *curve)) for name, curve in whole.items()]
     return [(name, chart) for name, chart in charts if chart is not None]
+
+
+def lapse_view(pictures: Pictures, limit_px: int) -> tuple[Picture, str] | None:
+    """How the samples of every class came about: a row a class, from the first look on the left to the last."""
+    if not pictures.lapse:
+        return None
+    times = sorted(pictures.lapse)
+    columns = [shrink(pictures.lapse[seen], limit_px) for seen in times]
+    scale = _scale(columns[0])
+    sheet = contact_sheet([np.stack(row) for row in zip(*columns, strict=True)], scale)
+    seen = ", ".join(f"{n:,}" for n in times)
+    alt = f"one sample of each class after {seen} samples seen"
+    return Picture(_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt), seen
 
 
 def wall(x: np.ndarray, limit_px: int, alt: str) -> Picture:

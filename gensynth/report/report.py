@@ -176,6 +176,7 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "bias": scores(facts.get("bias")),
         "filters": _matrix(_mapping(facts.get("filters"))),
         "curves": figures.curves_view(pictures),
+        "lapse": figures.lapse_view(pictures, limit_px),
         "advice": [str(line.get("text", line) if isinstance(line, Mapping) else line) for line in _advice(data)],
         "data": scores({k: v for k, v in data.items() if k not in ("name", "classes", "advice")}),
         "timing": timing_view(_mapping(facts.get("timing"))),

@@ -25,6 +25,7 @@ from gensynth.training.bundle import Bundle
 from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
 
 COMMON = 2  # times as many rows as the class itself: what a class must have to lend variation to it
+ALIKE = 1.2  # times the spread of the borrowing class: how far off the lender's mean may lie
 ENCODED_AT_ONCE = 512
 
 
@@ -33,8 +34,7 @@ class VariationTransfer(OfGenerator):
 
     strength   factor of the latent difference that is added
     share      part of the rows that is made so; of the others every second one is moved, the rest are copies
-    relatives  how many of the common classes that look most alike (by their mean row) lend variation
-    A class that no other one exceeds COMMON times borrows from itself.
+    relatives  how many of the common classes that look most alike lend variation (see `lenders`)
     """
 
     name = "variation"
@@ -120,19 +120,26 @@ class VariationTransfer(OfGenerator):
 
 
 def lenders(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> list[list[int]]:
-    """For each class those that lend it variation: of the classes with COMMON times its rows the nearest in the mean.
+    """For each class those that lend it variation: the `relatives` most alike of the common ones, or itself.
+
+    A class is common if it has COMMON times the rows, and alike if its mean lies within ALIKE times the spread of the
+    rows around their own mean: what varies in a class of another kind does not fit.
 
     x (N, P) rows, y (N,) labels, counts (K,)
 
-    >>> x = torch.tensor([[0.0], [0.2], [5.0], [5.1], [1.0]])
-    >>> lenders(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
+    >>> x = torch.tensor([[0.0], [0.2], [5.0], [5.1], [1.0], [-0.6]])
+    >>> lenders(x, np.array([0, 0, 1, 1, 2, 2]), np.array([4, 4, 2]), 1)
     [[0], [1], [0]]
     """
-    present = np.flatnonzero(counts)
-    means = {int(k): x[torch.from_numpy(y == k)].mean(0) for k in present}
+    present = [int(k) for k in np.flatnonzero(counts)]
+    rows = {k: x[torch.from_numpy(y == k)] for k in present}
+    means = {k: mine.mean(0) for k, mine in rows.items()}
     chosen = []
     for k in range(len(counts)):
-        common = [int(c) for c in present if c != k and counts[c] >= COMMON * max(counts[k], 1)]
-        near = sorted(common, key=lambda c: float((means[c] - means[k]).norm())) if counts[k] else common
+        reach = ALIKE * float((rows[k] - means[k]).square().sum(1).mean().sqrt()) if counts[k] else 0.0
+        apart = {
+            c: float((means[c] - means[k]).norm()) for c in present if c != k and counts[c] >= COMMON * counts[k] > 0
+        }
+        near = sorted((c for c in apart if apart[c] <= reach), key=apart.__getitem__)
         chosen.append(near[:relatives] or [k])
     return chosen

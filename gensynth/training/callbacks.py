@@ -87,7 +87,10 @@ class Checkpointing(Callback):
 
 
 class Metrics(Callback):
-    """Writes what the training step returned to all loggers, about `points` times in a run."""
+    """Writes what the training step returned to all loggers, about `points` times in a run.
+
+    A scalar is called train/NAME, the numbers of a vector NAME/00, NAME/01 ...
+    """
 
     def __init__(self, steps: Steps, points: int = 200) -> None:
         self.steps = steps
@@ -99,7 +102,12 @@ class Metrics(Callback):
         if self.steps.done % self.every and self.steps.done != self.steps.schedule.total_steps:
             return
         seen, now = self.steps.samples_seen, time.monotonic()
-        values = {f"train/{name}": float(value) for name, value in outputs.items() if name != "loss"}
+        values = {}
+        for name, value in outputs.items():
+            if name != "loss" and value.ndim == 0:
+                values[f"train/{name}"] = float(value)
+            elif name != "loss":
+                values |= {f"{name}/{i:02d}": v for i, v in enumerate(value.tolist())}
         values["train/samples_per_s"] = (seen - self._last[1]) / max(now - self._last[0], 1e-9)
         self._last = (now, seen)
         self.note(trainer, values)
