@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import importlib
@@ -106,8 +107,12 @@ def _dispatch(verb: str, words: list[str]) -> int:
         return doctor()
     if verb == "dashboard":
         from gensynth.dashboard import dashboard
+        from gensynth.signals import SIGNALS
 
-        return dashboard(words)
+        SIGNALS.install()
+        with contextlib.suppress(Interrupted):  # the usual way to end it
+            dashboard(words)
+        return 0
     return run_hydra(verb, overrides(verb, words), [verb, *words])
 
 

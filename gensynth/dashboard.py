@@ -26,16 +26,14 @@ SECONDS_BETWEEN_LOOKS = 5.0
 WORDS = {"port": "6006", "open": "true"}
 
 
-def dashboard(words: list[str]) -> int:
-    """Serve the page until Ctrl-C: `dashboard [FOLDER] port=6006 open=true`."""
+def dashboard(words: list[str]) -> None:
+    """Serve the page until a signal comes: `dashboard [FOLDER] port=6006 open=true`."""
     folder, settings = _settings(words)
     with serving(folder, int(settings["port"])) as url:
         say(f"{len(runs_below(folder))} runs below {folder.name or folder} at {url} (Ctrl-C ends)")
         if settings["open"] == "true":
             webbrowser.open(url)
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
-    return 0
+        threading.Event().wait()
 
 
 def _settings(words: list[str]) -> tuple[Path, dict[str, str]]:
@@ -61,7 +59,7 @@ def _settings(words: list[str]) -> tuple[Path, dict[str, str]]:
 
 def runs_below(folder: Path) -> dict[str, Path]:
     """Folders that hold a metrics.csv of a run, by the name of their run relative to `folder`."""
-    found = sorted(path.parent for path in folder.rglob("metrics.csv") if path.parent.name == "run")
+    found = sorted(p.parent for p in folder.rglob("metrics.csv") if p.parent.name == "run" and p.parent != folder)
     return {_name(path, folder): path for path in found}
 
 
@@ -140,7 +138,8 @@ class Mirror:
 
     def follow(self, ended: threading.Event) -> None:
         while not ended.wait(SECONDS_BETWEEN_LOOKS):
-            self.update()
+            with contextlib.suppress(OSError):  # a run that is deleted or written anew: what is there the next time
+                self.update()
 
     def update(self) -> None:
         for name, run in runs_below(self.folder).items():
@@ -164,12 +163,12 @@ class Mirror:
 
 def _values(path: Path) -> Iterator[tuple[str, int, float]]:
     """Name, samples seen and value of every cell that holds one; a line that is being written is left for later."""
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            for key, text in row.items():
-                if key and key != "step" and text:
-                    with contextlib.suppress(ValueError):
-                        yield key, int(row["step"]), float(text)
+    text = path.read_text(encoding="utf-8")
+    for row in csv.DictReader(text[: text.rfind("\n") + 1].splitlines()):
+        for key, cell in row.items():
+            if key and key != "step" and cell:
+                with contextlib.suppress(ValueError, KeyError):
+                    yield key, int(row["step"]), float(cell)
 
 
 def _pixels(path: Path) -> Any:

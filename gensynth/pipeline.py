@@ -63,6 +63,7 @@ from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.jitter import Jitter
 from gensynth.samplers.sampler import OfGenerator, Sampler
 from gensynth.training.bundle import (
+    FORMAT,
     Bundle,
     file_sha256,
     load_bundle,
@@ -146,11 +147,12 @@ def balance(job: Job) -> dict:
     """The main job; returns the facts of report.json."""
     with job.open_out() as run:
         looked = look(job, run)
+        if isinstance(job.sampler, OfGenerator):
+            job.sampler.check(looked.train.schema, job.model.params)
         trains = job.sampler is None or isinstance(job.sampler, OfGenerator)
         bundle = _train(job, run, looked, time.monotonic()) if trains else None
         state = {
             "seed": job.seed,
-            "sampler": job.sampler.name if job.sampler else "",
             "target": job.target,
             "symmetric": job.symmetric,
             "data": job.data.name,
@@ -195,15 +197,23 @@ def merge(job: Job, finished: Path) -> dict:
         inception=state.get("inception", False),
         utility_steps=state["utility_steps"],
     )
-    if state.get("sampler") and job.sampler is None:
-        raise UsageError(f"this run was made with a sampler; name it: sampler={state['sampler']}")
+    config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
+    _check_same_sampler(config.get("sampler"), job.config.get("sampler"))
     sampler = _sampler(job, bundle, looked)
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)
-        config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
         _write_json(run.path / "run" / "config.json", config | job.config)
         return _balance(job, run, looked, sampler, bundle, reviewed)
+
+
+def _check_same_sampler(before: dict | None, now: dict | None) -> None:
+    """UsageError unless rows are made as they were: their names, by which a review knows them, would stay the same."""
+    if before and now and before != now:
+        name = str(before["_target_"]).split(".")[-2]
+        settings = " ".join(f"sampler.{key}={value}" for key, value in before.items() if now.get(key) != value)
+        settings = settings.replace(f"sampler._target_={before['_target_']}", f"sampler={name}")
+        raise UsageError(f"this run was made with other words; give them to merge as well: {settings}")
 
 
 def _carry_over(finished: Path, out: Path) -> None:
@@ -490,7 +500,7 @@ def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:
             job.model.name,
             job.model.params,
             job.trainer.label_power,
-            job.trainer.choose,
+            *(job.trainer.choose, job.trainer.devices, job.trainer.accumulate),
             source_sha256,
             job.seed,
             real.ids.tolist(),
@@ -503,7 +513,7 @@ def _bundle_facts(
 ) -> dict:
     schema = real.schema
     return {
-        "format": 1,
+        "format": FORMAT,
         "data": job.data.name,
         "gensynth": __version__,
         "model": job.model.name,
@@ -602,9 +612,7 @@ def _time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
         return {}
     height, width = real.x.shape[2:]
     previews = sorted(path for path in folder.glob("*.png") if path.stem.isdigit())
-    return {
-        int(path.stem): first_tiles(to_chw(Image.open(path)).transpose(1, 2, 0), height, width) for path in previews
-    }
+    return {int(path.stem): first_tiles(np.asarray(Image.open(path)), height, width) for path in previews}
 
 
 def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:

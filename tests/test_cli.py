@@ -110,7 +110,7 @@ def test_help_is_answered_before_torch_and_hydra_are_imported():
         (["train", "digits", "trainer.max_minutes=soon"], "trainer.max_minutes must be a number"),
         (["train", "digits", "trainer.max_minutes=0"], "no budget"),
         (["train", "digits", "trainer.accelerator=abacus"], "trainer.accelerator=abacus"),
-        (["train", "digits", "trainer.devices=2"], "not in this version"),
+        (["train", "digits", "trainer.devices=0"], "trainer.devices must be at least 1"),
         (["balance", "digits", "filter.near_copy.ratio=x"], "filter.near_copy.ratio must be a number"),
         (["balance", "digits", "utility.steps=-1"], "utility.steps"),
         (["balance", "digits", "utility.seeds=2"], "at least 3"),

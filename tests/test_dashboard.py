@@ -26,7 +26,7 @@ def runs(tmp_path):
         run = tmp_path / "runs" / name / "run"
         (run / "samples").mkdir(parents=True)
         lines = ["step,train/loss_recon,coverage/rare", f"100,{values[0]},", f"200,{values[1]},0.75"]
-        (run / "metrics.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (run / "metrics.csv").write_text("\n".join(lines) + "\n300,9.9", encoding="utf-8")  # a line being written
         (run / "samples" / "0000000200.png").write_bytes(png_bytes(np.zeros((1, 8, 8), np.uint8)))
     (tmp_path / "runs" / "notes").mkdir()
     (tmp_path / "runs" / "notes" / "metrics.csv").write_text("not a run", encoding="utf-8")
@@ -58,6 +58,7 @@ def test_bad_words_are_one_line(run_cli, runs, tmp_path):
         ((tmp_path / "nowhere",), "there is no folder 'nowhere'"),
         ((runs / "notes",), "no run below 'notes'"),
         ((runs, "prot=3"), "port"),
+        ((runs / "balance-1" / "run",), "no run below 'run'"),
         ((runs, "port=x"), "port must be a whole number"),
     ):
         code, _, err = run_cli("dashboard", *words)

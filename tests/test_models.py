@@ -13,7 +13,7 @@ from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.models import cgan, cvae
 from gensynth.models.augment import augment_pair
-from gensynth.models.generator import Ema, StepNoise
+from gensynth.models.generator import Ema, StepNoise, TrainingRows
 from gensynth.models.nets.conv import (
     Decoder,
     Discriminator,
@@ -201,10 +201,32 @@ def flow_prior(**words):
     return FlowPrior(2, 2, **{"shrink": 0.0, "temperature": 1.0, "unlabelled": 0.0, "guidance": 0.0} | words, hidden=64)
 
 
+def test_shrinking_moves_a_small_class_towards_the_others_when_it_is_drawn():
+    """Learned alike, drawn with a quarter of its own embedding: nearer to the mean of all, without retraining."""
+    torch.manual_seed(0)
+    y = torch.tensor([0] * 90 + [1] * 10)
+    codes = 0.3 * torch.randn(100, 2) + torch.tensor([[-2.0, 0.0], [2.0, 0.0]])[y]
+    prior = flow_prior(shrink=30.0, unlabelled=0.3)
+    prior.standardise(codes, y)
+    optimizer = torch.optim.Adam(prior.parameters(), 3e-3)
+    for step in range(400):
+        optimizer.zero_grad()
+        prior.loss(codes, y, StepNoise(step, codes.device, len(y))).backward()
+        optimizer.step()
+    labels = torch.ones(500, dtype=torch.long)
+    with torch.no_grad():
+        shrunk = prior(torch.randn(500, 2), labels)[:, 0].mean()
+        own = flow_prior_like(prior, unlabelled=0.3)
+        own.own.fill_(1.0)
+        plain = own(torch.randn(500, 2), labels)[:, 0].mean()
+    assert plain == pytest.approx(2.0, abs=0.3)
+    assert shrunk < plain - 0.5
+
+
 def test_a_class_without_rows_of_its_own_is_drawn_like_all_others():
     """Shrinkage: with n rows of a class, n / (n + shrink) of its embedding counts."""
     torch.manual_seed(0)
-    prior = flow_prior(shrink=30.0)
+    prior = flow_prior(shrink=30.0, unlabelled=0.1)
     torch.nn.init.normal_(prior.leave.weight)
     prior.standardise(torch.randn(40, 2), torch.zeros(40, dtype=torch.long))
     torch.testing.assert_close(prior.own, torch.tensor([40 / 70, 0.0]))
@@ -224,8 +246,9 @@ def test_guidance_goes_beyond_the_class_and_temperature_scales_the_noise():
     own, nobody = plain._velocity(z, plain._class(y) + time), plain._velocity(z, plain.nobody + time)
     torch.testing.assert_close(guided._guided(z, guided._class(y), time[0]), own + 0.5 * (own - nobody))
     torch.testing.assert_close(flow_prior_like(plain, temperature=0.5)(z, y), plain(0.5 * z, y))
-    with pytest.raises(UsageError, match="prior_unlabelled"):
-        flow_prior(guidance=0.5)
+    for words in ({"guidance": 0.5}, {"shrink": 30.0}, {"unlabelled": 1.0}):
+        with pytest.raises(UsageError, match="prior_unlabelled"):
+            flow_prior(**words)
 
 
 def flow_prior_like(prior, **words):
@@ -302,6 +325,22 @@ def test_slopes_along_random_directions_average_to_the_exact_penalty():
     assert np.mean(draws) == pytest.approx(expected, rel=0.1)
 
 
+def test_a_bad_penalty_does_not_move_gamma():
+    """A step that is skipped, because its loss is not finite, teaches nothing about gamma."""
+    data = stripes(12)
+    module = make("cgan", data, "model.warm_start=false", "model.gamma_auto=true", "model.d_ahead=0")
+    optimizers = module.configure_optimizers()
+    module.optimizers = lambda: optimizers
+    rows = encoded(data)
+    module.begin_phase("adversarial", rows, torch.Generator().manual_seed(0), resumed=False)
+    broken = TrainingRows(torch.full_like(rows.x, math.nan), rows.y)
+    module.training_step(BatchLoader(broken, Schedule(("adversarial",), (9,), (8,)), 0, 1.0).batch(0), 0)
+    assert module.gamma_scale.item() == 1.0
+    module.training_step(BatchLoader(rows, Schedule(("adversarial",), (9,), (8,)), 0, 1.0).batch(4), 0)
+    assert module.gamma_scale.item() != 1.0
+    assert module.gamma_scale.isfinite()
+
+
 def test_gamma_follows_the_reach_and_stays_where_it_is_told():
     module, fixed = make("cgan", stripes(12), "model.gamma_auto=true"), make("cgan", stripes(12))
     for one in (module, fixed):
@@ -336,7 +375,7 @@ def test_squares_are_cut_where_a_row_is_told_so():
 
 
 def test_rarer_classes_get_more_noise_and_the_rarest_one_all_of_it():
-    weights = cvae.rarity(torch.tensor([3000, 300, 30]))
+    weights = cvae.rarity(torch.tensor([3000, 300, 30, 0]))[:3]
     effective = [(1 - 0.99**n) / 0.01 for n in (3000, 300, 30)]
     torch.testing.assert_close(weights, torch.tensor([effective[2] / e for e in effective]))
 

@@ -11,6 +11,7 @@ from gensynth.errors import Interrupted, UsageError
 from gensynth.models.generator import StepNoise
 from gensynth.training.fit import build
 from gensynth.training.loader import BatchLoader
+from gensynth.training.processes import _meet
 from gensynth.training.schedule import Schedule
 
 WORDS = {
@@ -23,6 +24,49 @@ WORDS = {
         "trainer.max_samples=1024",
     ),
 }
+
+
+def slope(rank: int, count: int, meeting: str, model: str, out: str) -> None:
+    """One plain step of each optimiser on this process's part of a batch; saves how far the weights moved."""
+    torch.set_num_threads(1)
+    if count > 1:
+        _meet(rank, count, meeting, "cpu")
+    job = small_job(*WORDS[model])
+    module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), 0)
+    rows = encoded(DATA)
+    phase = {"cvae": "vae", "cgan": "adversarial"}[model]
+    module.begin_phase(phase, rows, torch.Generator().manual_seed(0), resumed=False)
+    optimizers = [
+        torch.optim.SGD([p for group in adam.param_groups for p in group["params"]], 1.0)
+        for adam in module.configure_optimizers()
+    ]
+    for optimizer in optimizers:
+        optimizer.param_groups[0]["betas"] = (0.0, 0.0)
+    module.optimizers = lambda: optimizers
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    batch = BatchLoader(rows, Schedule((phase,), (10,), (32,)), 0, 1.0, share=(rank, count)).batch(4)
+    module.training_step(batch, 0)
+    moved = {name: p.detach() - before[name] for name, p in module.named_parameters()}
+    torch.save({name: step for name, step in moved.items() if step.abs().max() > 0}, f"{out}/{count}-{rank}.pt")
+
+
+@pytest.mark.parametrize("model", WORDS)
+def test_a_step_of_two_processes_is_that_of_one(model, tmp_path):
+    """Plain gradient descent, which unlike Adam would show a sum in place of a mean."""
+    slope(0, 1, "", model, str(tmp_path))
+    meeting = str(tmp_path / "meeting")
+    context = torch.multiprocessing.get_context("spawn")
+    others = [context.Process(target=slope, args=(rank, 2, meeting, model, str(tmp_path))) for rank in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    one, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
+    assert len(one) > 10
+    assert set(one) == set(first) == set(second)
+    for name, step in one.items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(first[name], step, rtol=1e-3, atol=1e-5 * float(step.abs().max()) + 1e-7)
 
 
 @pytest.mark.parametrize("model", WORDS)

@@ -18,7 +18,10 @@ from gensynth.pipeline import train_generator
 from gensynth.samplers.variation import VariationTransfer
 from gensynth.training.bundle import load_bundle
 
-DATA = stripes(60)[np.r_[0:60, 60:120, 120:130]]
+ALL = stripes(60)
+DATA = ALL[np.r_[0:60, 60:120, 120:130]]
+DATA.x[120:] = ALL.x[60:70]  # the rare class looks like the second one, but for a grey corner
+DATA.x[120:, :, 0, 0] = 120
 MOVES = {"rotate_degrees": 10.0, "scale": 0.12, "shift": 0.1, "flip": False}
 
 
@@ -60,7 +63,7 @@ def test_what_is_lent_lies_between_two_rows_of_one_common_class(bundle):
         facts = json.loads(params)
         if "from" in facts:
             assert label[parent] == 2
-            assert label[facts["from"]] == label[facts["to"]] == 1  # the band beside it, not the one far off
+            assert label[facts["from"]] == label[facts["to"]] == 1  # the one it looks like
 
 
 def test_a_row_does_not_depend_on_its_batch(bundle):
@@ -84,12 +87,14 @@ def test_without_strength_a_made_row_is_its_parent_encoded_and_decoded(bundle):
 
 def test_tables_and_shares_out_of_range_are_refused(bundle):
     with pytest.raises(UsageError, match="for images"):
-        VariationTransfer(0.5, 0.25, 1, **MOVES).use(bundle).fit(read_breast_cancer().data)
+        VariationTransfer(0.5, 0.25, 1, **MOVES).check(read_breast_cancer().data.schema, {})
+    with pytest.raises(UsageError, match="warm_start"):
+        VariationTransfer(0.5, 0.25, 1, **MOVES).check(DATA.schema, {"warm_start": False})
     with pytest.raises(UsageError, match=r"sampler\.share"):
         VariationTransfer(0.5, 0.0, 1, **MOVES)
 
 
-def test_balance_trains_a_generator_for_it_and_merge_asks_for_its_name(run_cli, digit_folder, tmp_path):
+def test_balance_trains_a_generator_for_it_and_merge_makes_the_same_rows(run_cli, digit_folder, tmp_path):
     quick = ("trainer.max_samples=3000", "logger=none", "utility.run=false", f"out={tmp_path}/o")
     code, _, err = run_cli("balance", digit_folder, "sampler=variation", *quick)
     assert code == 0, err
@@ -99,6 +104,12 @@ def test_balance_trains_a_generator_for_it_and_merge_asks_for_its_name(run_cli, 
     assert {row["sampler"] for row in rows} == {"variation"}
     assert {row["source"] for row in rows} == {"synthetic", "augmented"}
     assert all(row["parent"] for row in rows)
-    code, _, err = run_cli("merge", tmp_path / "o", "utility.run=false")
-    assert code == 2
-    assert "sampler=variation" in err
+    for words, said in (
+        (("sampler=variation", "sampler.share=0.5"), "sampler.share=0.25"),
+        (("sampler=generator",), "sampler=variation"),
+    ):
+        code, _, err = run_cli("merge", tmp_path / "o", *words)
+        assert code == 2
+        assert said in err
+    code, _, err = run_cli("merge", tmp_path / "o")
+    assert code == 0, err

@@ -18,6 +18,7 @@ from gensynth.models.encoders import random_encoder
 from gensynth.types import LabelledData
 
 LEAST_ROWS, MOST_ROWS, NEIGHBOURS = 8, 100, 3
+ROWS_IN_ALL = 2_000  # a look costs the same for many classes as for twenty
 
 Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]  # labels (N,), seeds (N,) -> rows in source units
 Appraise = Callable[[Draw], dict[str, dict[str, float]]]  # -> class -> coverage, variety
@@ -28,12 +29,13 @@ def appraiser(train: LabelledData, val: LabelledData, seed: int) -> Appraise:
 
     coverage  share of held-out rows with a drawn one nearer than their 3rd neighbour, with as many drawn as real rows
     variety   ratio of the Vendi scores of drawn and held-out rows
-    Classes with fewer than 8 held-out rows are left out; at most 100 rows of a class are taken.
+    Classes with fewer than 8 held-out rows are left out; at most 100 rows of a class are taken, fewer above 20 classes.
     """
     transform = _features(train, rng.child(seed, "appraisal"))
     order = rng.numpy_generator(seed, "appraisal")
+    most = max(LEAST_ROWS, min(MOST_ROWS, ROWS_IN_ALL // len(val.schema.classes)))
     chosen = {
-        index: order.permutation(np.flatnonzero(val.y == index))[:MOST_ROWS]
+        index: order.permutation(np.flatnonzero(val.y == index))[:most]
         for index in range(len(val.schema.classes))
         if (val.y == index).sum() >= LEAST_ROWS
     }

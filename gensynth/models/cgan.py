@@ -146,8 +146,9 @@ class CGAN(Generator):
         pairs: list[tuple[Tensor, Tensor]] = []  # the generator's step leaves them for the discriminator's
         said = self._generator_step(batch, g_optimizer, pairs)
         d_lr = cosine(self.d_lr, 0.1 * self.d_lr, batch.progress)
-        judged, _ = self.descend(partial(self._discriminator_loss, pairs), batch, d_optimizer, d_lr)
-        self._steer(judged)
+        judged, taken = self.descend(partial(self._discriminator_loss, pairs), batch, d_optimizer, d_lr)
+        if taken:
+            self._steer(judged)
         self.ema.update(self.generator, batch.random.size, batch.samples_seen)
         return said | judged
 
@@ -228,7 +229,8 @@ class CGAN(Generator):
         if not penalise:
             real_logit, fake_logit = self.discriminator(torch.cat([real, fake]), labels).chunk(2)
             return real_logit, fake_logit, real_logit.new_zeros(())
-        with torch.autocast(real.device.type, enabled=False):
+        exact_products = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.autocast(real.device.type, enabled=False), exact_products:
             x = torch.cat([real, fake]).float()
             if self.penalty == "difference":
                 direction = random.normal(*real.shape[1:])

@@ -43,7 +43,7 @@ def rarity(counts: Tensor, beta: float = 0.99) -> Tensor:
     Effective numbers: Cui et al., "Class-balanced loss based on effective number of samples", CVPR 2019, eq. 2.
     """
     effective = ((1 - beta ** counts.clamp_min(1).double()) / (1 - beta)).float()
-    return effective.min() / effective
+    return effective[counts > 0].min() / effective
 
 
 def cosine(start: float, end: float, progress: float) -> float:

@@ -126,7 +126,8 @@ class Generator(LightningModule):
     """Base of all generators. Subclasses set `noise_size` and `block` and write the abstract methods.
 
     block       rows per forward pass when sampling; part of the determinism contract of a bundle
-    accumulate  parts that a batch is worked on in, one after the other: less memory, the same step
+    accumulate  parts that a batch is worked on in, one after the other: less memory; what a loss takes over a batch
+                (the optimal sigma, free bits) it takes over a part
     rows_together  rows that a loss looks at as a group: parts of a batch hold whole groups
     """
 
@@ -173,7 +174,7 @@ class Generator(LightningModule):
 
     @abstractmethod
     def inference_modules(self) -> dict[str, nn.Module]:
-        """The averaged parts that `draw` needs; they, and nothing else, go into a bundle."""
+        """The averaged parts that `draw`, `encode` and `decode` need; they, and nothing else, go into a bundle."""
 
     def descend(
         self,

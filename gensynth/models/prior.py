@@ -109,7 +109,7 @@ class FlowPrior(nn.Module):
     unlabelled   share of the codes that are learned without their label, which guidance and shrinking need
     guidance     w: velocities become v(y) + w (v(y) - v()) (Ho & Salimans, "Classifier-free diffusion guidance", 2022)
     temperature  factor of the noise that a latent starts from; below 1 trades variety for typicality
-    shrink       a class of n rows is told apart from the others by n / (n + shrink) of its embedding
+    shrink       a class of n rows is drawn with n / (n + shrink) of its own embedding, and else with that of all
     """
 
     def __init__(
@@ -125,9 +125,12 @@ class FlowPrior(nn.Module):
         steps: int = 5,
     ) -> None:
         super().__init__()
-        if guidance and not unlabelled:
+        if not 0 <= unlabelled < 1:
+            raise UsageError(f"model.prior_unlabelled must be at least 0 and below 1, got {unlabelled}")
+        if (guidance or shrink) and not unlabelled:
             raise UsageError(
-                "model.prior_guidance needs model.prior_unlabelled above 0: guidance leads away from the rest"
+                "model.prior_guidance and model.prior_shrink need model.prior_unlabelled above 0: "
+                "what all classes share must be learned"
             )
         self.noise_size, self.steps = latent, steps
         self.shrink, self.temperature, self.unlabelled, self.guidance = shrink, temperature, unlabelled, guidance
@@ -154,6 +157,7 @@ class FlowPrior(nn.Module):
         return self._velocity(z, self._time(t) + self._class(labels))
 
     def _class(self, labels: Tensor) -> Tensor:
+        """What is told of the class when drawing, (N, hidden)."""
         return torch.lerp(self.nobody.expand(len(labels), -1), self.embed(labels), self.own[labels, None])
 
     def _time(self, t: Tensor) -> Tensor:
@@ -173,7 +177,7 @@ class FlowPrior(nn.Module):
         noise, t = random.normal(target.shape[1]), random.uniform()
         known = (random.uniform() >= self.unlabelled)[:, None]
         z = torch.lerp(noise, target, t[:, None])
-        context = self._time(t) + torch.where(known, self._class(labels), self.nobody)
+        context = self._time(t) + torch.where(known, self.embed(labels), self.nobody)
         return F.mse_loss(self._velocity(z, context), target - noise)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:

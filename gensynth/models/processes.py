@@ -1,7 +1,8 @@
 """What training on several processes adds to a step: means over all of them. Alone, everything here does nothing.
 
-Each process works on its own part of one batch; gradients and the few statistics that a loss takes over a whole
-batch are averaged, so the step is the one that a single process would take on the batch.
+Each process works on its own part of one batch; gradients and the few statistics that a likelihood takes over a whole
+batch are averaged, so the step is the one that a single process would take on the batch. Extra terms (`terms.py`)
+compare the rows of a part only.
 """
 
 from __future__ import annotations

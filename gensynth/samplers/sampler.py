@@ -41,6 +41,10 @@ class OfGenerator(ABC):
     """A sampler that works with the trained generator: it is handed the bundle before `fit`."""
 
     @abstractmethod
+    def check(self, schema: Schema, params: dict) -> None:
+        """UsageError where rows of this kind, or a model with these settings, will not do; before it is trained."""
+
+    @abstractmethod
     def use(self, bundle: Bundle) -> Self:
         """Take the bundle."""
 

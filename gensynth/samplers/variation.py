@@ -22,10 +22,11 @@ from gensynth.samplers.image_transforms import ImageTransforms
 from gensynth.samplers.resample import ClassRows
 from gensynth.samplers.sampler import OfGenerator, new_rows
 from gensynth.training.bundle import Bundle
-from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
+from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData, Schema
 
 COMMON = 2  # times as many rows as the class itself: what a class must have to lend variation to it
 ALIKE = 1.2  # times the spread of the borrowing class: how far off the lender's mean may lie
+FEW_ROWS = 5  # below this a class's own spread says little
 ENCODED_AT_ONCE = 512
 
 
@@ -56,13 +57,17 @@ class VariationTransfer(OfGenerator):
         self.strength, self.share, self.relatives = strength, share, relatives
         self._moved = ImageTransforms(rotate_degrees, scale, shift, flip)
 
+    def check(self, schema: Schema, params: dict) -> None:
+        if schema.modality != "image":
+            raise UsageError("sampler=variation is for images: the latent of a table carries next to nothing")
+        if not params.get("warm_start", True):
+            raise UsageError("sampler=variation needs an encoder, which model.warm_start=false does not train")
+
     def use(self, bundle: Bundle) -> Self:
         self._bundle = bundle
         return self
 
     def fit(self, train: LabelledData) -> Self:
-        if train.schema.modality != "image":
-            raise UsageError("sampler=variation is for images: the latent of a table carries next to nothing")
         self._rows = ClassRows(train)
         self._moved.fit(train)
         x, y = self._bundle.codec.encode(train.x), torch.from_numpy(train.y)
@@ -123,20 +128,23 @@ def lenders(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> lis
     """For each class those that lend it variation: the `relatives` most alike of the common ones, or itself.
 
     A class is common if it has COMMON times the rows, and alike if its mean lies within ALIKE times the spread of the
-    rows around their own mean: what varies in a class of another kind does not fit.
+    rows around their own mean (of classes with fewer than FEW_ROWS: the median spread): what varies in a class of
+    another kind does not fit.
 
     x (N, P) rows, y (N,) labels, counts (K,)
 
-    >>> x = torch.tensor([[0.0], [0.2], [5.0], [5.1], [1.0], [-0.6]])
-    >>> lenders(x, np.array([0, 0, 1, 1, 2, 2]), np.array([4, 4, 2]), 1)
+    >>> x = torch.tensor([[0.0], [0.2], [5.0], [5.1], [0.2]])
+    >>> lenders(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
     [[0], [1], [0]]
     """
     present = [int(k) for k in np.flatnonzero(counts)]
     rows = {k: x[torch.from_numpy(y == k)] for k in present}
     means = {k: mine.mean(0) for k, mine in rows.items()}
+    spreads = {k: float((mine - means[k]).square().sum(1).mean().sqrt()) for k, mine in rows.items()}
+    typical = float(np.median([spreads[k] for k in present if counts[k] >= FEW_ROWS] or list(spreads.values())))
     chosen = []
     for k in range(len(counts)):
-        reach = ALIKE * float((rows[k] - means[k]).square().sum(1).mean().sqrt()) if counts[k] else 0.0
+        reach = ALIKE * (spreads[k] if counts[k] >= FEW_ROWS else typical)
         apart = {
             c: float((means[c] - means[k]).norm()) for c in present if c != k and counts[c] >= COMMON * counts[k] > 0
         }

@@ -8,6 +8,7 @@ README.md           model card
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -25,7 +26,7 @@ from gensynth.models.generator import Generator
 from gensynth.training.checkpoint import all_finite, sync_folder
 from gensynth.types import Schema
 
-FORMAT = 1
+FORMAT = 2
 FILES = ("model.safetensors", "config.json", "README.md")
 _FACTS = {
     "format": int,
@@ -119,6 +120,7 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
     if not (folder / "manifest.json").is_file():
         raise UsageError(f"generator={folder.name} is not a generator bundle (no manifest.json in it)")
     _check_manifest(folder)
+    _check_format(folder)
     try:
         facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         _check_facts(facts)
@@ -147,14 +149,20 @@ def model_class(name: str) -> type[Generator]:
     raise ValueError(f"gensynth/models/{name}.py holds no generator")
 
 
+def _check_format(folder: Path) -> None:
+    """UsageError for a bundle of another version; what is malformed is left to `_check_facts`."""
+    with contextlib.suppress(ValueError, AttributeError):
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("format")
+        if isinstance(found, int) and found != FORMAT:
+            raise UsageError(f"bundle {folder.name} has format {found}, this version reads {FORMAT}: train it again")
+
+
 def _check_facts(facts: object) -> None:
     if not isinstance(facts, dict):
         raise ValueError("config.json is not a mapping")
     for name, kind in _FACTS.items():
         if not isinstance(facts.get(name), kind):
             raise ValueError(f"config.json: {name} must be {kind.__name__}")
-    if facts["format"] != FORMAT:
-        raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
 
 
 def _check_manifest(folder: Path) -> None:

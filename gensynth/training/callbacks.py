@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor, nn
 
 from gensynth import rng
@@ -118,6 +118,8 @@ class Metrics(Callback):
             self.history.setdefault(name, []).append((self.steps.samples_seen, value))
         for logger in trainer.loggers if values else ():
             logger.log_metrics(values, step=self.steps.samples_seen)
+            if isinstance(logger, CSVLogger):
+                logger.save()  # it would write at the end only: it counts steps, and is given samples
 
 
 class Watch(Callback):
@@ -144,7 +146,8 @@ class Appraisal(Callback):
 
     appraise  drawing function -> class -> coverage and variety (`evaluation/appraisal.py`)
     choose    last: the weights at the end; macro | worst: those of the look with the best mean or worst coverage
-    record    what a resumed run must know: the best value so far, its weights, classes that collapsed and when
+    record   what a resumed run must know: the best value so far and its weights, classes that were varied, and those
+             that collapsed
     """
 
     def __init__(
@@ -158,22 +161,25 @@ class Appraisal(Callback):
     ) -> None:
         self.steps, self.metrics, self.appraise, self.decode, self.choose = steps, metrics, appraise, decode, choose
         self.every = max(1, steps.schedule.total_steps // LOOKS)
-        self.record = record or {"step": -1, "best": -1.0, "kept": {}, "events": [], "coverage": {}}
+        self.record = record or {
+            **{"best": -1.0, "kept": {}, "kept_coverage": {}, "coverage": {}},
+            **{"varied": [], "events": []},
+        }
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.done % self.every == 0 and module.drawable(batch.phase):
+        last = self.steps.done == self.steps.schedule.total_steps  # `settle` looks then, at the finished model
+        if self.steps.done % self.every == 0 and module.drawable(batch.phase) and not last:
             self.look(module, trainer)
 
     def settle(self, module: Generator, trainer: Trainer) -> None:
-        """After the last step: a last look, then the weights that were chosen."""
-        if self.record["step"] < self.steps.done:
-            self.look(module, trainer)
+        """After the last step: a last look, then the weights that were chosen and what they cover."""
+        self.look(module, trainer)
         if self.choose != "last" and self.record["kept"]:
             nn.ModuleDict(module.inference_modules()).load_state_dict(self.record["kept"])
+            self.record["coverage"] = self.record["kept_coverage"]
 
     def look(self, module: Generator, trainer: Trainer) -> None:
         found = self.appraise(lambda labels, seeds: self._drawn(module, labels, seeds))
-        self.record["step"] = self.steps.done
         if not found:
             return
         coverage = {name: values["coverage"] for name, values in found.items()}
@@ -186,6 +192,7 @@ class Appraisal(Callback):
             parts = nn.ModuleDict(module.inference_modules()).state_dict()
             self.record |= {
                 "best": totals[self.choose],
+                "kept_coverage": coverage,
                 "kept": {name: tensor.detach().cpu().clone() for name, tensor in parts.items()},
             }
 
@@ -195,10 +202,12 @@ class Appraisal(Callback):
         return np.concatenate([self.decode(module.glimpse(*pair)) for pair in pairs])
 
     def _note_collapse(self, found: dict[str, dict[str, float]]) -> None:
-        """One event a class, the first time that its rows are much less varied than real ones."""
+        """One event a class, the first time that its rows are much less varied than real ones after they were not."""
         known = {event["class"] for event in self.record["events"]}
         for name, values in found.items():
-            if values["variety"] < COLLAPSED and name not in known:
+            if values["variety"] >= COLLAPSED:
+                self.record["varied"] = sorted({*self.record["varied"], name})
+            elif name in self.record["varied"] and name not in known:
                 event = {"class": name, "samples_seen": self.steps.samples_seen, "variety": round(values["variety"], 3)}
                 self.record["events"].append(event)
                 print(
@@ -227,7 +236,7 @@ class Preview(Callback):
             self.draw(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """The last picture shows the finished model, also where training ended early."""
+        """The last picture shows the weights at the end, also where training ended early."""
         if isinstance(module, Generator) and self.steps.done == self.steps.schedule.total_steps:
             self.draw(trainer, module)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from gensynth.signals import SIGNALS
 from gensynth.training.callbacks import Appraisal, Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
 from gensynth.training.loader import BatchLoader
-from gensynth.training.processes import leader
+from gensynth.training.processes import IgnoreSignals, leader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
 
 FEWEST_WATCHED = 20
@@ -97,6 +98,10 @@ def fit(
     """
     module.accumulate = settings.accumulate
     _check_parts(module, settings)
+    if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):
+        print(
+            f"warning: trainer.choose={settings.choose} has no choice: this prior is fitted at the end", file=sys.stderr
+        )
     path = folder / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True, exist_ok=True)
     state = load_checkpoint(path, run) if resume and path.exists() else None
@@ -112,7 +117,8 @@ def fit(
             held[0], schedule, seed, settings.label_power, state["step"] if state else 0, (0, settings.devices)
         )
         if settings.devices > 1:
-            others.start(_follow, (copy.deepcopy(module).cpu(), rows, watched, settings, schedule, seed, state))
+            arguments = (copy.deepcopy(module).cpu(), rows, watched, settings, schedule, seed, state)
+            others.start(_follow, arguments, device.type)
         steps = Steps(loader, held[0])
         metrics = Metrics(steps)
         record = state["appraisal"] if state else None
@@ -123,6 +129,7 @@ def fit(
         trainer.callbacks.extend([Progress(steps, module.phases()), checkpointing])
         with SIGNALS.defer():
             run_trainer(trainer, module, loader, state)
+        module.to(device)  # Lightning has put it on the CPU
         check_same_weights(module)
         appraisal.settle(module, trainer)
     return FitResult(steps.schedule, metrics.history, appraisal.record["coverage"], appraisal.record["events"])
@@ -146,9 +153,9 @@ def _follow(
     share = (rank, settings.devices)
     loader = BatchLoader(rows, schedule, seed, settings.label_power, state["step"] if state else 0, share)
     steps = Steps(loader, rows)
-    trainer.callbacks.extend([steps, *_watching(steps, watched, Metrics(steps))])
+    trainer.callbacks.extend([steps, *_watching(steps, watched, Metrics(steps)), IgnoreSignals()])
     run_trainer(trainer, module.to(device), loader, state)
-    check_same_weights(module)
+    check_same_weights(module.to(device))
 
 
 def _watching(steps: Steps, watched: TrainingRows, metrics: Metrics) -> list[Callback]:
@@ -179,15 +186,19 @@ def make_trainer(settings: TrainerSettings, loggers: list[Logger], rank: int = 0
 
     Each process has a Trainer of its own, on one device: what processes share lies in models/processes.py.
     """
-    on_gpu = torch.cuda.is_available() and settings.accelerator in ("auto", "gpu", "cuda")
-    if on_gpu and settings.devices > torch.cuda.device_count():
+    enough = 0 < settings.devices <= torch.cuda.device_count()
+    accelerator = settings.accelerator
+    if accelerator == "auto" and settings.devices > 1 and not enough:
+        accelerator = "cpu"
+    on_gpu = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+    if on_gpu and not enough:
         raise UsageError(f"trainer.devices={settings.devices}: there are {torch.cuda.device_count()} GPUs here")
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), _hardware_errors(settings):
         warnings.simplefilter("ignore")
         return Trainer(
-            accelerator=settings.accelerator,
+            accelerator=accelerator,
             devices=[rank] if on_gpu else 1,
             precision=settings.precision,
             logger=loggers,

@@ -6,8 +6,8 @@ through a file in a temporary folder: no port is opened to the network.
 
 from __future__ import annotations
 
-import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +15,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
+from lightning import Callback, LightningModule, Trainer
 from torch import distributed, multiprocessing
 
-PATIENCE = timedelta(minutes=10)  # how long a process waits for the others
+from gensynth.errors import DivergedError
+
+PATIENCE = timedelta(minutes=5)  # how long a process waits for the others
 
 
 class Followers:
@@ -27,26 +30,28 @@ class Followers:
         self.count, self.meeting = count, meeting
         self._children: list[multiprocessing.Process] = []
 
-    def start(self, follow: Callable[..., None], arguments: tuple) -> None:
-        """Start follow(rank, *arguments) in every other process and meet them."""
+    def start(self, follow: Callable[..., None], arguments: tuple, device: str) -> None:
+        """Start follow(rank, *arguments) in every other process and meet them; device: cpu | cuda."""
         context = multiprocessing.get_context("spawn")
         for rank in range(1, self.count):
             child = context.Process(
-                target=_run, args=(rank, self.count, str(self.meeting), follow, arguments), daemon=True
+                target=_run,
+                args=(rank, self.count, str(self.meeting), device, torch.get_num_threads(), follow, arguments),
+                daemon=True,
             )
             child.start()
             self._children.append(child)
-        _meet(0, self.count, str(self.meeting))
+        _meet(0, self.count, str(self.meeting), device)
 
     def end(self, *, finished: bool) -> None:
         """Part from the others; those of a run that did not finish are stopped."""
-        if distributed.is_initialized() and self._children:
-            distributed.destroy_process_group()
         for child in self._children:
             if finished:
                 child.join(60)
-            child.terminate()
+            child.kill()
             child.join()
+        if self._children and distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 @contextmanager
@@ -64,16 +69,33 @@ def leader(count: int) -> Iterator[Followers]:
             torch.set_num_threads(threads)
 
 
-def _run(rank: int, count: int, meeting: str, follow: Callable[..., None], arguments: tuple) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process saves, and ends this one
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
-    _meet(rank, count, meeting)
-    follow(rank, *arguments)
-    distributed.destroy_process_group()
+class IgnoreSignals(Callback):
+    """In every process but the first: that one saves, and ends this one."""
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # Lightning has put its own handlers in place by now
 
 
-def _meet(rank: int, count: int, meeting: str) -> None:
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+def _run(
+    rank: int, count: int, meeting: str, device: str, threads: int, follow: Callable[..., None], arguments: tuple
+) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+    try:
+        _meet(rank, count, meeting, device)
+        follow(rank, *arguments)
+        distributed.destroy_process_group()
+    except DivergedError:
+        sys.exit(4)  # the first process says so
+    except Exception as error:
+        print(f"gensynth: process {rank} stopped: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _meet(rank: int, count: int, meeting: str, device: str) -> None:
+    backend = "nccl" if device == "cuda" else "gloo"
     if backend == "nccl":
         torch.cuda.set_device(rank)
     distributed.init_process_group(
