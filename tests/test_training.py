@@ -111,11 +111,197 @@ def looks(coverage: list[tuple[float, float]], variety: float = 1.0, seen: list 
 
 
 CHOOSES = ("cgan", "model.vae.prior=flow", "trainer.max_samples=2048")
-COVERAGE = [
-    (0.3, 0.9),
-    (0.8, 0.8),
-    (0.7, 1.0),
-    (0.9, 0.2),
-    (0.1, 0.1),
-    (0.1, 0.1),
-]  # best worst: 2nd, best mean: 3rd
+COVERAGE = [(0.3, 0.9), (0.8, 0.8), (0.7, 1.0), (0.9, 0.2), (0.1, 0.1), (0.1, 0.1)]  # best worst: 2nd, best mean: 3rd
+
+
+@pytest.mark.parametrize(("choose", "best"), [("last", -1), ("worst", 1), ("macro", 2)])
+def test_the_weights_of_the_best_look_are_kept(choose, best, tmp_path):
+    seen: list[np.ndarray] = []
+    words = (*CHOOSES, f"trainer.choose={choose}")
+    module, result = run_fit(tmp_path, words, appraise=looks(COVERAGE, seen=seen))
+    assert 3 < len(seen) <= len(COVERAGE)
+    after = module.glimpse(np.array([0, 1]), np.array([1, 2], np.uint64)).numpy()
+    np.testing.assert_allclose(after, seen[best], atol=1e-5)
+    assert all(np.abs(after - other).max() > 1e-4 for i, other in enumerate(seen) if i != best % len(seen))
+    assert tuple(result.coverage.values()) == COVERAGE[best if best >= 0 else len(seen) - 1]
+
+
+def test_what_was_kept_survives_a_resume(tmp_path, monkeypatch):
+    words = (*CHOOSES, "trainer.choose=worst")
+    whole, result = run_fit(tmp_path / "whole", words, appraise=looks(COVERAGE))
+    total = result.schedule.total_steps
+    every = total // 8
+    first = sum(result.schedule.steps[:2]) // every + 1  # looks before the last stage are not taken
+    for stop in (every * (first + 2) + 1, total):
+        folder = tmp_path / str(stop)
+        stop_after(stop, monkeypatch)
+        with pytest.raises(Interrupted):
+            run_fit(folder, words, appraise=looks(COVERAGE))
+        monkeypatch.undo()
+        taken = (stop - (stop == total)) // every - first + 1
+        resumed, _ = run_fit(folder, words, appraise=looks(COVERAGE[taken:]), resume=True)
+        for name, tensor in torch.nn.ModuleDict(whole.inference_modules()).state_dict().items():
+            assert torch.equal(tensor, torch.nn.ModuleDict(resumed.inference_modules()).state_dict()[name]), name
+
+
+def test_a_class_that_loses_its_variety_is_one_event(tmp_path, capsys):
+    inner = looks([(0.5, 0.9)] * 8)
+    varieties = iter([0.9, 0.1, 0.1, 0.1, 0.1, 0.1])
+
+    def appraise(draw):
+        found = inner(draw)
+        return {"a": found["a"] | {"variety": next(varieties)}, "b": found["b"]}
+
+    _, result = run_fit(tmp_path, CHOOSES, appraise=appraise)
+    assert [(event["class"], event["variety"]) for event in result.collapsed] == [("a", 0.1)]
+    assert 'class "a" is collapsing' in capsys.readouterr().err
+    assert result.coverage == {"a": 0.5, "b": 0.9}
+
+
+def test_a_class_that_never_had_variety_has_not_collapsed(tmp_path):
+    _, result = run_fit(tmp_path, CHOOSES, appraise=looks([(0.5, 0.9)] * 8, variety=0.1))
+    assert result.collapsed == []
+
+
+def test_metrics_lie_on_disk_while_training_goes_on(tmp_path, monkeypatch):
+    """What a dashboard shows of a run that is going, and what a kill leaves."""
+    from lightning.pytorch.loggers import CSVLogger
+
+    stop_after(30, monkeypatch)
+    logger = CSVLogger(tmp_path, name="", version="")
+    with pytest.raises(Interrupted):
+        run_fit(tmp_path, (*CHOOSES[:-1], "trainer.max_samples=8192"), loggers=[logger])
+    assert "train/loss_recon" in (tmp_path / "metrics.csv").read_text(encoding="utf-8")
+
+
+def test_training_ends_early_where_held_out_rows_get_no_better_and_keeps_the_best(tmp_path):
+    words = TRAIN["table-cvae-ended-early"]
+    module, result = run_fit(tmp_path, words)
+    _, _, _, watched = job_of(*words)
+    bounds = [value for _, value in result.history["val/held_out_bound"]]
+    assert result.schedule.total_samples < 300_000
+    assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt", "r")["step"] == result.schedule.total_steps
+    assert float(held_out_bound(module.ema.average, watched)) == pytest.approx(min(bounds), abs=1e-2)
+
+
+def stop_after(step: int, monkeypatch) -> None:
+    """Raise a pending SIGTERM once `step` steps are done, as the handler would."""
+    from gensynth.training import callbacks
+
+    inner = callbacks.Steps.on_train_batch_end
+
+    def count(self, *args):
+        inner(self, *args)
+        if self.done == step:
+            SIGNALS.pending = 15
+
+    monkeypatch.setattr(callbacks.Steps, "on_train_batch_end", count)
+
+
+def test_a_run_with_another_seed_ends_elsewhere(tmp_path):
+    module, _ = run_fit(tmp_path, TRAIN["cvae-mixture"])
+    job = small_job("cvae")
+    other = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=1)
+    assert not torch.equal(module.autoencoder.embed.weight, other.autoencoder.embed.weight)
+
+
+def test_checkpoint_holds_plain_things_and_knows_its_run(tmp_path):
+    run_fit(tmp_path, TRAIN["cgan-warm"])
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    state = torch.load(path, weights_only=True)
+    assert state["step"] == sum(state["schedule"]["steps"])
+    with pytest.raises(UsageError, match="other settings or other data"):
+        load_checkpoint(path, "another run")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="cannot be read"):
+        load_checkpoint(path, "r")
+
+
+def test_a_non_finite_state_is_never_written(tmp_path):
+    layer = torch.nn.Linear(2, 2)
+    path = tmp_path / "last.ckpt"
+    save_checkpoint(path, layer, [], 1, Schedule(("a",), (1,), (1,)), "r", {})
+    before = path.read_bytes()
+    with torch.no_grad():
+        layer.weight[0, 0] = math.nan
+    with pytest.raises(DivergedError):
+        save_checkpoint(path, layer, [], 2, Schedule(("a",), (1,), (1,)), "r", {})
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, fail)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_single_bad_losses_are_skipped_and_many_stop_the_run():
+    job = small_job("cvae")
+    module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=0)
+    optimizer = torch.optim.SGD(module.parameters(), 1.0)
+    weight = module.autoencoder.embed.weight
+    before = weight.detach().clone()
+    batch = BatchLoader(encoded(DATA), Schedule(("vae",), (1,), (4,)), 0, 1.0).batch(0)
+
+    def taken(factor: float) -> bool:
+        return module.descend(lambda part: ((weight * factor).sum(), {}), batch, optimizer, 1.0)[1]
+
+    assert not taken(math.nan)
+    assert torch.equal(weight, before)
+    assert taken(1.0)
+    torch.testing.assert_close(weight, before - 1)
+    for _ in range(19):
+        assert not taken(math.inf)
+    with pytest.raises(DivergedError, match="20 steps in a row"):
+        taken(math.inf)
+
+
+def test_max_samples_is_split_by_shares():
+    schedule = by_samples((Phase("a", 0.75, 100), Phase("b", 0.25, 50)), 10_000)
+    assert schedule.steps == (75, 50)
+    assert schedule.total_samples == 10_000
+    assert schedule.at(74) == (0, 74)
+    assert schedule.at(75) == (1, 0)
+    assert [schedule.samples_before(s) for s in (0, 75, 76, 125)] == [0, 7500, 7550, 10_000]
+    assert Schedule.from_json(schedule.to_json()) == schedule
+
+
+def test_progress_counts_samples_for_both_models(tmp_path):
+    for name in ("cvae-mixture", "cgan-cold"):
+        _, result = run_fit(tmp_path / name, (*TRAIN[name][:-1], "trainer.max_samples=1280"))
+        assert result.schedule.total_samples == 1_280
+        assert result.history["train/samples_per_s"][-1][0] == 1_280
+
+
+def test_batches_are_a_function_of_the_step():
+    rows = encoded(DATA)
+    schedule = Schedule(("a",), (50,), (16,))
+    one, two = BatchLoader(rows, schedule, 0, 0.3), BatchLoader(rows, schedule, 0, 0.3, start_step=20)
+    late, first = list(one)[20:], list(two)
+    for a, b in zip(late, first, strict=True):
+        assert torch.equal(a.rows, b.rows)
+        assert torch.equal(a.random.normal(3), b.random.normal(3))
+        assert torch.equal(a.labels, rows.y[a.rows])
+    assert not torch.equal(one.batch(3).rows, one.batch(4).rows)
+    assert not torch.equal(one.batch(3).rows, BatchLoader(rows, schedule, 1, 0.3).batch(3).rows)
+
+
+def test_label_tempering_runs_from_natural_to_balanced():
+    counts = torch.tensor([900, 90, 10])
+    torch.testing.assert_close(tempered(counts, 1.0), counts / 1000, check_dtype=False)
+    torch.testing.assert_close(tempered(counts, 0.0), torch.full((3,), 1 / 3), check_dtype=False)
+    data = stripes(100)[[*range(100), *range(100, 110), *range(200, 202)]]
+    loader = BatchLoader(encoded(data), Schedule(("a",), (400,), (64,)), 0, label_power=0.0)
+    early = torch.cat([loader.batch(s).labels for s in range(40)]).bincount(minlength=3) / (40 * 64)
+    late = torch.cat([loader.batch(s).labels for s in range(360, 400)]).bincount(minlength=3) / (40 * 64)
+    assert early[0] > 0.8
+    assert late.max() < 0.5
