@@ -12,7 +12,7 @@ from conftest import encoded, small_job, space_of, stripes
 from gensynth import rng
 from gensynth.data.image import ImageCodec
 from gensynth.errors import GateError, UsageError
-from gensynth.training.bundle import file_sha256, load_bundle, manifest_of, save_bundle
+from gensynth.training.bundle import FORMAT, file_sha256, load_bundle, manifest_of, save_bundle
 from gensynth.training.fit import build
 
 DATA = stripes(12)
@@ -24,7 +24,7 @@ def bundle(request, tmp_path):
     module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=3)
     module.finish(encoded(DATA), torch.Generator().manual_seed(0))
     facts = {
-        "format": 1,
+        "format": FORMAT,
         "model": request.param,
         "params": job.model.params,
         "num_rows": len(DATA),
@@ -86,7 +86,7 @@ def test_malformed_or_hostile_configs_are_refused(bundle, key, value):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"]["config.json"]["sha256"] = file_sha256(folder / "config.json")
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(GateError):
+    with pytest.raises(UsageError if key == "format" else GateError, match="train it again" if key == "format" else ""):
         load_bundle(folder)
 
 

@@ -133,7 +133,7 @@ def lenders(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> lis
 
     x (N, P) rows, y (N,) labels, counts (K,)
 
-    >>> x = torch.tensor([[0.0], [0.2], [5.0], [5.1], [0.2]])
+    >>> x = torch.tensor([[0.0], [0.4], [5.0], [5.4], [0.1]])
     >>> lenders(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
     [[0], [1], [0]]
     """
