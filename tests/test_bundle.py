@@ -86,8 +86,9 @@ def test_malformed_or_hostile_configs_are_refused(bundle, key, value):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"]["config.json"]["sha256"] = file_sha256(folder / "config.json")
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UsageError if key == "format" else GateError, match="train it again" if key == "format" else ""):
+    with pytest.raises(UsageError if key == "format" else GateError) as caught:
         load_bundle(folder)
+    assert (key == "format") == ("train it again" in str(caught.value))
 
 
 def test_no_bundle_is_a_sentence(tmp_path):
