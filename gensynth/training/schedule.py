@@ -17,9 +17,8 @@ from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, Phase, TrainingRows
 from gensynth.training.loader import BatchLoader
 
-SAFETY = 0.9  # part of the remaining time that is planned; machines slow down more often than they speed up
+SAFETY = 0.85  # part of the remaining time that is planned; machines slow down more often than they speed up
 PROBE_ROWS = 1024
-ROUNDS = 2  # speed tests of every phase, of which the slower counts
 STEP_OVERHEAD_SECONDS = 0.002  # Lightning, callbacks and cold caches, which the bare speed test does not meet
 
 
@@ -84,8 +83,7 @@ def by_seconds(module: Generator, rows: TrainingRows, seconds: float, seed: int,
     if seconds <= 0:
         raise UsageError("trainer.max_minutes is used up before training starts: raise it")
     started = time.monotonic()
-    rounds = [[_probe(module, rows, phase, seconds, seed, devices) for phase in module.phases()] for _ in range(ROUNDS)]
-    measured = [tuple(map(max, zip(*phase, strict=True))) for phase in zip(*rounds, strict=True)]
+    measured = [_probe(module, rows, phase, seconds, seed, devices) for phase in module.phases()]
     closing = _closing_seconds(module, rows, seed)
     left = seconds - (time.monotonic() - started) - closing - sum(prepare for _, prepare in measured)
     steps = [
@@ -110,7 +108,7 @@ def _probe(
     begun = time.monotonic()
     probe.begin_phase(phase.name, subset, loader.random(0, "begin"), resumed=False)
     prepare = (time.monotonic() - begun) * len(rows.y) / len(subset.y)
-    return _time_steps(probe, iter(loader), limit=min(4.0, 0.03 * seconds) / ROUNDS), prepare
+    return _time_steps(probe, iter(loader), limit=min(4.0, 0.03 * seconds)), prepare
 
 
 def _time_steps(probe: Generator, batches: Iterator, limit: float, warm_up: int = 4, smallest: int = 8) -> float:
