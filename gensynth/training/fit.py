@@ -96,7 +96,9 @@ def fit(
     appraise  see `callbacks.Appraisal`
     Raises Interrupted after saving on SIGTERM or SIGINT, DivergedError when losses stay non-finite.
     """
-    module.accumulate = settings.accumulate
+    for part in module.modules():
+        if isinstance(part, Generator):  # a model may hold another one
+            part.accumulate = settings.accumulate
     _check_parts(module, settings)
     if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):
         print(
