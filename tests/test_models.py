@@ -23,7 +23,7 @@ from gensynth.models.nets.conv import (
     logistic_nll,
     stem_factor,
 )
-from gensynth.models.prior import FlowPrior, MixturePrior
+from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
 from gensynth.training.fit import build, fit
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
@@ -199,6 +199,33 @@ def test_mixture_prior_survives_classes_with_one_row_or_none():
 
 def flow_prior(**words):
     return FlowPrior(2, 2, **{"shrink": 0.0, "temperature": 1.0, "unlabelled": 0.0, "guidance": 0.0} | words, hidden=64)
+
+
+def grid(reach: float = 8.0, step: float = 0.1) -> tuple[torch.Tensor, float]:
+    """Points of a square around 0, (N, 2), and the area that each stands for."""
+    line = torch.arange(-reach, reach, step)
+    return torch.cartesian_prod(line, line), step**2
+
+
+def test_densities_of_all_priors_integrate_to_one_and_match_what_is_drawn():
+    torch.manual_seed(0)
+    y = torch.arange(2).repeat(500)
+    codes = 0.5 * torch.randn(1000, 2) + torch.tensor([[2.0, 0.0], [-2.0, 1.0]])[y]
+    mixture = MixturePrior(2, 2, shrink=0.0, temperature=1.0, components=3)
+    mixture.fit(codes, y, seed=0)
+    flow = flow_prior()
+    flow.standardise(codes, y)
+    optimizer = torch.optim.Adam(flow.parameters(), 3e-3)
+    for step in range(300):
+        optimizer.zero_grad()
+        flow.loss(codes, y, StepNoise(step, codes.device, len(y))).backward()
+        optimizer.step()
+    points, area = grid()
+    for prior, centre in ((NormalPrior(2), 0.0), (mixture, 2.0), (flow, 2.0)):
+        labels = torch.zeros(len(points), dtype=torch.long)
+        density = prior.log_density(points, labels).detach().exp()
+        assert float(density.sum() * area) == pytest.approx(1.0, abs=0.02)
+        assert float((density * points[:, 0]).sum() * area) == pytest.approx(centre, abs=0.15)
 
 
 def test_shrinking_moves_a_small_class_towards_the_others_when_it_is_drawn():
