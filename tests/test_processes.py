@@ -87,6 +87,7 @@ def test_two_processes_end_with_the_weights_of_one(model, tmp_path):
     assert len(moved) > 20
 
 
+@pytest.mark.slow
 def test_a_run_on_two_processes_resumes_where_it_was_stopped(tmp_path, monkeypatch):
     words = (*WORDS["cvae"], "trainer.devices=2")
     whole, _ = run_fit(tmp_path / "whole", words)

@@ -36,7 +36,7 @@ TRAIN = {
     "cgan-cold": ("cgan", "model.warm_start=false", "trainer.max_samples=2048"),
     "table-cvae": ("table/cvae", "model.width=8", "trainer.max_samples=8192"),
     "table-cvae-ended-early": ("table/cvae", "model.width=8", "model.patience=1", "trainer.max_samples=300000"),
-    "table-cgan": ("table/cgan", "model.vae.width=8", "model.vae.patience=1", "trainer.max_samples=8192"),
+    "table-cgan": ("table/cgan", "model.vae.width=8", "model.vae.patience=1", "trainer.max_samples=4096"),
 }
 
 
