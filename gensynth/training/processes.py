@@ -1,11 +1,12 @@
 """Starting and ending the processes that share the batches of one training run.
 
 The first process is the one that runs everything else; the others are its children and end with it. They meet
-through a file in a temporary folder: no port is opened to the network.
+through a file in a temporary folder, and on a CPU they talk over the loopback interface alone.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -96,6 +97,7 @@ def _run(
 
 def _meet(rank: int, count: int, meeting: str, device: str) -> None:
     backend = "nccl" if device == "cuda" else "gloo"
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     if backend == "nccl":
         torch.cuda.set_device(rank)
     distributed.init_process_group(
