@@ -30,7 +30,8 @@ def dashboard(words: list[str]) -> None:
     """Serve the page until a signal comes: `dashboard [FOLDER] port=6006 open=true`."""
     folder, settings = _settings(words)
     with serving(folder, int(settings["port"])) as url:
-        say(f"{len(runs_below(folder))} runs below {folder.name or folder} at {url} (Ctrl-C ends)")
+        count = len(runs_below(folder))
+        say(f"{count} run{'s' if count > 1 else ''} below {folder.name or folder} at {url} (Ctrl-C ends)")
         if settings["open"] == "true":
             webbrowser.open(url)
         threading.Event().wait()
