@@ -197,6 +197,14 @@ def test_mixture_prior_survives_classes_with_one_row_or_none():
     assert prior(torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])).isfinite().all()
 
 
+def learn(prior, codes, y, steps):
+    optimizer = torch.optim.Adam(prior.parameters(), 3e-3)
+    for step in range(steps):
+        optimizer.zero_grad()
+        prior.loss(codes, y, StepNoise(step, codes.device, len(y))).backward()
+        optimizer.step()
+
+
 def flow_prior(**words):
     return FlowPrior(2, 2, **{"shrink": 0.0, "temperature": 1.0, "unlabelled": 0.0, "guidance": 0.0} | words, hidden=64)
 
@@ -215,11 +223,7 @@ def test_densities_of_all_priors_integrate_to_one_and_match_what_is_drawn():
     mixture.fit(codes, y, seed=0)
     flow = flow_prior()
     flow.standardise(codes, y)
-    optimizer = torch.optim.Adam(flow.parameters(), 3e-3)
-    for step in range(300):
-        optimizer.zero_grad()
-        flow.loss(codes, y, StepNoise(step, codes.device, len(y))).backward()
-        optimizer.step()
+    learn(flow, codes, y, 300)
     points, area = grid()
     for prior, centre in ((NormalPrior(2), 0.0), (mixture, 2.0), (flow, 2.0)):
         labels = torch.zeros(len(points), dtype=torch.long)
@@ -235,11 +239,7 @@ def test_shrinking_moves_a_small_class_towards_the_others_when_it_is_drawn():
     codes = 0.3 * torch.randn(100, 2) + torch.tensor([[-2.0, 0.0], [2.0, 0.0]])[y]
     prior = flow_prior(shrink=30.0, unlabelled=0.3)
     prior.standardise(codes, y)
-    optimizer = torch.optim.Adam(prior.parameters(), 3e-3)
-    for step in range(400):
-        optimizer.zero_grad()
-        prior.loss(codes, y, StepNoise(step, codes.device, len(y))).backward()
-        optimizer.step()
+    learn(prior, codes, y, 400)
     labels = torch.ones(500, dtype=torch.long)
     with torch.no_grad():
         shrunk = prior(torch.randn(500, 2), labels)[:, 0].mean()
@@ -299,11 +299,7 @@ def test_flow_prior_learns_two_separate_classes():
     y = torch.arange(2).repeat(500)
     codes = 0.3 * torch.randn(1000, 2) + torch.tensor([[2.0, 0.0], [-2.0, 1.0]])[y]
     prior.standardise(codes, y)
-    optimizer = torch.optim.Adam(prior.parameters(), 3e-3)
-    for step in range(300):
-        optimizer.zero_grad()
-        prior.loss(codes, y, StepNoise(step, codes.device, len(y))).backward()
-        optimizer.step()
+    learn(prior, codes, y, 300)
     with torch.no_grad():
         z = prior(torch.randn(1000, 2), y)
     for k in range(2):

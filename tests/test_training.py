@@ -163,6 +163,11 @@ def test_a_class_that_never_had_variety_has_not_collapsed(tmp_path):
     assert result.collapsed == []
 
 
+def test_a_choice_that_cannot_be_made_is_said(tmp_path, capsys):
+    run_fit(tmp_path, ("cvae", "model.prior=mixture", "trainer.max_samples=256", "trainer.choose=macro"))
+    assert "trainer.choose=macro has no choice" in capsys.readouterr().err
+
+
 def test_metrics_lie_on_disk_while_training_goes_on(tmp_path, monkeypatch):
     """What a dashboard shows of a run that is going, and what a kill leaves."""
     from lightning.pytorch.loggers import CSVLogger

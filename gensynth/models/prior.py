@@ -169,10 +169,6 @@ class FlowPrior(nn.Module):
         counts = torch.bincount(labels, minlength=len(self.own)).to(self.own)
         self.own.copy_(counts / (counts + self.shrink).clamp_min(1e-9))
 
-    def velocity(self, z: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """Velocity (N, D) at z (N, D), time t (N,) or (1,) for all rows."""
-        return self._velocity(z, self._time(t) + self._class(labels))
-
     def _class(self, labels: Tensor) -> Tensor:
         """What is told of the class when drawing, (N, hidden)."""
         return torch.lerp(self.nobody.expand(len(labels), -1), self.embed(labels), self.own[labels, None])

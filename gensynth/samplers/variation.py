@@ -112,8 +112,9 @@ class VariationTransfer(OfGenerator):
     def _steps(self, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Two rows (N,) of one lending class for each row: their difference is what is lent."""
         draw = rng.uniform(seeds, 1, "variation lender")[:, 0]
-        choices = [self._lenders[label] for label in labels]
-        lender = np.array([choice[int(u * len(choice))] for choice, u in zip(choices, draw, strict=True)])
+        sizes = np.array([len(those) for those in self._lenders])
+        padded = np.array([(those * self.relatives)[: self.relatives] for those in self._lenders])
+        lender = padded[labels, (draw * sizes[labels]).astype(np.int64)]
         streams = (rng.child(0, "variation", side) for side in ("from", "to"))
         one, other = (self._rows.parents(lender, np.asarray(seeds, np.uint64) ^ np.uint64(s)) for s in streams)
         return one, other

@@ -96,14 +96,7 @@ def fit(
     appraise  see `callbacks.Appraisal`
     Raises Interrupted after saving on SIGTERM or SIGINT, DivergedError when losses stay non-finite.
     """
-    for part in module.modules():
-        if isinstance(part, Generator):  # a model may hold another one
-            part.accumulate = settings.accumulate
-    _check_parts(module, settings)
-    if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):
-        print(
-            f"warning: trainer.choose={settings.choose} has no choice: this prior is fitted at the end", file=sys.stderr
-        )
+    _prepare(module, settings)
     path = folder / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True, exist_ok=True)
     state = load_checkpoint(path, run) if resume and path.exists() else None
@@ -162,6 +155,17 @@ def _follow(
 
 def _watching(steps: Steps, watched: TrainingRows, metrics: Metrics) -> list[Callback]:
     return [Watch(steps, watched, metrics)] if len(watched.y) >= FEWEST_WATCHED else []
+
+
+def _prepare(module: Generator, settings: TrainerSettings) -> None:
+    """Tell a model, and one inside it, in how many parts to work; UsageError or a warning for words that do not fit."""
+    for part in module.modules():
+        if isinstance(part, Generator):
+            part.accumulate = settings.accumulate
+    _check_parts(module, settings)
+    if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):
+        text = f"trainer.choose={settings.choose} has no choice: this prior is fitted at the end"
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _check_parts(module: Generator, settings: TrainerSettings) -> None:
