@@ -128,7 +128,7 @@ class ClassBalancer(BaseSampler):
         added = {str(name): int(n) for name, n in self.sampling_strategy_.items()}
         labels = np.concatenate([np.full(n, rows.schema.index(c)) for c, n in added.items()] or [[]]).astype(np.int64)
         seeds = [rng.row_seeds(self.random_state, c, 0, n) for c, n in added.items()] or [np.zeros(0, np.uint64)]
-        made = GeneratorSampler(self.generator_).sample(labels, np.concatenate(seeds))
+        made = GeneratorSampler().use(self.generator_).sample(labels, np.concatenate(seeds))
         by_text = {str(name): name for name in names}
         new_y = np.array([by_text[rows.schema.classes[c]] for c in made.y], dtype=np.asarray(y).dtype)
         return _below(X, made), np.concatenate([np.asarray(y), new_y])

@@ -14,13 +14,18 @@ from gensynth.evaluation.amount import advise, too_few
 from gensynth.evaluation.arms import added, free_arms, half_and_half, simple_arms, without_groups
 from gensynth.evaluation.classification import label_scores, tally
 from gensynth.evaluation.learners import learners_of
+from gensynth.evaluation.novelty import operation_agreement
+from gensynth.evaluation.robustness import robustness
 from gensynth.evaluation.score import MOST_CLASSES, SetScore, Yardstick, utility_facts
 from gensynth.evaluation.shortcut import PROBE, shortcut_gap
 from gensynth.evaluation.utility import Arm, UtilityResult, run_arms
 from gensynth.evaluation.verdict import CANDIDATE, not_run, verdict
+from gensynth.models.judges import fit_judge
+from gensynth.samplers.adversarial import Adversarial
 from gensynth.samplers.resample import RandomOversampling
-from gensynth.samplers.sampler import Sampler
+from gensynth.samplers.sampler import Sampler, links_of
 from gensynth.samplers.smote import Smote
+from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
 
 SWEEP_SEEDS = 3
@@ -93,6 +98,7 @@ def simple_rows(trial: Trial, needed: Mapping[str, int]) -> dict[str, LabelledDa
     """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
     classical = "classical_augmentation" if trial.train.schema.modality == "image" else trial.fallback.name
     samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
+    samplers = {n: s for n, s in samplers.items() if trial.train.schema.modality in s.modalities}
     samplers[classical] = trial.fallback
     labels = np.repeat(np.arange(len(needed)), list(needed.values()))
     seeds = [rng.row_seeds(rng.child(trial.seed, "arm"), name, 0, count) for name, count in needed.items()]
@@ -154,6 +160,33 @@ def assess_made(
     return facts, *shown(yardstick, made)
 
 
+def transform_facts(trial: Trial, sampler: Sampler, made: LabelledData) -> dict[str, Any]:
+    """What a transform's operations do to labels, and what adversarial rows do to a classifier; nothing for others."""
+    links = [link for link in links_of(sampler) if isinstance(link, Transform)]
+    facts: dict[str, Any] = {"operations": {}, "robustness": [], "left_out": left_out_warnings(links)}
+    held_out = trial.val if len(trial.val) else trial.train
+    for link in links:
+        if link.operations():
+            judge = fit_judge(trial.train, rng.child(trial.seed, "evaluation judge"))
+            facts["operations"][link.name] = operation_agreement(link, judge, held_out, trial.seed)
+        if isinstance(link, Adversarial) and len(made) and len(trial.test):
+            facts["robustness"] = robustness(link, trial.train, made, trial.test, trial.seed)
+    return facts
+
+
+def left_out_warnings(transforms: list[Transform]) -> list[dict[str, str]]:
+    """A line for every transform with operations that can make labels wrong and were not allowed."""
+    return [
+        {
+            "code": "operations_left_out",
+            "text": f"{one.name}: {', '.join(one.left_out)} can make labels wrong and did not run; "
+            f"data.allow=[{','.join(one.left_out)}] says that they keep the labels of this data",
+        }
+        for one in transforms
+        if one.left_out
+    ]
+
+
 def untested(trial: Trial, needed: Mapping[str, int]) -> list[dict[str, str]]:
     """A line for classes that receive rows and have no test row: no score can say what theirs are worth."""
     counts = dict(zip(trial.test.schema.classes, trial.test.counts().tolist(), strict=True))
@@ -163,9 +196,9 @@ def untested(trial: Trial, needed: Mapping[str, int]) -> list[dict[str, str]]:
 
 
 def shown(yardstick: Yardstick, made: LabelledData) -> tuple[np.ndarray, dict]:
-    """What pictures need: realism of made images, by which their wall is sorted, and the plane."""
-    is_image = made.schema.modality == "image"
-    return yardstick.realism(made) if is_image else np.zeros(len(made)), yardstick.embedding(made)
+    """What pictures need: realism of made images or spectra, by which their wall is sorted, and the plane."""
+    drawn = made.schema.modality in ("image", "audio")
+    return yardstick.realism(made) if drawn else np.zeros(len(made)), yardstick.embedding(made)
 
 
 def probe_facts(

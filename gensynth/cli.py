@@ -27,7 +27,7 @@ import yaml
 
 from gensynth.errors import GensynthError, Interrupted, UsageError, nearest
 from gensynth.rundir import is_finished
-from gensynth.words import HELP, LATER, VERBS, conf_dir, explain, flags_first, overrides, quoted
+from gensynth.words import HELP, LATER, SAMPLER_PATHS, VERBS, conf_dir, explain, flags_first, overrides, quoted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gensynth.pipeline import Job
 
 MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
+MAY_BE_BELOW_ZERO = ("low", "high")  # ends of a range that values are drawn from
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
 QUIET = (
     "hydra.run.dir=.",
@@ -224,10 +225,14 @@ def _params(node: Mapping) -> dict:
 
 
 def _make(node: Mapping, trust: list[str], what: str) -> Any:
-    """Build the object of a config node; a wrong key is a sentence."""
+    """Build the object of a config node and those inside it; a wrong key is a sentence."""
     made = target_of(node, trust)
+    params = {k: v for k, v in node.items() if k != "_target_"}
+    for key, value in params.items():
+        if isinstance(value, Mapping) and "_target_" in value:
+            params[key] = _make(value, trust, f"{what}.{key}")
     try:
-        return made(**_params(node))
+        return made(**params)
     except TypeError as error:
         raise UsageError(f"{what}: {error}") from None
 
@@ -273,6 +278,9 @@ def _record(config: dict) -> dict:
     kept = {
         k: v for k, v in config.items() if k not in ("out", "resume", "run", "real", "test", "synthetic", "generator")
     }
+    for group in ("sampler", "fallback", "samplers"):
+        if group in kept:
+            kept[group] = _without_folders(kept[group])
     if "data" in kept:
         data = dict(kept["data"])
         for key in ("path", "test"):
@@ -281,6 +289,12 @@ def _record(config: dict) -> dict:
         data["reader"] = {"_target_": data["reader"]["_target_"]} if "reader" in data else {}
         kept["data"] = data
     return kept
+
+
+def _without_folders(node: Mapping) -> dict:
+    """The same settings; of files and folders that samplers read only their names."""
+    kept = {k: _without_folders(v) if isinstance(v, Mapping) else v for k, v in node.items()}
+    return kept | {k: Path(kept[k]).name for k in SAMPLER_PATHS if kept.get(k)}
 
 
 def _job(verb: str, config: dict, typed: list[str], choices: Mapping | None = None) -> Job:
@@ -299,7 +313,6 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
     from gensynth.training.loggers import NAMES
 
     trust = config.get("trust", [])
-    sampler = target_of(config["sampler"], trust) if "sampler" in config else GeneratorSampler
     logger = config["logger"]["name"] if "logger" in config else "none"
     if logger not in NAMES:
         raise UsageError(f"logger={logger} is not known; {nearest(logger, NAMES)}")
@@ -321,7 +334,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         if "trainer" in config
         else TrainerSettings(0, 1, 1, 1, "cpu", 1, "32-true", 1, "last"),
         logger=logger,
-        sampler=None if sampler is GeneratorSampler else _make(config["sampler"], trust, "sampler"),
+        sampler=_make(config["sampler"], trust, "sampler") if "sampler" in config else GeneratorSampler(),
         fallback=_make(fallback, trust, "fallback") if fallback else ImageTransforms(10.0, 0.12, 0.1, False),
         filters=[_make(node, trust, name) for name, node in config.get("filter", {}).items()],
         export_original=bool(config.get("export", {}).get("original", False)),
@@ -389,7 +402,8 @@ def _compare(given: Mapping, default: Mapping, where: str) -> None:
         number = isinstance(got, int | float) and not isinstance(got, bool) and math.isfinite(got)
         sized = isinstance(value, int) and where.startswith("model") and key not in MAY_BE_ZERO
         lowest = 1 if sized else 0
-        if not number or got < lowest or (isinstance(value, int) and got != int(got)):
+        below = key not in MAY_BE_BELOW_ZERO and number and got < lowest
+        if not number or below or (isinstance(value, int) and got != int(got)):
             raise UsageError(f"{name} must be {kind} of at least {lowest}, got {got!r}")
 
 
@@ -502,7 +516,9 @@ def _evaluate(config: dict, typed: list[str]) -> None:
     _refuse_inside(config["out"], config["real"], config["test"], *sets)
     job = _job("evaluate", config, typed)
     test = Path(config["test"]) if config["test"] else None
-    facts = pipeline.evaluate(job, Path(config["real"]), test, [Path(s) for s in sets], config["data"]["label"])
+    facts = pipeline.evaluate(
+        job, Path(config["real"]), test, [Path(s) for s in sets], *(config["data"][k] for k in ("label", "text"))
+    )
     for warning in facts["warnings"]:
         print(f"warning: {warning['text']}")
     for place, name in enumerate(facts["data"]["ranking"], 1):
@@ -521,12 +537,14 @@ def _compare_arms(config: dict, typed: list[str]) -> None:
     seeds = config["generator_seeds"]
     if not isinstance(seeds, int) or not 1 <= seeds <= job.utility_seeds:
         raise UsageError(f"generator_seeds must lie between 1 and utility.seeds={job.utility_seeds}, got {seeds!r}")
-    facts = comparison.compare(job, models, [str(arm) for arm in config["arms"]], seeds)
+    samplers = {name: _make(node, trust, f"samplers.{name}") for name, node in config["samplers"].items()}
+    facts = comparison.compare(job, models, samplers, [str(arm) for arm in config["arms"]], seeds)
     for warning in facts["warnings"]:
         print(f"warning: {warning['text']}")
     _tell_arms(facts["utility"])
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
-    if choice := comparison.choice_of(facts):
+    _tell_beside(facts["sets"])
+    if choice := comparison.choice_of(facts, models):
         print(f"what the verdict asks for: {_balance_command(typed, choice)}")
     print(f"report: {job.out / 'report.html'}")
 
@@ -545,6 +563,15 @@ def _tell_arms(rows: list[dict]) -> None:
         if row["learner"] == learner and row["metric"] == "balanced_accuracy":
             answer = row.get("answer", "").replace("_", " ")
             print(f"{row['arm']:<36}{row['mean']:>18.3f}   {row['low']:.3f} to {row['high']:.3f}    {answer}")
+
+
+def _tell_beside(sets: dict[str, dict]) -> None:
+    """How new the rows of every arm are, whether labels hold, what they cost."""
+    print(f"\n{'arm':<36}{'novelty':>10}{'labels agree':>15}{'s per 1,000 rows':>19}")
+    for name, facts in sets.items():
+        new, agree = facts["novelty"]["value"], facts["label_agreement"]["value"]
+        cells = [f"{value:.2f}" if value is not None else "-" for value in (new, agree)]
+        print(f"{name:<36}{cells[0]:>10}{cells[1]:>15}{facts['seconds_per_1000']:>19.2f}")
 
 
 def _tell(facts: dict, out: Path) -> None:

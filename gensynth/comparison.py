@@ -1,13 +1,14 @@
-"""`compare`: nothing, what is free, simple methods and every generator under one plan, on the same locked test rows.
+"""`compare`: nothing, what is free, samplers and generators under one plan, on the same locked test rows.
 
-Which generator's rows the verdict speaks of is chosen on validation rows; the test rows are opened once, for all arms.
+Which generator's rows the verdict speaks of (of samplers, where no generator was asked for) is chosen on validation
+rows; the test rows are opened once, for all arms.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gensynth import __version__, rng
@@ -21,16 +22,20 @@ from gensynth.assess import (
     shown,
     standard_arms,
     train_arms,
+    transform_facts,
     untested,
 )
+from gensynth.balancing.filters import points_of
 from gensynth.balancing.merge import Filled
 from gensynth.balancing.plan import resolve_target
 from gensynth.data.explore import shared_rows
 from gensynth.errors import UsageError, nearest
 from gensynth.evaluation.arms import added, half_and_half
+from gensynth.evaluation.novelty import label_agreement, novelty
 from gensynth.evaluation.score import Yardstick, utility_facts
 from gensynth.evaluation.shortcut import PROBE
-from gensynth.evaluation.verdict import verdict
+from gensynth.evaluation.utility import Arm
+from gensynth.evaluation.verdict import SIMPLE_ARMS, verdict
 from gensynth.pipeline import (
     Job,
     ModelSettings,
@@ -46,6 +51,11 @@ from gensynth.report.report import write_report
 from gensynth.reread import Looked
 from gensynth.rundir import RunFolder
 from gensynth.samplers.generator import GeneratorSampler
+from gensynth.samplers.mixing import Mixing
+from gensynth.samplers.online import Online, OnlineTransform
+from gensynth.samplers.sampler import OfGenerator, Sampler, check_modality, links_of, wants_generator
+from gensynth.samplers.transform import Transform
+from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData
 
 SIMPLE = {
@@ -56,17 +66,39 @@ SIMPLE = {
     "random_oversampling": "random_oversampling",
     "smote": "smote",
 }
-BOTH = "+classical"
+BOTH, ONLINE = "+classical", "+online"
 
 
-def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], generator_seeds: int) -> dict[str, Any]:
-    """Run the arms (all where none are asked for); returns the facts of report.json.
+@dataclass(frozen=True)
+class Made:
+    """Rows of one arm: a set for each generator seed, what filters left, rows for the shortcut probe, seconds a row."""
+
+    sets: tuple[Filled, ...]
+    probe: LabelledData
+    seconds_per_row: float
+    simple: bool  # made without a network: what a generator has to match
+    transform: dict[str, Any]
+
+    @property
+    def rows(self) -> tuple[LabelledData, ...]:
+        return tuple(one.rows for one in self.sets)
+
+
+def compare(
+    job: Job,
+    models: Mapping[str, ModelSettings],
+    samplers: Mapping[str, Sampler],
+    asked: list[str],
+    generator_seeds: int,
+) -> dict[str, Any]:
+    """Run the arms (the standard ones where none are asked for); returns the facts of report.json.
 
     models           name -> settings of every generator that may be an arm
+    samplers         name -> every sampler that was asked for as an arm, before the suffix +online
     generator_seeds  how often each is trained anew; seed s of a classifier sees generator s modulo that number
     UsageError for an unknown arm.
     """
-    wanted = _wanted(asked, list(models))
+    wanted = _wanted(asked, list(models), samplers)
     if job.target == "auto":
         raise UsageError("compare takes no target=auto: each arm would choose its own amount; balance takes it")
     with job.open_out() as run:
@@ -79,16 +111,11 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
         needed = {name: plan[name] - int(n) for name, n in zip(real.schema.classes, real.counts(), strict=True)}
         if not any(needed.values()):
             raise UsageError("nothing to compare: the classes are balanced already; target=N asks for more rows")
-        used = [name for name in models if name in wanted or name + BOTH in wanted]
-        made, probes, warnings, filters = {}, {}, [], {}
-        for name in used:
-            filled, probes[name] = _made(job, run, looked, name, models[name], generator_seeds, needed)
-            made[name] = tuple(one.rows for one in filled)
-            warnings += [{**warning, "text": f"{name}: {warning['text']}"} for warning in filled[0].warnings]
-            filters |= {f"{name}: {label}": counts for label, counts in filled[0].counts.items()}
+        fitted = {name: _ready(samplers[name], looked) for name in samplers}
+        made = _made_sets(job, run, looked, trial, models, fitted, wanted, generator_seeds, needed)
         with run.step("evaluate"):
-            facts = _scores(trial, made, probes, needed, wanted)
-        best = made[facts["sets_best"]][0]
+            facts = _scores(trial, made, _online(fitted, wanted), needed, wanted)
+        best = made[facts["sets_best"]].rows[0]
         facts |= {
             "bias": {},
             "data": {"name": job.data.name, "classes": _classes(looked, plan), "advice": looked.facts["advice"]},
@@ -100,9 +127,19 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
                 "test_opened": 1,
                 "generator_seeds": generator_seeds,
             },
-            "filters": filters,
+            "filters": {
+                f"{name}: {label}": counts
+                for name, one in made.items()
+                if not one.simple
+                for label, counts in one.sets[0].counts.items()
+            },
             "warnings": [
-                *warnings,
+                *(line for one in made.values() for line in one.transform["left_out"]),
+                *(
+                    {**warning, "text": f"{name}: {warning['text']}"}
+                    for name, one in made.items()
+                    for warning in one.sets[0].warnings
+                ),
                 *shared_rows_warning(sum(shared_rows(real, side) for side in (looked.val, looked.test))),
                 *facts["warnings"],
             ],
@@ -112,76 +149,161 @@ def compare(job: Job, models: Mapping[str, ModelSettings], asked: list[str], gen
     return facts
 
 
-def _wanted(asked: list[str], models: list[str]) -> list[str]:
-    """The arms that were asked for, all where none were; the first is always doing nothing."""
-    known = [*SIMPLE, "classical", *models, *(name + BOTH for name in models)]
+def _wanted(asked: list[str], models: list[str], samplers: Mapping[str, Sampler]) -> list[str]:
+    """The arms that were asked for, the standard ones where none were; the first is always doing nothing."""
+    standard = [*SIMPLE, "classical", *models, *(name + BOTH for name in models)]
+    known = [*standard, *samplers, *(name + ONLINE for name in samplers)]
     for name in asked:
         if name not in known:
             raise UsageError(f"arms: unknown arm {name!r}; {nearest(name, known)}")
-    if asked and not any(name.removesuffix(BOTH) in models for name in asked):
-        raise UsageError("arms names no generator; balance with sampler=NAME shows what a simple method does")
-    return known if not asked else ["none", *(name for name in asked if name != "none")]
+    hard = [name for name, sampler in samplers.items() if sampler.label_policy != "soft"]
+    if asked and not any(name.removesuffix(BOTH) in models or name in hard for name in asked):
+        raise UsageError("arms names nothing that makes rows beside the simple methods; add a model or a sampler")
+    return standard if not asked else ["none", *(name for name in asked if name != "none")]
 
 
-def _made(
+def _ready(sampler: Sampler, looked: Looked) -> Sampler:
+    """Fitted on train rows, unless it waits for a generator."""
+    check_modality(sampler, looked.train.schema)
+    return sampler if wants_generator(sampler) else sampler.fit(looked.train)
+
+
+def _online(samplers: Mapping[str, Sampler], wanted: list[str]) -> dict[str, Online]:
+    """Arms that change rows while a classifier trains: mixing always does, transforms with the suffix."""
+    found: dict[str, Online] = {}
+    for name in wanted:
+        sampler = samplers.get(name.removesuffix(ONLINE))
+        if isinstance(sampler, Mixing):
+            found[name] = sampler
+        elif name.endswith(ONLINE):
+            if not isinstance(sampler, Transform):
+                raise UsageError(f"arms: {name} must name a transform, which can change every batch anew")
+            found[name] = OnlineTransform(sampler)
+    return found
+
+
+def _made_sets(
     job: Job,
     run: RunFolder,
     looked: Looked,
-    name: str,
-    model: ModelSettings,
+    trial: Trial,
+    models: Mapping[str, ModelSettings],
+    samplers: Mapping[str, Sampler],
+    wanted: list[str],
     generator_seeds: int,
     needed: dict[str, int],
-) -> tuple[list[Filled], LabelledData]:
-    """The plan filled by a model trained with every seed, and probe rows of the first."""
-    sets = []
+) -> dict[str, Made]:
+    """The plan filled by every model and sampler that is an arm."""
+    on_top = {name: one for name, one in samplers.items() if name in wanted and wants_generator(one)}
+    used = [name for name in models if name in wanted or name + BOTH in wanted]
+    if on_top and not used:
+        used = [next(iter(models))]
+    made: dict[str, Made] = {}
+    for name in used:
+        bundles = _bundles(job, run, looked, name, models[name], generator_seeds)
+        made[name] = _fill(run, name, looked, [(own, GeneratorSampler().use(b)) for own, b in bundles], needed, trial)
+        if name == used[0]:
+            for arm, sampler in on_top.items():
+                pairs = [(bundles[0][0], sampler.use(bundles[0][1]).fit(looked.train))]
+                made[arm] = _fill(run, arm, looked, pairs, needed, trial)
+    for name, sampler in samplers.items():
+        if name in wanted and name not in on_top and sampler.label_policy != "soft":
+            made[name] = _fill(run, name, looked, [(job, sampler)], needed, trial)
+    return {name: one for name, one in made.items() if name in wanted or name + BOTH in wanted}
+
+
+def _bundles(
+    job: Job, run: RunFolder, looked: Looked, name: str, model: ModelSettings, generator_seeds: int
+) -> list[tuple[Job, Bundle]]:
+    """The model trained with every seed, with the job of that seed."""
+    found = []
     for turn in range(generator_seeds):
         seed = job.seed if turn == 0 else rng.child(job.seed, "generator", turn)
         own = replace(job, model=model, seed=seed)
         folder = run.path / "arms" / (name if generator_seeds == 1 else f"{name}-{turn}")
         with run.step(f"train {folder.name}"):
-            bundle = trained(own, folder, looked, time.monotonic(), resume=run.resumed)
-        with run.step(f"sample {folder.name}"):
-            draw = drawing(own, looked, GeneratorSampler(bundle))
-            sets.append(draw(needed, {}))
-            if turn == 0:
-                probe = draw(probe_counts(looked.train, needed), {}).rows
-    return sets, probe
+            found.append((own, trained(own, folder, looked, time.monotonic(), resume=run.resumed)))
+    return found
+
+
+def _fill(
+    run: RunFolder,
+    name: str,
+    looked: Looked,
+    sources: list[tuple[Job, Sampler]],
+    needed: dict[str, int],
+    trial: Trial,
+) -> Made:
+    """The plan filled by each source, and probe rows of the first where its label is a condition."""
+    sets, (_, first) = [], sources[0]
+    with run.step(f"sample {name}"):
+        draws = [drawing(own, looked, sampler) for own, sampler in sources]
+        begun = time.monotonic()
+        sets = [draw(needed, {}) for draw in draws]
+        seconds = (time.monotonic() - begun) / max(1, sum(len(one.rows) for one in sets))
+        conditional = first.label_policy == "conditional"
+        probe = draws[0](probe_counts(looked.train, needed), {}).rows if conditional else looked.train[:0]
+    with run.step(f"operations of {name}"):
+        transform = transform_facts(trial, first, sets[0].rows)
+    return Made(tuple(sets), probe, seconds, not any(isinstance(x, OfGenerator) for x in links_of(first)), transform)
 
 
 def _scores(
     trial: Trial,
-    made: Mapping[str, tuple[LabelledData, ...]],
-    probes: Mapping[str, LabelledData],
+    made: Mapping[str, Made],
+    online: Mapping[str, Online],
     needed: Mapping[str, int],
     wanted: list[str],
 ) -> dict[str, Any]:
-    """Utility of all arms, and the yardstick's scores of the first set of every generator."""
+    """Utility of all arms, and the yardstick's scores of the first set of every arm that makes rows."""
     arms, classical = standard_arms(trial, needed)
+    copied = next(arm for arm in arms if arm.name == "random_oversampling")
     keep = {SIMPLE[name] for name in wanted if name in SIMPLE}
     arms = [arm for arm in arms if arm.name in keep or (arm.name not in SIMPLE.values() and "classical" in wanted)]
-    for name, sets in made.items():
+    arms = [arm for arm in arms if arm.name not in made]  # a sampler of that name stands in its place
+    for name, one in made.items():
         if name in wanted:
-            arms.append(added(name, trial.train, sets))
+            arms.append(added(name, trial.train, one.rows))
         if name + BOTH in wanted:
-            arms.append(added(name + BOTH, trial.train, tuple(half_and_half(one, classical) for one in sets)))
-    result = train_arms(trial, arms, {f"{PROBE} {name}": probe for name, probe in probes.items()})
+            arms.append(added(name + BOTH, trial.train, tuple(half_and_half(rows, classical) for rows in one.rows)))
+    arms += [Arm(name, copied.rows, online=how) for name, how in online.items()]
+    probes = {f"{PROBE} {name}": one.probe for name, one in made.items()}
+    result = train_arms(trial, arms, probes)
+    simple = [name for name, one in made.items() if one.simple]
     candidates = [arm.name for arm in arms if arm.name.removesuffix(BOTH) in made]
-    yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
-    scored = {name: yardstick.score(name, sets[0], trial.progress) for name, sets in made.items()}
-    chosen = best_on_validation(trial, result, candidates)
+    networks = [name for name in candidates if name.removesuffix(BOTH) not in simple]
+    chosen = best_on_validation(trial, result, networks or candidates)
     best = chosen.removesuffix(BOTH)
+    yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
+    scored = {name: yardstick.score(name, one.rows[0], trial.progress) for name, one in made.items()}
     facts = set_facts(scored[best]) | utility_facts(result, chosen, trial.train)
-    facts["verdict"] = verdict(result, candidate=chosen, how_much=f"{chosen}: {how_much(dict(needed))}")
+    words = SIMPLE_ARMS | {name: f"the sampler {name}" for name in simple} | {name: name for name in online}
+    facts["verdict"] = verdict(
+        result, candidate=chosen, how_much=f"{chosen}: {how_much(dict(needed))}", simple_arms=words
+    )
     facts["faults"] = [fault for one in scored.values() for fault in one.faults]
     facts["spaces"] = yardstick.qualified
     facts["warnings"] = [*untested(trial, needed), *yardstick.warnings()]
-    if len(probes[best]):
+    if len(made[best].probe):
         facts["shortcut"] = probe_facts(trial, result, needed, chosen, f"{PROBE} {best}")
         facts["warnings"] += shortcut_warnings(facts["shortcut"])
-    facts["sets"] = {name: set_facts(scored[name]) for name in sorted(scored, key=lambda name: name != best)}
+    order = sorted(scored, key=lambda name: name != best)
+    facts["sets"] = {name: set_facts(scored[name]) | _beside(trial, yardstick, made[name]) for name in order}
     facts["sets_best"] = best
-    facts["pictures"] = shown(yardstick, made[best][0])
+    facts["operations"] = {k: v for one in made.values() for k, v in one.transform["operations"].items()}
+    facts["robustness"] = [line for one in made.values() for line in one.transform["robustness"]]
+    facts["pictures"] = shown(yardstick, made[best].rows[0])
     return facts
+
+
+def _beside(trial: Trial, yardstick: Yardstick, made: Made) -> dict[str, Any]:
+    """What stands beside an arm's scores: how new its rows are, whether labels hold, what they cost."""
+    rows = made.rows[0]
+    return {
+        "novelty": novelty(trial.train, trial.test, rows, points_of(trial.train), trial.seed),
+        "label_agreement": label_agreement(yardstick.judge, rows, trial.test),
+        "seconds_per_1000": round(1000 * made.seconds_per_row, 3),
+    }
 
 
 def _classes(looked: Looked, plan: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -193,12 +315,12 @@ def _classes(looked: Looked, plan: Mapping[str, int]) -> dict[str, dict[str, int
     }
 
 
-def choice_of(facts: Mapping[str, Any]) -> str:
+def choice_of(facts: Mapping[str, Any], models: Mapping[str, ModelSettings]) -> str:
     """The word by which `balance` makes the rows that the verdict asks for; empty where it asks for none."""
     use = str(facts["verdict"]["use"])
-    if use in facts["sets"]:
+    if use in models:
         return f"model={use}"
     samplers = {"classical_augmentation": "image_transforms"} | {
-        n: n for n in ("random_oversampling", "smote", "jitter")
+        n: n for n in ("random_oversampling", "smote", "jitter", "text_transforms", "audio_transforms", *facts["sets"])
     }
     return f"sampler={samplers[use]}" if use in samplers else ""

@@ -22,15 +22,16 @@ import torch
 from PIL import Image
 
 from gensynth import __version__, rng
-from gensynth.assess import Trial, advise_amount, assess_made, probe_counts, rank_sets, shown
+from gensynth.assess import Trial, advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
 from gensynth.balancing import export
 from gensynth.balancing.draw import FORMATS, write_samples
-from gensynth.balancing.filters import Filter, Reference
+from gensynth.balancing.filters import Filter, Reference, looks_at
 from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import SMALL_CLASS, Filled, fill
 from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
 from gensynth.balancing.table_export import write_table_dataset
-from gensynth.data.codec import Codec, fit_codec
+from gensynth.data.audio import mel_pixels
+from gensynth.data.codec import CODECS, Codec, fit_codec
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
 from gensynth.data.finding import tell
@@ -38,15 +39,16 @@ from gensynth.data.image import first_tiles
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
+from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.appraisal import appraiser
 from gensynth.evaluation.score import nearest_pictures, wall_pictures
 from gensynth.models.generator import Generator, TrainingRows
-from gensynth.models.table_judge import fit_judge
+from gensynth.models.judges import fit_judge
 from gensynth.provenance.card import data_card, model_card
 from gensynth.provenance.croissant import croissant
 from gensynth.report.report import Pictures, write_report
-from gensynth.report.table_samples import column_bars, sample_rows
+from gensynth.report.samples import column_bars, sample_rows, sample_sounds, sample_texts
 from gensynth.reread import (
     Looked,
     image_size,
@@ -59,9 +61,12 @@ from gensynth.reread import (
     reread,
 )
 from gensynth.rundir import RunFolder, digest, say
+from gensynth.samplers.audio import SAFE_AUDIO, AudioTransforms
 from gensynth.samplers.generator import GeneratorSampler
+from gensynth.samplers.image_transforms import ImageTransforms
 from gensynth.samplers.jitter import Jitter
-from gensynth.samplers.sampler import OfGenerator, Sampler
+from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
+from gensynth.samplers.text import SAFE_TEXT, TextTransforms
 from gensynth.training.bundle import (
     FORMAT,
     Bundle,
@@ -74,7 +79,7 @@ from gensynth.training.bundle import (
 from gensynth.training.checkpoint import write_atomically
 from gensynth.training.fit import FitResult, TrainerSettings, build, fit
 from gensynth.training.loggers import close_loggers, make_loggers, read_curves
-from gensynth.types import REAL, LabelledData
+from gensynth.types import REAL, LabelledData, Schema
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class Job:
     model: ModelSettings
     trainer: TrainerSettings
     logger: str
-    sampler: Sampler | None  # None: the trained generator
+    sampler: Sampler
     fallback: Sampler
     filters: list[Filter]
     export_original: bool
@@ -139,18 +144,29 @@ def explore(job: Job) -> dict:
 def train(job: Job) -> Path:
     """Train one generator; returns the folder of its bundle."""
     with job.open_out() as run:
-        _train(job, run, look(job, run), time.monotonic())
+        looked = look(job, run)
+        check_learnable(looked.train.schema)
+        _train(job, run, looked, time.monotonic())
     return job.out / "generator"
+
+
+def check_learnable(schema: Schema) -> None:
+    """UsageError where no generator learns rows of this kind."""
+    if schema.modality not in CODECS:
+        raise UsageError(
+            f"no generator learns rows of kind {schema.modality}; balance with sampler=NAME makes classical ones"
+        )
 
 
 def balance(job: Job) -> dict:
     """The main job; returns the facts of report.json."""
     with job.open_out() as run:
         looked = look(job, run)
-        if isinstance(job.sampler, OfGenerator):
+        check_modality(job.sampler, looked.train.schema)
+        bundle = None
+        if wants_generator(job.sampler):
             job.sampler.check(looked.train.schema, job.model.params)
-        trains = job.sampler is None or isinstance(job.sampler, OfGenerator)
-        bundle = _train(job, run, looked, time.monotonic()) if trains else None
+            bundle = _train(job, run, looked, time.monotonic())
         state = {
             "seed": job.seed,
             "target": job.target,
@@ -164,6 +180,7 @@ def balance(job: Job) -> dict:
             "source_sha256": looked.source.sha256,
             "label": looked.train.schema.fields.get("label", "label"),
             "classes": looked.train.schema.classes,
+            "modality": looked.train.schema.modality,
             "fields": looked.train.schema.fields,
             "image_size": image_size(looked.train),
             "explore": looked.facts,
@@ -184,7 +201,7 @@ def merge(job: Job, finished: Path) -> dict:
     looked = reread(finished, bundle, state)
     if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) == "reject"]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
-    if looked.train.schema.modality == "table":
+    if looked.train.schema.tabular:
         reviewed = names_of_rows(finished, reviewed, export.made_row_name(looked.train.schema, state["seed"]))
     job = replace(
         job,
@@ -236,16 +253,15 @@ def _carry_over(finished: Path, out: Path) -> None:
 
 
 def _sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
-    """The sampler of the words, or the trained generator."""
-    if isinstance(job.sampler, OfGenerator):
+    """The sampler of the words, with the trained generator where it wants one, fitted on train rows."""
+    if wants_generator(job.sampler):
         if bundle is None:
-            raise UsageError(f"sampler={job.sampler.name} works with a trained generator, and this run has none")
+            raise UsageError(
+                f"sampler={job.sampler.name} works with a trained generator, and this run has none; "
+                "name the sampler it was made with: sampler=NAME"
+            )
         job.sampler.use(bundle)
-    if job.sampler is not None:
-        return job.sampler.fit(looked.train)
-    if bundle is None:
-        raise UsageError("this run has no generator; name the sampler it was made with: sampler=NAME")
-    return GeneratorSampler(bundle)
+    return job.sampler.fit(looked.train)
 
 
 def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Callable[[], RunFolder]) -> Path:
@@ -264,7 +280,7 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
         staged = run.path / ".staged"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
-        write_samples(staged, kind, GeneratorSampler(bundle), plan, seed, _counter(sum(plan.values())))
+        write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, _counter(sum(plan.values())))
         os.sync()
         for path in sorted(staged.iterdir()):
             target = run.path / path.name
@@ -275,11 +291,14 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
     return run.path
 
 
-def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str) -> dict:
-    """Score synthetic sets from any tool against real rows; several sets are ranked, best first."""
+def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str, text: str) -> dict:
+    """Score synthetic sets from any tool against real rows; several sets are ranked, best first.
+
+    text  column of texts, where the rows are texts
+    """
     with job.open_out() as run:
         with run.step("read"):
-            source = read_path(str(real), label=label)
+            source = read_text(str(real), text=text, label=label) if text else read_path(str(real), label=label)
             train_rows, val_rows, test_rows = real_sides(source, test, label, job.data.split, job.seed)
             sets, findings = read_sets(synthetic, train_rows, label)
             findings += source.quarantine
@@ -298,8 +317,7 @@ def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData
     """Score, rank and report; `left_out` files could not be read."""
     train, val, test = sides
     with run.step("evaluate"):
-        if train.schema.modality == "table":
-            job = replace(job, fallback=Jitter(0.1))
+        job = replace(job, fallback=fallback_of(train.schema))
         scores, order, yardstick = rank_sets(trial_of(job, train, val, test), sets)
     best = sets[order[0]]
     facts = {
@@ -327,6 +345,17 @@ def train_in_memory(job: Job, rows: LabelledData) -> Bundle:
         sides = rows[split == "train"], rows[split == "val"]
         train_generator(job, *sides, rows.content_hashes()[0], out, time.monotonic())
         return load_bundle(out / "generator", job.model.make)
+
+
+def fallback_of(schema: Schema) -> Sampler:
+    """The classical sampler of a modality, at its usual settings."""
+    if schema.modality == "table":
+        return Jitter(0.1)
+    if schema.modality == "text":
+        return TextTransforms(SAFE_TEXT, "", "", [], [])
+    if schema.modality == "audio":
+        return AudioTransforms("audio_transforms", SAFE_AUDIO, "", [])
+    return ImageTransforms(10.0, 0.12, 0.1, False)
 
 
 def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:
@@ -569,6 +598,9 @@ def _balance(
     with run.step("evaluate"):
         opened = _count_opening(run)
         scores, realism, plane = assess_made(trial, filled.rows, needed, probe, how_much(needed))
+        transform = transform_facts(trial, sampler, filled.rows)
+    scores |= {key: transform[key] for key in ("operations", "robustness")}
+    scores["warnings"] += transform["left_out"]
     scores["how_much"] = advice
     facts = _facts(job, run, looked, plan, filled, sampler, bundle, scores, opened)
     with run.step("write dataset"):
@@ -603,6 +635,13 @@ def pictures_of(
 ) -> Pictures:
     if real.schema.modality == "table":
         return Pictures({}, {}, curves, column_bars(real, made), sample_rows(real, made), plane)
+    if real.schema.modality == "text":
+        return Pictures({}, {}, curves, cells=sample_texts(real, made), plane=plane)
+    if real.schema.modality == "audio":
+        rate = real.schema.fields["sample_rate_hz"]
+        pictures = [replace(side, x=mel_pixels(side.x, rate)) for side in (real, made)]
+        walls, sounds = wall_pictures(*pictures, realism), sample_sounds(real, made)
+        return Pictures(walls, nearest_pictures(*pictures), curves, plane=plane, sounds=sounds)
     return Pictures(wall_pictures(real, made, realism), nearest_pictures(real, made), curves, plane=plane)
 
 
@@ -616,12 +655,13 @@ def _time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
 
 
 def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:
-    """Teach fallback and filters once: draw(needed, reviewed). Filters look at rows whose label is a condition."""
+    """Teach fallback and filters once: draw(needed, reviewed)."""
     real = looked.train
     fallback = job.fallback.fit(real)
-    if sampler.label_policy == "conditional":
+    filters = [one for one in job.filters if looks_at(one, sampler)]
+    if filters:
         judge = fit_judge(real, rng.child(job.seed, "filter judge"))
-        for one in job.filters:
+        for one in filters:
             one.learn(Reference(real, looked.val, judge))
 
     def draw(needed: dict[str, int], reviewed: dict[str, str]) -> Filled:
@@ -630,7 +670,7 @@ def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, i
             real,
             sampler,
             fallback,
-            job.filters,
+            filters,
             seed=job.seed,
             rejected=frozenset(name for name, verdict in reviewed.items() if verdict == "reject"),
             name_row=export.made_row_name(real.schema, job.seed),

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from gensynth.data.sources import read_path
 from gensynth.data.split import split_rows
 from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
+from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
@@ -50,10 +52,17 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
     size, label = state["image_size"], state.get("label", "label")
     if is_table(finished / "dataset"):
-        like = _table_schema(state)
-        source = read_table(str(finished / "dataset"), label=label, like=like, encoding="utf-8", header=True)
+        like = Schema(state.get("modality", "table"), tuple(state["classes"]), state["fields"])
+        source = _read_tabular(finished / "dataset", label, like, encoding="utf-8", header=True)
     else:
-        source = read_path(str(finished / "dataset"), label=label, image_size=tuple(size))
+        rows = state["fields"]
+        sound = state.get("modality") == "audio"
+        words = (
+            {"seconds": rows["samples"] / rows["sample_rate_hz"], "sample_rate_hz": rows["sample_rate_hz"]}
+            if sound
+            else {}
+        )
+        source = read_path(str(finished / "dataset"), label=label, image_size=tuple(size) if size else None, **words)
     with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
         first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
     data = source.data
@@ -73,8 +82,12 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     return Looked(source, facts=state["explore"], quarantined=state["quarantined"], **parts)
 
 
-def _table_schema(state: dict) -> Schema:
-    return Schema("table", tuple(state["classes"]), state["fields"])
+def _read_tabular(path: Path, label: str, like: Schema, *, encoding: str = "", header: bool | None = None) -> Source:
+    """A table or texts, read with the classes and columns of other rows."""
+    words: dict[str, Any] = {"label": label, "like": like, "encoding": encoding, "header": header, "min_classes": 1}
+    if like.modality == "text":
+        return read_text(str(path), text=like.fields["text"], **words)
+    return read_table(str(path), **words)
 
 
 def real_names(finished: Path) -> list[str]:
@@ -147,8 +160,11 @@ def as_made(rows: LabelledData) -> LabelledData:
 
 def read_like(path: Path, like: LabelledData, label: str) -> Source:
     """A source read with the image size, or the columns and classes, of other rows."""
-    if like.schema.modality == "table":
-        return read_table(str(path), label=label, min_classes=1, like=like.schema)
+    if like.schema.tabular:
+        return _read_tabular(path, label, like.schema)
+    if like.schema.modality == "audio":
+        rate, samples = like.schema.fields["sample_rate_hz"], like.schema.fields["samples"]
+        return read_path(str(path), label=label, seconds=samples / rate, sample_rate_hz=rate, min_classes=1)
     return read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
 
 
@@ -178,7 +194,7 @@ def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
     if unknown:
         raise DataError(f"{name} has classes that the real data lacks", unknown)
     table = np.array([like.schema.index(c) for c in data.schema.classes])
-    if like.schema.modality == "table":
+    if like.schema.modality != "image":
         return replace(data, y=table[data.y], schema=like.schema)
     x = data.x
     channels = like.schema.fields["channels"] if "channels" in like.schema.fields else x.shape[1]

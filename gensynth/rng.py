@@ -49,6 +49,12 @@ def row_seeds(seed: int, label: str, start: int, count: int) -> np.ndarray:
     return np.uint64(base) + np.arange(start, start + count, dtype=np.uint64)
 
 
+def epoch_seeds(seed: int, epoch: int, index: np.ndarray) -> np.ndarray:
+    """Seeds uint64 of rows `index` (N,) in one epoch of training, for what is drawn anew every epoch."""
+    base = (child(seed, "epoch", epoch) >> 31) << 32
+    return np.uint64(base) + np.asarray(index, np.uint64)
+
+
 def philox(counters: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Philox-4x32-10: counters (..., 4), keys (..., 2), both uint64 holding 32-bit words -> (..., 4).
 

@@ -25,6 +25,11 @@ class Schema:
     classes: tuple[str, ...]
     fields: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def tabular(self) -> bool:
+        """Whether rows are lines of a table, with or without a column of texts, and leave as one."""
+        return self.modality in ("table", "text")
+
     def index(self, name: object) -> int:
         """Class index of a class name (compared as text); KeyError names the known ones."""
         text = str(name)
@@ -54,7 +59,8 @@ class Space:
 class LabelledData:
     """Labelled rows with their origin; all arrays share the first axis N.
 
-    x       source units a person would recognise (images: uint8 (N, C, H, W))
+    x       source units a person would recognise (images: uint8 (N, C, H, W); tables: float64 (N, D); audio:
+            float32 (N, T) in [-1, 1]; texts: object (N,) of str)
     y       int64 (N,), indices into schema.classes
     ids     text (N,), unique names of the rows
     origin  text (N,), `real`, `augmented` or `synthetic`
@@ -134,7 +140,7 @@ class LabelledData:
         groups = {f"group:{k}": v for k, v in self.groups.items()}
         np.savez(
             path,
-            x=self.x,
+            x=self.x.astype(str) if self.x.dtype == object else self.x,
             y=self.y,
             ids=self.ids,
             origin=self.origin,
@@ -150,10 +156,14 @@ class LabelledData:
             facts = json.loads(str(file["schema"]))
             schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
             groups = {k.removeprefix("group:"): file[k] for k in file.files if k.startswith("group:")}
-            return LabelledData(file["x"], file["y"], schema, file["ids"], file["origin"], file["parent"], groups)
+            x = file["x"].astype(object) if facts["modality"] == "text" else file["x"]
+            return LabelledData(x, file["y"], schema, file["ids"], file["origin"], file["parent"], groups)
 
     def content_hashes(self) -> np.ndarray:
         """sha256 (N,) of each row's content and shape, for duplicates and the ledger."""
+        if self.x.dtype == object:  # texts
+            hashes = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in self.x]
+            return np.array(hashes, dtype="U64")
         head = f"{self.x.dtype.str}{self.x.shape[1:]}".encode()
         rows = np.ascontiguousarray(self.x)
         return np.array([hashlib.sha256(head + row.tobytes()).hexdigest() for row in rows], dtype="U64")

@@ -18,7 +18,8 @@ VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "
 LATER = ("review", "verify", "forget", "tune")
 POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "compare": "data", "merge": "run"}
 PATH_KEYS = ("out", "generator", "real", "test", "synthetic", "run", "data.path", "data.test")
-TEXT_KEYS = ("data.label", "data.subject", "data.delimiter", "data.encoding")
+SAMPLER_PATHS = ("styles", "weights", "backgrounds", "lexicon", "templates")  # keys of samplers that may hold a path
+TEXT_KEYS = ("data.label", "data.text", "data.subject", "data.delimiter", "data.encoding")
 FLAGS_WITH_VALUE = (
     "--config-dir",
     "-cd",
@@ -32,13 +33,27 @@ FLAGS_WITH_VALUE = (
     "-p",
 )
 MAPPING_KEYS = ("counts", "target", "data.kinds")
-# What a table needs instead of the image's choice, where a verb has the group and the words do not say otherwise.
-TABLE_CHOICES = {
-    "sampler@fallback": "sampler@fallback=jitter",
-    "model@models.cvae": "model@models.cvae=table/cvae",
-    "model@models.cgan": "model@models.cgan=table/cgan",
-    "filter": "filter=[label_agreement,near_copy]",
+# What other rows need instead of the image's choice, where a verb has the group and the words do not say otherwise.
+CHOICES = {
+    "table": {
+        "sampler@fallback": "sampler@fallback=jitter",
+        "model@models.cvae": "model@models.cvae=table/cvae",
+        "model@models.cgan": "model@models.cgan=table/cgan",
+        "filter": "filter=[label_agreement,near_copy]",
+    },
+    "text": {
+        "sampler": "sampler=text_transforms",
+        "sampler@fallback": "sampler@fallback=text_transforms",
+        "filter": "filter=[label_agreement]",
+    },
+    "audio": {
+        "sampler@fallback": "sampler@fallback=audio_transforms",
+        "filter": "filter=[label_agreement,near_copy]",
+    },
 }
+# Arms that compare knows without a file, and other names of arms.
+OWN_ARMS = ("generator", "random_oversampling", "smote")
+OTHER_NAMES = {"oversample": "random_oversampling", "undersample": "random_undersampling"}
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
 HELP = """gensynth: from an imbalanced labelled data set to a balanced one, with proof of what it is worth
@@ -56,12 +71,15 @@ usage: gensynth VERB [DATA] [key=value ...]
   dashboard [RUNS]   a local page over all runs below a folder (default runs): port=6006 open=true
   doctor             what is installed and what is wrong
 
-DATA is a name (digits, digits_longtail, breast_cancer) or a path: a folder of class folders (also
-train/val/test), a folder with metadata.csv, an IDX pair, an .npz; a table: .csv .tsv .jsonl .parquet
-(data.label=COLUMN or its position, data.header=false, data.ignore=[id]).
+DATA is a name (digits, digits_longtail, breast_cancer) or a path: a folder of class folders of images,
+WAV or FLAC (also train/val/test), a folder with metadata.csv, an IDX pair, an .npz; a table: .csv .tsv
+.jsonl .parquet (data.label=COLUMN or its position, data.header=false, data.ignore=[id]); texts: such a
+table with data.text=COLUMN.
 
   out=DIR                 where to write              default runs/<verb>-<time>
   model=cvae|cgan         which generator             default cvae
+  sampler=NAME            how rows are made           default the generator; classical: trivial_augment, style,
+                          smote, jitter, text_transforms, audio_transforms ... (conf/sampler)
   target=max|median|auto|N|'{class: N}'   final rows a class   default max (auto: chosen on validation)
   trainer.max_minutes=5   training budget             default 5 (demo: 1)
   seed=0                  one seed for everything     default 0
@@ -99,26 +117,47 @@ def overrides(verb: str, words: list[str]) -> list[str]:
         ):
             word = word[2:]
         out.append(_one(word))
-    return _for_tables(verb, out) if _names_table(out) else out
+    modality = _modality(out)
+    if verb == "compare":
+        out = _arms(out, modality)
+    return _for_modality(verb, out, modality) if modality in CHOICES else out
 
 
-def _names_table(words: list[str]) -> bool:
-    """Whether the data that the words choose is a table: its file in conf/data says `modality: table`."""
+def _arms(words: list[str], modality: str) -> list[str]:
+    """The same words, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
+    asked = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
+    if not asked and modality == "text":
+        asked = ["none", "class_weights", "random_oversampling", "text_transforms"]  # no generator learns texts
+    names = [OTHER_NAMES.get(str(name), str(name)) for name in (asked if isinstance(asked, list) else [asked])]
+    kept = [w for w in words if not w.startswith("arms=")]
+    if not names:
+        return kept
+    known = {p.stem for folder in [conf_dir(), *map(Path, _config_dirs(words))] for p in (folder / "sampler").glob("*")}
+    plain = dict.fromkeys(name.removesuffix("+online") for name in names)
+    files = [name for name in plain if name in known and name not in OWN_ARMS]
+    quoted_names = ",".join(quoted(name) for name in names)
+    return [*(f"+sampler@samplers.{name}={name}" for name in files), *kept, f"arms=[{quoted_names}]"]
+
+
+def _modality(words: list[str]) -> str:
+    """What kind of rows the words choose: what the file in conf/data says, images where it says nothing."""
     import yaml
 
     name = next((w.split("=", 1)[1] for w in reversed(words) if w.startswith("data=")), "")
     for folder in (conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(words))):
         if name and (folder / f"{name}.yaml").is_file():
             facts = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
-            return facts.get("modality") == "table"
-    return False
+            return str(facts.get("modality", "image"))
+    return "image"
 
 
-def _for_tables(verb: str, words: list[str]) -> list[str]:
-    """The same words with the model's file for tables, and what tables need of the other groups."""
+def _for_modality(verb: str, words: list[str], modality: str) -> list[str]:
+    """The same words with what rows of this kind need of the other groups; for tables the model's own file."""
     primary = (conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
     typed = {word.split("=", 1)[0].lstrip("~+") for word in words}
-    added = [choice for group, choice in TABLE_CHOICES.items() if f"- {group}:" in primary and group not in typed]
+    added = [choice for group, choice in CHOICES[modality].items() if f"- {group}:" in primary and group not in typed]
+    if modality != "table":
+        return [*added, *words]
     if "- model:" in primary and "model" not in typed:
         added.append("model=cvae")
     return [_table_model(word) for word in [*added, *words]]
@@ -145,7 +184,12 @@ def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
     if POSITIONAL[verb] == "run":
         return [f"run={quoted(word)}"]
     folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
-    names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {"auto", "table"}
+    names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {
+        "auto",
+        "table",
+        "text",
+        "audio",
+    }
     if word in names:
         return [f"data={word}"]
     path = _expanded(word)
@@ -154,13 +198,41 @@ def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
         raise UsageError(
             f'DATA "{word}" is neither a known name nor a path; {nearest(Path(path).name, [*names, *beside])}'
         )
-    return [f"data={'table' if _is_table(Path(path)) else 'auto'}", f"data.path={quoted(path)}"]
+    return [f"data={_kind_of(Path(path), rest)}", f"data.path={quoted(path)}"]
 
 
-def _is_table(path: Path) -> bool:
+def _kind_of(path: Path, words: list[str]) -> str:
+    """The file in conf/data that reads a path: texts where the words name their column, else by what lies there."""
     from gensynth.data.table_names import is_table
 
-    return is_table(path)
+    if any(word.startswith("data.text=") for word in words) or _experiment(words).get("data", {}).get("text"):
+        return "text"
+    if is_table(path):
+        return "table"
+    return "audio" if path.is_dir() and _holds_sounds(path) else "auto"
+
+
+def _experiment(words: list[str]) -> dict[str, Any]:
+    """The settings of the experiment that the words name; empty without one."""
+    import yaml
+
+    name = next((word.split("=", 1)[1] for word in words if word.startswith("experiment=")), "")
+    for folder in (conf_dir(), *map(Path, _config_dirs(words))):
+        if name and (folder / "experiment" / f"{name}.yaml").is_file():
+            return yaml.safe_load((folder / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    return {}
+
+
+def _holds_sounds(folder: Path) -> bool:
+    """Whether the first file of images or sounds below a folder is a recording."""
+    from gensynth.data.suffixes import IMAGES, SOUNDS
+
+    for _, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.lower().endswith((*IMAGES, *SOUNDS)):
+                return name.lower().endswith(SOUNDS)
+    return False
 
 
 def _config_dirs(words: list[str]) -> list[str]:
@@ -184,6 +256,8 @@ def _one(word: str) -> str:
     if key in PATH_KEYS:
         if value.startswith("[") and key == "synthetic":
             return f"{key}=[{','.join(quoted(v) for v in _yaml(value, key))}]"
+        return f"{key}={quoted(_expanded(value))}"
+    if key.startswith("sampler") and key.rsplit(".", 1)[-1] in SAMPLER_PATHS:
         return f"{key}={quoted(_expanded(value))}"
     if key in TEXT_KEYS:
         return f"{key}={quoted(value)}"

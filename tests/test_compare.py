@@ -55,7 +55,7 @@ def test_the_command_that_follows_keeps_the_words_of_the_data():
     choices = {"jitter": "sampler=jitter", "classical_augmentation": "sampler=image_transforms", "cvae": "model=cvae"}
     for use, choice in choices.items():
         facts = {"verdict": {"use": use}, "sets": {"cvae": {}}}
-        command = _balance_command(typed, choice_of(facts))
+        command = _balance_command(typed, choice_of(facts, {"cvae": None}))
         assert command == f"gensynth balance 'my table.csv' data.label=y seed=3 {choice}"
     for use in ("real_only", "class_weights", "cvae+classical"):
         assert choice_of({"verdict": {"use": use}, "sets": {"cvae": {}}}) == ""

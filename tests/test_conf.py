@@ -16,7 +16,7 @@ GROUPS = {
     folder: sorted(p.stem for p in (conf_dir() / folder).glob("*.yaml"))
     for folder in ("data", "model", "trainer", "logger", "sampler", "filter", "experiment")
 }
-NEED_A_PATH = [("data", "auto"), ("data", "table")]
+NEED_A_PATH = [("data", "auto"), ("data", "table"), ("data", "text"), ("data", "audio")]
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names if (group, name) not in NEED_A_PATH]
 
 

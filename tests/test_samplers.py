@@ -1,4 +1,4 @@
-"""What every sampler must keep, over conf/sampler, and the exact work of the simple ones."""
+"""The exact work of the simple samplers; what all keep is in test_sampler_contract.py."""
 
 from __future__ import annotations
 
@@ -12,59 +12,16 @@ from gensynth import rng
 from gensynth.errors import DataError
 from gensynth.samplers.image_transforms import ImageTransforms
 from gensynth.samplers.resample import RandomOversampling
-from gensynth.samplers.sampler import LABEL_POLICIES
 
 DATA = stripes(25, (1, 12, 10))
-SAMPLERS = {
-    "random_oversampling": RandomOversampling,
-    "image_transforms": lambda: ImageTransforms(10.0, 0.12, 0.1, False),
-}
-
-
-@pytest.fixture(params=SAMPLERS)
-def sampler(request):
-    return SAMPLERS[request.param]().fit(DATA)
 
 
 def request(n: int = 90) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(n) % 3, rng.row_seeds(0, "a", 0, n)
 
 
-def test_rows_come_as_asked(sampler):
-    labels, seeds = request()
-    rows = sampler.sample(labels, seeds)
-    assert (rows.y == labels).all()
-    assert rows.x.dtype == np.uint8
-    assert rows.x.shape == (90, 1, 12, 10)
-    assert (rows.origin == "augmented").all()
-    assert sampler.label_policy in LABEL_POLICIES
-
-
-def test_parents_are_training_rows_of_the_same_class(sampler):
-    labels, seeds = request()
-    rows = sampler.sample(labels, seeds)
-    parent_label = dict(zip(DATA.ids, DATA.y, strict=True))
-    assert [parent_label[p] for p in rows.parent] == labels.tolist()
-    assert len(set(rows.parent)) > 30
-
-
-def test_a_row_does_not_depend_on_its_batch(sampler):
-    labels, seeds = request()
-    whole = sampler.sample(labels, seeds)
-    for part in (slice(0, 1), slice(40, 47), slice(None, None, -1)):
-        np.testing.assert_array_equal(sampler.sample(labels[part], seeds[part]).x, whole.x[part])
-
-
-def test_the_source_is_not_changed(sampler):
-    before = DATA.x.copy()
-    sampler.sample(*request())
-    np.testing.assert_array_equal(DATA.x, before)
-
-
-def test_a_class_without_rows_is_a_sentence(sampler):
-    lonely = type(sampler).__new__(type(sampler))
-    lonely.__dict__.update(sampler.__dict__)
-    lonely.fit(DATA[DATA.y != 1])
+def test_a_class_without_rows_is_a_sentence():
+    lonely = RandomOversampling().fit(DATA[DATA.y != 1])
     with pytest.raises(DataError, match='class "band1" has no real training row'):
         lonely.sample(np.array([1]), rng.row_seeds(0, "a", 0, 1))
 

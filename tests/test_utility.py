@@ -20,7 +20,7 @@ from gensynth.evaluation.classification import (
 )
 from gensynth.evaluation.intervals import holm, joint_estimate
 from gensynth.evaluation.learners import Logistic, SmallCnn
-from gensynth.evaluation.utility import Arm, paired_difference, run_arms, summarise
+from gensynth.evaluation.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
 from gensynth.evaluation.verdict import answer_arms, not_run, verdict
 from gensynth.types import LabelledData, Schema
 
@@ -315,7 +315,7 @@ def test_large_arms_are_subsampled_by_seed(monkeypatch):
     monkeypatch.setitem(learners.LOGISTIC_ROWS, "image", 120)
     x, y = digits()
     rows, learner = LabelledData.of_real(x[:600], y[:600], SCHEMA), Logistic(SCHEMA)
-    first, again, other = (learner.probabilities(rows, None, [x[600:]], seed)[0] for seed in (0, 0, 1))
+    first, again, other = (learner.probabilities(rows, None, [x[600:]], seed, UNCHANGED)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 

@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import rng
-from gensynth.balancing.export import folder_names, made_row_name
+from gensynth.balancing.export import file_format, folder_names, made_row_name
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
 from gensynth.balancing.table_export import RowWriter, TableSink, made_seeds, row_hashes
-from gensynth.data.image import png_bytes
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import LabelledData
 
 CHUNK = 1024
 TABLE_CHUNK = 8192
-FORMATS = {"image": ("folder", "npz"), "table": ("csv", "parquet")}
+FORMATS = {"image": ("folder", "npz"), "table": ("csv", "parquet"), "audio": ("folder",)}
 
 
 def draw_chunks(
@@ -111,6 +110,7 @@ def _npy_header(file, shape: tuple[int, ...], dtype: np.dtype) -> None:  # noqa:
 
 def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
     schema = sampler.bundle.schema
+    _, encode = file_format(schema)
     for label, name in folder_names(schema.classes).items():
         if counts[label]:
             (folder / name).mkdir()
@@ -119,9 +119,9 @@ def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int
         for rows in draw_chunks(sampler, counts, seed):
             hashes = []
             for name, x in zip(rows.ids.tolist(), rows.x, strict=True):
-                png = png_bytes(x)
-                (folder / name).write_bytes(png)
-                hashes.append(hashlib.sha256(png).hexdigest())
+                content = encode(x)
+                (folder / name).write_bytes(content)
+                hashes.append(hashlib.sha256(content).hexdigest())
             labels = np.array(schema.classes, dtype=object)[rows.y]
             lines = zip(rows.ids.tolist(), labels, rows.origin, rows.groups["sampler"], strict=True)
             metadata.write(csv_text((), lines).split("\n", 1)[1])

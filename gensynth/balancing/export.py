@@ -1,6 +1,6 @@
-"""Write the merged set as an image folder: train/val/test, class folders, metadata.csv, ledger, manifest.
+"""Write the merged set as a folder of images or sounds: train/val/test, class folders, metadata.csv, ledger, manifest.
 
-Real files leave byte for byte where the reader allowed it; all other rows are PNG at the model's size.
+Real files leave byte for byte where the reader allowed it; all other rows are PNG or 16-bit WAV at the model's size.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.data.audio_files import wav_bytes
 from gensynth.data.image import png_bytes
 from gensynth.training.bundle import manifest_of
 from gensynth.types import REAL, LabelledData, Schema
@@ -64,10 +66,17 @@ class Provenance:
     reviewed: dict[str, str]
 
 
+def file_format(schema: Schema) -> tuple[str, Callable[[np.ndarray], bytes]]:
+    """(ending, one row x -> bytes) of the files that rows leave as."""
+    if schema.modality == "audio":
+        return ".wav", partial(wav_bytes, sample_rate_hz=schema.fields["sample_rate_hz"])
+    return ".png", png_bytes
+
+
 def made_row_name(schema: Schema, seed: int) -> Callable[[str, str, int], str]:
     """(class, sampler, index) -> name of a made row, the same in every run of this seed; of an image, its file name."""
     folders = folder_names(schema.classes)
-    ending = ".png" if schema.modality == "image" else ""
+    ending = "" if schema.tabular else file_format(schema)[0]
     return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}{ending}"
 
 
@@ -104,6 +113,7 @@ def _write_split(
     base = folder / split
     base.mkdir(parents=True)
     folders = folder_names(data.schema.classes)
+    _, encode = file_format(data.schema)
     for name in folders.values():
         (base / name).mkdir()
     names, hashes = [], []
@@ -114,9 +124,9 @@ def _write_split(
             shutil.copyfile(original, target)
             hashes.append(hashlib.sha256(target.read_bytes()).hexdigest())
         else:
-            png = png_bytes(data.x[i])
-            target.write_bytes(png)
-            hashes.append(hashlib.sha256(png).hexdigest())
+            content = encode(data.x[i])
+            target.write_bytes(content)
+            hashes.append(hashlib.sha256(content).hexdigest())
         names.append(name)
     labels = np.array(data.schema.classes, dtype=object)[data.y]
     sampler = data.groups["sampler"] if "sampler" in data.groups else np.full(len(data), "")
@@ -138,11 +148,12 @@ def _write_split(
 def _file_names(data: LabelledData, folders: dict[str, str], originals: dict[str, Path]) -> Iterator[str]:
     """Distinct file names in row order; made rows already carry theirs."""
     taken = {name.casefold() for name in data.ids[data.origin != REAL].tolist()}
+    ending, _ = file_format(data.schema)
     for row_id, label, origin in zip(data.ids.tolist(), data.y, data.origin, strict=True):
         if origin != REAL:
             yield row_id
             continue
-        stem, suffix = _stem(row_id), originals[row_id].suffix.lower() if row_id in originals else ".png"
+        stem, suffix = _stem(row_id), originals[row_id].suffix.lower() if row_id in originals else ending
         folder = folders[data.schema.classes[label]]
         name, attempt = f"{folder}/{stem}{suffix}", 1
         while name.casefold() in taken:

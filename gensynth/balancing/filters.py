@@ -12,10 +12,12 @@ from typing import Protocol
 
 import numpy as np
 
+from gensynth.data.audio import mel_pixels
 from gensynth.data.table import TablePoints, modelled_columns
-from gensynth.models.judge import Judge
-from gensynth.models.table_judge import TableJudge
+from gensynth.data.text import TextPoints
+from gensynth.models.judges import AnyJudge
 from gensynth.neighbours import nearest_distances
+from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData
 
 
@@ -25,7 +27,7 @@ class Reference:
 
     train: LabelledData
     val: LabelledData
-    judge: Judge | TableJudge
+    judge: AnyJudge
 
 
 class Filter(Protocol):
@@ -36,6 +38,14 @@ class Filter(Protocol):
     def learn(self, reference: Reference) -> None: ...
 
     def keep(self, rows: LabelledData) -> np.ndarray: ...
+
+
+def looks_at(one: Filter, sampler: Sampler) -> bool:
+    """Whether a filter judges a sampler's rows: all where the label is a condition, label agreement where it is gated.
+
+    Other transformed real rows keep their label by construction, and are near copies on purpose.
+    """
+    return sampler.label_policy == "conditional" or (sampler.gated and isinstance(one, LabelAgreement))
 
 
 class LabelAgreement:
@@ -64,7 +74,7 @@ class LabelAgreement:
         return _true_probability(self._judge, rows) >= self._thresholds[rows.y]
 
 
-def _true_probability(judge: Judge | TableJudge, rows: LabelledData) -> np.ndarray:
+def _true_probability(judge: AnyJudge, rows: LabelledData) -> np.ndarray:
     return judge.probabilities(rows.x)[np.arange(len(rows)), rows.y]
 
 
@@ -106,9 +116,14 @@ class NearCopy:
 
 
 def points_of(train: LabelledData) -> Callable[[np.ndarray], np.ndarray]:
-    """Rows x -> float32 (N, P) in which near means alike: pixels in [0, 1], or a table's scaled cells."""
+    """Rows x -> float32 (N, P) in which near means alike: pixels or spectra in [0, 1], scaled cells, weighted words."""
     if train.schema.modality == "table":
         return TablePoints(modelled_columns(train.schema.fields), train.x).transform
+    if train.schema.modality == "text":
+        return TextPoints(train.x).transform
+    if train.schema.modality == "audio":
+        rate = train.schema.fields["sample_rate_hz"]
+        return lambda x: mel_pixels(x, rate).reshape(len(x), -1).astype(np.float32) / 255
     return lambda x: x.reshape(len(x), -1).astype(np.float32) / 255
 
 

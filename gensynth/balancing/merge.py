@@ -43,8 +43,8 @@ def fill(
     """Draw `needed[class]` rows of every class.
 
     Classes with fewer than SMALL_CLASS real rows, and what the filters leave short after
-    ATTEMPTS x needed draws, come from `fallback`. Filters judge rows whose label is a condition;
-    transformed real rows keep their label by construction.
+    ATTEMPTS x needed draws, come from `fallback`.
+    filters    those that look at rows of this sampler
     rejected   row names a person turned down; they are passed over
     name_row   (class, sampler, index) -> row name
     """
@@ -62,7 +62,7 @@ def fill(
             )
             warnings.append({"code": "small_class", "text": text})
         else:
-            taker.take(sampler, count, filters if sampler.label_policy == "conditional" else [])
+            taker.take(sampler, count, filters)
         if short := count - taker.accepted:
             if not few:
                 text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'

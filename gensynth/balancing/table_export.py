@@ -38,7 +38,9 @@ class RowWriter:
         out = {fields["label"]: np.array(self.schema.classes, dtype=object)[rows.y]}
         place = 0
         for column in self.columns:
-            if column.modelled:
+            if self.schema.modality == "text" and column.name == fields["text"]:
+                out[column.name] = rows.x
+            elif column.modelled:
                 out[column.name] = cells_of(column, rows.x[:, place])
                 place += 1
             else:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from gensynth.data.audio import AudioCodec
 from gensynth.data.image import ImageCodec
 from gensynth.data.table import TableCodec
 from gensynth.types import LabelledData
 
-Codec = ImageCodec | TableCodec
-CODECS: dict[str, type[ImageCodec] | type[TableCodec]] = {"image": ImageCodec, "table": TableCodec}
+Codec = ImageCodec | TableCodec | AudioCodec
+# Kinds of rows that a network can learn.
+CODECS: dict[str, type[ImageCodec] | type[TableCodec] | type[AudioCodec]] = {
+    "image": ImageCodec,
+    "table": TableCodec,
+    "audio": AudioCodec,
+}
 
 
 def fit_codec(train: LabelledData) -> Codec:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -32,7 +34,7 @@ def explore(source: Source, split: np.ndarray) -> dict[str, Any]:
     repeats = _equal_rows(data)
     conflicts = [rows for rows in repeats if len(set(data.y[rows].tolist())) > 1]
     leaks = [rows for rows in repeats if len(set(split[rows].tolist())) > 1]
-    own, found = (_table_facts if data.schema.modality == "table" else _image_facts)(source)
+    own, found = FACTS[data.schema.modality](source)
     facts = {
         "modality": data.schema.modality,
         "n": len(data),
@@ -81,6 +83,48 @@ def _table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
     return {"columns": table, "groups": _group_counts(source.data)}, {
         "missing_cells": int(np.isnan(source.data.x).sum())
     }
+
+
+def _text_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
+    """Lengths, vocabulary, and how many texts equal another one but for case and space."""
+    x = source.data.x.tolist()
+    words = [re.findall(r"\w+", text.casefold()) for text in x]
+    occurring = Counter(word for one in words for word in one)
+    folded = Counter(" ".join(text.casefold().split()) for text in x)
+    alike = sum(folded.values()) - len(folded)
+    text = {
+        "characters": _spread([len(one) for one in x]),
+        "words": _spread([len(one) for one in words]),
+        "vocabulary": len(occurring),
+        "words_once": sum(count == 1 for count in occurring.values()),
+        "not_ascii": sum(not one.isascii() for one in x),
+    }
+    return {"text": text, "groups": _group_counts(source.data)}, {"alike": alike}
+
+
+def _audio_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
+    """Rate, length of what sounds, loudness; how many recordings reach full scale."""
+    x, fields = source.data.x, source.data.schema.fields
+    rate = fields["sample_rate_hz"]
+    peaks = np.abs(x).max(axis=1)
+    sounding = x.shape[1] - np.argmax((np.abs(x) > peaks[:, None] / 100)[:, ::-1], axis=1)
+    loud = 20 * np.log10(np.maximum(np.sqrt((x.astype(np.float64) ** 2).mean(axis=1)), 1e-6))
+    audio = {
+        "sample_rate_hz": rate,
+        "seconds": round(x.shape[1] / rate, 4),
+        "sounding_seconds": _spread((sounding / rate).tolist()),
+        "loudness_db": _spread(loud.tolist()),
+        "changed_files": source.resized,
+    }
+    return {"audio": audio, "groups": _group_counts(source.data)}, {"full_scale": int((peaks >= 0.9999).sum())}
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    low, middle, high = np.quantile(np.asarray(values, float), [0, 0.5, 1]).tolist()
+    return {"least": round(low, 4), "median": round(middle, 4), "most": round(high, 4)}
+
+
+FACTS = {"image": _image_facts, "table": _table_facts, "text": _text_facts, "audio": _audio_facts}
 
 
 def _group_counts(data: LabelledData) -> dict[str, dict[str, dict[str, int]]]:
@@ -140,19 +184,21 @@ def advise(facts: dict[str, Any]) -> list[str]:
 
 def _advice_on_rows(facts: dict[str, Any]) -> list[str]:
     found, duplicates, quarantine = facts["found"], facts["duplicates"]["exact"], facts["quarantine"]
-    checks = [
+    checks: list[tuple[int, str]] = [
         (found["leaks"], "{n} {rows} lie in more than one split: test scores will flatter; remove them from train"),
         (found["label_conflicts"], "{n} {rows} carry more than one label: decide which is right"),
         (len(quarantine), "{n} files or folders were left out (quarantine.csv says why): repair or delete them"),
         (duplicates, "{n} {rows} repeat another one: they weigh double and make copies hard to tell"),
         (found.get("constant_images", 0), "{n} images are one flat colour: probably empty scans"),
+        (found.get("alike", 0) - duplicates, "{n} {rows} equal another one but for case and space"),
+        (found.get("full_scale", 0), "{n} {rows} reach full scale: they may be clipped"),
     ]
     rows = _word(facts)
-    return [sentence.format(n=n, rows=rows) for n, sentence in checks if n]
+    return [sentence.format(n=n, rows=rows) for n, sentence in checks if n > 0]
 
 
 def _word(facts: dict[str, Any]) -> str:
-    return "images" if facts.get("modality", "image") == "image" else "rows"
+    return {"image": "images", "text": "texts", "audio": "recordings"}.get(facts.get("modality", "image"), "rows")
 
 
 def _advice_on_classes(facts: dict[str, Any]) -> list[str]:
@@ -173,6 +219,9 @@ def explore_lines(facts: dict[str, Any]) -> list[str]:
     """The same for a terminal: what was read, a table of classes with bars, then advice."""
     notes = facts["notes"]
     lines = [*notes[:1], "", *_class_table(facts["classes"]), ""]
+    for name in ("text", "audio"):
+        if name in facts:
+            lines += [*_fact_lines(facts[name]), ""]
     if "columns" in facts:
         lines += [*_column_table(facts["columns"]), ""]
     for name, table in facts.get("groups", {}).items():
@@ -192,6 +241,15 @@ def _class_table(classes: dict[str, dict[str, int]]) -> list[str]:
         numbers = f"{c['train']:>7} {c['val']:>7} {c['test']:>7} {c['total']:>7}"
         lines.append(f"{name:<{width}}  {numbers}  {bar}".rstrip())
     return lines
+
+
+def _fact_lines(facts: dict[str, Any]) -> list[str]:
+    """One line a fact; of a spread its least, median and most."""
+    told = {
+        name: f"{v['least']:g} to {v['most']:g}, median {v['median']:g}" if isinstance(v, dict) else f"{v:,}"
+        for name, v in facts.items()
+    }
+    return [f"{name.replace('_', ' '):<18}  {text}" for name, text in told.items()]
 
 
 def _column_table(columns: dict[str, dict[str, Any]]) -> list[str]:

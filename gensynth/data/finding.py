@@ -12,7 +12,8 @@ class Finding:
     file     path relative to the source's root, never absolute
     reason   short code: zero_bytes, truncated, not_an_image, unreadable, too_large, animated, unsupported_mode,
              bad_range, unsupported_extension, link, not_a_file, bad_name, vanished, empty_class, empty_split,
-             no_class_folder, outside_root, missing_file, missing_label, listed_twice, bad_row
+             no_class_folder, outside_root, missing_file, missing_label, listed_twice, bad_row, other_kind, not_audio,
+             no_samples, unsupported_encoding, bad_rate, too_long, silent, empty_text
     detail   a sentence for a person
     """
 

@@ -1,4 +1,4 @@
-"""Folders of images: which file carries which label, without opening one image.
+"""Folders of images or sounds: which file carries which label, without opening one file.
 
 Known layouts: class folders, split folders of class folders, and a metadata.csv (`file_name`, label column, ...)
 in the root or in each split folder. Links are never followed.
@@ -15,24 +15,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from gensynth.data import audio_files, image
 from gensynth.data.finding import Finding
-from gensynth.data.image import EXTENSIONS
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC
 
+EXTENSIONS = (*image.EXTENSIONS, *audio_files.EXTENSIONS)
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
 METADATA = "metadata.csv"
 _IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 _ORIGINS = {REAL, AUGMENTED, SYNTHETIC}
 LAYOUTS = (
-    "known are: a folder of class folders (also train/val/test folders of class folders), a folder with images and "
+    "known are: a folder of class folders of images, WAV or FLAC (also in train, val and test), a folder of files and "
     f"a {METADATA} (columns file_name, label), a pair of IDX files, and an .npz with x and y"
 )
 
 
 @dataclass(frozen=True)
 class FileRow:
-    """One labelled image file; `name` is its path from the root with forward slashes, `extra` further columns."""
+    """One labelled file; `name` is its path from the root with forward slashes, `extra` further columns."""
 
     name: str
     path: Path
@@ -44,7 +45,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder says before an image is opened; `declared` are all class names, also those without images."""
+    """What a folder says before a file is opened; `declared` are all class names, also those without files."""
 
     kind: str
     rows: tuple[FileRow, ...]
@@ -88,7 +89,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False)
 
 
-def _is_image_name(name: str) -> bool:
+def is_known_name(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS)
 
 
@@ -148,9 +149,9 @@ def _list_classes(folder: Path, prefix: str, split: str) -> Listing:
             rows += images
             findings += [finding for _, finding in here if isinstance(finding, Finding)]
             if not images:
-                findings.append(Finding(name, "empty_class", "the class folder holds no image file"))
-        elif _is_image_name(entry.name):
-            findings.append(Finding(name, "no_class_folder", "an image outside every class folder has no label"))
+                findings.append(Finding(name, "empty_class", "the class folder holds no image or sound"))
+        elif is_known_name(entry.name):
+            findings.append(Finding(name, "no_class_folder", "a file outside every class folder has no label"))
     return Listing("folder of class folders", tuple(rows), frozenset(folders), tuple(findings))
 
 
@@ -161,7 +162,7 @@ def _remember_class(folders: dict[str, str], name: str) -> None:
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path | Finding]]:
-    """(name, path) of every image file below, (name, finding) of everything else; files before deeper folders."""
+    """(name, path) of every image or sound below, (name, finding) of everything else; files before deeper folders."""
     todo = [(folder, prefix)]
     while todo:
         here, start = todo.pop()
@@ -175,13 +176,13 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path | Finding]]:
         todo += [(Path(e.path), f"{start}{e.name}/") for e in reversed(below)]
         for entry, is_deeper in zip(entries, deeper, strict=True):
             if not is_deeper:
-                yield start + entry.name, _image_or_finding(entry, start + entry.name)
+                yield start + entry.name, _file_or_finding(entry, start + entry.name)
 
 
-def _image_or_finding(entry: os.DirEntry[str], name: str) -> Path | Finding:
+def _file_or_finding(entry: os.DirEntry[str], name: str) -> Path | Finding:
     if not _is_text(entry.name) or not entry.is_file(follow_symlinks=False):
         return _refusal(entry, name)
-    if not _is_image_name(entry.name):
+    if not is_known_name(entry.name):
         return Finding(name, "unsupported_extension", f"read are {' '.join(EXTENSIONS)}")
     return Path(entry.path)
 
@@ -280,7 +281,7 @@ def _metadata_row(inside: Path, prefix: str, place: str, cells: dict[str, str], 
 
 
 def _file_refusal(inside: Path, path: Path) -> tuple[str, str] | None:
-    """(reason, detail) when a listed path is no image file of this folder."""
+    """(reason, detail) when a listed path is no image or sound of this folder."""
     try:
         real = path.resolve()
         facts = os.stat(path)
@@ -292,7 +293,7 @@ def _file_refusal(inside: Path, path: Path) -> tuple[str, str] | None:
         return "link", "links are not followed; put the file itself here"
     if not stat.S_ISREG(facts.st_mode):
         return "not_a_file", "neither a regular file nor a folder"
-    if not _is_image_name(path.name):
+    if not is_known_name(path.name):
         return "unsupported_extension", f"read are {' '.join(EXTENSIONS)}"
     return None
 
@@ -301,5 +302,5 @@ def _unlisted_note(folder: Path, prefix: str, rows: dict[str, FileRow]) -> tuple
     unlisted = [name for name, found in _walk(folder, prefix) if isinstance(found, Path) and name not in rows]
     if not unlisted:
         return ()
-    verb = "image is" if len(unlisted) == 1 else "images are"
+    verb = "file is" if len(unlisted) == 1 else "files are"
     return (f"{len(unlisted)} {verb} not used: not listed with a label in {prefix}{METADATA} (first: {unlisted[0]})",)

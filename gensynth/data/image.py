@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gensynth.data.suffixes import IMAGES
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+EXTENSIONS = IMAGES
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx, read_npz
+from gensynth.data.audio_files import EXTENSIONS as SOUNDS
+from gensynth.data.audio_files import WaveformSet, load_waveforms
 from gensynth.data.finding import Finding, tell
 from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder
 from gensynth.data.image import EXTENSIONS
@@ -40,6 +44,8 @@ class _Rows:
     notes: tuple[str, ...] = ()
     resized: int = 0
     files: dict[str, Path] = field(default_factory=dict)
+    modality: str = "image"
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 def read_path(
@@ -50,19 +56,28 @@ def read_path(
     image_size: tuple[int, int] | None = None,
     max_pixels: int = 50_000_000,
     min_classes: int = 2,
+    seconds: float = 0.0,
+    sample_rate_hz: int = 0,
+    max_seconds: float = 60.0,
 ) -> Source:
-    """Reads a folder, IDX pair or .npz of labelled images, or a table; rows of `test` all get split "test".
+    """Reads labelled images (folder, IDX pair, .npz), sounds (folder) or a table; rows of `test` get split "test".
 
-    `label` is the label column of a metadata.csv, `image_size` (height, width) in pixels, `max_pixels` the cap on
-    width x height of one file. UsageError for what is no known layout, DataError (listing every finding) when no
-    image can be read or fewer than `min_classes` classes have images.
+    label        column of a metadata.csv; image_size: (height, width) in pixels
+    max_pixels   cap on width x height of one file
+    seconds      length of every sound, 0: the one that 95 % do not exceed; max_seconds: cap on one file
+    sample_rate_hz  rate of all sounds, 0: the commonest
+    UsageError for what is no known layout, DataError (listing every finding) when no file can be read or fewer than
+    `min_classes` classes have files.
     """
     if path.strip() and is_table(Path(os.path.expanduser(path))):
         return read_table(path, label=label, test=test, min_classes=min_classes)
     image_size = check_image_size(image_size, max_pixels)
     main = _look(path, label, max_pixels)
     parts = [main] if not test else [main, _as_test(_look(test, label, max_pixels), main)]
-    if isinstance(main, Listing):
+    if isinstance(main, Listing) and _are_sounds(main):
+        listings = [part for part in parts if isinstance(part, Listing)]
+        rows = _read_sounds(listings, lambda files: load_waveforms(files, seconds, sample_rate_hz, max_seconds))
+    elif isinstance(main, Listing):
         rows = _read_files([part for part in parts if isinstance(part, Listing)], image_size, max_pixels)
     else:
         rows = _read_arrays([part for part in parts if isinstance(part, ArrayRows)], image_size)
@@ -143,30 +158,75 @@ def _refuse_second_test(splits: set[str]) -> None:
         raise UsageError("the data has a test split of its own; leave data.test out, or give the training part alone")
 
 
-def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int) -> _Rows:
-    """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
-    files: list[FileRow] = [row for part in parts for row in part.rows]
-    images = load_images([(row.name, row.path) for row in files], image_size, max_pixels)
-    findings = (*(finding for part in parts for finding in part.findings), *images.findings)
-    if not len(images.x):
-        raise DataError("not one image could be read", tell(findings))
-    kept = [files[i] for i in images.kept]
+def _are_sounds(listing: Listing) -> bool:
+    """Whether most files of a folder are recordings."""
+    sounds = sum(row.name.lower().endswith(SOUNDS) for row in listing.rows)
+    return 2 * sounds > len(listing.rows)
+
+
+def _read_sounds(parts: list[Listing], load: Callable[[list[tuple[str, Path]]], WaveformSet]) -> _Rows:
+    """Opens all recordings of all parts together, so that rate and length are settled over train and test alike."""
+    files = [row for part in parts for row in part.rows]
+    others = [row for row in files if not row.name.lower().endswith(SOUNDS)]
+    files = [row for row in files if row.name.lower().endswith(SOUNDS)]
+    waves = load([(row.name, row.path) for row in files])
+    mixed = tuple(Finding(row.name, "other_kind", "an image among recordings") for row in others)
+    findings = (*(finding for part in parts for finding in part.findings), *mixed, *waves.findings)
+    if not len(waves.x):
+        raise DataError("not one recording could be read", tell(findings))
+    kept = [files[i] for i in waves.kept]
+    plain = {row.name: row.path for row, is_plain in zip(kept, waves.plain, strict=True) if is_plain}
+    fields = {"sample_rate_hz": waves.sample_rate_hz, "samples": waves.x.shape[1]}
+    notes = (*(note for part in parts for note in part.notes), *waves.notes)
+    return _of_files(parts, kept, waves.x, plain, findings, notes, len(kept) - len(plain), "audio", fields)
+
+
+def _of_files(
+    parts: list[Listing],
+    kept: list[FileRow],
+    x: np.ndarray,
+    plain: dict[str, Path],
+    findings: tuple[Finding, ...],
+    notes: tuple[str, ...],
+    resized: int,
+    modality: str,
+    fields: dict[str, Any],
+) -> _Rows:
+    """Rows of the files that could be read."""
     columns = sorted({column for row in kept for column in row.extra if column})
     return _Rows(
         kind=parts[0].kind,
-        x=images.x,
+        x=x,
         labels=np.array([row.label for row in kept]),
         split=np.array([row.split for row in kept]),
         ids=np.array([row.name for row in kept]),
         origin=np.array([row.origin for row in kept]),
         groups={column: np.array([row.extra.get(column, "") for row in kept]) for column in columns},
-        originals={row.name: row.path for row, plain in zip(kept, images.plain, strict=True) if plain},
+        originals=plain,
         declared=frozenset().union(*(part.declared for part in parts)),
         findings=findings,
-        notes=(*(note for part in parts for note in part.notes), *images.notes),
-        resized=images.resized,
+        notes=notes,
+        resized=resized,
         files={row.name: row.path for row in kept},
+        modality=modality,
+        fields=fields,
     )
+
+
+def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int) -> _Rows:
+    """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
+    files: list[FileRow] = [row for part in parts for row in part.rows]
+    others = [row for row in files if row.name.lower().endswith(SOUNDS)]
+    files = [row for row in files if not row.name.lower().endswith(SOUNDS)]
+    images = load_images([(row.name, row.path) for row in files], image_size, max_pixels)
+    mixed = tuple(Finding(row.name, "other_kind", "a recording among images") for row in others)
+    findings = (*(finding for part in parts for finding in part.findings), *mixed, *images.findings)
+    if not len(images.x):
+        raise DataError("not one image could be read", tell(findings))
+    kept = [files[i] for i in images.kept]
+    plain = {row.name: row.path for row, is_plain in zip(kept, images.plain, strict=True) if is_plain}
+    notes = (*(note for part in parts for note in part.notes), *images.notes)
+    return _of_files(parts, kept, images.x, plain, findings, notes, images.resized, "image", {})
 
 
 def _read_arrays(parts: list[ArrayRows], image_size: tuple[int, int] | None) -> _Rows:
@@ -201,10 +261,13 @@ def _check_test_classes(rows: _Rows) -> None:
 def _number_classes(rows: _Rows, min_classes: int) -> Source:
     classes = class_order(set(rows.labels.tolist()))
     if len(classes) < min_classes:
-        raise DataError(f"images of one class only ({classes[0]}); two are needed", tell(rows.findings))
+        raise DataError(f"{rows.modality} rows of one class only ({classes[0]}); two are needed", tell(rows.findings))
     index = {name: i for i, name in enumerate(classes)}
-    channels, height, width = rows.x.shape[1:]
-    schema = Schema("image", classes, {"height": height, "width": width, "channels": channels})
+    fields = rows.fields
+    if rows.modality == "image":
+        channels, height, width = rows.x.shape[1:]
+        fields = {"height": height, "width": width, "channels": channels}
+    schema = Schema(rows.modality, classes, fields)
     data = LabelledData(
         x=rows.x,
         y=np.array([index[name] for name in rows.labels.tolist()], dtype=np.int64),
@@ -222,6 +285,11 @@ def _recognised(kind: str, data: LabelledData) -> str:
     counts = data.counts()
     rare = int(np.argmin(counts))
     f = data.schema.fields
+    if data.schema.modality == "audio":
+        return (
+            f"{kind}: {len(counts)} classes, {len(data)} recordings, {f['samples'] / f['sample_rate_hz']:.2f} s at "
+            f'{f["sample_rate_hz"]} Hz, smallest class "{data.schema.classes[rare]}" {counts[rare]}'
+        )
     colour = "grey" if f["channels"] == 1 else "RGB"
     return (
         f"{kind}: {len(counts)} classes, {len(data)} images, {f['height']}x{f['width']} {colour}, "

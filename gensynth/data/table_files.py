@@ -106,7 +106,8 @@ def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], li
     elif delimiter not in DELIMITERS:
         raise UsageError(f"data.delimiter={delimiter!r} is none of comma, semicolon, tab, bar")
     csv.field_size_limit(1 << 24)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    quoting = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     records, lines, begins = [], [], 1
     try:
         for record in reader:
@@ -118,6 +119,17 @@ def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], li
         what = "a quote that is never closed" if "unexpected end" in str(error) else str(error)
         raise DataError(f"{path.name}, record that begins on line {begins}: {what}") from None
     return records, lines, delimiter
+
+
+def _quotes_are_text(text: str) -> bool:
+    """Whether quotes of tab-separated text are part of its cells, as in many such files, and do not mark cells.
+
+    They are if every line has as many tabs as the others, and some cell has a quote at one end only or inside.
+    """
+    lines = [line for line in text.split("\n") if line.strip()]
+    cells = (cell for line in lines if '"' in line for cell in line.rstrip("\r").split("\t") if '"' in cell)
+    marked = all(len(c) > 1 and c[0] == c[-1] == '"' and '"' not in c[1:-1].replace('""', "") for c in cells)
+    return not marked and len({line.count("\t") for line in lines}) == 1
 
 
 def _is_header(first: list[str]) -> bool:
@@ -151,7 +163,7 @@ def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -
 
 def _read_json_lines(path: Path, text: str, columns: tuple[str, ...]) -> TableFile:
     rows, problems = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # other line ends may lie inside of strings
         if not line.strip():
             continue
         try:

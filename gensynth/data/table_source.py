@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,19 +47,9 @@ def read_table(
     like     schema whose classes and columns the rows are read with, for sets that are compared with other rows
     DataError for damaged files, a label column that is not there or has missing cells, and one class only.
     """
-    place = Path(path).expanduser() if not Path(path).exists() else Path(path)
-    files = split_files(place) if place.is_dir() else {"": place}
     options = {"header": header, "columns": tuple(columns or ()), "delimiter": delimiter, "encoding": encoding}
-    tables = {split: read_file(file, **options) for split, file in files.items()}
-    if test:
-        if "test" in tables:
-            raise UsageError("the data has a test split of its own; leave data.test out, or give the training part")
-        tables["test"] = read_file(Path(test).expanduser() if not Path(test).exists() else Path(test), **options)
-    cells, split, ids = _joined(tables)
+    cells, split, ids, tables, notes = read_cells(path, test, options)
     first = next(iter(tables.values()))
-    notes = [] if first.found_header else ["the file has no header: columns are called column_0, column_1, ..."]
-    if first.found_header and header is None and len(tables) == 1 and first.kind.startswith(("CSV", "TSV")):
-        notes.append("the first line was taken as header; data.header=false if it is a row")
     kinds = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
     source = build(
         cells, split, ids, label, kind=first.kind, ignore=ignore or [], kinds=kinds, like=like, tables=tables
@@ -72,6 +63,26 @@ def read_table(
     if len(source.data.schema.classes) < min_classes:
         raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
     return replace(source, notes=(*source.notes, *notes))
+
+
+def read_cells(
+    path: str, test: str, options: dict[str, Any]
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, dict[str, TableFile], list[str]]:
+    """Text cells of a file, or a folder of train, val and test tables, with split (N,), ids (N,), tables and notes."""
+    place = Path(path).expanduser() if not Path(path).exists() else Path(path)
+    files = split_files(place) if place.is_dir() else {"": place}
+    tables = {split: read_file(file, **options) for split, file in files.items()}
+    if test:
+        if "test" in tables:
+            raise UsageError("the data has a test split of its own; leave data.test out, or give the training part")
+        tables["test"] = read_file(Path(test).expanduser() if not Path(test).exists() else Path(test), **options)
+    first = next(iter(tables.values()))
+    named = first.found_header or bool(options["columns"])
+    notes = [] if named else ["the file has no header: columns are called column_0, column_1, ..."]
+    plain = first.kind.startswith(("CSV", "TSV"))
+    if first.found_header and options["header"] is None and len(tables) == 1 and plain:
+        notes.append("the first line was taken as header; data.header=false if it is a row")
+    return *_joined(tables), tables, notes
 
 
 def read_frame(frame: pd.DataFrame, label: str = "label", kinds: Mapping[str, str] | None = None) -> Source:
@@ -112,11 +123,11 @@ def build(
     tables: Mapping[str, TableFile] | None = None,
 ) -> Source:
     """Source of text cells (N rows), split (N,) and ids (N,)."""
-    origin = _origin(cells)
+    origin = origin_of(cells)
     cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
-    name = _label_column(cells, label)
+    name = label_column(cells, label)
     labels = cells[name].to_numpy(object)
-    _check_labels(labels, name, ids, tables)
+    check_labels(labels, name, ids, tables)
     for given in (*ignore, *kinds):
         if given not in cells.columns:
             raise UsageError(f'there is no column "{given}"; {nearest(given, cells.columns)}')
@@ -165,7 +176,7 @@ def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.
     return cells, split, ids
 
 
-def _origin(cells: pd.DataFrame) -> np.ndarray:
+def origin_of(cells: pd.DataFrame) -> np.ndarray:
     if SOURCE_COLUMN not in cells.columns:
         return np.full(len(cells), REAL)
     origin = cells[SOURCE_COLUMN].to_numpy(str)
@@ -174,16 +185,16 @@ def _origin(cells: pd.DataFrame) -> np.ndarray:
     return origin
 
 
-def _label_column(cells: pd.DataFrame, label: str) -> str:
+def label_column(cells: pd.DataFrame, label: str, key: str = "data.label", what: str = "the label") -> str:
     if label in cells.columns:
         return label
     if label.lstrip("-").isdecimal() and -cells.shape[1] <= int(label) < cells.shape[1]:
         return str(cells.columns[int(label)])
     names = ", ".join(map(str, cells.columns[:30]))
-    raise DataError(f'no column "{label}"; data.label=COLUMN names the label, by name or position; columns: {names}')
+    raise DataError(f'no column "{label}"; {key}=COLUMN names {what}, by name or position; columns: {names}')
 
 
-def _check_labels(labels: np.ndarray, name: str, ids: np.ndarray, tables: Mapping[str, TableFile] | None) -> None:
+def check_labels(labels: np.ndarray, name: str, ids: np.ndarray, tables: Mapping[str, TableFile] | None) -> None:
     empty = np.flatnonzero(labels == "")
     if not len(empty):
         return

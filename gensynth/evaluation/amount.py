@@ -16,7 +16,7 @@ import numpy as np
 from gensynth.balancing.plan import to_balance
 from gensynth.evaluation.classification import corrected
 from gensynth.evaluation.learners import Learner
-from gensynth.evaluation.utility import kept_rows
+from gensynth.evaluation.utility import UNCHANGED, kept_rows
 from gensynth.rng import child
 from gensynth.types import LabelledData
 
@@ -82,7 +82,7 @@ def too_few(val: LabelledData) -> str:
 def _loss(arm: LabelledData, val: LabelledData, learner: Learner, seed: int) -> np.ndarray:
     """Log loss (N,) of each validation row, classes weighing the same in the probabilities."""
     rows = arm[kept_rows(arm, seed)]
-    shares = learner.probabilities(rows, None, [val.x], child(seed, "utility"))[0].astype(np.float64)
+    shares = learner.probabilities(rows, None, [val.x], child(seed, "utility"), UNCHANGED)[0].astype(np.float64)
     counts = np.maximum(rows.counts(), 1)
     shares = corrected(shares, counts.sum() / (len(counts) * counts))
     return -np.log(shares[np.arange(len(val)), val.y].clip(LEAST_PROBABILITY))

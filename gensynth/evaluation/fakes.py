@@ -10,22 +10,32 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
+from sklearn.feature_extraction.text import HashingVectorizer
 from torch.nn import functional as F
 
 from gensynth.data.table import modelled_columns
 from gensynth.rng import numpy_generator
+from gensynth.samplers.text_tokens import tokens
 from gensynth.types import SYNTHETIC, LabelledData
 
 Corruption = Callable[[LabelledData, int], LabelledData]
 NOISE_PIXELS = 48.0
+HASHED_WORDS = 256
 
 
 def noisy(rows: LabelledData, seed: int) -> LabelledData:
-    """Gaussian noise on pixels (deviation 48 of 255) or numbers (half a deviation), a quarter of the levels redrawn."""
+    """Gaussian noise on pixels (deviation 48 of 255), numbers (half a deviation) or waves (as loud as they are), a
+    quarter of the levels or words redrawn."""
     order = numpy_generator(seed, "fake", "noisy")
     if rows.schema.modality == "image":
         x = rows.x + order.normal(0, NOISE_PIXELS, rows.x.shape)
         return replace(rows, x=np.clip(np.round(x), 0, 255).astype(np.uint8))
+    if rows.schema.modality == "audio":
+        loud = np.sqrt((rows.x.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
+        return replace(rows, x=(rows.x + loud * order.standard_normal(rows.x.shape)).astype(np.float32))
+    if rows.schema.modality == "text":
+        return replace(rows, x=_with_other_words(rows.x, order, 0.25))
     x = rows.x.copy()
     for j, column in enumerate(modelled_columns(rows.schema.fields)):
         if column.discrete:
@@ -37,12 +47,16 @@ def noisy(rows: LabelledData, seed: int) -> LabelledData:
 
 
 def blurred(rows: LabelledData, seed: int) -> LabelledData:
-    """Images averaged over 3 x 3 pixels twice; columns of a table shuffled apart within each class."""
+    """Images averaged over 3 x 3 pixels twice, waves over 9 samples; columns or words shuffled within each class."""
     if rows.schema.modality == "image":
         x = torch.from_numpy(rows.x).float()
         for _ in range(2):
             x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         return replace(rows, x=x.round().to(torch.uint8).numpy())
+    if rows.schema.modality == "audio":
+        return replace(rows, x=uniform_filter1d(rows.x, 9, axis=1).astype(np.float32))
+    if rows.schema.modality == "text":
+        return replace(rows, x=_words_shuffled_within(rows, numpy_generator(seed, "fake", "blurred")))
     order, x = numpy_generator(seed, "fake", "blurred"), rows.x.copy()
     for c in np.unique(rows.y):
         mine = np.flatnonzero(rows.y == c)
@@ -86,10 +100,12 @@ def memorised(train: LabelledData, n: int, seed: int) -> LabelledData:
 
 
 def nonsense(rows: LabelledData, seed: int) -> LabelledData:
-    """Uniform pixels, or uniform numbers and levels inside each column's range: a generator that learned nothing."""
+    """Uniform pixels, numbers and levels inside each column's range, white noise, any words: nothing was learned."""
     order = numpy_generator(seed, "fake", "nonsense")
     if rows.schema.modality == "image":
         return _called_synthetic(replace(rows, x=noise_images(rows.x, seed)))
+    if rows.schema.modality in ("audio", "text"):
+        return _called_synthetic(replace(rows, x=FLOORS[rows.schema.modality](rows.x, seed)))
     x = rows.x.copy()
     for j, column in enumerate(modelled_columns(rows.schema.fields)):
         present = x[~np.isnan(x[:, j]), j]
@@ -109,8 +125,53 @@ def shuffled_columns(x: np.ndarray, seed: int) -> np.ndarray:
     return np.column_stack([order.permutation(x[:, j]) for j in range(x.shape[1])])
 
 
+def noise_waves(like: np.ndarray, seed: int) -> np.ndarray:
+    """White noise as loud as each row of `like`, float32 (N, T)."""
+    loud = np.sqrt((like.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
+    return (loud * numpy_generator(seed, "fidelity", "noise").standard_normal(like.shape)).astype(np.float32)
+
+
+def shuffled_words(x: np.ndarray, seed: int) -> np.ndarray:
+    """Texts (N,) of as many words each, drawn evenly from all that occur: right in every word, wrong in all else."""
+    return _with_other_words(x, numpy_generator(seed, "fidelity", "shuffle"), 1.0)
+
+
+def _with_other_words(x: np.ndarray, order: np.random.Generator, share: float) -> np.ndarray:
+    """Texts with that share of their words replaced by any word that occurs in some text."""
+    parts = [tokens(text) for text in x.tolist()]
+    known = sorted({token for text in parts for token in text if token[:1].isalnum()}) or ["x"]
+    out = np.empty(len(x), dtype=object)
+    for i, text in enumerate(parts):
+        out[i] = "".join(
+            known[order.integers(len(known))] if t[:1].isalnum() and order.random() < share else t for t in text
+        )
+    return out
+
+
+def _words_shuffled_within(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
+    """Texts whose words changed places with those of other texts of the class."""
+    out = np.empty(len(rows), dtype=object)
+    for c in np.unique(rows.y):
+        mine = np.flatnonzero(rows.y == c)
+        parts = [tokens(text) for text in rows.x[mine].tolist()]
+        places = [(i, j) for i, text in enumerate(parts) for j, token in enumerate(text) if token[:1].isalnum()]
+        words = [parts[i][j] for i, j in places]
+        for (i, j), k in zip(places, order.permutation(len(words)).tolist(), strict=True):
+            parts[i][j] = words[k]
+        out[mine] = ["".join(text) for text in parts]
+    return out
+
+
+FLOORS = {"image": noise_images, "table": shuffled_columns, "text": shuffled_words, "audio": noise_waves}
+
+
 def _main_axis(x: np.ndarray) -> np.ndarray:
-    """Place (N,) of each row on the first principal axis of standardised values; missing cells count as the mean."""
+    """Place (N,) of each row on the first principal axis of standardised values; missing cells count as the mean.
+
+    Of texts the values are counts of hashed words.
+    """
+    if x.dtype == object:
+        x = HashingVectorizer(n_features=HASHED_WORDS, alternate_sign=False).transform(x.tolist()).toarray()
     flat = x.reshape(len(x), -1).astype(np.float64)
     spread = np.nanstd(flat, axis=0)
     flat = np.nan_to_num((flat - np.nanmean(flat, axis=0)) / np.where(spread > 0, spread, 1.0))

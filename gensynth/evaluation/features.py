@@ -1,32 +1,36 @@
 """Feature spaces in which real and synthetic rows are compared, each with a hash of what defines it.
 
-Four for images, four for tables, all made from real train rows alone:
+Four for every kind of rows, all made from real train rows alone; sounds are compared as pictures of their spectra:
 judge            last hidden layer of a classifier: it sees what tells classes apart, and may be blind to the rest
 self_supervised  last hidden layer of a denoising autoencoder: it never sees a label
 random           last hidden layer of an untrained network: it knows no data and so can leak none
 pixels / cells   pixels in [-1, 1] or scaled columns, on their leading principal components
+words / spectra  texts: weighted counts of words and letters on their leading directions; sounds: log-mel pictures
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.decomposition import PCA
 from torch.nn import functional as F
 
+from gensynth.data.audio import mel_pixels
 from gensynth.data.table import TablePoints, modelled_columns
+from gensynth.data.text import TextPoints
 from gensynth.errors import UsageError
+from gensynth.models.audio_judge import AudioJudge
 from gensynth.models.encoders import Encoder, fit_autoencoder, fit_classifier, random_encoder
 from gensynth.models.judge import Judge, chunked_features, network_sha256, pooling, scale_pixels, seeded_cnn
-from gensynth.models.table_judge import TableJudge
+from gensynth.models.judges import AnyJudge
 from gensynth.rng import child
 from gensynth.types import LabelledData
 
 PCA_ROWS = 10_000
-RAW = {"image": "pixels", "table": "cells"}
+RAW = {"image": "pixels", "table": "cells", "text": "words", "audio": "spectra"}
 
 
 @dataclass(frozen=True)
@@ -41,27 +45,37 @@ class FeatureSpace:
     transform: Callable[[np.ndarray], np.ndarray]
 
 
-def spaces_of(train: LabelledData, judge: Judge | TableJudge, seed: int) -> list[FeatureSpace]:
+def spaces_of(train: LabelledData, judge: AnyJudge, seed: int) -> list[FeatureSpace]:
     """All spaces of the modality, fitted on real train rows; the space of raw rows last.
 
     judge  of images: the one whose last hidden layer is a space; of tables a dense network is trained for it
     """
-    return image_spaces(train, judge, seed) if isinstance(judge, Judge) else table_spaces(train, seed)
+    if isinstance(judge, Judge):
+        return image_spaces(train.x, judge, seed)
+    if isinstance(judge, AudioJudge):
+        rate = judge.sample_rate_hz
+        spaces = image_spaces(mel_pixels(train.x, rate), judge.judge, seed)
+        spaces[-1] = replace(spaces[-1], name=RAW["audio"])
+        return [replace(one, transform=_of_spectra(one, rate)) for one in spaces]
+    if train.schema.modality == "text":
+        return point_spaces(train, TextPoints(train.x).transform, seed)
+    return point_spaces(train, TablePoints(modelled_columns(train.schema.fields), train.x).transform, seed)
 
 
-def image_spaces(train: LabelledData, judge: Judge, seed: int) -> list[FeatureSpace]:
-    encoder = fit_autoencoder(small_pixels(train.x), child(seed, "self_supervised"))
+def _of_spectra(space: FeatureSpace, sample_rate_hz: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The space of pictures as one of waveforms."""
+    return lambda x: space.transform(mel_pixels(x, sample_rate_hz))
+
+
+def image_spaces(x: np.ndarray, judge: Judge, seed: int) -> list[FeatureSpace]:
+    """Spaces of images, of train pixels x uint8 (N, C, H, W)."""
+    encoder = fit_autoencoder(small_pixels(x), child(seed, "self_supervised"))
     blind = FeatureSpace("self_supervised", encoder.sha256, lambda x: encoder.features(small_pixels(x)))
-    return [
-        judge_space(judge),
-        blind,
-        random_space(train.x.shape[1:], child(seed, "random space")),
-        pixel_space(train.x),
-    ]
+    return [judge_space(judge), blind, random_space(x.shape[1:], child(seed, "random space")), pixel_space(x)]
 
 
-def table_spaces(train: LabelledData, seed: int) -> list[FeatureSpace]:
-    points = TablePoints(modelled_columns(train.schema.fields), train.x).transform
+def point_spaces(train: LabelledData, points: Callable[[np.ndarray], np.ndarray], seed: int) -> list[FeatureSpace]:
+    """Spaces of rows that have points (N, P): of tables and texts."""
     of_train = points(train.x)
 
     def space(name: str, encoder: Encoder) -> FeatureSpace:
@@ -72,7 +86,7 @@ def table_spaces(train: LabelledData, seed: int) -> list[FeatureSpace]:
         space("judge", judge),
         space("self_supervised", fit_autoencoder(of_train, child(seed, "self_supervised"))),
         space("random", random_encoder(of_train.shape[1], child(seed, "random space"))),
-        components("cells", points, of_train),
+        components(RAW[train.schema.modality], points, of_train),
     ]
 
 

@@ -6,25 +6,30 @@ The first carries the verdict. All take rows in source units and give probabilit
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
 
+from gensynth.data.audio import mel_pixels, mel_statistics
 from gensynth.data.table import modelled_columns
+from gensynth.data.text import weighted_counts
 from gensynth.evaluation.features import flat_pixels
-from gensynth.models.judge import Judge, judge_steps
+from gensynth.models.judge import Judge, as_it_is, judge_steps
 from gensynth.models.table_judge import boosting
+from gensynth.models.text_judge import counts_logistic
 from gensynth.rng import numpy_generator
+from gensynth.samplers.online import Online
 from gensynth.types import LabelledData, Schema
 
-LOGISTIC_ROWS = {"image": 5_000, "table": 20_000}
+LOGISTIC_ROWS = {"image": 5_000, "table": 20_000, "audio": 20_000}
 LOGISTIC_DIMS = 64
 LOGISTIC_ITERATIONS = 300
 # With four times the judge's learning rate, half of its steps reach the same accuracy (docs/experiments.md).
@@ -37,18 +42,49 @@ class Learner(Protocol):
     name: str
 
     def probabilities(
-        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int
+        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
     ) -> list[np.ndarray]:
-        """Float32 (N, K) for each of the inputs x, after training on `rows` with weights (K,) if there are any."""
+        """Float32 (N, K) for each of the inputs x, after training on `rows` with weights (K,) if there are any.
+
+        online  what happens to rows while training: anew in every batch, or once where there are no batches
+        """
 
 
 def learners_of(train: LabelledData, steps: int) -> list[Learner]:
     """The strong and the weak learner of the modality; `steps` of the network, 0: by the number of rows."""
-    if train.schema.modality == "table":
+    modality = train.schema.modality
+    if modality == "table":
         return [Boosting(), Logistic(train.schema)]
-    shape = train.x.shape[1:]
+    if modality == "text":
+        return [CountsLogistic(), EmbeddingLogistic()]
+    pictures = SpectraFront(train.schema.fields["sample_rate_hz"]) if modality == "audio" else Pixels()
+    shape = pictures(train.x[:1]).shape[1:]
     most = int(train.counts().max()) * len(train.schema.classes)
-    return [SmallCnn(steps or max(judge_steps(most, shape, most=2 * MOST_STEPS) // 2, 200)), Logistic(train.schema)]
+    steps = steps or max(judge_steps(most, shape, most=2 * MOST_STEPS) // 2, 200)
+    return [SmallCnn(steps, pictures), Logistic(train.schema)]
+
+
+class Pixels:
+    """Images as they are."""
+
+    online = True
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+
+@dataclass(frozen=True)
+class SpectraFront:
+    """Waveforms as pictures of their spectra; what happens to waves while training happens once, before."""
+
+    sample_rate_hz: int
+    online = False
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return mel_pixels(x, self.sample_rate_hz)
+
+
+PIXELS = Pixels()
 
 
 class SmallCnn:
@@ -56,14 +92,15 @@ class SmallCnn:
 
     name = "small_cnn"
 
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
+    def __init__(self, steps: int, pictures: Pixels | SpectraFront = PIXELS) -> None:
+        self.steps, self.pictures = steps, pictures
 
     def probabilities(
-        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int
+        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
     ) -> list[np.ndarray]:
+        x = rows.x if self.pictures.online else self.pictures(online.once(rows.x, rows.y, seed))
         judge = Judge.fit(
-            rows.x,
+            x,
             rows.y,
             num_classes=len(rows.schema.classes),
             seed=seed,
@@ -71,8 +108,40 @@ class SmallCnn:
             balanced=False,
             weights=class_weights,
             learning_rate=LEARNING_RATE,
+            change=online.batches(len(rows.schema.classes), seed) if self.pictures.online else as_it_is,
         )
-        return [judge.probabilities(x).astype(np.float32) for x in inputs]
+        return [judge.probabilities(self.pictures(x)).astype(np.float32) for x in inputs]
+
+
+class CountsLogistic:
+    """Logistic regression on TF-IDF of words and letters."""
+
+    name = "counts_logistic"
+
+    def probabilities(
+        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
+    ) -> list[np.ndarray]:
+        if len(np.unique(rows.y)) == 1:
+            return _one_class(rows, inputs)
+        model = self.model(seed)
+        weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(online.once(rows.x, rows.y, seed).tolist(), rows.y, **weights)
+        return [_shares(model, x.tolist(), len(rows.schema.classes)) for x in inputs]
+
+    def model(self, seed: int) -> Pipeline:
+        return counts_logistic(balanced=False, seed=seed)
+
+
+class EmbeddingLogistic(CountsLogistic):
+    """Logistic regression on the 64 leading directions of the same counts (latent semantic analysis)."""
+
+    name = "embedding_logistic"
+
+    def model(self, seed: int) -> Pipeline:
+        svd = TruncatedSVD(LOGISTIC_DIMS, random_state=seed % 2**32)
+        return make_pipeline(weighted_counts(), svd, StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
 
 
 class Boosting:
@@ -81,17 +150,19 @@ class Boosting:
     name = "boosting"
 
     def probabilities(
-        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int
+        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
     ) -> list[np.ndarray]:
         if len(np.unique(rows.y)) == 1:
             return _one_class(rows, inputs)
+        rows = replace(rows, x=online.once(rows.x, rows.y, seed))
         model = boosting(rows.schema, seed)
         model.fit(rows.x, rows.y, sample_weight=None if class_weights is None else class_weights[rows.y])
         return [_shares(model, x, len(rows.schema.classes)) for x in inputs]
 
 
 class Logistic:
-    """Logistic regression: on at most 64 principal components of pixels, or on levels and normal scores of columns.
+    """Logistic regression: on at most 64 principal components of pixels, on levels and normal scores of columns, or
+    on the mean and deviation of every band of a spectrum.
 
     The seed picks 5,000 (images) or 20,000 (tables) rows of a larger arm.
     """
@@ -99,18 +170,19 @@ class Logistic:
     name = "logistic"
 
     def __init__(self, schema: Schema) -> None:
-        self.is_table = schema.modality == "table"
+        self.schema = schema
         self.most = LOGISTIC_ROWS[schema.modality]
 
     def probabilities(
-        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int
+        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
     ) -> list[np.ndarray]:
         if len(rows) > self.most:
             rows = rows[np.sort(numpy_generator(seed, "utility", "logistic").permutation(len(rows))[: self.most])]
         classes = len(rows.schema.classes)
         if len(np.unique(rows.y)) == 1:
             return _one_class(rows, inputs)
-        model = columns_logistic(rows.schema) if self.is_table else pixels_logistic(rows)
+        rows = replace(rows, x=online.once(rows.x, rows.y, seed))
+        model = self._model(rows)
         weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
         with warnings.catch_warnings():
             # The bound on iterations is meant; an unfinished fit still predicts.
@@ -120,8 +192,17 @@ class Logistic:
             model.fit(self._x(rows.x), rows.y, **weights)
             return [_shares(model, self._x(x), classes) if len(x) else np.zeros((0, classes)) for x in inputs]
 
+    def _model(self, rows: LabelledData) -> Pipeline:
+        if self.schema.modality == "table":
+            return columns_logistic(rows.schema)
+        if self.schema.modality == "audio":
+            return make_pipeline(StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
+        return pixels_logistic(rows)
+
     def _x(self, x: np.ndarray) -> np.ndarray:
-        return x if self.is_table else flat_pixels(x)
+        if self.schema.modality == "audio":
+            return mel_statistics(x, self.schema.fields["sample_rate_hz"])
+        return x if self.schema.modality == "table" else flat_pixels(x)
 
 
 def _one_class(rows: LabelledData, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -153,7 +234,7 @@ def columns_logistic(schema: Schema) -> Pipeline:
     return make_pipeline(columns, LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
 
 
-def _shares(model: Pipeline, x: np.ndarray, classes: int) -> np.ndarray:
+def _shares(model: Pipeline, x: np.ndarray | list[str], classes: int) -> np.ndarray:
     out = np.zeros((len(x), classes), np.float32)
     if len(x):
         out[:, model.classes_] = model.predict_proba(x)

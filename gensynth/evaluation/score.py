@@ -14,7 +14,7 @@ from gensynth import rng
 from gensynth.balancing.filters import points_of
 from gensynth.evaluation.classification import confusion, reliability
 from gensynth.evaluation.column_score import column_fidelity
-from gensynth.evaluation.fakes import noise_images, shuffled_columns
+from gensynth.evaluation.fakes import FLOORS
 from gensynth.evaluation.faults import copies, find_faults
 from gensynth.evaluation.features import RAW, FeatureSpace, flat_pixels, inception_space, spaces_of
 from gensynth.evaluation.fidelity import MOST_ROWS, Entry, K, fidelity
@@ -22,8 +22,7 @@ from gensynth.evaluation.qualify import qualify
 from gensynth.evaluation.support import realism
 from gensynth.evaluation.utility import UtilityResult, rarest_class
 from gensynth.evaluation.verdict import BASELINE, answer_arms
-from gensynth.models.judge import Judge
-from gensynth.models.table_judge import TableJudge, fit_judge
+from gensynth.models.judges import AnyJudge, fit_judge
 from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
@@ -64,7 +63,7 @@ class Yardstick:
     train: LabelledData
     test: LabelledData
     seed: int
-    judge: Judge | TableJudge
+    judge: AnyJudge
     spaces: list[FeatureSpace]
     qualified: dict[str, dict[str, Any]]
     floor: Callable[[np.ndarray], np.ndarray]
@@ -86,8 +85,7 @@ class Yardstick:
         if inception:
             spaces.append(inception_space())
         qualified = {space.name: qualify(space, train, rng.child(seed, "qualify", space.name)) for space in spaces}
-        is_table = train.schema.modality == "table"
-        floor = partial(shuffled_columns if is_table else noise_images, seed=seed)
+        floor = partial(FLOORS[train.schema.modality], seed=seed)
         return Yardstick(train, test, seed, judge, spaces, qualified, floor, seen)
 
     @property

@@ -27,6 +27,7 @@ from gensynth.evaluation.classification import (
 from gensynth.evaluation.intervals import Difference, joint_estimate
 from gensynth.evaluation.learners import Learner
 from gensynth.rng import child, numpy_generator
+from gensynth.samplers.online import Online, Unchanged
 from gensynth.types import REAL, LabelledData
 
 KEPT = 0.9
@@ -34,14 +35,21 @@ POWERS = np.linspace(0, 1.5, 13)
 PROBABILITY_RESAMPLES = 100
 
 
+UNCHANGED = Unchanged()
+
+
 @dataclass(frozen=True)
 class Arm:
-    """Training rows of one arm, a set for each generator seed; whether classes are weighted or the threshold tuned."""
+    """Training rows of one arm, a set for each generator seed; whether classes are weighted or the threshold tuned.
+
+    online  what happens to the rows while a classifier learns from them
+    """
 
     name: str
     rows: tuple[LabelledData, ...]
     class_weights: bool = False
     tuned_threshold: bool = False
+    online: Online = UNCHANGED
 
 
 @dataclass(frozen=True)
@@ -106,15 +114,15 @@ def run_arms(
     for learner in learners:
         asked = further if learner is learners[0] else {}
         inputs = [test.x, val.x, *asked.values()]
-        done: dict[tuple[int, bool, int], list[np.ndarray]] = {}
+        done: dict[tuple[int, bool, int, int], list[np.ndarray]] = {}
         for number, arm in enumerate(arms, start=1):
             progress(f"utility: {learner.name}, arm {number} of {len(arms)}, {arm.name}")
             found = []
             for turn, seed in enumerate(seeds):
                 rows = arm.rows[turn % len(arm.rows)]
-                key = (id(rows), arm.class_weights, seed)
+                key = (id(rows), arm.class_weights, id(arm.online), seed)
                 if key not in done:
-                    done[key] = _trained(learner, rows, arm.class_weights, inputs, seed)
+                    done[key] = _trained(learner, rows, arm, inputs, seed)
                 found.append(done[key])
             predicted = [one[0] for one in found]
             if arm.tuned_threshold and len(val):
@@ -138,12 +146,10 @@ def run_arms(
     return result
 
 
-def _trained(
-    learner: Learner, rows: LabelledData, class_weights: bool, inputs: list[np.ndarray], seed: int
-) -> list[np.ndarray]:
+def _trained(learner: Learner, rows: LabelledData, arm: Arm, inputs: list[np.ndarray], seed: int) -> list[np.ndarray]:
     rows = rows[kept_rows(rows, seed)]
-    weights = balanced_weights(rows.y, len(rows.schema.classes)) if class_weights else None
-    return learner.probabilities(rows, weights, inputs, child(seed, "utility"))
+    weights = balanced_weights(rows.y, len(rows.schema.classes)) if arm.class_weights else None
+    return learner.probabilities(rows, weights, inputs, child(seed, "utility"), arm.online)
 
 
 def kept_rows(rows: LabelledData, seed: int) -> np.ndarray:

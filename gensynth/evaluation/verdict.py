@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,20 @@ SIMPLE_ARMS = {
     "smote": "interpolation (SMOTE)",
     "adasyn": "interpolation (ADASYN)",
     "jitter": "moving the numbers of real rows a little (jitter)",
+    "text_transforms": "moving, marking and misspelling words of real texts",
+    "audio_transforms": "noise on real recordings and other loudness",
     "classical_augmentation": "classical augmentation (a rotation, a shift)",
 }
 PLURAL = ("class_weights",)
 
 
-def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CANDIDATE, how_much: str = "") -> dict:
+def verdict(
+    result: UtilityResult,
+    baseline: str = BASELINE,
+    candidate: str = CANDIDATE,
+    how_much: str = "",
+    simple_arms: Mapping[str, str] = SIMPLE_ARMS,
+) -> dict:
     """{"answer": helps | no_difference | hurts | not_run, "candidate", "use", "sentence", "details"}.
 
     The rule, on balanced accuracy of the first learner over locked test rows with paired 95 % intervals:
@@ -36,14 +45,15 @@ def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CA
     `use` names the arm to use: the candidate if it helps and is better than every simple arm that helps; else
     the best simple arm that helps; else the baseline. The best simple arm is picked on the test rows, which
     flatters the simple side.
-    how_much  what the candidate adds, for the sentence: "20 to 106 rows a class"
+    how_much     what the candidate adds, for the sentence: "20 to 106 rows a class"
+    simple_arms  name -> words for the sentence, of the arms that a candidate has to match
     """
     arms = set(result.arms)
     missing = sorted({baseline, candidate} - arms)
     if missing:
         return not_run(f"the arm {missing[0]} was not trained")
     learner = result.learners[0]
-    simple = [name for name in SIMPLE_ARMS if name in arms]
+    simple = [name for name in simple_arms if name in arms and name != candidate]
     against = {
         arm: paired_difference(result, candidate, arm, learner=learner, metric=HEADLINE_METRIC)
         for arm in [baseline, *simple]
@@ -60,7 +70,7 @@ def verdict(result: UtilityResult, baseline: str = BASELINE, candidate: str = CA
         "answer": answer,
         "candidate": candidate,
         "use": use,
-        "sentence": _sentence(answer, use, result, against, baseline, candidate, how_much),
+        "sentence": _sentence(answer, use, result, against, baseline, candidate, how_much, simple_arms),
         "details": _details(result, candidate, against, baseline),
     }
 
@@ -125,10 +135,11 @@ def _sentence(
     baseline: str,
     candidate: str,
     how_much: str,
+    words: Mapping[str, str],
 ) -> str:
     change, simple = against[baseline], [arm for arm in against if arm != baseline]
     amount = f" ({how_much})" if how_much else ""
-    instead = "the real rows as they are" if use == baseline else SIMPLE_ARMS.get(use, use)
+    instead = "the real rows as they are" if use == baseline else words.get(use, use)
     if answer == "helps":
         opening = f"Use the synthetic rows{amount}"
         if use != candidate:
@@ -146,7 +157,7 @@ def _sentence(
         f"against {_mean(result, baseline):.3f} for real rows only ({change.mean:+.3f}, 95 % interval "
         f"{change.low:+.3f} to {change.high:+.3f}, {len(result.seeds)} seeds{trained})"
     )
-    return f"{opening}: {numbers}{_simple_clause(answer, use, result, against, simple, candidate)}."
+    return f"{opening}: {numbers}{_simple_clause(answer, use, result, against, simple, candidate, words)}."
 
 
 def _simple_clause(
@@ -156,6 +167,7 @@ def _simple_clause(
     against: dict[str, Difference],
     simple: list[str],
     candidate: str,
+    words: Mapping[str, str],
 ) -> str:
     """What the best simple arm reaches, what the synthetic rows gain over it, and whether it does as well."""
     if not simple:
@@ -169,7 +181,7 @@ def _simple_clause(
     if gain.high < 0:
         return f"{text}: it is better"
     if answer == "helps" and use != candidate:
-        return f"{text}: {SIMPLE_ARMS[best]} {'do' if best in PLURAL else 'does'} as well"
+        return f"{text}: {words[best]} {'do' if best in PLURAL else 'does'} as well"
     return text
 
 

@@ -22,6 +22,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from gensynth import rng
+from gensynth.blocks import aligned_blocks
 from gensynth.errors import DivergedError, UsageError
 from gensynth.models.processes import average_gradients
 from gensynth.types import Space
@@ -242,15 +243,8 @@ class Generator(LightningModule):
         if len(labels) and not (labels.min() >= 0 and labels.max() < self.space.num_classes):
             raise ValueError(f"labels must lie in [0, {self.space.num_classes}), got {labels.min()}..{labels.max()}")
         out = torch.empty(len(labels), *self.space.shape)
-        starts = seeds - seeds % np.uint64(self.block)
-        keys = np.stack([labels.astype(np.uint64), starts], axis=1)
-        blocks, member = np.unique(keys, axis=0, return_inverse=True)
-        order = np.argsort(member.ravel(), kind="stable")
-        edges = np.searchsorted(member.ravel()[order], np.arange(len(blocks) + 1))
         with self._evaluating():
-            for (label, start), low, high in zip(blocks, edges[:-1], edges[1:], strict=True):
-                rows = order[low:high]
-                places = (seeds[rows] - start).astype(np.int64)
+            for label, start, rows, places in aligned_blocks(labels, seeds, self.block):
                 block = make(np.full(self.block, label, np.int64), start + np.arange(self.block, dtype=np.uint64))
                 out[torch.as_tensor(rows)] = block[torch.as_tensor(places)]
         return out

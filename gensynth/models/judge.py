@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,6 +17,15 @@ BATCH = 128
 CHUNK = 1024
 LARGEST_SIDE = 32
 LEARNING_RATE, LAST_PART = 1e-3, 1e-3
+
+
+# What happens to a batch before a step: (x (B, C, H, W), labels (B,), step) -> (x, labels or their shares (B, K)).
+BatchChange = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+def as_it_is(x: np.ndarray, y: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """No change."""
+    return x, y
 
 
 class SmallCNN(nn.Module):
@@ -123,12 +133,13 @@ class Judge:
         balanced: bool,
         weights: np.ndarray | None = None,
         learning_rate: float = LEARNING_RATE,
+        change: BatchChange = as_it_is,
     ) -> Judge:
         """Train on uint8 pixels x (N, C, H, W) and labels y (N,).
 
         Adam, learning rate falling linearly to a thousandth, `steps` batches of 128 drawn with replacement;
         `balanced` draws the class first, uniformly over the classes that have rows. `weights` (K,) are
-        class weights of the cross-entropy; without them all classes weigh the same.
+        class weights of the cross-entropy; without them all classes weigh the same. `change` is done to every batch.
         ValueError if there are no rows, the lengths differ or a label is outside [0, num_classes).
         """
         _check(x, y, num_classes)
@@ -138,13 +149,14 @@ class Judge:
             optimizer, start_factor=1.0, end_factor=LAST_PART, total_iters=max(steps - 1, 1)
         )
         loss_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
-        labels = torch.from_numpy(np.asarray(y, dtype=np.int64))
+        labels = np.asarray(y, dtype=np.int64)
         order = numpy_generator(seed, "judge", "batches")
         pools = [np.flatnonzero(y == c) for c in np.unique(y)] if balanced else [np.arange(len(y))]
         rows_by_pool, sizes = np.concatenate(pools), np.array([len(pool) for pool in pools])
-        for _ in range(steps):
+        for step in range(steps):
             rows = draw_rows(rows_by_pool, sizes, order)
-            loss = F.cross_entropy(network(scale_pixels(x[rows])), labels[rows], weight=loss_weights)
+            pixels, targets = change(x[rows], labels[rows], step)
+            loss = F.cross_entropy(network(scale_pixels(pixels)), torch.from_numpy(targets), weight=loss_weights)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -9,7 +9,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from gensynth.data.table import modelled_columns
-from gensynth.models.judge import Judge, judge_steps
 from gensynth.types import LabelledData, Schema
 
 MOST_LEVELS = 255
@@ -70,14 +69,3 @@ def boosting(schema: Schema, seed: int, balanced: bool = False) -> BoostedTrees:
     weight = "balanced" if balanced else None
     rounds = max(1, min(100, MOST_TREES // len(schema.classes)))
     return BoostedTrees(max_iter=rounds, categorical_features=marked, class_weight=weight, random_state=seed % 2**32)
-
-
-def fit_judge(train: LabelledData, seed: int) -> Judge | TableJudge:
-    """The classifier of the rows' modality, classes weighted equally."""
-    if train.schema.modality == "table":
-        return TableJudge.fit(train, seed=seed, balanced=True)
-    shape = train.x.shape[1:]
-    classes = len(train.schema.classes)
-    return Judge.fit(
-        train.x, train.y, num_classes=classes, seed=seed, steps=judge_steps(len(train), shape), balanced=True
-    )

@@ -57,6 +57,7 @@ class Pictures:
     curves   name -> (samples seen, value)
     columns  tables: title of a chart -> (labels of the bars, real shares, made shares)
     cells    tables: class -> (column names, real rows of cells, made rows of cells)
+    sounds   audio: class -> (real recordings, made ones), WAV bytes each
     lapse    samples seen -> one sample of every class, (classes, C, H, W), from the same noise each time
     plane    xy (n, 2) of rows side by side, label (n,), made (n,) bool; empty where none was drawn
     """
@@ -68,6 +69,7 @@ class Pictures:
     cells: dict[str, tuple[list[str], list[list[str]], list[list[str]]]] = field(default_factory=dict)
     plane: dict[str, np.ndarray] = field(default_factory=dict)
     lapse: dict[int, np.ndarray] = field(default_factory=dict)
+    sounds: dict[str, tuple[list[bytes], list[bytes]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ templates/report.html.j2 only lays them out.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
@@ -93,6 +94,8 @@ SECTIONS = (
     "shortcut",
     "sets",
     "sets_best",
+    "operations",
+    "robustness",
 )
 MOST_CONFUSED = 16  # classes above which the confusion table is no picture any more
 
@@ -160,9 +163,12 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "how_much": how_much_view(_mapping(facts.get("how_much"))),
         "shortcut": shortcut_view(_mapping(facts.get("shortcut"))),
         "sets": sets_view(_mapping(facts.get("sets"))),
+        "operations": operations_view(_mapping(facts.get("operations"))),
+        "robustness": robustness_view(facts.get("robustness")),
         "spaces": spaces_view(_mapping(facts.get("spaces"))),
         "plane": figures.plane_chart(pictures.plane, _plane_classes(facts)) if pictures.plane else None,
         "walls": figures.walls_view(pictures, limit_px),
+        "sounds": sounds_view(pictures.sounds),
         "columns": [(title, figures.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
         "cells": list(pictures.cells.items()),
         "nearest": figures.nearest_view(pictures, limit_px),
@@ -516,6 +522,15 @@ def shortcut_view(part: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"score": score("shortcut gap", entry, lower=True), "shares": shares}
 
 
+def sounds_view(sounds: Mapping[str, tuple[list[bytes], list[bytes]]]) -> list[dict[str, Any]]:
+    """Recordings of every class as data URIs, which a browser plays without fetching anything."""
+
+    def uris(recordings: list[bytes]) -> list[str]:
+        return ["data:audio/wav;base64," + base64.b64encode(one).decode() for one in recordings]
+
+    return [{"class": name, "real": uris(real), "made": uris(made)} for name, (real, made) in sounds.items()]
+
+
 def sets_view(sets: Mapping[str, Any]) -> list[dict[str, str]]:
     """Several sets, best first: what was found wrong with each, and by what they were ranked."""
     return [
@@ -523,9 +538,49 @@ def sets_view(sets: Mapping[str, Any]) -> list[dict[str, str]]:
             "name": name,
             "ranked_by": number(float(part["ranked_by"])) if "ranked_by" in part else "",
             "faults": "; ".join(str(fault["text"]) for fault in part.get("faults", [])) or "no fault found",
+            "distance": _value(next(iter(_mapping(part.get("fidelity")).values()), {}), "fid"),
+            "novelty": _value(part, "novelty"),
+            "labels": _value(part, "label_agreement"),
+            "seconds": number(float(part["seconds_per_1000"])) if "seconds_per_1000" in part else "",
         }
         for name, part in sets.items()
     ] * (len(sets) > 1)
+
+
+def _value(part: Mapping[str, Any], key: str) -> str:
+    """The value of an entry as text; empty where there is none."""
+    value = _mapping(part.get(key)).get("value")
+    return number(float(value)) if _is_number(value) else ""
+
+
+def operations_view(part: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What each operation does to the labels of real rows, by a judge."""
+    return [
+        {
+            "sampler": name,
+            "operation": str(line["operation"]),
+            "agreement": number(float(line["agreement"])),
+            "before": number(float(line["before"])),
+            "n": str(line["n"]),
+            "risk": str(line["risk"]),
+        }
+        for name, lines in part.items()
+        for line in lines
+    ]
+
+
+def robustness_view(lines: object) -> list[dict[str, str]]:
+    """Accuracy on clean and attacked test rows, with the range of seeds."""
+    if not isinstance(lines, list):
+        return []
+    return [
+        {"trained_on": str(line["trained_on"]), "n": f"{line['n']}, {line['seeds']} seeds"}
+        | {
+            key: f"{number(line[key])} ({number(line[f'{key}_range'][0])} to {number(line[f'{key}_range'][1])})"
+            for key in ("clean", "robust")
+        }
+        for line in lines
+    ]
 
 
 def spaces_view(spaces: Mapping[str, Any]) -> dict[str, Any] | None:

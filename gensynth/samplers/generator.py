@@ -6,20 +6,26 @@ from typing import Self
 
 import numpy as np
 
-from gensynth.samplers.sampler import new_rows
+from gensynth.samplers.sampler import OfGenerator, new_rows
 from gensynth.training.bundle import Bundle
-from gensynth.types import SYNTHETIC, LabelledData
+from gensynth.types import SYNTHETIC, LabelledData, Schema
 
 
-class GeneratorSampler:
+class GeneratorSampler(OfGenerator):
     """Class-conditional draws from a bundle; the bundle brings its own training, so `fit` does nothing."""
 
+    name = "generator"
     label_policy = "conditional"
     deterministic = "per_row"
+    modalities = ("image", "table", "audio")
 
-    def __init__(self, bundle: Bundle) -> None:
+    def check(self, schema: Schema, params: dict) -> None:
+        pass
+
+    def use(self, bundle: Bundle) -> Self:
         self.bundle = bundle
         self.name = bundle.facts["model"]
+        return self
 
     def fit(self, train: LabelledData) -> Self:
         return self

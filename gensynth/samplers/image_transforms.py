@@ -7,21 +7,18 @@ are left out unless asked for: they change the meaning of digits, text and left 
 from __future__ import annotations
 
 import json
-from typing import Self
 
 import numpy as np
 import torch
 from kornia.geometry.transform import get_affine_matrix2d, warp_affine
 
 from gensynth import rng
-from gensynth.samplers.resample import ClassRows
-from gensynth.samplers.sampler import new_rows
-from gensynth.types import AUGMENTED, LabelledData
+from gensynth.samplers.transform import Transform
 
 CHUNK = 1024
 
 
-class ImageTransforms:
+class ImageTransforms(Transform):
     """Affine moves drawn uniformly a row.
 
     rotate_degrees  largest turn either way; scale: largest relative change of size
@@ -29,27 +26,20 @@ class ImageTransforms:
     """
 
     name = "image_transforms"
-    deterministic = "per_row"
+    modalities = ("image",)
 
     def __init__(self, rotate_degrees: float, scale: float, shift: float, flip: bool) -> None:
         self.rotate_degrees, self.scale, self.shift, self.flip = rotate_degrees, scale, shift, flip
         self.label_policy = "at_risk" if flip else "preserve"
 
-    def fit(self, train: LabelledData) -> Self:
-        self._rows = ClassRows(train)
-        return self
-
-    def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
-        train, parents = self._rows.train, self._rows.parents(labels, seeds)
+    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         draw = 2 * rng.uniform(seeds, 5, "transform") - 1
         values = np.round(draw * [self.rotate_degrees, self.scale, self.shift, self.shift, 1.0], 6)
-        moved = np.empty_like(train.x[parents])
-        for low in range(0, len(parents), CHUNK):
+        moved = np.empty_like(x)
+        for low in range(0, len(x), CHUNK):
             part = slice(low, low + CHUNK)
-            moved[part] = self._warp(train.x[parents[part]], values[part])
-        return new_rows(
-            moved, labels, train.schema, origin=AUGMENTED, parent=train.ids[parents], params=self._params(values)
-        )
+            moved[part] = self._warp(x[part], values[part])
+        return moved, self._params(values)
 
     def _params(self, values: np.ndarray) -> np.ndarray:
         flips = self.flip & (values[:, 4] > 0)

@@ -9,12 +9,11 @@ import numpy as np
 from gensynth import rng
 from gensynth.data.columns import round_values
 from gensynth.data.table import modelled_columns
-from gensynth.samplers.resample import ClassRows
-from gensynth.samplers.sampler import new_rows
-from gensynth.types import AUGMENTED, LabelledData
+from gensynth.samplers.transform import Transform
+from gensynth.types import LabelledData
 
 
-class Jitter:
+class Jitter(Transform):
     """Gaussian noise on numbers and dates; levels, missing cells and spikes (5 % of the class or more) stay.
 
     strength  standard deviation of the noise, in standard deviations of the column within the class
@@ -22,15 +21,13 @@ class Jitter:
     """
 
     name = "jitter"
-    label_policy = "preserve"
-    deterministic = "per_row"
+    modalities = ("table",)
     spike = 0.05
 
     def __init__(self, strength: float) -> None:
         self.strength = strength
 
     def fit(self, train: LabelledData) -> Self:
-        self._rows = ClassRows(train)
         self._columns = modelled_columns(train.schema.fields)
         shape = (len(train.schema.classes), len(self._columns))
         self._spread, self._low, self._high = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
@@ -44,18 +41,15 @@ class Jitter:
                 values, counts = np.unique(present, return_counts=True)
                 self._spikes[k, j] = values[counts >= max(2, self.spike * len(mine))]
                 self._spread[k, j], self._low[k, j], self._high[k, j] = present.std(), present.min(), present.max()
-        return self
+        return super().fit(train)
 
-    def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
+    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         labels = np.asarray(labels, np.int64)
-        train, parents = self._rows.train, self._rows.parents(labels, seeds)
         noise = rng.normal(seeds, len(self._columns), stream="jitter")
-        x = train.x[parents]
         moved = np.clip(x + self.strength * self._spread[labels] * noise, self._low[labels], self._high[labels])
         for j, column in enumerate(self._columns):
             moved[:, j] = x[:, j] if column.discrete else round_values(column, moved[:, j])
         for (k, j), spikes in self._spikes.items():
             still = (labels == k) & np.isin(x[:, j], spikes)
             moved[still, j] = x[still, j]
-        params = np.full(len(labels), f'{{"strength": {self.strength}}}')
-        return new_rows(moved, labels, train.schema, origin=AUGMENTED, parent=train.ids[parents], params=params)
+        return moved, np.full(len(labels), f'{{"strength": {self.strength}}}')

@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 
-from gensynth import rng
-from gensynth.errors import DataError
-from gensynth.samplers.sampler import new_rows
-from gensynth.types import AUGMENTED, LabelledData
+from gensynth.samplers.transform import Transform
 
 
-class ClassRows:
-    """Real training rows by class; picks a parent for every (label, seed)."""
-
-    def __init__(self, train: LabelledData) -> None:
-        self.train = train
-        self._order = np.argsort(train.y, kind="stable")
-        self._counts = train.counts()
-        self._starts = np.cumsum(self._counts) - self._counts
-
-    def parents(self, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-        """Index (N,) of a training row of the same class for each (label, seed); DataError if there is none."""
-        labels = np.asarray(labels, np.int64)
-        empty = np.unique(labels[self._counts[labels] == 0])
-        if len(empty):
-            raise DataError(f'class "{self.train.schema.classes[empty[0]]}" has no real training row to start from')
-        place = (rng.uniform(seeds, 1, "parent")[:, 0] * self._counts[labels]).astype(np.int64)
-        return self._order[self._starts[labels] + place]
-
-
-class RandomOversampling:
+class RandomOversampling(Transform):
     """Copies of real rows of the class, drawn with replacement."""
 
     name = "random_oversampling"
-    label_policy = "preserve"
-    deterministic = "per_row"
+    modalities = ("image", "table", "text", "audio")
 
-    def fit(self, train: LabelledData) -> Self:
-        self._rows = ClassRows(train)
-        return self
-
-    def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
-        train, parents = self._rows.train, self._rows.parents(labels, seeds)
-        params = np.full(len(parents), '{"copy": true}')
-        return new_rows(
-            train.x[parents], labels, train.schema, origin=AUGMENTED, parent=train.ids[parents], params=params
-        )
+    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return x, np.full(len(x), '{"copy": true}')

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from gensynth.errors import UsageError
 from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData, Schema
 
@@ -24,11 +25,15 @@ class Sampler(Protocol):
     name           what the ledger says of its rows
     label_policy   conditional | preserve | soft | at_risk
     deterministic  per_row: row i depends on its label and seed alone; per_set: on the whole request
+    gated          whether a judge must find the asked label in its rows before they are merged
+    modalities     kinds of rows it takes
     """
 
     name: str
     label_policy: str
     deterministic: str
+    gated: bool
+    modalities: tuple[str, ...]
 
     def fit(self, train: LabelledData) -> Self:
         """Prepare on real training rows."""
@@ -40,6 +45,9 @@ class Sampler(Protocol):
 class OfGenerator(ABC):
     """A sampler that works with the trained generator: it is handed the bundle before `fit`."""
 
+    wants_generator = True
+    gated = False
+
     @abstractmethod
     def check(self, schema: Schema, params: dict) -> None:
         """UsageError where rows of this kind, or a model with these settings, will not do; before it is trained."""
@@ -47,6 +55,25 @@ class OfGenerator(ABC):
     @abstractmethod
     def use(self, bundle: Bundle) -> Self:
         """Take the bundle."""
+
+
+def check_modality(sampler: Sampler, schema: Schema) -> None:
+    """UsageError unless the sampler takes rows of this kind."""
+    if schema.modality not in sampler.modalities:
+        takes = " and ".join(sampler.modalities) or "nothing that all its links take"
+        raise UsageError(f"sampler={sampler.name} takes rows of kind {takes}; these are of kind {schema.modality}")
+
+
+def links_of(sampler: Sampler) -> list[Sampler]:
+    """The sampler itself, or what a chain is made of, in order."""
+    if not hasattr(sampler, "first"):
+        return [sampler]
+    return [*links_of(sampler.first), *links_of(sampler.then)]
+
+
+def wants_generator(sampler: Sampler) -> bool:
+    """Whether a generator has to be trained for it."""
+    return isinstance(sampler, OfGenerator) and sampler.wants_generator
 
 
 def new_rows(

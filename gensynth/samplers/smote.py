@@ -30,16 +30,16 @@ class Smote:
 
     label_policy = "preserve"
     deterministic = "per_set"
+    gated = False
 
     def __init__(self, kind: str, neighbours: int) -> None:
         if kind not in KINDS:
             raise UsageError(f"sampler.kind={kind} is not known; {' | '.join(KINDS)}")
         self.name, self.kind, self.neighbours = kind, kind, neighbours
+        self.modalities = ("image", "table") if kind == "smote" else ("table",)
 
     def fit(self, train: LabelledData) -> Self:
         modality = train.schema.modality
-        if modality not in ("table", "image") or (modality == "image" and self.kind != "smote"):
-            raise UsageError(f"sampler={self.kind} takes tables; these are rows of kind {modality}")
         self._train = train
         self._columns = modelled_columns(train.schema.fields) if modality == "table" else []
         self._single = Jitter(0.1).fit(train) if modality == "table" else RandomOversampling().fit(train)

@@ -19,7 +19,7 @@ from torch import Tensor
 from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.samplers.image_transforms import ImageTransforms
-from gensynth.samplers.resample import ClassRows
+from gensynth.samplers.parents import ClassRows
 from gensynth.samplers.sampler import OfGenerator, new_rows
 from gensynth.training.bundle import Bundle
 from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData, Schema
@@ -41,6 +41,7 @@ class VariationTransfer(OfGenerator):
     name = "variation"
     label_policy = "at_risk"
     deterministic = "per_row"
+    modalities = ("image",)
 
     def __init__(
         self,
@@ -58,8 +59,6 @@ class VariationTransfer(OfGenerator):
         self._moved = ImageTransforms(rotate_degrees, scale, shift, flip)
 
     def check(self, schema: Schema, params: dict) -> None:
-        if schema.modality != "image":
-            raise UsageError("sampler=variation is for images: the latent of a table carries next to nothing")
         if not params.get("warm_start", True):
             raise UsageError("sampler=variation needs an encoder, which model.warm_start=false does not train")
 

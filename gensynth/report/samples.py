@@ -1,13 +1,15 @@
-"""What the report of a table shows in the place of pictures: some rows as text, and columns side by side."""
+"""What the report shows in the place of pictures, of tables, texts and sounds: some rows, and columns side by side."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from gensynth.data.audio_files import wav_bytes
 from gensynth.data.columns import Column, cells_of
 from gensynth.data.table import modelled_columns
 from gensynth.types import LabelledData
 
+SHOWN_CHARACTERS, SHOWN_SECONDS = 400, 3
 ROWS, CLASSES, SHOWN_COLUMNS, CHARTS, BARS = 4, 6, 12, 30, 12
 
 
@@ -27,6 +29,38 @@ def sample_rows(
 def _cells(columns: list[Column], x: np.ndarray) -> list[list[str]]:
     written = [cells_of(column, x[:, j]) for j, column in enumerate(columns)]
     return [[str(cell) for cell in row] for row in zip(*written, strict=True)]
+
+
+def sample_texts(
+    real: LabelledData, made: LabelledData
+) -> dict[str, tuple[list[str], list[list[str]], list[list[str]]]]:
+    """A few real and made texts of every class that received some."""
+    shown = [k for k in range(len(real.schema.classes)) if (made.y == k).any()][:CLASSES]
+    name = real.schema.fields["text"]
+    return {
+        real.schema.classes[k]: (
+            [name],
+            *([[_short(text)] for text in side.x[side.y == k][:ROWS].tolist()] for side in (real, made)),
+        )
+        for k in shown
+    }
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} ..."
+
+
+def sample_sounds(real: LabelledData, made: LabelledData) -> dict[str, tuple[list[bytes], list[bytes]]]:
+    """A few real and made recordings of every class that received some, short ones, as WAV files."""
+    shown = [k for k in range(len(real.schema.classes)) if (made.y == k).any()][:CLASSES]
+    rate = real.schema.fields["sample_rate_hz"]
+    most = SHOWN_SECONDS * rate
+    return {
+        real.schema.classes[k]: tuple(
+            [wav_bytes(wave[:most], rate) for wave in side.x[side.y == k][:ROWS]] for side in (real, made)
+        )
+        for k in shown
+    }
 
 
 def column_bars(real: LabelledData, made: LabelledData) -> dict[str, tuple[list[str], np.ndarray, np.ndarray]]:

@@ -1,0 +1,116 @@
+"""From a table with a column of texts to labelled rows: what cannot be used is named, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from gensynth.data.columns import Column
+from gensynth.data.finding import Finding
+from gensynth.data.source import Source, class_order, source_hash
+from gensynth.data.table_files import TableFile
+from gensynth.data.table_source import SOURCE_COLUMN, check_labels, label_column, origin_of, read_cells
+from gensynth.errors import DataError, UsageError, nearest
+from gensynth.types import REAL, LabelledData, Schema
+
+MOST_CHARACTERS = 100_000
+
+
+def read_text(
+    path: str,
+    *,
+    text: str,
+    label: str = "label",
+    test: str = "",
+    header: bool | None = None,
+    columns: list[str] | None = None,
+    delimiter: str = "",
+    encoding: str = "",
+    subject: str = "",
+    groups: list[str] | None = None,
+    min_classes: int = 2,
+    like: Schema | None = None,
+) -> Source:
+    """Reads the texts and labels of a CSV, TSV, JSON Lines or Parquet file, or of a folder of such train, val and test.
+
+    text    name or position of the column of texts; texts are kept character for character
+    label   name or position of the label column; subject and groups as for tables
+    like    schema whose classes the rows are read with, for sets that are compared with other rows
+    Rows whose text is empty, only space, or longer than 100,000 characters become findings. DataError for damaged
+    files, columns that are not there, and one class only.
+    """
+    options = {"header": header, "columns": tuple(columns or ()), "delimiter": delimiter, "encoding": encoding}
+    cells, split, ids, tables, notes = read_cells(path, test, options)
+    origin = origin_of(cells)
+    cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
+    name, column = label_column(cells, label), label_column(cells, text, "data.text", "the texts")
+    if name == column:
+        raise UsageError(f"data.text and data.label both name the column {column!r}")
+    check_labels(cells[name].to_numpy(object), name, ids, tables)
+    for key in [*(groups or []), *([subject] if subject else [])]:
+        if key not in cells.columns:
+            raise UsageError(f'there is no column "{key}"; {nearest(key, cells.columns)}')
+    findings = _findings(cells[column].to_numpy(object), ids, tables)
+    keep = np.ones(len(cells), dtype=bool)
+    keep[list(findings)] = False
+    if not keep.any():
+        raise DataError(f'no row has a usable text in "{column}"')
+    cells, split, ids, origin = cells[keep].reset_index(drop=True), split[keep], ids[keep], origin[keep]
+    labels = cells[name].to_numpy(object)
+    classes = like.classes if like else class_order(set(labels.tolist()))
+    if unknown := sorted(set(labels.tolist()) - set(classes)):
+        raise DataError("classes that the real data lacks", unknown)
+    if len(classes) < min_classes:
+        raise DataError(f"rows of one class only ({classes[0]}); two are needed")
+    data = LabelledData(
+        x=cells[column].to_numpy(object),
+        y=pd.Index(classes).get_indexer(labels).astype(np.int64),
+        schema=like or Schema("text", classes, _fields(cells, name, column)),
+        ids=ids,
+        origin=origin,
+        parent=np.where(origin == REAL, ids, ""),
+        groups={key: cells[key].to_numpy(str) for key in [*(groups or []), subject] if key},
+    )
+    first = next(iter(tables.values()))
+    recognised = _recognised(first.kind, data, column)
+    shown = (recognised, *_left_blank(cells, name, column), *notes)
+    kept = cells.set_axis(ids, axis=0)
+    return Source(data, split, {}, tuple(findings.values()), shown, source_hash(data), cells=kept)
+
+
+def _fields(cells: pd.DataFrame, label: str, text: str) -> dict:
+    """The column facts by which made rows are written: texts, and every other column left empty."""
+    others = [Column(c, "text").to_json() for c in cells.columns if c != label]
+    return {"columns": others, "label": label, "text": text, "order": list(cells.columns)}
+
+
+def _findings(texts: np.ndarray, ids: np.ndarray, tables: Mapping[str, TableFile]) -> dict[int, Finding]:
+    """Rows that cannot be used, by row number."""
+    found = {}
+    for i, text in enumerate(texts.tolist()):
+        if not text.strip():
+            found[i] = Finding(_where(ids[i], tables), "empty_text", "no text, or only space")
+        elif len(text) > MOST_CHARACTERS:
+            detail = f"{len(text):,} characters, more than {MOST_CHARACTERS:,}; split it"
+            found[i] = Finding(_where(ids[i], tables), "too_long", detail)
+    return found
+
+
+def _where(row: str, tables: Mapping[str, TableFile]) -> str:
+    split, _, number = str(row).rpartition("/")
+    return f"{split + ' ' if split else ''}row {number}"
+
+
+def _recognised(kind: str, data: LabelledData, column: str) -> str:
+    counts = data.counts()
+    rare = int(np.argmin(counts))
+    return (
+        f'{kind} with texts in "{column}": {len(counts)} classes, {len(data)} texts, '
+        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
+    )
+
+
+def _left_blank(cells: pd.DataFrame, label: str, text: str) -> list[str]:
+    return [f'column "{name}" is left out: empty in made rows' for name in cells.columns if name not in (label, text)]

@@ -1,0 +1,254 @@
+"""Adversarial examples: real rows moved, within a small distance, to where a classifier errs; their label stays.
+
+For hardening one's own models and as hard examples, not as variety: FGSM (Goodfellow et al., "Explaining and
+harnessing adversarial examples", ICLR 2015) is one step, PGD (Madry et al., ICLR 2018) several from a random start.
+The classifier is trained on the training rows alone; rows are marked in name and parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import OneHotEncoder
+from torch import Tensor
+from torch.nn import functional as F
+
+from gensynth import rng
+from gensynth.blocks import aligned_blocks
+from gensynth.data.columns import round_values
+from gensynth.data.table import modelled_columns
+from gensynth.errors import UsageError, nearest
+from gensynth.models.judge import Judge, judge_steps
+from gensynth.samplers.transform import Transform
+from gensynth.types import LabelledData
+
+NORMS = ("linf", "l2")
+BLOCK = {"image": 32, "table": 1024}
+ITERATIONS = 300
+
+
+class Target(Protocol):
+    """A classifier that can be attacked, in units in which a distance means something.
+
+    low, high  bounds of a row, broadcast against (N, ...); scale: one unit of eps in these units
+    """
+
+    low: Tensor
+    high: Tensor
+    scale: float
+
+    def enter(self, x: np.ndarray) -> Tensor:
+        """Rows in source units -> float64 or float32 (N, ...) that the attack moves."""
+
+    def leave(self, moved: Tensor, x: np.ndarray) -> np.ndarray:
+        """Moved rows in source units; what may not move is taken from x."""
+
+    def gradient(self, moved: Tensor, x: np.ndarray, labels: np.ndarray) -> Tensor:
+        """Of the cross-entropy of the labels, with respect to `moved`."""
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Most probable class, int64 (N,)."""
+
+
+class ImageTarget:
+    """The judge's network on pixels; eps counts in steps of 8 bits."""
+
+    low, high, scale = torch.tensor(0.0), torch.tensor(255.0), 1.0
+
+    def __init__(self, train: LabelledData, seed: int) -> None:
+        steps = judge_steps(len(train), train.x.shape[1:])
+        classes = len(train.schema.classes)
+        self._judge = Judge.fit(train.x, train.y, num_classes=classes, seed=seed, steps=steps, balanced=True)
+
+    def enter(self, x: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x)).float()
+
+    def leave(self, moved: Tensor, x: np.ndarray) -> np.ndarray:
+        return moved.round().clamp(0, 255).to(torch.uint8).numpy()
+
+    def gradient(self, moved: Tensor, x: np.ndarray, labels: np.ndarray) -> Tensor:
+        with torch.enable_grad():
+            pixels = moved.detach().requires_grad_(True)
+            loss = F.cross_entropy(self._judge.network(pixels / 127.5 - 1), torch.from_numpy(labels), reduction="sum")
+            return torch.autograd.grad(loss, pixels)[0]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self._judge.predict(x)
+
+
+class TableTarget:
+    """Logistic regression on scaled numbers and levels; only numbers that are there move, within their range.
+
+    frozen  names of columns that no one can change (age, say); eps counts in standard deviations of a column
+    """
+
+    scale = 1.0
+
+    def __init__(self, train: LabelledData, seed: int, frozen: list[str]) -> None:
+        columns = modelled_columns(train.schema.fields)
+        names = [column.name for column in columns]
+        for name in frozen:
+            if name not in names:
+                raise UsageError(f'sampler.frozen: no column "{name}"; {nearest(name, names)}')
+        self._columns = columns
+        self._numbers = np.array([j for j, c in enumerate(columns) if not c.discrete], int)
+        self._levels = np.array([j for j, c in enumerate(columns) if c.discrete], int)
+        self._mutable = np.array([columns[j].name not in frozen for j in self._numbers], bool)
+        if not self._mutable.any():
+            raise UsageError("sampler=adversarial moves numbers, and no column of numbers may be changed here")
+        numbers = train.x[:, self._numbers]
+        self._mean = np.nan_to_num(np.nanmean(numbers, axis=0))
+        self._spread = np.where(np.nanstd(numbers, axis=0) > 0, np.nanstd(numbers, axis=0), 1.0)
+        self._encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+        if len(self._levels):
+            self._encoder.fit(self._cells(train.x))
+        low, high = np.nanmin(numbers, axis=0), np.nanmax(numbers, axis=0)
+        self.low, self.high = (torch.from_numpy((side - self._mean) / self._spread) for side in (low, high))
+        model = LogisticRegression(max_iter=ITERATIONS, class_weight="balanced", random_state=seed % 2**32)
+        model.fit(self._features(self.enter(train.x).numpy(), train.x), train.y)
+        self._weights, self._bias, self._classes = model.coef_, model.intercept_, model.classes_
+        if len(self._classes) == 2:  # one score, of the second class
+            self._weights = np.concatenate([np.zeros_like(self._weights), self._weights])
+            self._bias = np.concatenate([np.zeros(1), self._bias])
+
+    def _cells(self, x: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(x[:, self._levels], nan=-1)
+
+    def _features(self, scaled: np.ndarray, x: np.ndarray) -> np.ndarray:
+        levels = self._encoder.transform(self._cells(x)) if len(self._levels) else np.zeros((len(x), 0))
+        return np.concatenate([scaled, np.isnan(x[:, self._numbers]), levels], axis=1)
+
+    def _scores(self, scaled: np.ndarray, x: np.ndarray) -> np.ndarray:
+        return self._features(scaled, x) @ self._weights.T + self._bias
+
+    def enter(self, x: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.nan_to_num((x[:, self._numbers] - self._mean) / self._spread))
+
+    def leave(self, moved: Tensor, x: np.ndarray) -> np.ndarray:
+        out = x.copy()
+        values = moved.numpy() * self._spread + self._mean
+        for place, j in enumerate(self._numbers):
+            there = ~np.isnan(x[:, j])
+            if self._mutable[place]:
+                out[there, j] = round_values(self._columns[j], values[there, place])
+        return out
+
+    def gradient(self, moved: Tensor, x: np.ndarray, labels: np.ndarray) -> Tensor:
+        wrong = softmax(self._scores(moved.numpy(), x), axis=1)
+        wrong[np.arange(len(labels)), np.searchsorted(self._classes, labels)] -= 1
+        slope = wrong @ self._weights[:, : len(self._numbers)]
+        return torch.from_numpy(slope * self._mutable * ~np.isnan(x[:, self._numbers]))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return self._classes[self._scores(self.enter(x).numpy(), x).argmax(axis=1)]
+
+
+def attack(
+    target: Target,
+    x: np.ndarray,
+    labels: np.ndarray,
+    start: Callable[[Tensor], Tensor],
+    *,
+    eps: float,
+    norm: str,
+    steps: int,
+    step_size: float,
+) -> np.ndarray:
+    """Rows within eps of x (N, ...) at which the target's loss is high.
+
+    start  uniform numbers in (-1, 1) of the shape it is given: where several steps begin; FGSM begins at the row
+    norm   linf: each value moves by at most eps; l2: the row as a whole
+    """
+    origin = target.enter(x)
+    radius = eps * target.scale
+    moved = origin + radius * _unit(start(origin), norm) if steps > 1 else origin
+    for _ in range(steps):
+        slope = target.gradient(moved.clamp(target.low, target.high), x, labels)
+        towards = slope.sign() if norm == "linf" else _unit(slope, norm)
+        moved = origin + _within(moved + step_size * target.scale * towards - origin, radius, norm)
+        moved = torch.maximum(torch.minimum(moved, target.high), target.low)
+    return target.leave(moved, x)
+
+
+def _length(x: Tensor) -> Tensor:
+    return x.flatten(1).double().norm(dim=1).to(x.dtype).view(-1, *[1] * (x.dim() - 1))
+
+
+def _unit(x: Tensor, norm: str) -> Tensor:
+    """Of length 1 in l2; as it is in linf, where values lie in (-1, 1) already."""
+    return x if norm == "linf" else x / _length(x).clamp_min(1e-12)
+
+
+def _within(x: Tensor, radius: float, norm: str) -> Tensor:
+    if norm == "linf":
+        return x.clamp(-radius, radius)
+    return x * (radius / _length(x).clamp_min(1e-12)).clamp_max(1)
+
+
+class Adversarial(Transform):
+    """Real rows moved to where a classifier of the training rows errs.
+
+    eps        largest distance: in steps of 8 bits of a pixel, or standard deviations of a column
+    norm       linf | l2; steps: 1 is FGSM, more is PGD; step_size: length of a step, in the unit of eps
+    frozen     tables: columns that stay; levels, dates without spread and missing cells always do
+    """
+
+    name = "adversarial"
+    modalities = ("image", "table")
+
+    def __init__(self, eps: float, norm: str, steps: int, step_size: float, frozen: list[str]) -> None:
+        if norm not in NORMS:
+            raise UsageError(f"sampler.norm={norm} is not known; {nearest(str(norm), NORMS)}")
+        if not (eps > 0 and steps >= 1 and step_size > 0):
+            raise UsageError(f"sampler.eps, steps and step_size must be above 0, got {eps}, {steps} and {step_size}")
+        self.eps, self.norm, self.steps, self.step_size = eps, norm, int(steps), step_size
+        self.frozen = list(frozen)
+
+    def fit(self, train: LabelledData) -> Self:
+        self._block = BLOCK[train.schema.modality]
+        self._target = self.target(train, rng.child(0, "adversarial"))
+        return super().fit(train)
+
+    def target(self, train: LabelledData, seed: int) -> Target:
+        """A classifier of those rows that can be attacked."""
+        return ImageTarget(train, seed) if train.schema.modality == "image" else TableTarget(train, seed, self.frozen)
+
+    def against(self, target: Target, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """Rows x (N, ...) moved against a target, in blocks of aligned seeds."""
+        labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds, np.uint64)
+        out, size = x.copy(), self._block
+        for label, start, rows, places in aligned_blocks(labels, seeds, size):
+            block = np.zeros((size, *x.shape[1:]), x.dtype)
+            block[places] = x[rows]
+            noise = _noise(start + np.arange(size, dtype=np.uint64))
+            moved = attack(
+                target,
+                block,
+                np.full(size, label),
+                noise,
+                eps=self.eps,
+                norm=self.norm,
+                steps=self.steps,
+                step_size=self.step_size,
+            )
+            out[rows] = moved[places]
+        return out
+
+    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        facts = {"adversarial": True, "eps": self.eps, "norm": self.norm, "steps": self.steps}
+        params = np.full(len(x), json.dumps(facts | {"step_size": self.step_size}))
+        return self.against(self._target, x, labels, seeds), params
+
+
+def _noise(seeds: np.ndarray) -> Callable[[Tensor], Tensor]:
+    def start(like: Tensor) -> Tensor:
+        draws = 2 * rng.uniform(seeds, like[0].numel(), "adversarial start") - 1
+        return torch.from_numpy(draws).to(like.dtype).view_as(like)
+
+    return start

@@ -1,0 +1,112 @@
+"""Classical augmentation of sounds: operations with a probability and a strength each, driven by the row's seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from gensynth import rng
+from gensynth.data.audio_files import EXTENSIONS, load_waveforms
+from gensynth.data.finding import tell
+from gensynth.errors import DataError, UsageError, nearest
+from gensynth.samplers.audio_operations import OPERATIONS, RISKS, background_mix
+from gensynth.samplers.transform import Transform
+from gensynth.types import LabelledData
+
+BACKGROUND = "background_mix"
+CHUNK = 128
+LONGEST_BACKGROUND_SECONDS = 3600.0
+SAFE_AUDIO = {
+    "gaussian_noise": {"probability": 0.5, "low": 15.0, "high": 40.0},
+    "coloured_noise": {"probability": 0.3, "low": 15.0, "high": 40.0},
+    "gain": {"probability": 0.5, "low": -9.0, "high": 0.0},
+}
+
+
+class AudioTransforms(Transform):
+    """Recordings with noise, in another tempo or pitch, louder, shifted, partly silenced.
+
+    operations   name -> {probability, low, high}: values are drawn evenly between low and high, in the operation's own
+                 unit (decibels, factors, semitones, shares); off at probability 0 and, of those at risk, as long as
+                 `allow` does not name them
+    backgrounds  folder of WAV or FLAC files for background_mix, which is off without one
+    allow        operations at risk that keep the labels of this data set
+    UsageError for an unknown name, a probability above 1, or low above high.
+    """
+
+    modalities = ("audio",)
+
+    def __init__(
+        self, name: str, operations: Mapping[str, Mapping[str, float]], backgrounds: str, allow: list[str]
+    ) -> None:
+        self.name = name
+        known = [*OPERATIONS, BACKGROUND]
+        for key in (*operations, *allow):
+            if key not in known:
+                raise UsageError(f'sampler.operations: no operation "{key}"; {nearest(key, known)}')
+        self.used = {}
+        for key, one in operations.items():
+            if not 0 <= one["probability"] <= 1 or one["low"] > one["high"]:
+                raise UsageError(
+                    f"sampler.operations.{key}: probability must be at most 1 and low at most high, got {dict(one)}"
+                )
+            if one["probability"] and (key != BACKGROUND or backgrounds):
+                self.used[key] = dict(one)
+        self.left_out = tuple(key for key in self.used if RISKS[key] and key not in allow)
+        self.used = {key: one for key, one in self.used.items() if key not in self.left_out}
+        self.backgrounds = backgrounds
+        self.label_policy = "at_risk" if any(RISKS[key] for key in self.used) else "preserve"
+        self.gated = self.label_policy == "at_risk"
+
+    def fit(self, train: LabelledData) -> Self:
+        self._rate_hz = train.schema.fields["sample_rate_hz"]
+        if BACKGROUND in self.used:
+            self._mixed_in = read_backgrounds(Path(self.backgrounds), self._rate_hz)
+        return super().fit(train)
+
+    def operations(self) -> tuple[tuple[str, str], ...]:
+        return tuple((key, RISKS[key]) for key in self.used)
+
+    def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        return np.clip(self._apply(name, x, rng.uniform(seeds, 1, "alone")[:, 0], seeds)[0], -1, 1)
+
+    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        out, params = np.empty_like(x), np.empty(len(x), dtype=object)
+        for low in range(0, len(x), CHUNK):
+            part = slice(low, low + CHUNK)
+            out[part], params[part] = self._changed(x[part].copy(), np.asarray(seeds[part], np.uint64))
+        return np.clip(out, -1, 1), params.astype(str)
+
+    def _changed(self, x: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        draws = rng.uniform(seeds, 2 * max(1, len(self.used)), "audio transforms")
+        told: list[dict[str, float]] = [{} for _ in range(len(x))]
+        for i, (name, one) in enumerate(self.used.items()):
+            rows = np.flatnonzero(draws[:, 2 * i] < one["probability"])
+            if len(rows):
+                x[rows], values = self._apply(name, x[rows], draws[rows, 2 * i + 1], seeds[rows])
+                for row, value in zip(rows, values, strict=True):
+                    told[row][name] = float(value)
+        return x, [json.dumps(one) for one in told]
+
+    def _apply(self, name: str, x: np.ndarray, draws: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows after one operation, and the values that the draws in (0, 1) stand for."""
+        one = self.used[name]
+        values = np.round(one["low"] + (one["high"] - one["low"]) * draws, 6)
+        if name == BACKGROUND:
+            return background_mix(x, values, seeds, self._rate_hz, self._mixed_in), values
+        return OPERATIONS[name](x, values, seeds, self._rate_hz), values
+
+
+def read_backgrounds(folder: Path, sample_rate_hz: int) -> np.ndarray:
+    """All recordings of a folder at that rate, float32 (M, T)."""
+    if not folder.is_dir():
+        raise UsageError(f"sampler.backgrounds={folder.name} is no folder of WAV or FLAC files")
+    files = [(path.name, path) for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS]
+    waves = load_waveforms(files, 0.0, sample_rate_hz, LONGEST_BACKGROUND_SECONDS)
+    if not len(waves.x):
+        raise DataError(f'the folder of backgrounds "{folder.name}" holds no usable recording', tell(waves.findings))
+    return waves.x

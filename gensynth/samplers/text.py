@@ -1,0 +1,102 @@
+"""Classical augmentation of texts: operations with a probability and a strength each, driven by the row's seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from gensynth import rng
+from gensynth.errors import UsageError, nearest
+from gensynth.samplers.text_files import read_lexicon, read_templates
+from gensynth.samplers.text_operations import OPERATIONS, RISKS, Language
+from gensynth.samplers.text_tokens import Protected
+from gensynth.samplers.transform import Transform
+
+NEEDS = {
+    "synonym_replacement": "lexicon",
+    "random_insertion": "lexicon",
+    "paraphrase": "templates",
+}
+SAFE_TEXT = {
+    "sentence_shuffle": {"probability": 0.2, "strength": 0.5},
+    "punctuation_insertion": {"probability": 0.5, "strength": 0.1},
+    "case_noise": {"probability": 0.2, "strength": 0.05},
+    "typo_noise": {"probability": 0.3, "strength": 0.05},
+}
+
+
+class TextTransforms(Transform):
+    """Real texts with words swapped, left out, replaced, misspelt: EDA, AEDA and their kin.
+
+    operations  name -> {probability, strength}; strength is the share of words that is changed; off at probability 0
+                and, of those at risk, as long as `allow` does not name them
+    lexicon     file of synonyms: TSV, JSON, or a WordNet data file; without one the operations that need it are off
+    templates   file of pairs for paraphrase, TSV; protect: words that stay, beside negations and numbers
+    allow       operations at risk that keep the labels of this data set
+    UsageError for an unknown name, or a probability or strength above 1.
+    """
+
+    name = "text_transforms"
+    modalities = ("text",)
+
+    def __init__(
+        self,
+        operations: Mapping[str, Mapping[str, float]],
+        lexicon: str,
+        templates: str,
+        protect: list[str],
+        allow: list[str],
+    ) -> None:
+        for name in (*operations, *allow):
+            if name not in OPERATIONS:
+                raise UsageError(f'sampler.operations: no operation "{name}"; {nearest(name, OPERATIONS)}')
+        given = {"lexicon": bool(lexicon), "templates": bool(templates)}
+        self.used = {}
+        for name, one in operations.items():
+            if not 0 <= one["probability"] <= 1 or not 0 <= one["strength"] <= 1:
+                raise UsageError(f"sampler.operations.{name}: probability and strength must be at most 1, got {one}")
+            if one["probability"] and given.get(NEEDS.get(name, ""), True):
+                self.used[name] = dict(one)
+        self.left_out = tuple(name for name in self.used if RISKS[name] and name not in allow)
+        self.used = {name: one for name, one in self.used.items() if name not in self.left_out}
+        self.label_policy = "at_risk" if any(RISKS[name] for name in self.used) else "preserve"
+        self.gated = self.label_policy == "at_risk"
+        self._language = Language(
+            Protected(frozenset(word.casefold() for word in map(str, protect))),
+            read_lexicon(Path(lexicon)) if lexicon else {},
+            read_templates(Path(templates)) if templates else (),
+        )
+
+    def operations(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name, RISKS[name]) for name in self.used)
+
+    def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        strength = self.used[name]["strength"]
+        made = [self._apply(name, text, strength, seed) for text, seed in zip(x.tolist(), seeds.tolist(), strict=True)]
+        return _texts(made)
+
+    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        draws = rng.uniform(seeds, max(1, len(self.used)), "text transforms")
+        made, params = [], []
+        for text, chance, seed in zip(x.tolist(), draws, np.asarray(seeds).tolist(), strict=True):
+            done = {}
+            for (name, one), u in zip(self.used.items(), chance, strict=False):
+                if u < one["probability"]:
+                    changed = self._apply(name, text, one["strength"], seed)
+                    done[name] = one["strength"] if changed != text else 0.0
+                    text = changed
+            made.append(text)
+            params.append(json.dumps(done))
+        return _texts(made), np.array(params, dtype=str)
+
+    def _apply(self, name: str, text: str, strength: float, seed: int) -> str:
+        return OPERATIONS[name](text, strength, rng.numpy_generator(seed, "text", name), self._language)
+
+
+def _texts(texts: list[str]) -> np.ndarray:
+    out = np.empty(len(texts), dtype=object)
+    out[:] = texts
+    return out

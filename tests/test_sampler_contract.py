@@ -1,0 +1,222 @@
+"""What every file of conf/sampler must keep: labels as asked, rows that depend on nothing but their own seed."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import stripes
+
+from gensynth import rng
+from gensynth.balancing.merge import fill
+from gensynth.cli import compose
+from gensynth.data.table_source import read_breast_cancer
+from gensynth.errors import UsageError
+from gensynth.pipeline import train_generator
+from gensynth.samplers.sampler import LABEL_POLICIES, check_modality, wants_generator
+from gensynth.samplers.transform import Transform
+from gensynth.training.bundle import load_bundle
+from gensynth.types import LabelledData, Schema
+from gensynth.words import conf_dir
+
+NAMES = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
+TABLE = read_breast_cancer().data
+TEXTS = [f"Call {i} now, dear friend! The {word} is late and we wait." for i in range(30) for word in ("train", "bus")]
+
+
+def tones() -> LabelledData:
+    """Half a second of two tones, some recordings with silence at the end."""
+    t = np.arange(2000) / 4000
+    x = np.stack([np.sin(2 * np.pi * (300 + 400 * (i % 2) + i) * t) * (t < 0.3 + 0.01 * i) for i in range(60)])
+    schema = Schema("audio", ("low", "high"), {"sample_rate_hz": 4000, "samples": 2000})
+    return LabelledData.of_real((0.5 * x).astype(np.float32), np.arange(60) % 2, schema)
+
+
+def texts() -> LabelledData:
+    fields = {"columns": [], "label": "label", "text": "text", "order": ["label", "text"]}
+    return LabelledData.of_real(np.array(TEXTS, object), np.arange(60) % 2, Schema("text", ("train", "bus"), fields))
+
+
+DATA = {
+    "image": stripes(30, (3, 12, 10)),
+    "table": TABLE[np.r_[0:60, 300:420]],
+    "text": texts(),
+    "audio": tones(),
+}
+WORDS = {"image": "digits", "table": "breast_cancer", "audio": "digits"}
+
+
+def built(name: str):
+    return compose("balance", ["digits", f"sampler={name}"]).sampler
+
+
+PAIRS = [(name, kind) for name in NAMES for kind in built(name).modalities if built(name).label_policy != "soft"]
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """A hardly trained generator of each modality: its rows are noise, and must be the same noise every time."""
+    made = {}
+    for kind, word in WORDS.items():
+        rows = DATA[kind]
+        out = tmp_path_factory.mktemp(kind)
+        words = [word, "model.width=8", "trainer=cpu", "logger=none", "trainer.max_samples=640"]
+        job = replace(compose("train", words), verb="train")
+        train_generator(job, rows, rows[:0], "", out, time.monotonic())
+        made[kind] = load_bundle(out / "generator")
+    return made
+
+
+@pytest.fixture(params=PAIRS, ids=lambda pair: "-".join(pair), scope="module")
+def ready(request, bundles):
+    """(sampler fitted on rows of a kind it takes, those rows)."""
+    name, kind = request.param
+    sampler = built(name)
+    if wants_generator(sampler):
+        sampler.use(bundles[kind])
+    return sampler.fit(DATA[kind]), DATA[kind]
+
+
+def asked(n: int = 150, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of two classes, turn by turn, as `fill` names them."""
+    labels = np.arange(n) % classes
+    seeds = np.empty(n, np.uint64)
+    for k in range(classes):
+        seeds[labels == k] = rng.row_seeds(0, str(k), 0, int((labels == k).sum()))
+    return labels, seeds
+
+
+def same(one, other) -> None:
+    np.testing.assert_array_equal(one.x, other.x)
+    assert one.parent.tolist() == other.parent.tolist()
+    assert one.groups["params"].tolist() == other.groups["params"].tolist()
+
+
+def test_rows_come_as_asked(ready):
+    sampler, train = ready
+    labels, seeds = asked()
+    rows = sampler.sample(labels, seeds)
+    assert (rows.y == labels).all()
+    assert rows.x.shape == (150, *train.x.shape[1:])
+    assert rows.x.dtype == train.x.dtype
+    assert set(rows.origin) <= {"augmented", "synthetic"}
+    assert sampler.label_policy in LABEL_POLICIES
+    assert all(not text or isinstance(json.loads(text), dict) for text in rows.groups["params"])
+
+
+def test_parents_are_training_rows_of_the_same_class(ready):
+    sampler, train = ready
+    label_of = dict(zip(train.ids, train.y, strict=True))
+    rows = sampler.sample(*asked())
+    assert all(label_of[parent] == label for parent, label in zip(rows.parent, rows.y, strict=True) if parent)
+
+
+def test_a_row_depends_on_its_own_label_and_seed_alone(ready):
+    sampler, _ = ready
+    labels, seeds = asked()
+    whole = sampler.sample(labels, seeds)
+    if sampler.deterministic == "per_set":
+        same(sampler.sample(labels, seeds), whole)
+        return
+    order = np.random.default_rng(0).permutation(150)
+    for size in (1, 7, 64):
+        for rows in (np.arange(size), order[:size], np.arange(100, 100 + min(size, 50))[::-1]):
+            same(sampler.sample(labels[rows], seeds[rows]), whole[rows])
+
+
+def test_more_of_one_class_keeps_the_rows_there_were(ready):
+    sampler, _ = ready
+    if sampler.deterministic == "per_set":
+        pytest.skip("a set is drawn as a whole")
+    few = sampler.sample(np.zeros(20, int), rng.row_seeds(0, "0", 0, 20))
+    more = sampler.sample(np.zeros(90, int), rng.row_seeds(0, "0", 0, 90))
+    same(more[:20], few)
+
+
+def test_the_training_rows_are_not_changed(ready):
+    sampler, train = ready
+    before = train.content_hashes()
+    sampler.sample(*asked())
+    assert (train.content_hashes() == before).all()
+
+
+def test_any_line_of_the_ledger_gives_its_row_again(ready):
+    sampler, train = ready
+    needed = {name: (40 if k < 2 else 0) for k, name in enumerate(train.schema.classes)}
+    filled = fill(
+        needed,
+        train,
+        sampler,
+        sampler,
+        [],
+        seed=3,
+        rejected=frozenset(),
+        name_row=lambda label, name, index: f"{label}/{name}-{index}",
+        progress=lambda text: None,
+    ).rows
+    hashes = filled.content_hashes()
+    if sampler.deterministic == "per_set":
+        again = sampler.sample(filled.y[:40], rng.row_seeds(3, train.schema.classes[0], 0, 40))
+        assert again.content_hashes().tolist() == hashes[:40].tolist()
+        return
+    for line in (0, 17, 63):
+        label = train.schema.classes[filled.y[line]]
+        seeds = rng.row_seeds(3, label, int(filled.groups["index"][line]), 1)
+        assert sampler.sample(filled.y[line : line + 1], seeds).content_hashes()[0] == hashes[line]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(built(name), Transform)])
+def test_a_transform_changes_given_rows_as_it_changes_parents(name):
+    transform = built(name)
+    train = DATA[transform.modalities[0]]
+    transform.fit(train)
+    labels, seeds = asked(60)
+    rows = transform.sample(labels, seeds)
+    place = {row: i for i, row in enumerate(train.ids)}
+    parents = np.array([place[parent] for parent in rows.parent])
+    x, params = transform.change(train.x[parents], labels, seeds)
+    np.testing.assert_array_equal(x, rows.x)
+    assert params.tolist() == rows.groups["params"].tolist()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(built(name), Transform)])
+def test_each_operation_can_be_measured_alone(name):
+    transform = built(name)
+    train = DATA[transform.modalities[0]]
+    transform.fit(train)
+    rows = train[:20]
+    for operation, _ in transform.operations():
+        changed = transform.alone(operation, rows.x, rng.epoch_seeds(0, 0, np.arange(20)))
+        assert changed.shape == rows.x.shape
+        assert changed.dtype == rows.x.dtype
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if built(name).label_policy == "soft"])
+def test_soft_labels_are_never_exported(name):
+    with pytest.raises(UsageError, match="never exported"):
+        built(name).fit(DATA["image"]).sample(*asked())
+
+
+def test_rows_of_another_kind_are_a_sentence():
+    with pytest.raises(UsageError, match="sampler=jitter takes rows of kind table; these are of kind image"):
+        check_modality(built("jitter"), DATA["image"].schema)
+
+
+def test_a_chain_takes_what_all_its_links_take():
+    chain = compose("balance", ["digits", "sampler=chain", "sampler@sampler.then=jitter"]).sampler
+    assert chain.modalities == ("table",)
+    assert wants_generator(chain)
+    oversampled = compose(
+        "balance", ["digits", "sampler=chain", "sampler@sampler.first=smote", "sampler@sampler.then=noise"]
+    ).sampler
+    assert not wants_generator(oversampled)
+    rows = oversampled.fit(DATA["image"]).sample(*asked(20))
+    assert all(set(json.loads(text)) == {"smote", "noise"} for text in rows.groups["params"])
+
+
+def test_a_chain_ends_with_something_that_changes_rows():
+    with pytest.raises(UsageError, match="must be a transform"):
+        _ = compose("balance", ["digits", "sampler=chain", "sampler@sampler.then=smote"]).sampler

@@ -1,0 +1,167 @@
+"""The walk on recordings, by commands only: read, looked at, augmented, learned, drawn and played."""
+
+from __future__ import annotations
+
+import csv
+import json
+import wave
+
+import numpy as np
+import pytest
+from conftest import FAST
+
+from gensynth import rng
+from gensynth.cli import compose
+from gensynth.data.audio_files import wav_bytes
+from gensynth.data.sources import read_path
+from gensynth.errors import UsageError
+from gensynth.samplers.audio import SAFE_AUDIO, AudioTransforms
+
+pytest.importorskip("soundfile", reason="needs the extra audio")
+RATE = 8000
+
+
+def tone(hz: float, seed: int, samples: int = 4000) -> np.ndarray:
+    """A tone with an onset of its own, a little noise, and its octave."""
+    r = np.random.default_rng(seed)
+    t = np.arange(samples) / RATE
+    sound = np.sin(2 * np.pi * hz * (1 + 0.02 * r.standard_normal()) * t) + 0.3 * np.sin(4 * np.pi * hz * t)
+    sound *= np.clip((t - 0.05 * r.random()) * 40, 0, 1) * 0.4
+    return (sound + 0.002 * r.standard_normal(samples)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    base = tmp_path_factory.mktemp("sounds") / "beeps"
+    for name, (hz, count) in {"high": (1500, 30), "low": (400, 60)}.items():
+        (base / name).mkdir(parents=True)
+        for i in range(count):
+            (base / name / f"{i:03d}.wav").write_bytes(wav_bytes(tone(hz, i), RATE))
+    return base
+
+
+@pytest.fixture(scope="module")
+def balanced(folder):
+    from gensynth.cli import main
+
+    out = folder.parent / "out"
+    words = ("sampler=audio_transforms", "logger=none", "utility.seeds=3", "utility.steps=60")
+    assert main(["balance", str(folder), f"out={out}", *words]) == 0
+    return out
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_real_files_leave_byte_for_byte_and_made_ones_are_wav(folder, balanced):
+    meta = rows(balanced / "dataset/train/metadata.csv")
+    assert {row["label"] for row in meta if row["source"] == "augmented"} == {"high"}
+    originals = {path.read_bytes() for path in folder.rglob("*.wav")}
+    for row in meta:
+        path = balanced / "dataset/train" / row["file_name"]
+        if row["source"] == "real":
+            assert path.read_bytes() in originals
+        else:
+            with wave.open(str(path)) as file:
+                assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (RATE, 1, 4000)
+            assert row["file_name"].startswith("high/audio_transforms-0-")
+
+
+def test_report_plays_the_samples_and_measures_operations(balanced):
+    facts = json.loads((balanced / "report.json").read_text(encoding="utf-8"))
+    assert {line["operation"] for line in facts["operations"]["audio_transforms"]} == set(SAFE_AUDIO)
+    assert set(facts["fidelity"]) == {"judge", "self_supervised", "random", "spectra"}
+    page = (balanced / "report.html").read_text(encoding="utf-8")
+    assert page.count('<audio controls preload="none" src="data:audio/wav;base64,UklGR') == 8
+    assert any("pitch_shift" in w["text"] for w in facts["warnings"] if w["code"] == "operations_left_out")
+
+
+def test_a_line_of_the_ledger_gives_its_file_again(folder, balanced):
+    ledger = [row for row in rows(balanced / "dataset/ledger.csv") if row["source"] == "augmented"]
+    job = compose("balance", [str(folder), "sampler=audio_transforms"])
+    split = {row["row_id"]: row["split"] for row in rows(balanced / "run/split.csv")}
+    data = job.data.read().data
+    train = data[np.array([split[row] == "train" for row in data.ids])]
+    line = ledger[7]
+    seeds = rng.row_seeds(0, line["label"], int(line["index"]), 1)
+    again = job.sampler.fit(train).sample(np.array([train.schema.index(line["label"])]), seeds)
+    assert again.parent[0] == line["parent"]
+    assert again.groups["params"][0] == line["params"]
+    import hashlib
+
+    assert hashlib.sha256(wav_bytes(again.x[0], RATE)).hexdigest() == line["content_sha256"]
+
+
+def test_a_run_is_merged_again_from_its_own_files(balanced, run_cli, tmp_path):
+    code, _, err = run_cli("merge", balanced, f"out={tmp_path}/again")
+    assert code == 0, err
+    one, two = (rows(path / "dataset/ledger.csv") for path in (balanced, tmp_path / "again"))
+    assert [row["content_sha256"] for row in one] == [row["content_sha256"] for row in two]
+
+
+def test_explore_tells_rate_and_lengths(folder, run_cli, tmp_path):
+    code, out, _ = run_cli("explore", folder, f"out={tmp_path}/e")
+    assert code == 0
+    facts = json.loads((tmp_path / "e/explore.json").read_text(encoding="utf-8"))
+    assert facts["audio"]["sample_rate_hz"] == RATE
+    assert facts["audio"]["seconds"] == 0.5
+    assert "90 recordings, 0.50 s at 8000 Hz" in out
+
+
+@pytest.mark.parametrize("model", ["cvae", "cgan"])
+def test_both_generators_learn_spectra_and_draw_files(model, folder, run_cli, tmp_path):
+    width = "model.width=8" if model == "cvae" else "model.vae.width=8"
+    small = [width] if model == "cvae" else [width, "model.d_width=8"]
+    code, _, err = run_cli("train", folder, f"model={model}", *FAST, *small, f"out={tmp_path}/t")
+    assert code == 0, err
+    code, _, err = run_cli("sample", f"generator={tmp_path}/t/generator", "counts=3", f"out={tmp_path}/s")
+    assert code == 0, err
+    made = rows(tmp_path / "s/ledger.csv")
+    assert len(made) == 6
+    for row in made:
+        with wave.open(str(tmp_path / "s" / row["row_id"])) as file:
+            assert (file.getframerate(), file.getnframes()) == (RATE, 4000)
+
+
+def test_images_among_recordings_are_left_out_and_told(folder, tmp_path):
+    import shutil
+
+    from PIL import Image
+
+    shutil.copytree(folder, tmp_path / "mixed")
+    Image.new("L", (8, 8)).save(tmp_path / "mixed/low/cover.png")
+    source = read_path(str(tmp_path / "mixed"))
+    assert source.data.schema.modality == "audio"
+    assert [(f.file, f.reason) for f in source.quarantine] == [("low/cover.png", "other_kind")]
+
+
+def test_backgrounds_come_from_a_folder(folder, tmp_path):
+    (tmp_path / "hum").mkdir()
+    (tmp_path / "hum/hum.wav").write_bytes(wav_bytes(tone(60, 0, 9000), RATE))
+    words = {"background_mix": {"probability": 1.0, "low": 10.0, "high": 10.0}}
+    data = read_path(str(folder)).data
+    mixed = AudioTransforms("a", words, str(tmp_path / "hum"), ["background_mix"]).fit(data)
+    labels, seeds = np.zeros(20, int), rng.row_seeds(0, "a", 0, 20)
+    rows_ = mixed.sample(labels, seeds)
+    place = {row: i for i, row in enumerate(data.ids)}
+    added = rows_.x - data.x[[place[p] for p in rows_.parent]]
+    spectrum = np.abs(np.fft.rfft(added)).mean(axis=0)
+    assert abs(np.fft.rfftfreq(4000, 1 / RATE)[spectrum.argmax()] - 60) < 5
+    with pytest.raises(UsageError, match="is no folder"):
+        AudioTransforms("a", words, str(tmp_path / "none"), ["background_mix"]).fit(data)
+    assert AudioTransforms("a", words, "", ["background_mix"]).fit(data).operations() == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"gian": {"probability": 1.0, "low": 0.0, "high": 1.0}}, 'no operation "gian"'),
+        ({"gain": {"probability": 2.0, "low": 0.0, "high": 1.0}}, "at most 1"),
+        ({"gain": {"probability": 1.0, "low": 3.0, "high": 1.0}}, "at most high"),
+    ],
+)
+def test_wrong_settings_are_a_sentence(words, says):
+    with pytest.raises(UsageError, match=says):
+        AudioTransforms("a", words, "", [])
