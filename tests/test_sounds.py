@@ -45,7 +45,7 @@ def balanced(folder):
     from gensynth.cli import main
 
     out = folder.parent / "out"
-    words = ("sampler=audio_transforms", "logger=none", "utility.seeds=3", "utility.steps=60")
+    words = ("sampler=audio_transforms", "logger=none", "utility.run=false")
     assert main(["balance", str(folder), f"out={out}", *words]) == 0
     return out
 
@@ -102,12 +102,12 @@ def test_a_run_is_merged_again_from_its_own_files(balanced, run_cli, tmp_path):
 
 
 def test_explore_tells_rate_and_lengths(folder, run_cli, tmp_path):
-    code, out, _ = run_cli("explore", folder, f"out={tmp_path}/e")
+    code, _, err = run_cli("explore", folder, f"out={tmp_path}/e")
     assert code == 0
     facts = json.loads((tmp_path / "e/explore.json").read_text(encoding="utf-8"))
     assert facts["audio"]["sample_rate_hz"] == RATE
     assert facts["audio"]["seconds"] == 0.5
-    assert "90 recordings, 0.50 s at 8000 Hz" in out
+    assert "90 recordings, 0.50 s at 8000 Hz" in err
 
 
 @pytest.mark.parametrize("model", ["cvae", "cgan"])
