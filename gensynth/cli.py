@@ -538,7 +538,8 @@ def _compare_arms(config: dict, typed: list[str]) -> None:
     if not isinstance(seeds, int) or not 1 <= seeds <= job.utility_seeds:
         raise UsageError(f"generator_seeds must lie between 1 and utility.seeds={job.utility_seeds}, got {seeds!r}")
     samplers = {name: _make(node, trust, f"samplers.{name}") for name, node in config["samplers"].items()}
-    facts = comparison.compare(job, models, samplers, [str(arm) for arm in config["arms"]], seeds)
+    names = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
+    facts = comparison.compare(job, models, samplers, [str(arm) for arm in config["arms"]], seeds, names)
     for warning in facts["warnings"]:
         print(f"warning: {warning['text']}")
     _tell_arms(facts["utility"])

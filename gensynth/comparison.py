@@ -90,15 +90,17 @@ def compare(
     samplers: Mapping[str, Sampler],
     asked: list[str],
     generator_seeds: int,
+    further: list[str],
 ) -> dict[str, Any]:
     """Run the arms (the standard ones where none are asked for); returns the facts of report.json.
 
     models           name -> settings of every generator that may be an arm
     samplers         name -> every sampler that was asked for as an arm, before the suffix +online
     generator_seeds  how often each is trained anew; seed s of a classifier sees generator s modulo that number
+    further          names of all samplers there are, for hints
     UsageError for an unknown arm.
     """
-    wanted = _wanted(asked, list(models), samplers)
+    wanted = _wanted(asked, list(models), samplers, further)
     if job.target == "auto":
         raise UsageError("compare takes no target=auto: each arm would choose its own amount; balance takes it")
     with job.open_out() as run:
@@ -149,13 +151,13 @@ def compare(
     return facts
 
 
-def _wanted(asked: list[str], models: list[str], samplers: Mapping[str, Sampler]) -> list[str]:
+def _wanted(asked: list[str], models: list[str], samplers: Mapping[str, Sampler], further: list[str]) -> list[str]:
     """The arms that were asked for, the standard ones where none were; the first is always doing nothing."""
     standard = [*SIMPLE, "classical", *models, *(name + BOTH for name in models)]
     known = [*standard, *samplers, *(name + ONLINE for name in samplers)]
     for name in asked:
         if name not in known:
-            raise UsageError(f"arms: unknown arm {name!r}; {nearest(name, known)}")
+            raise UsageError(f"arms: unknown arm {name!r}; {nearest(name, [*known, *further])}")
     hard = [name for name, sampler in samplers.items() if sampler.label_policy != "soft"]
     if asked and not any(name.removesuffix(BOTH) in models or name in hard for name in asked):
         raise UsageError("arms names nothing that makes rows beside the simple methods; add a model or a sampler")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from conftest import write_digit_folder
 
 QUICK = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=none", "utility.seeds=3")
 
@@ -58,7 +59,7 @@ def test_the_command_that_follows_keeps_the_words_of_the_data():
         command = _balance_command(typed, choice_of(facts, {"cvae": None}))
         assert command == f"gensynth balance 'my table.csv' data.label=y seed=3 {choice}"
     for use in ("real_only", "class_weights", "cvae+classical"):
-        assert choice_of({"verdict": {"use": use}, "sets": {"cvae": {}}}) == ""
+        assert choice_of({"verdict": {"use": use}, "sets": {"cvae": {}}}, {"cvae": None}) == ""
 
 
 def test_merging_again_counts_the_test_rows_opened_twice(run_cli, tmp_path):
@@ -110,3 +111,76 @@ def test_what_was_trained_outlives_an_error_in_the_evaluation(tmp_path):
     with pytest.raises(DataError):
         fails()
     assert (tmp_path / "c/arms/cvae/generator").is_dir()
+
+
+@pytest.fixture(scope="module")
+def image_arms(tmp_path_factory):
+    """Samplers, mixing and online augmentation beside a generator, on a few small digits."""
+    from gensynth.cli import main
+
+    base = tmp_path_factory.mktemp("image arms")
+    folder = write_digit_folder(base / "images", {"zero": 60, "one": 40, "two": 30})
+    arms = "arms=[oversample,noise,noise+online,cutmix,adversarial,cvae,chain]"
+    words = ("utility.steps=30", "models.cvae.width=8", "samplers.chain.then.allow=[flip_vertical]", f"out={base}/c")
+    assert main(["compare", str(folder), arms, *words, *QUICK]) == 0
+    return json.loads((base / "c/report.json").read_text()), (base / "c/report.html").read_text(encoding="utf-8")
+
+
+def test_samplers_mixing_and_online_arms_stand_beside_generators(image_arms):
+    facts, _ = image_arms
+    arms = {row["arm"] for row in facts["utility"]}
+    assert arms == {
+        "real_only",
+        "random_oversampling",
+        "noise",
+        "noise+online",
+        "cutmix",
+        "adversarial",
+        "cvae",
+        "chain",
+    }
+    assert facts["verdict"]["candidate"] in ("cvae", "chain")  # what a network made, not the simple samplers
+    assert {"noise", "adversarial", "noise+online", "cutmix"} <= {
+        line["against"] for line in facts["verdict"]["details"]
+    }
+
+
+def test_every_set_has_novelty_agreement_and_its_cost(image_arms):
+    facts, page = image_arms
+    assert set(facts["sets"]) == {"noise", "adversarial", "cvae", "chain"}
+    for one in facts["sets"].values():
+        assert one["label_agreement"]["n_synthetic"] == 35
+        assert one["seconds_per_1000"] > 0
+    new = {name: one["novelty"]["value"] for name, one in facts["sets"].items()}
+    assert new["noise"] < new["cvae"]
+    assert "says nothing for them" in page
+    assert {line["operation"] for line in facts["operations"]["noise"]} == {
+        "gaussian_noise",
+        "poisson_noise",
+        "salt_and_pepper",
+    }
+    assert [line["trained_on"] for line in facts["robustness"]] == ["real rows", "real and adversarial rows"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        ("[cvae,smote+online]", "unknown arm 'smote+online'"),
+        ("[none,mixup]", "nothing that makes rows"),
+        ("[cvae,jitter]", "sampler=jitter takes rows of kind table"),
+        ("[cvae,trivial_augmnt]", "trivial_augment"),
+    ],
+)
+def test_arms_that_make_no_sense_are_a_sentence(arms, says, run_cli, tmp_path):
+    code, _, err = run_cli("compare", "digits_longtail", f"arms={arms}", f"out={tmp_path}/c", *QUICK)
+    assert code == 2
+    assert says in err
+
+
+def test_oversampled_rows_beside_a_table_sampler_of_the_same_name(run_cli, tmp_path):
+    arms = "arms=[none,classical,jitter,adversarial_table]"
+    code, out, err = run_cli("compare", "breast_cancer", arms, f"out={tmp_path}/c", *QUICK)
+    assert code == 0, err
+    facts = json.loads((tmp_path / "c/report.json").read_text())
+    assert {row["arm"] for row in facts["utility"]} == {"real_only", "jitter", "adversarial_table"}
+    assert facts["verdict"]["candidate"] in ("jitter", "adversarial_table")

@@ -308,7 +308,7 @@ class TestMetadata:
             "metadata.csv:11": "bad_row",
         }
         assert labels(source) == {"0.png": "a", "1.png": "b"}
-        assert "3 images are not used" in " ".join(source.notes)
+        assert "3 files are not used" in " ".join(source.notes)
         assert all(str(tmp_path) not in str(finding) for finding in source.quarantine)
 
     def test_label_column_by_name_and_other_columns_as_groups(self, tmp_path: Path) -> None:

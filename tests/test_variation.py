@@ -15,6 +15,7 @@ from gensynth import rng
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import UsageError
 from gensynth.pipeline import train_generator
+from gensynth.samplers.sampler import check_modality
 from gensynth.samplers.variation import VariationTransfer
 from gensynth.training.bundle import load_bundle
 
@@ -86,8 +87,8 @@ def test_without_strength_a_made_row_is_its_parent_encoded_and_decoded(bundle):
 
 
 def test_tables_and_shares_out_of_range_are_refused(bundle):
-    with pytest.raises(UsageError, match="for images"):
-        VariationTransfer(0.5, 0.25, 1, **MOVES).check(read_breast_cancer().data.schema, {})
+    with pytest.raises(UsageError, match="takes rows of kind image; these are of kind table"):
+        check_modality(VariationTransfer(0.5, 0.25, 1, **MOVES), read_breast_cancer().data.schema)
     with pytest.raises(UsageError, match="warm_start"):
         VariationTransfer(0.5, 0.25, 1, **MOVES).check(DATA.schema, {"warm_start": False})
     with pytest.raises(UsageError, match=r"sampler\.share"):
