@@ -13,6 +13,7 @@ from conftest import stripes
 from gensynth import rng
 from gensynth.balancing.merge import fill
 from gensynth.cli import compose
+from gensynth.data.sources import MASK
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import UsageError
 from gensynth.pipeline import train_generator
@@ -40,8 +41,10 @@ def texts() -> LabelledData:
     return LabelledData.of_real(np.array(TEXTS, object), np.arange(60) % 2, Schema("text", ("train", "bus"), fields))
 
 
+IMAGES = stripes(30, (3, 12, 10))
+MASKS = np.where(IMAGES.x.max(axis=1) > 110, 255, 0).astype(np.uint8)
 DATA = {
-    "image": stripes(30, (3, 12, 10)),
+    "image": replace(IMAGES, groups={MASK: MASKS}),
     "table": TABLE[np.r_[0:60, 300:420]],
     "text": texts(),
     "audio": tones(),

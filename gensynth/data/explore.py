@@ -131,6 +131,8 @@ def _group_counts(data: LabelledData) -> dict[str, dict[str, dict[str, int]]]:
     """{column: {value: {class: rows}}} of the group columns with at most MOST_GROUPS values."""
     tables = {}
     for name, cells in data.groups.items():
+        if cells.ndim > 1:  # masks
+            continue
         values, codes = np.unique(cells, return_inverse=True)
         if len(values) <= MOST_GROUPS:
             counts = np.zeros((len(values), len(data.schema.classes)), int)

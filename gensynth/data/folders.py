@@ -33,7 +33,10 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class FileRow:
-    """One labelled file; `name` is its path from the root with forward slashes, `extra` further columns."""
+    """One labelled file; `name` is its path from the root with forward slashes, `extra` further columns.
+
+    inside  folder of the metadata.csv that lists it, to which the paths in its columns are relative
+    """
 
     name: str
     path: Path
@@ -41,6 +44,7 @@ class FileRow:
     split: str = ""
     origin: str = REAL
     extra: dict[str, str] = field(default_factory=dict)
+    inside: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -224,7 +228,7 @@ def _list_metadata(folder: Path, prefix: str, split: str, label: str) -> Listing
             continue
         extra = {k: v for k, v in cells.items() if k not in ("file_name", label, origin)}
         kind = cells[origin] if origin else REAL
-        rows[found.name] = FileRow(found.name, found.path, found.label, split, kind or REAL, extra)
+        rows[found.name] = FileRow(found.name, found.path, found.label, split, kind or REAL, extra, inside)
     notes = _unlisted_note(folder, prefix, rows)
     declared = frozenset(row.label for row in rows.values())
     return Listing(f"folder with {METADATA}", tuple(rows.values()), declared, tuple(findings), notes)
@@ -278,6 +282,14 @@ def _metadata_row(inside: Path, prefix: str, place: str, cells: dict[str, str], 
     if refusal:
         return Finding(prefix + str(name), *refusal)
     return FileRow(prefix + str(name), path, nfc(cells[label]))
+
+
+def listed_path(row: FileRow, column: str) -> Path | tuple[str, str]:
+    """The file that a column of metadata.csv names beside the row's own, or (reason, detail) why it cannot be used."""
+    name = PurePosixPath(row.extra[column])
+    if not row.extra[column].strip() or name.is_absolute() or ".." in name.parts:
+        return "missing_file", f"the column {column} names no file below the folder of its metadata.csv"
+    return _file_refusal(row.inside, row.inside / name) or row.inside / name
 
 
 def _file_refusal(inside: Path, path: Path) -> tuple[str, str] | None:

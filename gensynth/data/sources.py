@@ -15,8 +15,8 @@ from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx,
 from gensynth.data.audio_files import EXTENSIONS as SOUNDS
 from gensynth.data.audio_files import WaveformSet, load_waveforms
 from gensynth.data.finding import Finding, tell
-from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder
-from gensynth.data.image import EXTENSIONS
+from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, listed_path
+from gensynth.data.image import EXTENSIONS, ImageFault, read_pixels
 from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.table_names import is_table
@@ -24,7 +24,9 @@ from gensynth.data.table_source import read_table
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import REAL, LabelledData, Schema
 
-__all__ = ["Finding", "Source", "read_digits", "read_path"]
+__all__ = ["MASK", "Finding", "Source", "read_digits", "read_path"]
+
+MASK = "mask:"  # name of the masks among the row-aligned columns; no column of a file can have it
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,12 @@ def read_path(
     seconds: float = 0.0,
     sample_rate_hz: int = 0,
     max_seconds: float = 60.0,
+    mask: str = "",
 ) -> Source:
     """Reads labelled images (folder, IDX pair, .npz), sounds (folder) or a table; rows of `test` get split "test".
 
     label        column of a metadata.csv; image_size: (height, width) in pixels
+    mask         column of a metadata.csv that names an image a row, light where the object is; kept as groups[MASK]
     max_pixels   cap on width x height of one file
     seconds      length of every sound, 0: the one that 95 % do not exceed; max_seconds: cap on one file
     sample_rate_hz  rate of all sounds, 0: the commonest
@@ -78,7 +82,7 @@ def read_path(
         listings = [part for part in parts if isinstance(part, Listing)]
         rows = _read_sounds(listings, lambda files: load_waveforms(files, seconds, sample_rate_hz, max_seconds))
     elif isinstance(main, Listing):
-        rows = _read_files([part for part in parts if isinstance(part, Listing)], image_size, max_pixels)
+        rows = _read_files([part for part in parts if isinstance(part, Listing)], image_size, max_pixels, mask)
     else:
         rows = _read_arrays([part for part in parts if isinstance(part, ArrayRows)], image_size)
     if test:
@@ -213,7 +217,7 @@ def _of_files(
     )
 
 
-def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int) -> _Rows:
+def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int, mask: str) -> _Rows:
     """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
     files: list[FileRow] = [row for part in parts for row in part.rows]
     others = [row for row in files if row.name.lower().endswith(SOUNDS)]
@@ -226,7 +230,29 @@ def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pi
     kept = [files[i] for i in images.kept]
     plain = {row.name: row.path for row, is_plain in zip(kept, images.plain, strict=True) if is_plain}
     notes = (*(note for part in parts for note in part.notes), *images.notes)
-    return _of_files(parts, kept, images.x, plain, findings, notes, images.resized, "image", {})
+    rows = _of_files(parts, kept, images.x, plain, findings, notes, images.resized, "image", {})
+    if not mask:
+        return rows
+    masks, faults = _masks(kept, mask, images.x.shape[2:], max_pixels)
+    return replace(rows, groups=rows.groups | {MASK: masks}, findings=(*rows.findings, *faults))
+
+
+def _masks(
+    rows: list[FileRow], column: str, size: tuple[int, ...], max_pixels: int
+) -> tuple[np.ndarray, tuple[Finding, ...]]:
+    """uint8 (N, H, W), 255 where the object is; all 255, and a finding, where a mask cannot be used."""
+    if not any(column in row.extra for row in rows):
+        raise DataError(f'data.mask: no metadata.csv has a column "{column}"')
+    masks, faults = np.full((len(rows), *size), 255, np.uint8), []
+    for i, row in enumerate(rows):
+        path = listed_path(row, column) if column in row.extra else ("missing_file", f"no column {column}")
+        try:
+            if isinstance(path, tuple):
+                raise ImageFault(*path)
+            masks[i] = resize(read_pixels(path, max_pixels), *size).max(axis=0)
+        except ImageFault as fault:
+            faults.append(Finding(f"{row.name} ({column})", fault.reason, f"{fault.detail}; the row is kept whole"))
+    return masks, tuple(faults)
 
 
 def _read_arrays(parts: list[ArrayRows], image_size: tuple[int, int] | None) -> _Rows:

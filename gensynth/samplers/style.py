@@ -71,7 +71,11 @@ class StyleTransfer(Transform):
         """Style images by class: the class's own rows, or the same ones for every class."""
         if self.styles == "class":
             return ClassRows(train)
-        x, ids = (train.x, train.ids) if self.styles == "train" else read_styles(Path(self.styles), train.x.shape[1:])
+        x, ids = (
+            (train.x, train.ids)
+            if self.styles == "train"
+            else read_pictures(Path(self.styles), train.x.shape[1:], "styles")
+        )
         everyone = np.tile(np.arange(len(x)), len(train.schema.classes))
         labels = np.repeat(np.arange(len(train.schema.classes)), len(x))
         return ClassRows(LabelledData.of_real(x[everyone], labels, train.schema, ids[everyone]))
@@ -190,20 +194,23 @@ def _gram(features: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
-def read_styles(folder: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """All images of a folder, at the model's size and channels: x uint8 (M, C, H, W) and file names (M,)."""
+def read_pictures(folder: Path, shape: tuple[int, ...], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """All images of a folder, at the model's size and channels: x uint8 (M, C, H, W) and file names (M,).
+
+    key  of the sampler, for messages
+    """
     if not folder.is_dir():
-        raise UsageError(f"sampler.styles={folder.name} is no folder; class | train | a folder of images")
+        raise UsageError(f"sampler.{key}={folder.name} is no folder of images")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not files:
-        raise DataError(f'the folder of styles "{folder.name}" holds no image ({" ".join(EXTENSIONS)})')
+        raise DataError(f'sampler.{key}: the folder "{folder.name}" holds no image ({" ".join(EXTENSIONS)})')
     channels, height, width = shape
     x = np.empty((len(files), *shape), np.uint8)
     for i, path in enumerate(files):
         try:
             pixels = resize(read_pixels(path, MOST_PIXELS), height, width)
         except ImageFault as fault:
-            raise DataError(f'sampler.styles: "{path.name}" cannot be used, {fault.reason}: {fault.detail}') from None
+            raise DataError(f'sampler.{key}: "{path.name}" cannot be used, {fault.reason}: {fault.detail}') from None
         x[i] = pixels if len(pixels) == channels or len(pixels) == 1 else pixels.mean(0, keepdims=True).round()
     return x, np.array([path.name for path in files])
 
