@@ -65,7 +65,7 @@ class Trial:
             return "utility.run is false"
         if not len(self.test):
             return "there are no test rows"
-        if self.train.schema.modality == "table" and classes > MOST_CLASSES:
+        if self.train.schema.tabular and classes > MOST_CLASSES:
             return f"{classes} classes are more than the {MOST_CLASSES} that arms are trained for"
         return ""
 
@@ -164,11 +164,10 @@ def transform_facts(trial: Trial, sampler: Sampler, made: LabelledData) -> dict[
     """What a transform's operations do to labels, and what adversarial rows do to a classifier; nothing for others."""
     links = [link for link in links_of(sampler) if isinstance(link, Transform)]
     facts: dict[str, Any] = {"operations": {}, "robustness": [], "left_out": left_out_warnings(links)}
-    held_out = trial.val if len(trial.val) else trial.train
     for link in links:
-        if link.operations():
+        if link.operations() and len(trial.val):
             judge = fit_judge(trial.train, rng.child(trial.seed, "evaluation judge"))
-            facts["operations"][link.name] = operation_agreement(link, judge, held_out, trial.seed)
+            facts["operations"][link.name] = operation_agreement(link, judge, trial.val, trial.seed)
         if isinstance(link, Adversarial) and len(made) and len(trial.test):
             facts["robustness"] = robustness(link, trial.train, made, trial.test, trial.seed)
     return facts

@@ -349,7 +349,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         strict=bool(config.get("strict", False)),
         resume=bool(config["resume"]),
         resume_command=_resume_command(typed),
-        config=_record(config),
+        config=_record(config) | ({"sampler_choice": chosen["sampler"]} if chosen.get("sampler") else {}),
     )
 
 
@@ -485,6 +485,13 @@ def _as_in_the_run(config: dict, run: Path, typed: list[str]) -> None:
     for group in ("sampler", "fallback", "filter", "export"):
         if group in saved and not any(re.match(rf"~?(sampler@)?{group}\b", word) for word in typed):
             config[group] = saved[group]
+            if files := [key for key in SAMPLER_PATHS if isinstance(saved[group], dict) and saved[group].get(key)]:
+                words = f"{group}.{files[0]}=PATH"
+                name = saved.get("sampler_choice", "NAME") if group == "sampler" else "NAME"
+                raise UsageError(
+                    f"this run was made with {saved[group][files[0]]}, whose place is not kept; give it to merge "
+                    f"again: {'sampler=' if group == 'sampler' else 'sampler@fallback='}{name} {words}"
+                )
 
 
 def _sample(config: dict, typed: list[str]) -> None:
@@ -552,8 +559,11 @@ def _compare_arms(config: dict, typed: list[str]) -> None:
 
 def _balance_command(typed: list[str], choice: str) -> str:
     """The `balance` that makes what a `compare` chose, from the words of that `compare`."""
-    own = ("out=", "resume=", "arms=", "generator_seeds=", "models.", "~models")
-    return shlex.join(["gensynth", "balance", *(w for w in typed[1:] if not w.startswith(own)), choice])
+    own = ("out=", "resume=", "arms=", "generator_seeds=", "models.", "~models", "samplers.")
+    mine = f"samplers.{choice.removeprefix('sampler=')}."
+    settings = [f"sampler.{word.removeprefix(mine)}" for word in typed[1:] if word.startswith(mine)]
+    kept = [word for word in typed[1:] if not word.startswith(own)]
+    return shlex.join(["gensynth", "balance", *kept, choice, *settings])
 
 
 def _tell_arms(rows: list[dict]) -> None:

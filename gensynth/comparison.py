@@ -39,6 +39,7 @@ from gensynth.evaluation.verdict import SIMPLE_ARMS, verdict
 from gensynth.pipeline import (
     Job,
     ModelSettings,
+    check_learnable,
     drawing,
     how_much,
     look,
@@ -200,6 +201,8 @@ def _made_sets(
     used = [name for name in models if name in wanted or name + BOTH in wanted]
     if on_top and not used:
         used = [next(iter(models))]
+    if used:
+        check_learnable(looked.train.schema)
     made: dict[str, Made] = {}
     for name in used:
         bundles = _bundles(job, run, looked, name, models[name], generator_seeds)
@@ -237,17 +240,21 @@ def _fill(
     trial: Trial,
 ) -> Made:
     """The plan filled by each source, and probe rows of the first where its label is a condition."""
-    sets, (_, first) = [], sources[0]
+    first, sets, seconds, probe = sources[0][1], [], 0.0, looked.train[:0]
     with run.step(f"sample {name}"):
-        draws = [drawing(own, looked, sampler) for own, sampler in sources]
-        begun = time.monotonic()
-        sets = [draw(needed, {}) for draw in draws]
-        seconds = (time.monotonic() - begun) / max(1, sum(len(one.rows) for one in sets))
-        conditional = first.label_policy == "conditional"
-        probe = draws[0](probe_counts(looked.train, needed), {}).rows if conditional else looked.train[:0]
+        for own, sampler in sources:
+            draw = drawing(own, looked, sampler)  # filters learn here: one set is drawn before the next is prepared
+            begun = time.monotonic()
+            sets.append(draw(needed, {}))
+            seconds += time.monotonic() - begun
+            if sampler is first and first.label_policy == "conditional":
+                probe = draw(probe_counts(looked.train, needed), {}).rows
+    rows = max(1, sum(len(one.rows) for one in sets))
     with run.step(f"operations of {name}"):
         transform = transform_facts(trial, first, sets[0].rows)
-    return Made(tuple(sets), probe, seconds, not any(isinstance(x, OfGenerator) for x in links_of(first)), transform)
+    return Made(
+        tuple(sets), probe, seconds / rows, not any(isinstance(x, OfGenerator) for x in links_of(first)), transform
+    )
 
 
 def _scores(
@@ -292,7 +299,11 @@ def _scores(
     order = sorted(scored, key=lambda name: name != best)
     facts["sets"] = {name: set_facts(scored[name]) | _beside(trial, yardstick, made[name]) for name in order}
     facts["sets_best"] = best
-    facts["operations"] = {k: v for one in made.values() for k, v in one.transform["operations"].items()}
+    facts["operations"] = {
+        arm if len(one.transform["operations"]) == 1 else f"{arm}: {link}": lines
+        for arm, one in made.items()
+        for link, lines in one.transform["operations"].items()
+    }
     facts["robustness"] = [line for one in made.values() for line in one.transform["robustness"]]
     facts["pictures"] = shown(yardstick, made[best].rows[0])
     return facts
@@ -323,6 +334,6 @@ def choice_of(facts: Mapping[str, Any], models: Mapping[str, ModelSettings]) -> 
     if use in models:
         return f"model={use}"
     samplers = {"classical_augmentation": "image_transforms"} | {
-        n: n for n in ("random_oversampling", "smote", "jitter", "text_transforms", "audio_transforms", *facts["sets"])
+        n: n for n in ("random_oversampling", "smote", "jitter", "safe_text", "safe_audio", *facts["sets"])
     }
     return f"sampler={samplers[use]}" if use in samplers else ""

@@ -61,12 +61,12 @@ from gensynth.reread import (
     reread,
 )
 from gensynth.rundir import RunFolder, digest, say
-from gensynth.samplers.audio import SAFE_AUDIO, AudioTransforms
+from gensynth.samplers.audio import SafeAudio
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.image_transforms import ImageTransforms
 from gensynth.samplers.jitter import Jitter
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
-from gensynth.samplers.text import SAFE_TEXT, TextTransforms
+from gensynth.samplers.text import SafeText
 from gensynth.training.bundle import (
     FORMAT,
     Bundle,
@@ -162,7 +162,8 @@ def balance(job: Job) -> dict:
     """The main job; returns the facts of report.json."""
     with job.open_out() as run:
         looked = look(job, run)
-        check_modality(job.sampler, looked.train.schema)
+        for sampler in (job.sampler, job.fallback):
+            check_modality(sampler, looked.train.schema)
         bundle = None
         if wants_generator(job.sampler):
             job.sampler.check(looked.train.schema, job.model.params)
@@ -215,19 +216,20 @@ def merge(job: Job, finished: Path) -> dict:
         utility_steps=state["utility_steps"],
     )
     config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
-    _check_same_sampler(config.get("sampler"), job.config.get("sampler"))
+    _check_same_sampler(config.get("sampler"), job.config.get("sampler"), config.get("sampler_choice", ""))
     sampler = _sampler(job, bundle, looked)
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)
-        _write_json(run.path / "run" / "config.json", config | job.config)
+        same = {"sampler_choice": config.get("sampler_choice", "")}  # rows are made as they were
+        _write_json(run.path / "run" / "config.json", config | job.config | same)
         return _balance(job, run, looked, sampler, bundle, reviewed)
 
 
-def _check_same_sampler(before: dict | None, now: dict | None) -> None:
+def _check_same_sampler(before: dict | None, now: dict | None, choice: str) -> None:
     """UsageError unless rows are made as they were: their names, by which a review knows them, would stay the same."""
     if before and now and before != now:
-        name = str(before["_target_"]).split(".")[-2]
+        name = choice or str(before["_target_"]).split(".")[-2]
         settings = " ".join(f"sampler.{key}={value}" for key, value in before.items() if now.get(key) != value)
         settings = settings.replace(f"sampler._target_={before['_target_']}", f"sampler={name}")
         raise UsageError(f"this run was made with other words; give them to merge as well: {settings}")
@@ -352,9 +354,9 @@ def fallback_of(schema: Schema) -> Sampler:
     if schema.modality == "table":
         return Jitter(0.1)
     if schema.modality == "text":
-        return TextTransforms(SAFE_TEXT, "", "", [], [])
+        return SafeText()
     if schema.modality == "audio":
-        return AudioTransforms("audio_transforms", SAFE_AUDIO, "", [])
+        return SafeAudio()
     return ImageTransforms(10.0, 0.12, 0.1, False)
 
 

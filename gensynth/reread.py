@@ -24,6 +24,8 @@ from gensynth.errors import DataError, UsageError
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
+LONGEST_SECONDS = 3600.0
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -55,13 +57,7 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
         like = Schema(state.get("modality", "table"), tuple(state["classes"]), state["fields"])
         source = _read_tabular(finished / "dataset", label, like, encoding="utf-8", header=True)
     else:
-        rows = state["fields"]
-        sound = state.get("modality") == "audio"
-        words = (
-            {"seconds": rows["samples"] / rows["sample_rate_hz"], "sample_rate_hz": rows["sample_rate_hz"]}
-            if sound
-            else {}
-        )
+        words = _as_sounds(state["fields"]) if state.get("modality") == "audio" else {}
         source = read_path(str(finished / "dataset"), label=label, image_size=tuple(size) if size else None, **words)
     with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
         first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
@@ -80,6 +76,12 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
         source, quarantine=(), originals=originals, files=files, sha256=state["source_sha256"], cells=cells
     )
     return Looked(source, facts=state["explore"], quarantined=state["quarantined"], **parts)
+
+
+def _as_sounds(fields: dict[str, Any]) -> dict[str, Any]:
+    """How recordings are read at the rate and length of others; longer files are cut, not refused."""
+    rate = fields["sample_rate_hz"]
+    return {"sample_rate_hz": rate, "seconds": fields["samples"] / rate, "max_seconds": LONGEST_SECONDS}
 
 
 def _read_tabular(path: Path, label: str, like: Schema, *, encoding: str = "", header: bool | None = None) -> Source:
@@ -163,8 +165,7 @@ def read_like(path: Path, like: LabelledData, label: str) -> Source:
     if like.schema.tabular:
         return _read_tabular(path, label, like.schema)
     if like.schema.modality == "audio":
-        rate, samples = like.schema.fields["sample_rate_hz"], like.schema.fields["samples"]
-        return read_path(str(path), label=label, seconds=samples / rate, sample_rate_hz=rate, min_classes=1)
+        return read_path(str(path), label=label, min_classes=1, **_as_sounds(like.schema.fields))
     return read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
 
 
@@ -190,6 +191,8 @@ def with_val(rows: LabelledData, given: np.ndarray, seed: int) -> tuple[Labelled
 
 def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
     """The same rows with class indices and channels of `like`; DataError for unknown classes."""
+    if data.schema.modality != like.schema.modality:
+        raise DataError(f"{name} holds rows of kind {data.schema.modality}, the real data {like.schema.modality}")
     unknown = sorted(set(data.schema.classes) - set(like.schema.classes))
     if unknown:
         raise DataError(f"{name} has classes that the real data lacks", unknown)

@@ -43,16 +43,15 @@ CHOICES = {
     },
     "text": {
         "sampler": "sampler=text_transforms",
-        "sampler@fallback": "sampler@fallback=text_transforms",
+        "sampler@fallback": "sampler@fallback=safe_text",
         "filter": "filter=[label_agreement]",
     },
     "audio": {
-        "sampler@fallback": "sampler@fallback=audio_transforms",
+        "sampler@fallback": "sampler@fallback=safe_audio",
         "filter": "filter=[label_agreement,near_copy]",
     },
 }
-# Arms that compare knows without a file, and other names of arms.
-OWN_ARMS = ("generator", "random_oversampling", "smote")
+# Other names of arms.
 OTHER_NAMES = {"oversample": "random_oversampling", "undersample": "random_undersampling"}
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
@@ -134,7 +133,7 @@ def _arms(words: list[str], modality: str) -> list[str]:
         return kept
     known = {p.stem for folder in [conf_dir(), *map(Path, _config_dirs(words))] for p in (folder / "sampler").glob("*")}
     plain = dict.fromkeys(name.removesuffix("+online") for name in names)
-    files = [name for name in plain if name in known and name not in OWN_ARMS]
+    files = [name for name in plain if name in known and name != "generator"]
     quoted_names = ",".join(quoted(name) for name in names)
     return [*(f"+sampler@samplers.{name}={name}" for name in files), *kept, f"arms=[{quoted_names}]"]
 
@@ -224,15 +223,15 @@ def _experiment(words: list[str]) -> dict[str, Any]:
 
 
 def _holds_sounds(folder: Path) -> bool:
-    """Whether the first file of images or sounds below a folder is a recording."""
+    """Whether more recordings than images lie below a folder."""
     from gensynth.data.suffixes import IMAGES, SOUNDS
 
+    counts = {IMAGES: 0, SOUNDS: 0}
     for _, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if name.lower().endswith((*IMAGES, *SOUNDS)):
-                return name.lower().endswith(SOUNDS)
-    return False
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for kind in counts:
+            counts[kind] += sum(name.lower().endswith(kind) and not name.startswith(".") for name in names)
+    return counts[SOUNDS] > counts[IMAGES]
 
 
 def _config_dirs(words: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Clean copies of published data, so that the library special-cases none.
 
     python scripts/prepare_data.py adult=../shared/data/adult out=tables
-    python scripts/prepare_data.py spoken=recordings.zip out=spoken_digits
+    python scripts/prepare_data.py spoken=recordings.zip keep=250,40 out=spoken_digits
     python scripts/prepare_data.py defects=60,12 out=defects
 
 adult    folder with adult-train.csv and adult-test.csv: no header, a blank before every cell, a full stop after the
@@ -86,23 +86,23 @@ def spoken(source: Path, out: Path, keep: tuple[int, int]) -> None:
 
 def surface(order: np.random.Generator, defect: str) -> np.ndarray:
     """A brushed grey surface, uint8 (SIDE, SIDE), with one defect or none."""
-    grain = gaussian_filter(order.standard_normal((SIDE, SIDE)), (0.6, 4)) * 60 + order.uniform(110, 150)
-    light = gaussian_filter(order.standard_normal((SIDE, SIDE)), 20) * 600
-    image, (row, column) = grain + light, order.uniform(12, SIDE - 12, 2)
+    grain = gaussian_filter(order.standard_normal((SIDE, SIDE)), (0.8, 3)) * 25 + order.uniform(120, 140)
+    light = gaussian_filter(order.standard_normal((SIDE, SIDE)), 20) * 200
+    image, (row, column) = grain + light, order.uniform(16, SIDE - 16, 2)
     rows, columns = np.mgrid[:SIDE, :SIDE]
     if defect == "scratch":
-        angle, length = order.uniform(0, np.pi), order.uniform(10, 24)
+        angle, length = order.uniform(0, np.pi), order.uniform(14, 26)
         along = (columns - column) * np.cos(angle) + (rows - row) * np.sin(angle)
         across = (rows - row) * np.cos(angle) - (columns - column) * np.sin(angle)
-        image = image + order.uniform(35, 70) * np.exp(-((across / 0.9) ** 2)) * (abs(along) < length)
+        image = image + order.uniform(50, 90) * np.exp(-((across / 1.5) ** 2)) * (abs(along) < length)
     elif defect == "pit":
-        size = order.uniform(2, 4)
-        image = image - order.uniform(60, 100) * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / size**2)
+        size = order.uniform(3, 5)
+        image = image - order.uniform(70, 110) * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / size**2)
     elif defect == "stain":
-        size = order.uniform(6, 11)
+        size = order.uniform(8, 13)
         blob = gaussian_filter(order.standard_normal((SIDE, SIDE)), 3) * 12
         edge = np.hypot(rows - row, columns - column) + blob
-        image = image - order.uniform(20, 40) / (1 + np.exp((edge - size) / 0.8))
+        image = image - order.uniform(25, 45) / (1 + np.exp((edge - size) / 0.8))
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

@@ -237,9 +237,15 @@ class TestLoad:
         (tmp_path / "c.wav").touch()
         saved(tmp_path / "d.wav", sound(seed=1))
         found = load(tmp_path)
-        assert [(f.file, f.reason) for f in found.findings] == [("b.wav", "silent"), ("c.wav", "zero_bytes")]
+        assert [(f.file, f.reason) for f in found.findings] == [("c.wav", "zero_bytes"), ("b.wav", "silent")]
         assert found.kept.tolist() == [0, 3]
         np.testing.assert_array_equal(found.x, [sound(), sound(seed=1)])
+
+    def test_nothing_but_silence(self, tmp_path):
+        saved(tmp_path / "a.wav", np.zeros(5000))
+        found = load(tmp_path)
+        assert found.x.shape == (0, 0)
+        assert [f.reason for f in found.findings] == ["silent"]
 
     def test_nothing_usable(self, tmp_path):
         (tmp_path / "a.wav").touch()

@@ -121,7 +121,7 @@ def test_help_is_answered_before_torch_and_hydra_are_imported():
         (["balance", "digits", "features=inceptoin"], "own | inception"),
         (["compare", "digits", "arms=[cvea]"], 'did you mean "cvae"?'),
         (["compare", "digits", "generator_seeds=9"], "generator_seeds must lie between 1 and utility.seeds=5"),
-        (["compare", "digits", "arms=[none,smote]"], "arms names nothing that makes rows"),
+        (["compare", "digits", "arms=[none,class_weights]"], "arms names nothing that makes rows"),
         (["compare", "digits", "models.cvae.width=-1"], "models.cvae.width must be a whole number"),
     ],
 )

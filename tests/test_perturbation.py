@@ -27,7 +27,9 @@ DIGITS = read_digits().data[:600]
 
 
 def pgd(**words) -> Adversarial:
-    return Adversarial(**({"eps": 24.0, "norm": "linf", "steps": 8, "step_size": 6.0, "frozen": []} | words))
+    return Adversarial(
+        **({"modality": "image", "eps": 24.0, "norm": "linf", "steps": 8, "step_size": 6.0, "frozen": []} | words)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def table(n: int = 300) -> LabelledData:
 class TestTables:
     def test_only_numbers_that_may_change_do_so_within_their_range(self):
         rows_of = table()
-        sampler = pgd(eps=0.5, step_size=0.2, frozen=["age"]).fit(rows_of)
+        sampler = pgd(modality="table", eps=0.5, step_size=0.2, frozen=["age"]).fit(rows_of)
         labels, seeds = np.arange(200) % 2, rng.row_seeds(0, "a", 0, 200)
         rows = sampler.sample(labels, seeds)
         place = {row: i for i, row in enumerate(rows_of.ids)}
@@ -156,7 +158,7 @@ class TestTables:
 
     def test_a_column_that_is_none_is_a_sentence(self):
         with pytest.raises(UsageError, match='no column "agee"'):
-            pgd(frozen=["agee"]).fit(table())
+            pgd(modality="table", frozen=["agee"]).fit(table())
 
 
 def test_an_attack_on_a_known_loss_ends_in_the_known_corner():

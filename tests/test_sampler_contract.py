@@ -223,3 +223,26 @@ def test_a_chain_takes_what_all_its_links_take():
 def test_a_chain_ends_with_something_that_changes_rows():
     with pytest.raises(UsageError, match="must be a transform"):
         _ = compose("balance", ["digits", "sampler=chain", "sampler@sampler.then=smote"]).sampler
+
+
+def test_two_links_of_a_chain_draw_numbers_of_their_own():
+    words = ["digits", "sampler=chain", "sampler@sampler.first=position", "sampler@sampler.then=colour"]
+    rows = compose("balance", words).sampler.fit(DATA["image"]).sample(*asked(150))
+    told = [json.loads(text) for text in rows.groups["params"]]
+    turned = np.array(["rotate" in one["position"] for one in told])
+    lit = np.array(["brightness" in one["colour"] for one in told])
+    assert 0.35 < (turned == lit).mean() < 0.65
+
+
+def test_a_fallback_of_the_same_name_goes_on_where_the_sampler_ended():
+    class Nothing:
+        name = "nothing"
+
+        def keep(self, rows):
+            return np.arange(len(rows)) % 2 == 0
+
+    data = DATA["image"]
+    sampler = built("noise").fit(data)
+    words = {"rejected": frozenset(), "name_row": lambda k, s, i: f"{k}/{s}-{i}", "progress": lambda text: None}
+    filled = fill({"band0": 2000, "band1": 0, "band2": 0}, data, sampler, sampler, [Nothing()], seed=0, **words).rows
+    assert len(set(filled.ids.tolist())) == 2000

@@ -15,7 +15,8 @@ from gensynth.cli import compose
 from gensynth.data.audio_files import wav_bytes
 from gensynth.data.sources import read_path
 from gensynth.errors import UsageError
-from gensynth.samplers.audio import SAFE_AUDIO, AudioTransforms
+from gensynth.samplers.audio import SAFE_AUDIO, AudioTransforms, read_backgrounds
+from gensynth.words import overrides
 
 pytest.importorskip("soundfile", reason="needs the extra audio")
 RATE = 8000
@@ -165,3 +166,52 @@ def test_backgrounds_come_from_a_folder(folder, tmp_path):
 def test_wrong_settings_are_a_sentence(words, says):
     with pytest.raises(UsageError, match=says):
         AudioTransforms("a", words, "", [])
+
+
+def test_values_that_an_operation_cannot_take_are_a_sentence():
+    with pytest.raises(UsageError, match=r"sampler\.operations\.gain"):
+        AudioTransforms("a", {"gain": {"probability": 1.0, "low": -900.0, "high": 0.0}}, "", [])
+
+
+def test_a_picture_of_the_cover_does_not_make_it_a_folder_of_images(folder, run_cli, tmp_path):
+    import shutil
+
+    from PIL import Image
+
+    shutil.copytree(folder, tmp_path / "covered")
+    Image.new("L", (8, 8)).save(tmp_path / "covered/cover.png")
+    words = ("sampler=audio_transforms", "utility.run=false", "logger=none")
+    code, _, err = run_cli("balance", folder, *words, "sampler@fallback=jitter", f"out={tmp_path}/p")
+    assert code == 2
+    assert "sampler=jitter takes rows of kind table; these are of kind audio" in err
+    code, _, err = run_cli("explore", tmp_path / "covered", f"out={tmp_path}/o")
+    assert code == 0, err
+    assert json.loads((tmp_path / "o/explore.json").read_text())["modality"] == "audio"
+    assert overrides("explore", [str(tmp_path / "covered")])[0] == "data=audio"
+
+
+def test_what_is_silent_in_the_part_that_is_read_is_left_out(folder, tmp_path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "late")
+    late = np.concatenate([np.zeros(3000, np.float32), tone(400, 0, 1000)])
+    (tmp_path / "late/low/late.wav").write_bytes(wav_bytes(late, RATE))
+    assert not read_path(str(tmp_path / "late")).quarantine
+    cut = read_path(str(tmp_path / "late"), seconds=0.25)
+    assert [(f.file, f.reason) for f in cut.quarantine] == [("low/late.wav", "silent")]
+    assert cut.data.x.shape == (90, 2000)
+
+
+def test_short_backgrounds_go_round_and_round(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/long.wav").write_bytes(wav_bytes(tone(300, 0, 8000), RATE))
+    (tmp_path / "b/short.wav").write_bytes(wav_bytes(tone(300, 1, 500), RATE))
+    waves = read_backgrounds(tmp_path / "b", RATE)
+    np.testing.assert_array_equal(waves[1, :500], waves[1, 500:1000])
+    assert np.abs(waves[1, -500:]).max() > 0.1
+
+
+def test_images_against_recordings_are_a_sentence(folder, digit_folder, run_cli, tmp_path):
+    code, _, err = run_cli("evaluate", f"real={folder}", f"synthetic={digit_folder}", f"out={tmp_path}/e")
+    assert code == 3
+    assert "holds rows of kind image, the real data audio" in err

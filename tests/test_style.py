@@ -119,7 +119,7 @@ def test_styles_come_from_a_folder(tmp_path):
 
 
 def test_a_folder_that_is_none_and_one_without_images(tmp_path):
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not known; class . train . a folder of images"):
         style(styles=str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="holds no image"):
         style(styles=str(tmp_path))
@@ -139,6 +139,9 @@ def test_the_users_network_is_read_from_its_file(tmp_path):
     save_file({"other": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(UsageError, match="is no VGG"):
         style(method="gatys", weights=str(tmp_path / "other.safetensors"))
+    torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "vgg.pth")
+    with pytest.raises(UsageError, match="vgg.pth cannot be read as safetensors"):
+        style(method="gatys", weights=str(tmp_path / "vgg.pth"))
 
 
 def test_only_label_agreement_looks_at_styled_rows():

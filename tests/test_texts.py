@@ -208,3 +208,53 @@ def test_the_published_collection_is_read_whole_and_learned():
     train, test = data[order[:2000]], data[order[2000:3000]]
     judge = TextJudge.fit(train, seed=0, balanced=True)
     assert (judge.predict(test.x) == test.y).mean() > 0.97
+
+
+def test_a_folder_without_tables_is_a_sentence(run_cli, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/readme.md").write_text("no table")
+    code, _, err = run_cli("explore", tmp_path / "empty", "data.text=body", f"out={tmp_path}/e")
+    assert code == 2
+    assert "holds no train, val or test table" in err
+
+
+def test_half_a_character_is_a_finding(tmp_path):
+    lines = ['{"text":"\\ud83d hi","label":"a"}', '{"text":"one","label":"a"}', '{"text":"x","label":"b"}']
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    source = read_text(str(tmp_path / "t.jsonl"), text="text")
+    assert [(f.file, f.reason) for f in source.quarantine] == [("row 0", "broken_text")]
+
+
+def test_a_carriage_return_inside_a_text_survives_the_walk(run_cli, tmp_path):
+    lines = [{"label": label, "text": f"{text}\rand more"} for label, text in messages(40, 20)]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    quick = ("data.text=text", "utility.run=false", "logger=none")
+    code, _, err = run_cli("balance", tmp_path / "t.jsonl", *quick, f"out={tmp_path}/o")
+    assert code == 0, err
+    again = read_text(str(tmp_path / "o/dataset"), text="text")
+    assert {line["text"] for line in lines} <= set(again.data.x.tolist())
+
+
+def test_models_are_no_arms_for_texts(collection, run_cli, tmp_path):
+    words = ("experiment=spam_text", "arms=[none,text_transforms,cvae]", f"out={tmp_path}/c", *QUICK)
+    code, _, err = run_cli("compare", collection, *words)
+    assert code == 2
+    assert "no generator learns rows of kind text" in err
+
+
+def test_a_run_with_a_lexicon_is_merged_with_its_path_given_again(collection, run_cli, tmp_path):
+    (tmp_path / "words.tsv").write_text("prize\taward\nfree\tgratis\n", encoding="utf-8")
+    sampler = ("sampler=text_transforms", f"sampler.lexicon={tmp_path}/words.tsv")
+    words = ("experiment=spam_text", "utility.run=false", "data.allow=[synonym_replacement]", "logger=none")
+    code, _, err = run_cli("balance", collection, *words, *sampler, f"out={tmp_path}/o")
+    assert code == 0, err
+    assert str(tmp_path) not in (tmp_path / "o/run/config.json").read_text()
+    code, _, err = run_cli("merge", tmp_path / "o", f"out={tmp_path}/m")
+    assert code == 2
+    assert "whose place is not kept; give it to merge again: sampler=text_transforms sampler.lexicon=PATH" in err
+    code, _, err = run_cli(
+        "merge", tmp_path / "o", *sampler, "sampler.allow=[synonym_replacement]", f"out={tmp_path}/m"
+    )
+    assert code == 0, err
+    one, two = (rows(tmp_path / part / "dataset/ledger.csv") for part in "om")
+    assert [row["content_sha256"] for row in one] == [row["content_sha256"] for row in two]

@@ -29,9 +29,12 @@ LEDGER = (
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Comma-separated text with \\n line ends."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    plain, careful = (csv.writer(out, lineterminator="\n", quoting=how) for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    plain.writerow(header)
+    for row in rows:
+        cells = list(row)
+        # A lone carriage return ends the line for a reader, and Python's writer leaves it unquoted.
+        (careful if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
     return out.getvalue()
 
 

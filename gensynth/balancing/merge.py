@@ -67,7 +67,7 @@ def fill(
             if not few:
                 text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
                 warnings.append({"code": "filters_exhausted", "text": text})
-            taker.take(fallback, short, [])
+            taker.take(fallback, short, [], taker.position if fallback.name == sampler.name else 0)
         if taker.accepted < count:
             raise GateError(
                 f'class "{label}": only {taker.accepted} of {count} rows are left after review; accept more'
@@ -86,16 +86,17 @@ class _Taker:
         self.label, self.index, self.seed = label, index, seed
         self.rejected, self.name_row = rejected, name_row
         self.parts: list[LabelledData] = []
+        self.position = 0  # after the last row that was drawn
         self.counts: dict[str, int] = {"drawn": 0, "accepted": 0, "rejected_review": 0}
 
     @property
     def accepted(self) -> int:
         return self.counts["accepted"]
 
-    def take(self, sampler: Sampler, count: int, filters: list[Filter]) -> None:
-        """Accept `count` rows, in index order, out of at most ATTEMPTS x count draws."""
-        position, missing = 0, count
-        limit = ATTEMPTS * count + DRAWS
+    def take(self, sampler: Sampler, count: int, filters: list[Filter], start: int = 0) -> None:
+        """Accept `count` rows, in index order from `start`, out of at most ATTEMPTS x count draws."""
+        position, missing = start, count
+        limit = start + ATTEMPTS * count + DRAWS
         while missing and position < limit:
             draws = DRAWS * -(-missing // DRAWS) if filters else missing
             seeds = rng.row_seeds(self.seed, self.label, position, draws)
@@ -107,6 +108,7 @@ class _Taker:
             self.counts["accepted"] += len(chosen)
             missing -= len(chosen)
             position += draws
+        self.position = position
 
     def _judge(
         self, rows: LabelledData, filters: list[Filter], sampler: str, position: int

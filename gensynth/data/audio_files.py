@@ -40,6 +40,7 @@ LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 384_000
 LARGEST_FLOAT = 2.0
 SILENT_PEAK = 1e-4
+FULL_SCALE = 32768
 COVERED_SHARE = 0.95
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # what programs write that cannot go back to the header, when writing to a pipe
 _MOST_CHUNKS = 1000
@@ -230,7 +231,7 @@ def load_waveforms(
     """Reads (name, path) pairs; faulty and silent files become findings, the others one array in their order.
 
     seconds         0: the length that 95 % of the files do not exceed; longer ones are cut at the end, shorter ones
-                    filled up with zeros there
+                    filled up with zeros there; all are rounded to 16 bits, as they will be written
     sample_rate_hz  0: the most frequent rate (of equally frequent ones the higher); others are resampled
     """
     waves, findings = _read_all(files, max_seconds)
@@ -242,7 +243,15 @@ def load_waveforms(
     length = max(1, round(seconds * rate_hz)) if seconds else covering_length(lengths)
     x = np.zeros((len(sounds), length), np.float32)
     for row, sound in zip(x, sounds, strict=True):
-        row[: len(sound)] = sound[:length]
+        row[: min(len(sound), length)] = to_16_bit(sound[:length]).astype(np.float32) / FULL_SCALE
+    silent = np.abs(x).max(axis=1) < SILENT_PEAK
+    names = [files[i][0] for i in waves]
+    why = f"no sample of the first {length / rate_hz:g} s reaches {SILENT_PEAK:g} of full scale"
+    findings += [Finding(name, "silent", why) for name, is_silent in zip(names, silent, strict=True) if is_silent]
+    waves = {i: wave for (i, wave), is_silent in zip(waves.items(), silent, strict=True) if not is_silent}
+    x, lengths = x[~silent], lengths[~silent]
+    if not waves:
+        return WaveformSet(np.zeros((0, 0), np.float32), np.zeros(0, int), (), tuple(findings), (), rate_hz)
     plain = tuple(_plain(w, rate_hz, length) for w in waves.values())
     notes = (*_format_notes(list(waves.values()), rate_hz), *_length_notes(lengths, length, rate_hz, bool(seconds)))
     return WaveformSet(x, np.array(list(waves), int), plain, tuple(findings), notes, rate_hz)
@@ -254,8 +263,6 @@ def _read_all(files: list[tuple[str, Path]], max_seconds: float) -> tuple[dict[i
     for i, (name, path) in enumerate(files):
         try:
             found = read_waveform(path, max_seconds)
-            if found.silent:
-                raise AudioFault("silent", f"no sample reaches {SILENT_PEAK:g} of full scale")
         except AudioFault as fault:
             findings.append(Finding(name, fault.reason, fault.detail))
             continue

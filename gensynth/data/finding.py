@@ -13,7 +13,7 @@ class Finding:
     reason   short code: zero_bytes, truncated, not_an_image, unreadable, too_large, animated, unsupported_mode,
              bad_range, unsupported_extension, link, not_a_file, bad_name, vanished, empty_class, empty_split,
              no_class_folder, outside_root, missing_file, missing_label, listed_twice, bad_row, other_kind, not_audio,
-             no_samples, unsupported_encoding, bad_rate, too_long, silent, empty_text
+             no_samples, unsupported_encoding, bad_rate, too_long, silent, empty_text, broken_text
     detail   a sentence for a person
     """
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from gensynth.data.audio_files import WaveformSet, load_waveforms
 from gensynth.data.finding import Finding, tell
 from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, listed_path
 from gensynth.data.image import EXTENSIONS, ImageFault, read_pixels
-from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
+from gensynth.data.image_set import ImageSet, check_image_size, choose_size, load_images, resize, size_notes
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
@@ -26,6 +26,7 @@ from gensynth.types import REAL, LabelledData, Schema
 
 __all__ = ["MASK", "Finding", "Source", "read_digits", "read_path"]
 
+FileSet = TypeVar("FileSet", ImageSet, WaveformSet)
 MASK = "mask:"  # name of the masks among the row-aligned columns; no column of a file can have it
 
 
@@ -170,71 +171,56 @@ def _are_sounds(listing: Listing) -> bool:
 
 def _read_sounds(parts: list[Listing], load: Callable[[list[tuple[str, Path]]], WaveformSet]) -> _Rows:
     """Opens all recordings of all parts together, so that rate and length are settled over train and test alike."""
-    files = [row for part in parts for row in part.rows]
-    others = [row for row in files if not row.name.lower().endswith(SOUNDS)]
-    files = [row for row in files if row.name.lower().endswith(SOUNDS)]
-    waves = load([(row.name, row.path) for row in files])
-    mixed = tuple(Finding(row.name, "other_kind", "an image among recordings") for row in others)
-    findings = (*(finding for part in parts for finding in part.findings), *mixed, *waves.findings)
-    if not len(waves.x):
-        raise DataError("not one recording could be read", tell(findings))
-    kept = [files[i] for i in waves.kept]
-    plain = {row.name: row.path for row, is_plain in zip(kept, waves.plain, strict=True) if is_plain}
+    rows, waves, _ = _opened(parts, "audio", load)
     fields = {"sample_rate_hz": waves.sample_rate_hz, "samples": waves.x.shape[1]}
-    notes = (*(note for part in parts for note in part.notes), *waves.notes)
-    return _of_files(parts, kept, waves.x, plain, findings, notes, len(kept) - len(plain), "audio", fields)
+    return replace(rows, fields=fields, resized=len(waves.x) - len(rows.originals))
 
 
-def _of_files(
-    parts: list[Listing],
-    kept: list[FileRow],
-    x: np.ndarray,
-    plain: dict[str, Path],
-    findings: tuple[Finding, ...],
-    notes: tuple[str, ...],
-    resized: int,
-    modality: str,
-    fields: dict[str, Any],
-) -> _Rows:
-    """Rows of the files that could be read."""
+def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int, mask: str) -> _Rows:
+    """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
+    rows, images, kept = _opened(parts, "image", lambda files: load_images(files, image_size, max_pixels))
+    rows = replace(rows, resized=images.resized)
+    if not mask:
+        return rows
+    masks, faults = _masks(kept, mask, images.x.shape[2:], max_pixels)
+    return replace(rows, groups=rows.groups | {MASK: masks}, findings=(*rows.findings, *faults))
+
+
+def _opened(
+    parts: list[Listing], modality: str, load: Callable[[list[tuple[str, Path]]], FileSet]
+) -> tuple[_Rows, FileSet, list[FileRow]]:
+    """Rows of the files of one kind that could be read, what was loaded, and their lines.
+
+    Files of another kind are findings. DataError where none can be read.
+    """
+    listed = [row for part in parts for row in part.rows]
+    of_kind = {row.name: row.name.lower().endswith(SOUNDS) == (modality == "audio") for row in listed}
+    files = [row for row in listed if of_kind[row.name]]
+    found = load([(row.name, row.path) for row in files])
+    mixed = [
+        Finding(name, "other_kind", f"most files here are {modality}") for name, fits in of_kind.items() if not fits
+    ]
+    findings = (*(finding for part in parts for finding in part.findings), *mixed, *found.findings)
+    if not len(found.x):
+        raise DataError(f"not one {modality} file could be read", tell(findings))
+    kept = [files[i] for i in found.kept]
     columns = sorted({column for row in kept for column in row.extra if column})
-    return _Rows(
+    rows = _Rows(
         kind=parts[0].kind,
-        x=x,
+        x=found.x,
         labels=np.array([row.label for row in kept]),
         split=np.array([row.split for row in kept]),
         ids=np.array([row.name for row in kept]),
         origin=np.array([row.origin for row in kept]),
         groups={column: np.array([row.extra.get(column, "") for row in kept]) for column in columns},
-        originals=plain,
+        originals={row.name: row.path for row, plain in zip(kept, found.plain, strict=True) if plain},
         declared=frozenset().union(*(part.declared for part in parts)),
         findings=findings,
-        notes=notes,
-        resized=resized,
+        notes=(*(note for part in parts for note in part.notes), *found.notes),
         files={row.name: row.path for row in kept},
         modality=modality,
-        fields=fields,
     )
-
-
-def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int, mask: str) -> _Rows:
-    """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
-    files: list[FileRow] = [row for part in parts for row in part.rows]
-    others = [row for row in files if row.name.lower().endswith(SOUNDS)]
-    files = [row for row in files if not row.name.lower().endswith(SOUNDS)]
-    images = load_images([(row.name, row.path) for row in files], image_size, max_pixels)
-    mixed = tuple(Finding(row.name, "other_kind", "a recording among images") for row in others)
-    findings = (*(finding for part in parts for finding in part.findings), *mixed, *images.findings)
-    if not len(images.x):
-        raise DataError("not one image could be read", tell(findings))
-    kept = [files[i] for i in images.kept]
-    plain = {row.name: row.path for row, is_plain in zip(kept, images.plain, strict=True) if is_plain}
-    notes = (*(note for part in parts for note in part.notes), *images.notes)
-    rows = _of_files(parts, kept, images.x, plain, findings, notes, images.resized, "image", {})
-    if not mask:
-        return rows
-    masks, faults = _masks(kept, mask, images.x.shape[2:], max_pixels)
-    return replace(rows, groups=rows.groups | {MASK: masks}, findings=(*rows.findings, *faults))
+    return rows, found, kept
 
 
 def _masks(

@@ -76,6 +76,8 @@ def read_cells(
         if "test" in tables:
             raise UsageError("the data has a test split of its own; leave data.test out, or give the training part")
         tables["test"] = read_file(Path(test).expanduser() if not Path(test).exists() else Path(test), **options)
+    if not tables:
+        raise UsageError(f'the folder "{place.name}" holds no train, val or test table; name the file itself')
     first = next(iter(tables.values()))
     named = first.found_header or bool(options["columns"])
     notes = [] if named else ["the file has no header: columns are called column_0, column_1, ..."]

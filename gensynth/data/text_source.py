@@ -92,10 +92,17 @@ def _findings(texts: np.ndarray, ids: np.ndarray, tables: Mapping[str, TableFile
     for i, text in enumerate(texts.tolist()):
         if not text.strip():
             found[i] = Finding(_where(ids[i], tables), "empty_text", "no text, or only space")
+        elif _is_broken(text):
+            found[i] = Finding(_where(ids[i], tables), "broken_text", "half of a character pair; repair its encoding")
         elif len(text) > MOST_CHARACTERS:
             detail = f"{len(text):,} characters, more than {MOST_CHARACTERS:,}; split it"
             found[i] = Finding(_where(ids[i], tables), "too_long", detail)
     return found
+
+
+def _is_broken(text: str) -> bool:
+    """Whether a text holds half of a surrogate pair, which no file can."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _where(row: str, tables: Mapping[str, TableFile]) -> str:

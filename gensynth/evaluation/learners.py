@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardSc
 
 from gensynth.data.audio import mel_pixels, mel_statistics
 from gensynth.data.table import modelled_columns
-from gensynth.data.text import weighted_counts
+from gensynth.data.text import TextPoints
 from gensynth.evaluation.features import flat_pixels
 from gensynth.models.judge import Judge, as_it_is, judge_steps
 from gensynth.models.table_judge import boosting
@@ -123,25 +123,32 @@ class CountsLogistic:
     ) -> list[np.ndarray]:
         if len(np.unique(rows.y)) == 1:
             return _one_class(rows, inputs)
-        model = self.model(seed)
+        model = counts_logistic(balanced=False, seed=seed)
         weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(online.once(rows.x, rows.y, seed).tolist(), rows.y, **weights)
         return [_shares(model, x.tolist(), len(rows.schema.classes)) for x in inputs]
 
-    def model(self, seed: int) -> Pipeline:
-        return counts_logistic(balanced=False, seed=seed)
 
-
-class EmbeddingLogistic(CountsLogistic):
+class EmbeddingLogistic:
     """Logistic regression on the 64 leading directions of the same counts (latent semantic analysis)."""
 
     name = "embedding_logistic"
 
-    def model(self, seed: int) -> Pipeline:
-        svd = TruncatedSVD(LOGISTIC_DIMS, random_state=seed % 2**32)
-        return make_pipeline(weighted_counts(), svd, StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
+    def probabilities(
+        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
+    ) -> list[np.ndarray]:
+        if len(np.unique(rows.y)) == 1:
+            return _one_class(rows, inputs)
+        x = online.once(rows.x, rows.y, seed)
+        points = TextPoints(x)
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
+        weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(points.transform(x), rows.y, **weights)
+        return [_shares(model, points.transform(one), len(rows.schema.classes)) for one in inputs]
 
 
 class Boosting:

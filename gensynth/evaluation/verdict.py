@@ -22,8 +22,8 @@ SIMPLE_ARMS = {
     "smote": "interpolation (SMOTE)",
     "adasyn": "interpolation (ADASYN)",
     "jitter": "moving the numbers of real rows a little (jitter)",
-    "text_transforms": "moving, marking and misspelling words of real texts",
-    "audio_transforms": "noise on real recordings and other loudness",
+    "safe_text": "moving, marking and misspelling words of real texts",
+    "safe_audio": "noise on real recordings and other loudness",
     "classical_augmentation": "classical augmentation (a rotation, a shift)",
 }
 PLURAL = ("class_weights",)

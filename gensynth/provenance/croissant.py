@@ -63,7 +63,9 @@ ENCODINGS = {
     ".txt": "text/plain",
     ".tsv": "text/tab-separated-values",
 }
-IMAGES = {
+MEDIA = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -74,7 +76,7 @@ IMAGES = {
     ".webp": "image/webp",
 }
 FIELD_TEXTS = {
-    "file_name": "Path of the image, relative to the folder of its metadata.csv.",
+    "file_name": "Path of the file, relative to the folder of its metadata.csv.",
     "label": "Class of the row; the truth, where a folder name differs.",
     "source": "Where the row comes from: real, augmented or synthetic.",
 }
@@ -148,23 +150,21 @@ def _file_objects(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "encodingFormat": ENCODINGS.get(PurePosixPath(file["name"]).suffix.lower(), "application/octet-stream"),
         }
         for file in files
-        if PurePosixPath(file["name"]).suffix.lower() not in IMAGES
+        if PurePosixPath(file["name"]).suffix.lower() not in MEDIA
     ]
 
 
 def _file_sets(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One set per folder of a split and image format; the hash of each image stands in manifest.json."""
     paths = [PurePosixPath(file["name"]) for file in files]
-    groups = sorted(
-        {(path.parts[0], path.suffix) for path in paths if path.suffix.lower() in IMAGES and path.parts[1:]}
-    )
+    groups = sorted({(path.parts[0], path.suffix) for path in paths if path.suffix.lower() in MEDIA and path.parts[1:]})
     return [
         {
             "@type": "cr:FileSet",
             "@id": f"{top}-images-{suffix[1:]}",
             "name": f"{top}-images-{suffix[1:]}",
             "description": "Images, one folder a class. The sha256 of each stands in manifest.json.",
-            "encodingFormat": IMAGES[suffix.lower()],
+            "encodingFormat": MEDIA[suffix.lower()],
             "includes": f"{top}/*/*{suffix}",
         }
         for top, suffix in groups

@@ -544,7 +544,7 @@ def sets_view(sets: Mapping[str, Any]) -> list[dict[str, str]]:
             "seconds": number(float(part["seconds_per_1000"])) if "seconds_per_1000" in part else "",
         }
         for name, part in sets.items()
-    ] * (len(sets) > 1)
+    ] * (len(sets) > 1 or any("novelty" in part for part in sets.values()))
 
 
 def _value(part: Mapping[str, Any], key: str) -> str:

@@ -194,15 +194,18 @@ def _within(x: Tensor, radius: float, norm: str) -> Tensor:
 class Adversarial(Transform):
     """Real rows moved to where a classifier of the training rows errs.
 
+    modality   image | table: what eps is measured in differs
     eps        largest distance: in steps of 8 bits of a pixel, or standard deviations of a column
     norm       linf | l2; steps: 1 is FGSM, more is PGD; step_size: length of a step, in the unit of eps
     frozen     tables: columns that stay; levels, dates without spread and missing cells always do
     """
 
     name = "adversarial"
-    modalities = ("image", "table")
 
-    def __init__(self, eps: float, norm: str, steps: int, step_size: float, frozen: list[str]) -> None:
+    def __init__(self, modality: str, eps: float, norm: str, steps: int, step_size: float, frozen: list[str]) -> None:
+        if modality not in BLOCK:
+            raise UsageError(f"sampler.modality={modality} is not known; {nearest(str(modality), BLOCK)}")
+        self.modalities = (modality,)
         if norm not in NORMS:
             raise UsageError(f"sampler.norm={norm} is not known; {nearest(str(norm), NORMS)}")
         if not (eps > 0 and steps >= 1 and step_size > 0):

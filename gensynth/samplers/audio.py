@@ -18,7 +18,8 @@ from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
 
 BACKGROUND = "background_mix"
-CHUNK = 128
+CHUNK_SAMPLES = 2_000_000  # that are worked on at once
+CHECK_RATE_HZ = 8_000
 LONGEST_BACKGROUND_SECONDS = 3600.0
 SAFE_AUDIO = {
     "gaussian_noise": {"probability": 0.5, "low": 15.0, "high": 40.0},
@@ -58,6 +59,8 @@ class AudioTransforms(Transform):
                 self.used[key] = dict(one)
         self.left_out = tuple(key for key in self.used if RISKS[key] and key not in allow)
         self.used = {key: one for key, one in self.used.items() if key not in self.left_out}
+        for key, one in self.used.items():
+            _check_range(key, one["low"], one["high"])
         self.backgrounds = backgrounds
         self.label_policy = "at_risk" if any(RISKS[key] for key in self.used) else "preserve"
         self.gated = self.label_policy == "at_risk"
@@ -76,8 +79,9 @@ class AudioTransforms(Transform):
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         out, params = np.empty_like(x), np.empty(len(x), dtype=object)
-        for low in range(0, len(x), CHUNK):
-            part = slice(low, low + CHUNK)
+        size = max(1, CHUNK_SAMPLES // x.shape[1])
+        for low in range(0, len(x), size):
+            part = slice(low, low + size)
             out[part], params[part] = self._changed(x[part].copy(), np.asarray(seeds[part], np.uint64))
         return np.clip(out, -1, 1), params.astype(str)
 
@@ -101,12 +105,34 @@ class AudioTransforms(Transform):
         return OPERATIONS[name](x, values, seeds, self._rate_hz), values
 
 
+def _check_range(name: str, low: float, high: float) -> None:
+    """UsageError where an operation cannot take these values."""
+    ends, wave = np.array([low, high]), np.ones((2, 64), np.float32) / 2
+    try:
+        if name == BACKGROUND:
+            background_mix(wave, ends, np.zeros(2, np.uint64), CHECK_RATE_HZ, wave)
+        else:
+            OPERATIONS[name](wave, ends, np.zeros(2, np.uint64), CHECK_RATE_HZ)
+    except ValueError as error:
+        raise UsageError(f"sampler.operations.{name}: {error}") from None
+
+
+class SafeAudio(AudioTransforms):
+    """The operations that keep any label, at their usual settings: the simple way to more recordings."""
+
+    def __init__(self) -> None:
+        super().__init__("safe_audio", SAFE_AUDIO, "", [])
+
+
 def read_backgrounds(folder: Path, sample_rate_hz: int) -> np.ndarray:
-    """All recordings of a folder at that rate, float32 (M, T)."""
+    """All recordings of a folder at that rate, float32 (M, T); shorter ones go round and round."""
     if not folder.is_dir():
         raise UsageError(f"sampler.backgrounds={folder.name} is no folder of WAV or FLAC files")
     files = [(path.name, path) for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS]
-    waves = load_waveforms(files, 0.0, sample_rate_hz, LONGEST_BACKGROUND_SECONDS)
-    if not len(waves.x):
-        raise DataError(f'the folder of backgrounds "{folder.name}" holds no usable recording', tell(waves.findings))
-    return waves.x
+    sets = [load_waveforms([one], 0.0, sample_rate_hz, LONGEST_BACKGROUND_SECONDS) for one in files]
+    waves = [one.x[0] for one in sets if len(one.x)]
+    if not waves:
+        findings = tuple(finding for one in sets for finding in one.findings)
+        raise DataError(f'the folder of backgrounds "{folder.name}" holds no usable recording', tell(findings))
+    longest = max(map(len, waves))
+    return np.stack([np.resize(wave, longest) for wave in waves])

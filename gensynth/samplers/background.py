@@ -39,7 +39,10 @@ class BackgroundSwap:
 
     def fit(self, train: LabelledData) -> Self:
         if MASK not in train.groups:
-            raise UsageError("sampler=background needs masks: data.mask=COLUMN names their column in metadata.csv")
+            raise UsageError(
+                "sampler=background needs masks: data.mask=COLUMN names their column in metadata.csv; "
+                "a finished run keeps none, so it is balanced again, not merged"
+            )
         self._rows = ClassRows(train)
         if self.backgrounds:
             self._behind, self._names = read_pictures(Path(self.backgrounds), train.x.shape[1:], "backgrounds")

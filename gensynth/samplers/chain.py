@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
 from gensynth.samplers.transform import Transform
@@ -68,7 +69,9 @@ class Chain(OfGenerator):
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         rows = self.first.sample(labels, seeds)
-        x, params = self.then.change(rows.x, rows.y, seeds)
+        # Numbers of its own, so that two links of one kind do not move together; blocks of seeds stay together.
+        own = np.asarray(seeds, np.uint64) ^ np.uint64(rng.child(0, "chain", self.then.name))
+        x, params = self.then.change(rows.x, rows.y, own)
         both = [
             json.dumps({self.first.name: json.loads(one) if one else {}, self.then.name: json.loads(two)})
             for one, two in zip(rows.groups["params"].tolist(), params.tolist(), strict=True)

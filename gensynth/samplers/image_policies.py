@@ -56,6 +56,11 @@ class ImagePolicy(Transform):
         used = self.strengths(3)
         return "at_risk" if any(OPERATIONS[name].is_at_risk(s) for name, s in used.items()) else "preserve"
 
+    @property
+    def gated(self) -> bool:
+        """A judge looks at rows that were made with an operation at risk."""
+        return self.label_policy == "at_risk"
+
     def operations(self) -> tuple[tuple[str, str], ...]:
         return tuple((name, OPERATIONS[name].risk) for name in self._strengths)
 

@@ -34,7 +34,7 @@ class Mixing(ABC):
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         raise UsageError(
             f"sampler={self.name} makes rows of two classes at once, which fill no class and are never exported; "
-            f"gensynth compare DATA arms='[none, {self.name}]' trains a classifier with it"
+            f"gensynth compare DATA arms='[none, oversample, {self.name}]' trains a classifier with it"
         )
 
     def once(self, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,7 +26,6 @@ from gensynth.types import LabelledData
 
 METHODS = ("colour", "fourier", "gatys")
 FEATURES = ("judge", "random")
-STYLES = ("class", "train")
 BLOCK = 32
 RATE = 0.05
 MOST_PIXELS = 50_000_000
@@ -62,23 +62,20 @@ class StyleTransfer(Transform):
         self.features, self.styles, self.weights = features, styles, weights
 
     def fit(self, train: LabelledData) -> Self:
-        self._pool = self._pool_of(train)
+        self._own = ClassRows(train)
+        if self.styles in ("class", "train"):
+            self._looks, self._names = train.x, train.ids
+        else:
+            self._looks, self._names = read_pictures(Path(self.styles), train.x.shape[1:], "styles")
         if self.method == "gatys":
             self._layers = self._network(train).eval().requires_grad_(False)
         return super().fit(train)
 
-    def _pool_of(self, train: LabelledData) -> ClassRows:
-        """Style images by class: the class's own rows, or the same ones for every class."""
+    def _chosen(self, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """Which style image (N,) each row takes: one of its class, or any."""
         if self.styles == "class":
-            return ClassRows(train)
-        x, ids = (
-            (train.x, train.ids)
-            if self.styles == "train"
-            else read_pictures(Path(self.styles), train.x.shape[1:], "styles")
-        )
-        everyone = np.tile(np.arange(len(x)), len(train.schema.classes))
-        labels = np.repeat(np.arange(len(train.schema.classes)), len(x))
-        return ClassRows(LabelledData.of_real(x[everyone], labels, train.schema, ids[everyone]))
+            return self._own.parents(labels, seeds ^ np.uint64(rng.child(0, "style")))
+        return (rng.uniform(seeds, 1, "style")[:, 0] * len(self._looks)).astype(np.int64)
 
     def _network(self, train: LabelledData) -> nn.Sequential:
         """Convolutions and their nonlinearities whose features carry content and style."""
@@ -100,14 +97,13 @@ class StyleTransfer(Transform):
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         seeds = np.asarray(seeds, np.uint64)
-        chosen = self._pool.parents(labels, seeds ^ np.uint64(rng.child(0, "style")))
-        style, out = self._pool.train.x, np.empty_like(x)
+        chosen, out = self._chosen(labels, seeds), np.empty_like(x)
         for _, _, rows, places in aligned_blocks(labels, seeds, BLOCK):
-            content, look = (_in_block(side, places) for side in (x[rows], style[chosen[rows]]))
+            content, look = (_in_block(side, places) for side in (x[rows], self._looks[chosen[rows]]))
             made = self._styled(content, look)[torch.from_numpy(places)]
             out[rows] = (made * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         facts = {"method": self.method, "strength": self.strength}
-        params = [json.dumps(facts | {"style": str(name)}) for name in self._pool.train.ids[chosen]]
+        params = [json.dumps(facts | {"style": str(name)}) for name in self._names[chosen]]
         return out, np.array(params, dtype=str)
 
     def _styled(self, content: Tensor, style: Tensor) -> Tensor:
@@ -200,7 +196,8 @@ def read_pictures(folder: Path, shape: tuple[int, ...], key: str) -> tuple[np.nd
     key  of the sampler, for messages
     """
     if not folder.is_dir():
-        raise UsageError(f"sampler.{key}={folder.name} is no folder of images")
+        words = "class | train | " if key == "styles" else ""
+        raise UsageError(f"sampler.{key}={folder.name} is not known; {words}a folder of images")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not files:
         raise DataError(f'sampler.{key}: the folder "{folder.name}" holds no image ({" ".join(EXTENSIONS)})')
@@ -222,10 +219,11 @@ def read_vgg(path: Path) -> nn.Sequential:
     """
     try:
         state = load_file(path)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UsageError(f"sampler.weights={path.name} cannot be read as safetensors: {error}") from None
     names = sorted(int(key.split(".")[1]) for key in state if key.startswith("features.") and key.endswith(".weight"))
-    if not names or names[0] != 0 or any(state[f"features.{n}.weight"].shape[2:] != (3, 3) for n in names):
+    whole = all(state[f"features.{n}.weight"].shape[2:] == (3, 3) and f"features.{n}.bias" in state for n in names)
+    if not names or names[0] != 0 or not whole:
         raise UsageError(
             f"sampler.weights={path.name} is no VGG without batch norm: features.0.weight is (64, 3, 3, 3)"
         )

@@ -96,6 +96,15 @@ class TextTransforms(Transform):
         return OPERATIONS[name](text, strength, rng.numpy_generator(seed, "text", name), self._language)
 
 
+class SafeText(TextTransforms):
+    """The operations that keep any label, at their usual settings: the simple way to more texts."""
+
+    name = "safe_text"
+
+    def __init__(self) -> None:
+        super().__init__(SAFE_TEXT, "", "", [], [])
+
+
 def _texts(texts: list[str]) -> np.ndarray:
     out = np.empty(len(texts), dtype=object)
     out[:] = texts
