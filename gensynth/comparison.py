@@ -115,9 +115,10 @@ def compare(
         if not any(needed.values()):
             raise UsageError("nothing to compare: the classes are balanced already; target=N asks for more rows")
         fitted = {name: _ready(samplers[name], looked) for name in samplers}
+        online = _online(fitted, wanted)
         made = _made_sets(job, run, looked, trial, models, fitted, wanted, generator_seeds, needed)
         with run.step("evaluate"):
-            facts = _scores(trial, made, _online(fitted, wanted), needed, wanted)
+            facts = _scores(trial, made, online, needed, wanted)
         best = made[facts["sets_best"]].rows[0]
         facts |= {
             "bias": {},

@@ -237,7 +237,7 @@ class TestLoad:
         (tmp_path / "c.wav").touch()
         saved(tmp_path / "d.wav", sound(seed=1))
         found = load(tmp_path)
-        assert [(f.file, f.reason) for f in found.findings] == [("c.wav", "zero_bytes"), ("b.wav", "silent")]
+        assert [(f.file, f.reason) for f in found.findings] == [("b.wav", "silent"), ("c.wav", "zero_bytes")]
         assert found.kept.tolist() == [0, 3]
         np.testing.assert_array_equal(found.x, [sound(), sound(seed=1)])
 

@@ -165,7 +165,7 @@ def test_every_set_has_novelty_agreement_and_its_cost(image_arms):
 @pytest.mark.parametrize(
     ("arms", "says"),
     [
-        ("[cvae,smote+online]", "unknown arm 'smote+online'"),
+        ("[cvae,smote+online]", "smote+online must name a transform"),
         ("[none,mixup]", "nothing that makes rows"),
         ("[cvae,jitter]", "sampler=jitter takes rows of kind table"),
         ("[cvae,trivial_augmnt]", "trivial_augment"),

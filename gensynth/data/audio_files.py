@@ -263,6 +263,8 @@ def _read_all(files: list[tuple[str, Path]], max_seconds: float) -> tuple[dict[i
     for i, (name, path) in enumerate(files):
         try:
             found = read_waveform(path, max_seconds)
+            if found.silent:
+                raise AudioFault("silent", f"no sample reaches {SILENT_PEAK:g} of full scale")
         except AudioFault as fault:
             findings.append(Finding(name, fault.reason, fault.detail))
             continue
