@@ -1,7 +1,7 @@
 """`compare`: nothing, what is free, samplers and generators under one plan, on the same locked test rows.
 
-Which generator's rows the verdict speaks of (of samplers, where no generator was asked for) is chosen on validation
-rows; the test rows are opened once, for all arms.
+Which generator's rows the verdict speaks of is chosen on validation rows (without a generator which sampler's, plain
+oversampling and SMOTE last); the test rows are opened once, for all arms.
 """
 
 from __future__ import annotations
@@ -282,7 +282,8 @@ def _scores(
     simple = [name for name, one in made.items() if one.simple]
     candidates = [arm.name for arm in arms if arm.name.removesuffix(BOTH) in made]
     networks = [name for name in candidates if name.removesuffix(BOTH) not in simple]
-    chosen = best_on_validation(trial, result, networks or candidates)
+    changed = [name for name in candidates if name not in SIMPLE.values()]
+    chosen = best_on_validation(trial, result, networks or changed or candidates)
     best = chosen.removesuffix(BOTH)
     yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
     scored = {name: yardstick.score(name, one.rows[0], trial.progress) for name, one in made.items()}
