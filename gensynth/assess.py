@@ -25,7 +25,7 @@ from gensynth.samplers.adversarial import Adversarial
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import Sampler, links_of
 from gensynth.samplers.smote import Smote
-from gensynth.samplers.transform import Transform
+from gensynth.samplers.transform import OfOperations
 from gensynth.types import LabelledData
 
 SWEEP_SEEDS = 3
@@ -162,10 +162,11 @@ def assess_made(
 
 def transform_facts(trial: Trial, sampler: Sampler, made: LabelledData) -> dict[str, Any]:
     """What a transform's operations do to labels, and what adversarial rows do to a classifier; nothing for others."""
-    links = [link for link in links_of(sampler) if isinstance(link, Transform)]
-    facts: dict[str, Any] = {"operations": {}, "robustness": [], "left_out": left_out_warnings(links)}
+    links = links_of(sampler)
+    made_of = [link for link in links if isinstance(link, OfOperations)]
+    facts: dict[str, Any] = {"operations": {}, "robustness": [], "left_out": left_out_warnings(made_of)}
     for link in links:
-        if link.operations() and len(trial.val):
+        if link in made_of and len(trial.val):
             judge = fit_judge(trial.train, rng.child(trial.seed, "evaluation judge"))
             facts["operations"][link.name] = operation_agreement(link, judge, trial.val, trial.seed)
         if isinstance(link, Adversarial) and len(made) and len(trial.test):
@@ -173,7 +174,7 @@ def transform_facts(trial: Trial, sampler: Sampler, made: LabelledData) -> dict[
     return facts
 
 
-def left_out_warnings(transforms: list[Transform]) -> list[dict[str, str]]:
+def left_out_warnings(transforms: list[OfOperations]) -> list[dict[str, str]]:
     """A line for every transform with operations that can make labels wrong and were not allowed."""
     return [
         {

@@ -120,37 +120,50 @@ def compare(
         with run.step("evaluate"):
             facts = _scores(trial, made, online, needed, wanted)
         best = made[facts["sets_best"]].rows[0]
-        facts |= {
-            "bias": {},
-            "data": {"name": job.data.name, "classes": _classes(looked, plan), "advice": looked.facts["advice"]},
-            "timing": run.timing,
-            "provenance": {
-                "version": __version__,
-                "seed": job.seed,
-                "source_sha256": looked.source.sha256,
-                "test_opened": 1,
-                "generator_seeds": generator_seeds,
-            },
-            "filters": {
-                f"{name}: {label}": counts
-                for name, one in made.items()
-                if not one.simple
-                for label, counts in one.sets[0].counts.items()
-            },
-            "warnings": [
-                *(line for one in made.values() for line in one.transform["left_out"]),
-                *(
-                    {**warning, "text": f"{name}: {warning['text']}"}
-                    for name, one in made.items()
-                    for warning in one.sets[0].warnings
-                ),
-                *shared_rows_warning(sum(shared_rows(real, side) for side in (looked.val, looked.test))),
-                *facts["warnings"],
-            ],
-        }
+        facts |= _record(job, run, looked, plan, made, generator_seeds, facts["warnings"])
         realism, plane = facts.pop("pictures")
         write_report(run.path, facts, pictures_of(real, best, {}, realism, plane))
     return facts
+
+
+def _record(
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    plan: Mapping[str, int],
+    made: Mapping[str, Made],
+    generator_seeds: int,
+    warnings: list[dict[str, str]],
+) -> dict[str, Any]:
+    """What the report says beside the scores: data, time, provenance, filters, warnings."""
+    return {
+        "bias": {},
+        "data": {"name": job.data.name, "classes": _classes(looked, plan), "advice": looked.facts["advice"]},
+        "timing": run.timing,
+        "provenance": {
+            "version": __version__,
+            "seed": job.seed,
+            "source_sha256": looked.source.sha256,
+            "test_opened": 1,
+            "generator_seeds": generator_seeds,
+        },
+        "filters": {
+            f"{name}: {label}": counts
+            for name, one in made.items()
+            if not one.simple
+            for label, counts in one.sets[0].counts.items()
+        },
+        "warnings": [
+            *(line for one in made.values() for line in one.transform["left_out"]),
+            *(
+                {**warning, "text": f"{name}: {warning['text']}"}
+                for name, one in made.items()
+                for warning in one.sets[0].warnings
+            ),
+            *shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
+            *warnings,
+        ],
+    }
 
 
 def _wanted(asked: list[str], models: list[str], samplers: Mapping[str, Sampler], further: list[str]) -> list[str]:

@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 import torch
 from conftest import stripes
+from scipy.stats import poisson
 
 from gensynth import rng
 from gensynth.cli import compose
 from gensynth.errors import UsageError
-from gensynth.samplers.image_operations import OPERATIONS, apply_operations, filtered
+from gensynth.samplers.image_operations import (
+    FEW_PHOTONS,
+    OPERATIONS,
+    apply_operations,
+    filtered,
+    poisson_quantile,
+)
 from gensynth.samplers.image_policies import AugMix, RandAugment, Transforms, TrivialAugment
 
 COLOUR, GREY = stripes(40, (3, 16, 16)), stripes(40)
@@ -120,6 +127,14 @@ class TestNoise:
             assert out.mean() == pytest.approx(level, rel=0.01)
             assert out.var() == pytest.approx(0.01 * level, rel=0.05)
         assert not done("poisson_noise", np.zeros((1, 1, 8, 8), np.float32), 0.1).any()
+
+    def test_counts_are_within_one_of_the_quantiles_of_the_library(self):
+        share, mean = (
+            side.ravel() for side in np.meshgrid(np.linspace(0.001, 0.999, 499), np.geomspace(0.01, 5000, 200))
+        )
+        gap = np.abs(poisson_quantile(share, mean) - poisson.ppf(share, mean))
+        assert gap.max() <= 1
+        assert gap[mean < FEW_PHOTONS].max() == 0
 
     def test_salt_and_pepper_hit_the_asked_share(self):
         out = done("salt_and_pepper", np.full((100, 3, 16, 16), 0.5, np.float32), 0.1)

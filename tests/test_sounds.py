@@ -215,3 +215,25 @@ def test_images_against_recordings_are_a_sentence(folder, digit_folder, run_cli,
     code, _, err = run_cli("evaluate", f"real={folder}", f"synthetic={digit_folder}", f"out={tmp_path}/e")
     assert code == 3
     assert "holds rows of kind image, the real data audio" in err
+
+
+def test_a_folder_of_flac_leaves_as_flac_with_the_same_samples(folder, run_cli, tmp_path):
+    import soundfile
+
+    known = set()
+    for path in folder.rglob("*.wav"):
+        samples, rate = soundfile.read(path, dtype="int16")
+        target = tmp_path / "flac" / path.parent.name / f"{path.stem}.flac"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(target, samples, rate, subtype="PCM_16")
+        known.add(samples.tobytes())
+    words = ("sampler=audio_transforms", "utility.run=false", "logger=none", f"out={tmp_path}/o")
+    code, _, err = run_cli("balance", tmp_path / "flac", *words)
+    assert code == 0, err
+    meta = rows(tmp_path / "o/dataset/train/metadata.csv")
+    assert all(row["file_name"].endswith(".flac") for row in meta)
+    for row in meta:
+        samples, rate = soundfile.read(tmp_path / "o/dataset/train" / row["file_name"], dtype="int16")
+        assert (rate, len(samples)) == (RATE, 4000)
+        if row["source"] == "real":  # of the others, one that met no operation is a copy
+            assert samples.tobytes() in known

@@ -1,6 +1,6 @@
 """Write the merged set as a folder of images or sounds: train/val/test, class folders, metadata.csv, ledger, manifest.
 
-Real files leave byte for byte where the reader allowed it; all other rows are PNG or 16-bit WAV at the model's size.
+Real files leave byte for byte where the reader allowed it; all others are PNG, or 16-bit WAV or FLAC, at the model's size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
-from gensynth.data.audio_files import wav_bytes
+from gensynth.data.audio_files import flac_bytes, wav_bytes
 from gensynth.data.image import png_bytes
 from gensynth.training.bundle import manifest_of
 from gensynth.types import REAL, LabelledData, Schema
@@ -69,7 +69,8 @@ class Provenance:
 def file_format(schema: Schema) -> tuple[str, Callable[[np.ndarray], bytes]]:
     """(ending, one row x -> bytes) of the files that rows leave as."""
     if schema.modality == "audio":
-        return ".wav", partial(wav_bytes, sample_rate_hz=schema.fields["sample_rate_hz"])
+        encode = flac_bytes if schema.fields["ending"] == ".flac" else wav_bytes
+        return schema.fields["ending"], partial(encode, sample_rate_hz=schema.fields["sample_rate_hz"])
     return ".png", png_bytes
 
 

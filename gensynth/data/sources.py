@@ -172,7 +172,12 @@ def _are_sounds(listing: Listing) -> bool:
 def _read_sounds(parts: list[Listing], load: Callable[[list[tuple[str, Path]]], WaveformSet]) -> _Rows:
     """Opens all recordings of all parts together, so that rate and length are settled over train and test alike."""
     rows, waves, _ = _opened(parts, "audio", load)
-    fields = {"sample_rate_hz": waves.sample_rate_hz, "samples": waves.x.shape[1]}
+    all_flac = all(name.lower().endswith(".flac") for name in rows.ids.tolist())
+    fields = {
+        "sample_rate_hz": waves.sample_rate_hz,
+        "samples": waves.x.shape[1],
+        "ending": ".flac" if all_flac else ".wav",  # of the files that rows leave as
+    }
     return replace(rows, fields=fields, resized=len(waves.x) - len(rows.originals))
 
 

@@ -124,10 +124,7 @@ class CountsLogistic:
         if len(np.unique(rows.y)) == 1:
             return _one_class(rows, inputs)
         model = counts_logistic(balanced=False, seed=seed)
-        weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(online.once(rows.x, rows.y, seed).tolist(), rows.y, **weights)
+        _fit_weighted(model, online.once(rows.x, rows.y, seed).tolist(), rows.y, class_weights)
         return [_shares(model, x.tolist(), len(rows.schema.classes)) for x in inputs]
 
 
@@ -144,10 +141,7 @@ class EmbeddingLogistic:
         x = online.once(rows.x, rows.y, seed)
         points = TextPoints(x)
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
-        weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(points.transform(x), rows.y, **weights)
+        _fit_weighted(model, points.transform(x), rows.y, class_weights)
         return [_shares(model, points.transform(one), len(rows.schema.classes)) for one in inputs]
 
 
@@ -190,13 +184,9 @@ class Logistic:
             return _one_class(rows, inputs)
         rows = replace(rows, x=online.once(rows.x, rows.y, seed))
         model = self._model(rows)
-        weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[rows.y]}
+        _fit_weighted(model, self._x(rows.x), rows.y, class_weights)
         with warnings.catch_warnings():
-            # The bound on iterations is meant; an unfinished fit still predicts.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            for text in (".*unknown categories.*", ".*Skipping features.*", ".*n_quantiles.*"):
-                warnings.filterwarnings("ignore", message=text)
-            model.fit(self._x(rows.x), rows.y, **weights)
+            warnings.filterwarnings("ignore", message=".*unknown categories.*")
             return [_shares(model, self._x(x), classes) if len(x) else np.zeros((0, classes)) for x in inputs]
 
     def _model(self, rows: LabelledData) -> Pipeline:
@@ -210,6 +200,17 @@ class Logistic:
         if self.schema.modality == "audio":
             return mel_statistics(x, self.schema.fields["sample_rate_hz"])
         return x if self.schema.modality == "table" else flat_pixels(x)
+
+
+def _fit_weighted(model: Pipeline, x: np.ndarray | list[str], y: np.ndarray, class_weights: np.ndarray | None) -> None:
+    """Fit a pipeline that ends in a logistic regression, with class weights (K,) if there are any."""
+    weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[y]}
+    with warnings.catch_warnings():
+        # The bound on iterations is meant; an unfinished fit still predicts.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for text in (".*Skipping features.*", ".*n_quantiles.*"):
+            warnings.filterwarnings("ignore", message=text)
+        model.fit(x, y, **weights)
 
 
 def _one_class(rows: LabelledData, inputs: list[np.ndarray]) -> list[np.ndarray]:

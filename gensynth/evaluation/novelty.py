@@ -14,7 +14,7 @@ import numpy as np
 from gensynth import rng
 from gensynth.models.judges import AnyJudge
 from gensynth.neighbours import nearest_distances
-from gensynth.samplers.transform import Transform
+from gensynth.samplers.transform import OfOperations
 from gensynth.types import LabelledData
 
 MOST_ROWS = 2_000
@@ -59,7 +59,7 @@ def label_agreement(judge: AnyJudge, made: LabelledData, test: LabelledData) -> 
 
 
 def operation_agreement(
-    transform: Transform, judge: AnyJudge, held_out: LabelledData, seed: int
+    transform: OfOperations, judge: AnyJudge, held_out: LabelledData, seed: int
 ) -> list[dict[str, Any]]:
     """For each operation of a transform: the judge's agreement with the labels of held-out real rows changed by it.
 

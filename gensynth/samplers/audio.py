@@ -14,7 +14,7 @@ from gensynth.data.audio_files import EXTENSIONS, load_waveforms
 from gensynth.data.finding import tell
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.samplers.audio_operations import OPERATIONS, RISKS, background_mix
-from gensynth.samplers.transform import Transform
+from gensynth.samplers.transform import OfOperations
 from gensynth.types import LabelledData
 
 BACKGROUND = "background_mix"
@@ -28,7 +28,7 @@ SAFE_AUDIO = {
 }
 
 
-class AudioTransforms(Transform):
+class AudioTransforms(OfOperations):
     """Recordings with noise, in another tempo or pitch, louder, shifted, partly silenced.
 
     operations   name -> {probability, low, high}: values are drawn evenly between low and high, in the operation's own

@@ -18,14 +18,14 @@ from torch import Tensor
 from gensynth import rng
 from gensynth.errors import UsageError, nearest
 from gensynth.samplers.image_operations import OPERATIONS, apply_operations
-from gensynth.samplers.transform import Transform
+from gensynth.samplers.transform import OfOperations
 from gensynth.types import LabelledData
 
 CHUNK = 256
 Steps = list[tuple[str, np.ndarray, np.ndarray]]  # name, which rows take part, their values
 
 
-class ImagePolicy(Transform):
+class ImagePolicy(OfOperations):
     """Operations on images; a subclass draws which.
 
     allow  names of operations at risk that keep the labels of this data set

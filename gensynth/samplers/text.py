@@ -13,7 +13,7 @@ from gensynth.errors import UsageError, nearest
 from gensynth.samplers.text_files import read_lexicon, read_templates
 from gensynth.samplers.text_operations import OPERATIONS, RISKS, Language
 from gensynth.samplers.text_tokens import Protected
-from gensynth.samplers.transform import Transform
+from gensynth.samplers.transform import OfOperations
 
 NEEDS = {
     "synonym_replacement": "lexicon",
@@ -28,7 +28,7 @@ SAFE_TEXT = {
 }
 
 
-class TextTransforms(Transform):
+class TextTransforms(OfOperations):
     """Real texts with words swapped, left out, replaced, misspelt: EDA, AEDA and their kin.
 
     operations  name -> {probability, strength}; strength is the share of words that is changed; off at probability 0
