@@ -1,6 +1,6 @@
 """Write the merged set as a folder of images or sounds: train/val/test, class folders, metadata.csv, ledger, manifest.
 
-Real files leave byte for byte where the reader allowed it; all others are PNG or 16-bit WAV or FLAC at the model's size.
+Real files leave byte for byte where the reader allowed it; others are PNG or 16-bit WAV or FLAC at the model's size.
 """
 
 from __future__ import annotations
