@@ -25,8 +25,10 @@ from gensynth.data.table import modelled_columns
 from gensynth.data.table_files import text_of
 from gensynth.data.table_source import build
 from gensynth.errors import DataError
-from gensynth.pipeline import Job, evaluate_sets, train_in_memory
+from gensynth.job import Job
+from gensynth.learning import train_in_memory
 from gensynth.pipeline import balance as run_balance
+from gensynth.pipeline import evaluate_sets
 from gensynth.reread import aligned, as_made, with_val
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import LabelledData, Schema

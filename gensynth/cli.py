@@ -32,7 +32,7 @@ from gensynth.words import HELP, LATER, SAMPLER_PATHS, VERBS, conf_dir, explain,
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from gensynth.pipeline import Job
+    from gensynth.job import Job
 
 MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
 MAY_BE_BELOW_ZERO = ("low", "high")  # ends of a range that values are drawn from
@@ -240,7 +240,7 @@ def _make(node: Mapping, trust: list[str], what: str) -> Any:
 def _data_settings(config: dict, choice: str) -> Any:
     from functools import partial
 
-    from gensynth.pipeline import DataSettings
+    from gensynth.job import DataSettings
 
     node = config["data"]
     reader = _params(node["reader"])
@@ -306,7 +306,7 @@ def _job(verb: str, config: dict, typed: list[str], choices: Mapping | None = No
 
 
 def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | None) -> Job:
-    from gensynth.pipeline import DataSettings, Job, ModelSettings
+    from gensynth.job import DataSettings, Job, ModelSettings
     from gensynth.samplers.generator import GeneratorSampler
     from gensynth.samplers.image_transforms import ImageTransforms
     from gensynth.training.fit import TrainerSettings
@@ -354,7 +354,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
 
 
 def _model_settings(node: Mapping, trust: list[str]) -> Any:
-    from gensynth.pipeline import ModelSettings
+    from gensynth.job import ModelSettings
 
     make = target_of(node, trust)
     return ModelSettings(make.__name__.lower(), make, _params(node))

@@ -36,18 +36,11 @@ from gensynth.evaluation.score import Yardstick, utility_facts
 from gensynth.evaluation.shortcut import PROBE
 from gensynth.evaluation.utility import Arm
 from gensynth.evaluation.verdict import SIMPLE_ARMS, verdict
-from gensynth.pipeline import (
-    Job,
-    ModelSettings,
-    check_learnable,
-    drawing,
-    how_much,
-    look,
-    pictures_of,
-    shared_rows_warning,
-    trained,
-    trial_of,
-)
+from gensynth.job import Job, ModelSettings
+from gensynth.learning import check_learnable, trained
+from gensynth.making import drawing, how_much, trial_of
+from gensynth.pipeline import look
+from gensynth.record import pictures_of, shared_rows_warning
 from gensynth.report.report import write_report
 from gensynth.reread import Looked
 from gensynth.rundir import RunFolder

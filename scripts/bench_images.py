@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from gensynth import rng
 from gensynth.cli import compose
 from gensynth.data.image import contact_sheet, png_bytes
-from gensynth.pipeline import train_generator
+from gensynth.learning import train_generator
 from gensynth.samplers.variation import VariationTransfer
 from gensynth.training.bundle import Bundle, load_bundle
 from gensynth.types import LabelledData, Schema

@@ -17,7 +17,7 @@ LAYERS = [
     {"balancing"},
     {"evaluation"},
     {"report", "provenance"},
-    {"assess", "dashboard", "doctor", "rundir", "reread"},
+    {"assess", "dashboard", "doctor", "rundir", "reread", "job", "learning", "making", "record"},
     {"pipeline"},
     {"comparison"},
     {"words"},

@@ -16,7 +16,7 @@ from gensynth.cli import compose
 from gensynth.data.sources import MASK
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import UsageError
-from gensynth.pipeline import train_generator
+from gensynth.learning import train_generator
 from gensynth.samplers.sampler import LABEL_POLICIES, check_modality, wants_generator
 from gensynth.samplers.transform import OfOperations, Transform
 from gensynth.training.bundle import load_bundle

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -130,10 +130,15 @@ class Generator(LightningModule):
     accumulate  parts that a batch is worked on in, one after the other: less memory; what a loss takes over a batch
                 (the optimal sigma, free bits) it takes over a part
     rows_together  rows that a loss looks at as a group: parts of a batch hold whole groups
+    private     whether training promises differential privacy: what else would tell of real rows (their counts, how
+                well they are covered) then stays out of the bundle
+    poisson     whether every row enters a batch by a coin of its own, as the accounting of DP-SGD asks
     """
 
     noise_size: int
     block: int
+    private: bool = False
+    poisson: bool = False
     accumulate: int = 1
     rows_together: int = 1
     automatic_optimization = False
@@ -172,6 +177,14 @@ class Generator(LightningModule):
     def decode(self, z: Tensor, labels: Tensor) -> Tensor:
         """Latents (N, D) and labels (N,) -> rows (N, *shape), float on the CPU; UsageError likewise."""
         raise UsageError(f"model={type(self).__name__.lower()} as trained here has no encoder")
+
+    def guarantee(self) -> dict[str, Any]:
+        """What training promised, once it is over; empty for a model that promises nothing.
+
+        Plain JSON: mechanism, epsilon, delta, adjacency, accountant, noise_multiplier, noise (`system`, or `recorded`
+        where it came from a seed that is written down), counts (K,) of training rows as released with noise.
+        """
+        return {}
 
     @abstractmethod
     def inference_modules(self) -> dict[str, nn.Module]:

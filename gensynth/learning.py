@@ -1,0 +1,179 @@
+"""From real train rows to a generator bundle: codec, module, training, facts, card."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gensynth import __version__, rng
+from gensynth.data.codec import CODECS, Codec, fit_codec
+from gensynth.data.split import split_rows
+from gensynth.errors import UsageError
+from gensynth.evaluation.appraisal import appraiser
+from gensynth.job import Job
+from gensynth.models.generator import Generator, TrainingRows
+from gensynth.provenance.card import model_card
+from gensynth.reread import (
+    Looked,
+)
+from gensynth.rundir import RunFolder, digest
+from gensynth.training.bundle import (
+    FORMAT,
+    Bundle,
+    load_bundle,
+    save_bundle,
+)
+from gensynth.training.fit import FitResult, build, fit
+from gensynth.training.loggers import close_loggers, make_loggers
+from gensynth.types import LabelledData, Schema
+
+
+def check_learnable(schema: Schema) -> None:
+    """UsageError where no generator learns rows of this kind."""
+    if schema.modality not in CODECS:
+        raise UsageError(
+            f"no generator learns rows of kind {schema.modality}; balance with sampler=NAME makes classical ones"
+        )
+
+
+def train_step(job: Job, run: RunFolder, looked: Looked, started: float) -> Bundle:
+    with run.step("train"):
+        return trained(job, run.path, looked, started, resume=run.resumed)
+
+
+def trained(job: Job, out: Path, looked: Looked, started: float, *, resume: bool) -> Bundle:
+    """The bundle in out/generator, trained now unless an earlier try of the same run had finished it."""
+    folder = out / "generator"
+    if not (resume and (folder / "manifest.json").exists()):
+        train_generator(job, looked.train, looked.val, looked.source.sha256, out, started, resume=resume)
+    bundle = load_bundle(folder, job.model.make)
+    if bundle.facts["training"]["run"] != _identity(job, looked.train, looked.source.sha256):
+        raise UsageError("the unfinished run was started with other settings or other data; use another out=")
+    return bundle
+
+
+def train_generator(
+    job: Job,
+    real: LabelledData,
+    val: LabelledData,
+    source_sha256: str,
+    out: Path,
+    started: float,
+    *,
+    resume: bool = False,
+) -> None:
+    """Fit codec and generator on real train rows; writes out/generator and out/run.
+
+    val      real rows by which a model may choose among its own states; may be empty
+    started  time.monotonic() from which trainer.max_minutes counts
+    """
+    codec = fit_codec(real)
+    rows, watched = (TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (real, val))
+    module = build(lambda: _module(job, codec, len(real)), job.seed)
+    identity = _identity(job, real, source_sha256)
+    loggers = make_loggers(job.logger, out / "run", out.name, job.config)
+    try:
+        result = fit(
+            module,
+            rows,
+            watched,
+            job.trainer,
+            seed=job.seed,
+            folder=out / "run",
+            run=identity,
+            classes=real.schema.classes,
+            picture=codec.picture,
+            decode=codec.decode,
+            appraise=appraiser(real, val, job.seed),
+            loggers=loggers,
+            started=started,
+            resume=resume,
+        )
+    finally:
+        close_loggers(loggers, out / "run")
+    facts = _bundle_facts(job, real, source_sha256, codec, result, identity)
+    save_bundle(out / "generator", module.cpu(), facts, model_card(_card_facts(facts)))
+
+
+def train_in_memory(job: Job, rows: LabelledData) -> Bundle:
+    """A generator trained on rows in memory, a tenth of each class kept aside to watch it; no file stays."""
+    split = split_rows(rows, (0.9, 0.1, 0.0), rng.child(job.seed, "split"), np.full(len(rows), ""), None)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        sides = rows[split == "train"], rows[split == "val"]
+        train_generator(job, *sides, rows.content_hashes()[0], out, time.monotonic())
+        return load_bundle(out / "generator", job.model.make)
+
+
+def _module(job: Job, codec: Codec, num_rows: int) -> Generator:
+    try:
+        return job.model.make(codec.space, num_rows, **job.model.params)
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise UsageError(f"model={job.model.name}: {error}") from None
+
+
+def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:
+    """What two runs must share for one to continue the other."""
+    return digest(
+        [
+            job.model.name,
+            job.model.params,
+            job.trainer.label_power,
+            *(job.trainer.choose, job.trainer.devices, job.trainer.accumulate),
+            source_sha256,
+            job.seed,
+            real.ids.tolist(),
+        ]
+    )
+
+
+def _bundle_facts(
+    job: Job, real: LabelledData, source_sha256: str, codec: Codec, result: FitResult, identity: str
+) -> dict:
+    schema = real.schema
+    return {
+        "format": FORMAT,
+        "data": job.data.name,
+        "gensynth": __version__,
+        "model": job.model.name,
+        "params": job.model.params,
+        "num_rows": len(real),
+        "modality": schema.modality,
+        "classes": list(schema.classes),
+        "fields": schema.fields,
+        "codec": codec.state(),
+        "source_sha256": source_sha256,
+        "seed": job.seed,
+        "train_counts": dict(zip(schema.classes, real.counts().tolist(), strict=True)),
+        "training": {
+            "run": identity,
+            "schedule": result.schedule.to_json(),
+            "samples_seen": result.schedule.total_samples,
+            "latent_nats": _latent_nats(result.history),
+            "coverage": {name: round(value, 4) for name, value in result.coverage.items()},
+            "collapsed": result.collapsed,
+        },
+    }
+
+
+def _card_facts(facts: dict) -> dict:
+    return {
+        "name": facts["data"],
+        "model": facts["model"],
+        "train_counts": facts["train_counts"],
+        "seed": facts["seed"],
+        "source_sha256": facts["source_sha256"],
+        "version": facts["gensynth"],
+        "config": facts["params"],
+        "samples_seen": facts["training"]["samples_seen"],
+        "latent_nats": facts["training"]["latent_nats"],
+    }
+
+
+def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
+    """What the latent told of a row when it was last logged; empty for a model without an encoder."""
+    return round(history["train/loss_kl"][-1][1], 4) if "train/loss_kl" in history else ""

@@ -1,0 +1,214 @@
+"""What a finished run leaves: facts of the report, warnings, pictures, the data set on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gensynth import __version__
+from gensynth.balancing import export
+from gensynth.balancing.merge import Filled
+from gensynth.balancing.table_export import write_table_dataset
+from gensynth.data.audio import mel_pixels
+from gensynth.data.explore import shared_rows
+from gensynth.data.image import first_tiles
+from gensynth.evaluation.score import nearest_pictures, wall_pictures
+from gensynth.job import Job
+from gensynth.provenance.card import data_card
+from gensynth.provenance.croissant import croissant
+from gensynth.report.report import Pictures
+from gensynth.report.samples import column_bars, sample_rows, sample_sounds, sample_texts
+from gensynth.reread import (
+    Looked,
+)
+from gensynth.rundir import RunFolder
+from gensynth.samplers.sampler import Sampler
+from gensynth.training.bundle import (
+    Bundle,
+    manifest_of,
+    replace_folder,
+)
+from gensynth.training.checkpoint import write_atomically
+from gensynth.types import LabelledData
+
+
+def facts_of(
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    plan: dict[str, int],
+    filled: Filled,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    scores: dict,
+    opened: int,
+) -> dict:
+    schema, made = looked.train.schema, filled.rows
+    classes = {}
+    for index, name in enumerate(schema.classes):
+        mine = made.origin[made.y == index]
+        counts = {split: int((data.y == index).sum()) for split, data in looked.splits().items()}
+        classes[name] = {
+            **counts,
+            "before": counts["train"],
+            "after": plan[name],
+            "real": counts["train"],
+            "augmented": int((mine == "augmented").sum()),
+            "synthetic": int((mine == "synthetic").sum()),
+        }
+    return {
+        **scores,
+        "bias": {},
+        "data": {
+            "name": job.data.name,
+            "recognised": looked.facts["notes"][:1],
+            "classes": classes,
+            "advice": looked.facts["advice"],
+            "notes": looked.facts["notes"],
+        },
+        "filters": filled.counts,
+        "timing": run.timing,
+        "provenance": {
+            "version": __version__,
+            "seed": job.seed,
+            "sampler": sampler.name,
+            "source_sha256": looked.source.sha256,
+            "generator_sha256": bundle.sha256 if bundle else "",
+            "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
+            "test_opened": opened,
+        },
+        "warnings": [
+            *opened_warning(opened),
+            *shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
+            *quarantined_warning(looked.quarantined),
+            *(_collapsed(bundle) if bundle else []),
+            *filled.warnings,
+            *scores["warnings"],
+        ],
+    }
+
+
+def write_dataset(
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    filled: Filled,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    facts: dict,
+    reviewed: dict[str, str],
+) -> None:
+    """Stage the dataset beside its place and rename it there."""
+    staged = run.path / ".dataset.tmp"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    sha256 = bundle.sha256 if bundle else ""
+    provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed)
+    columns = ("params", "sampler", "filters", "index")
+    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns[:3]} | {
+        "index": np.zeros(len(looked.train), int)
+    }
+    merged = LabelledData.concat([replace(looked.train, groups=blank), filled.rows])
+    card = {
+        "name": job.data.name,
+        "classes": facts["data"]["classes"],
+        "verdict": facts["verdict"],
+        "seed": job.seed,
+        "source_sha256": looked.source.sha256,
+        "generator_sha256": sha256,
+        "model": sampler.name,
+        "version": __version__,
+        "samplers": {c: n["sampler"] for c, n in filled.counts.items()},
+        "label_column": looked.train.schema.fields.get("label", "label"),
+    }
+
+    def documents(folder: Path) -> dict[str, str]:
+        files = [{"name": name, **entry} for name, entry in manifest_of(folder).items()]
+        sizes = {"train": len(merged), "val": len(looked.val), "test": len(looked.test)}
+        jsonld = croissant(job.data.name, files, sizes, merged.schema.classes, card)
+        return {"README.md": data_card(card), "croissant.json": json.dumps(jsonld, indent=1, ensure_ascii=False) + "\n"}
+
+    splits = {"train": merged, "val": looked.val, "test": looked.test}
+    if looked.source.cells is not None:
+        write_table_dataset(staged, splits, looked.source.cells, provenance, documents)
+    else:
+        originals = looked.source.files if job.export_original else looked.source.originals
+        export.write_dataset(staged, splits, originals, provenance, documents)
+    os.sync()
+    replace_folder(staged, run.path / "dataset")
+
+
+def pictures_of(
+    real: LabelledData, made: LabelledData, curves: dict, realism: np.ndarray, plane: dict[str, np.ndarray]
+) -> Pictures:
+    if real.schema.modality == "table":
+        return Pictures({}, {}, curves, column_bars(real, made), sample_rows(real, made), plane)
+    if real.schema.modality == "text":
+        return Pictures({}, {}, curves, cells=sample_texts(real, made), plane=plane)
+    if real.schema.modality == "audio":
+        rate = real.schema.fields["sample_rate_hz"]
+        pictures = [replace(side, x=mel_pixels(side.x, rate)) for side in (real, made)]
+        walls, sounds = wall_pictures(*pictures, realism), sample_sounds(real, made)
+        return Pictures(walls, nearest_pictures(*pictures), curves, plane=plane, sounds=sounds)
+    return Pictures(wall_pictures(real, made, realism), nearest_pictures(real, made), curves, plane=plane)
+
+
+def time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
+    """The first sample of every class in each preview of the training, by samples seen; none for tables."""
+    if real.schema.modality != "image":
+        return {}
+    height, width = real.x.shape[2:]
+    previews = sorted(path for path in folder.glob("*.png") if path.stem.isdigit())
+    return {int(path.stem): first_tiles(np.asarray(Image.open(path)), height, width) for path in previews}
+
+
+def shared_rows_warning(count: int) -> list[dict[str, str]]:
+    text = f"{count} rows of val or test lie in train as well: every score on them flatters"
+    return [{"code": "shared_rows", "text": text}] if count else []
+
+
+def opened_warning(times: int) -> list[dict[str, str]]:
+    text = f"the test rows have been looked at {times} times in this run: what was chosen by them flatters"
+    return [{"code": "test_opened", "text": text}] if times > 1 else []
+
+
+def quarantined_warning(count: int) -> list[dict[str, str]]:
+    text = f"{count} files were left out; see run/quarantine.csv"
+    return [{"code": "quarantined", "text": text}] if count else []
+
+
+def absent_warning(sets: dict[str, LabelledData], classes: tuple[str, ...]) -> list[dict[str, str]]:
+    """A line for every set that lacks a class of the real rows."""
+    lacking = {name: [c for c, n in zip(classes, made.counts(), strict=True) if not n] for name, made in sets.items()}
+    return [
+        {"code": "class_missing", "text": f"{name} has no rows of {', '.join(absent[:10])}: scored without them"}
+        for name, absent in lacking.items()
+        if absent
+    ]
+
+
+def _collapsed(bundle: Bundle) -> list[dict[str, str]]:
+    """A line for every class whose samples lost their variety while training."""
+    return [
+        {
+            "code": "collapse",
+            "text": f'class "{event["class"]}": samples were {event["variety"]:.0%} as varied as real rows after '
+            f"{event['samples_seen']:,} samples of training",
+        }
+        for event in bundle.facts["training"]["collapsed"]
+    ]
+
+
+def write_json(path: Path, facts: object) -> None:
+    write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(text.encode()))
