@@ -59,7 +59,15 @@ def facts() -> dict:
         "fidelity": {"pixels": {"fid": entry, "coverage": {"value": None, "reason": "not defined: too few rows"}}},
         "per_class": {NASTY: {"fid": entry | {"space": "pixels"}}, "b": {"fid": {"value": None, "reason": "no rows"}}},
         "faults": [{"code": "mode_drop", "set": "cvae", "class": NASTY, "text": "a mode is missing"}],
-        "privacy": {"membership": {"auc": {"value": 0.517, "low": 0.46, "high": 0.57, "n": 80}}},
+        "privacy": {
+            "membership": [
+                {
+                    "attack": "density_ratio",
+                    "release": "rows",
+                    "auc": {"value": 0.517, "low": 0.46, "high": 0.57, "n_members": 80},
+                }
+            ]
+        },
         "bias": {"reason": "no group columns"},
         "data": {
             "name": "flowers",
@@ -153,6 +161,7 @@ def test_sections_come_in_the_order_a_person_asks() -> None:
     assert order == [
         "verdict",
         "warnings",
+        "trust",
         "counts",
         "utility",
         "samples",
@@ -161,6 +170,7 @@ def test_sections_come_in_the_order_a_person_asks() -> None:
         "fidelity",
         "privacy",
         "bias",
+        "integrity",
         "filters",
         "training",
         "data",
@@ -210,7 +220,7 @@ def test_clean_json_makes_plain_values_and_refuses_the_rest() -> None:
 def test_an_empty_report_says_not_run_everywhere() -> None:
     text = render_html({}, NOTHING)
     sections = re.findall(r'<section id="(\w+)">(.*?)</section>', text, re.DOTALL)
-    assert len(sections) == 14
+    assert len(sections) == 16
     for name, body in sections:
         assert ("None." if name == "warnings" else "ot run") in body, name
     assert '<span class="tag not_run">not run</span>' in text

@@ -22,6 +22,7 @@ import numpy as np
 from gensynth.evaluation.verdict import SIMPLE_ARMS
 from gensynth.report import figures
 from gensynth.report.figures import Interval, Pictures
+from gensynth.report.trust_view import attack_rows, cell_tables, integrity_rows, trust_view
 
 NOTHING = "real_only"
 LOWER_IS_BETTER = (
@@ -96,6 +97,10 @@ SECTIONS = (
     "sets_best",
     "operations",
     "robustness",
+    "integrity",
+    "review",
+    "deidentified",
+    "source_card",
 )
 MOST_CONFUSED = 16  # classes above which the confusion table is no picture any more
 
@@ -178,8 +183,16 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
             for name, part in _mapping(facts.get("fidelity")).items()
             if name != "reason"
         ],
-        "privacy": scores(facts.get("privacy"), risk=True),
-        "bias": scores(facts.get("bias")),
+        "trust": trust_view(facts),
+        "privacy": scores(_entries(facts.get("privacy")), risk=True),
+        "attacks": attack_rows(_mapping(facts.get("privacy"))),
+        "threat_model": _mapping(facts.get("privacy")).get("threat_model", []),
+        "dp": _mapping(_mapping(facts.get("privacy")).get("dp")),
+        "bias": scores(_entries(facts.get("bias"))),
+        "cell_tables": cell_tables(_mapping(facts.get("bias"))),
+        "bias_note": str(_mapping(facts.get("bias")).get("note", "")),
+        "integrity": integrity_rows(_mapping(facts.get("integrity"))),
+        "integrity_note": str(_mapping(facts.get("integrity")).get("note", "")),
         "filters": _matrix(_mapping(facts.get("filters"))),
         "curves": figures.curves_view(pictures),
         "lapse": figures.lapse_view(pictures, limit_px),
@@ -189,6 +202,15 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "provenance": scores(facts.get("provenance")),
         "further": scores({k: v for k, v in facts.items() if k not in SECTIONS}),
         "reasons": {name: reason(facts.get(name)) for name in SECTIONS},
+    }
+
+
+def _entries(part: Any) -> Any:
+    """The single scores of a part of the facts, without its tables."""
+    if not isinstance(part, Mapping):
+        return part
+    return {name: entry for name, entry in part.items() if isinstance(entry, Mapping) and "value" in entry} or {
+        name: entry for name, entry in part.items() if not isinstance(entry, Mapping | list)
     }
 
 

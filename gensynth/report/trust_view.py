@@ -1,0 +1,302 @@
+"""The trust part of the page: six plain questions answered from the facts, then the tables behind the answers.
+
+Every sentence can be read by somebody who does not train models; every number in it stands in report.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+GOOD, CARE, BAD, OPEN = "good", "care", "bad", "open"
+NOT_RECORDED = "not recorded"
+COIN = 0.5
+ATTACKS = {
+    "density_ratio": "are made rows denser around training rows than new real ones are",
+    "calibrated_distance": "is a made row nearer to it than a new real one is",
+    "nearest_distance": "how near the nearest made row is",
+    "evidence_bound": "how probable the released model finds it",
+    "reconstruction": "how well the released model rebuilds it",
+    "discriminator": "how real the discriminator finds it",
+    "likelihood_ratio": "likelihood ratio over shadow models (LiRA)",
+}
+
+
+def trust_view(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The questions in order: {"question", "tone" (good | care | bad | open), "lines"}."""
+    parts = (
+        ("What was used?", _used(facts)),
+        ("Who is in it?", _who(facts.get("bias") or {})),
+        ("What could leak?", _leaks(facts.get("privacy") or {})),
+        ("Do the labels hold?", _labels(facts.get("integrity") or {})),
+        ("What was rejected, and why?", _rejected(facts.get("filters") or {})),
+        ("Who looked?", _looked(facts.get("review") or {})),
+    )
+    return [{"question": question, "tone": tone, "lines": lines} for question, (tone, lines) in parts]
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage; below one percent as it is.
+
+    >>> percent(0.123), percent(0.004), percent(0.0)
+    ('12 %', '0.4 %', '0 %')
+    """
+    value = 100 * share
+    return f"{value:.1f} %" if 0 < value < 1 else f"{value:.0f} %"
+
+
+def between(entry: Mapping[str, Any], digits: int = 2) -> str:
+    """`.51 (.48 to .54)`, or why there is no number.
+
+    >>> between({"value": 0.51, "low": 0.48, "high": 0.54}), between({"value": None, "reason": "not defined: n"})
+    ('0.51 (0.48 to 0.54)', 'not defined: n')
+    """
+    if entry.get("value") is None:
+        return str(entry.get("reason", "not defined"))
+    text = f"{entry['value']:.{digits}f}"
+    return f"{text} ({entry['low']:.{digits}f} to {entry['high']:.{digits}f})" if "low" in entry else text
+
+
+Answer = tuple[str, list[str]]
+
+
+def _used(facts: Mapping[str, Any]) -> Answer:
+    data, card = facts.get("data") or {}, facts.get("source_card") or {}
+    classes = data.get("classes") or {}
+    real, made = (
+        sum(int(row.get(key, 0)) for row in classes.values() for key in keys)
+        for keys in (("real",), ("synthetic", "augmented"))
+    )
+    lines = [f"{real:,} real training rows of {data.get('name', 'the data set')}; {made:,} made rows beside them."]
+    terms = [card.get(key, NOT_RECORDED) for key in ("licence", "consent")]
+    lines.append(f"Licence of the source: {terms[0]}. Consent of the people in it: {terms[1]}.")
+    if card.get("contains_people") is True:
+        lines.append("The source says that its rows are about people.")
+    hidden = facts.get("deidentified") or []
+    if hidden:
+        done = ", ".join(f"{line['column']} ({line['action']}, {line['cells']:,} cells)" for line in hidden)
+        lines.append(f"Taken out before anything was learned: {done}.")
+    return (GOOD if NOT_RECORDED not in terms else CARE), lines
+
+
+def _who(bias: Mapping[str, Any]) -> Answer:
+    after, before = bias.get("after"), bias.get("before")
+    if not after or not before:
+        return OPEN, ["Nobody named groups (data.groups=[sex,race]), so nothing is known of who is in it."]
+    verdict = bias.get("gate") or {}
+    if bias.get("groups"):
+        lines = [f"Groups looked at: {', '.join(bias['groups'])}."]
+    else:
+        lines = ["No groups were named. Clusters of rows stand in for them; they are no real groups of people."]
+    for name, table in after["tables"].items():
+        lines += _impact_line(name, before["tables"].get(name, {}), table)
+    if few := before.get("collect"):
+        lines.append(f"{len(few)} cells of class and group have under 30 real rows: collect data, do not generate.")
+    lines += _worst_line(bias.get("recall") or {})
+    lines += [f"Refused: {reason}" for reason in verdict.get("reasons", [])]
+    if verdict.get("accepted"):
+        lines.append("A person accepted this (bias.accept=true).")
+    tone = BAD if verdict.get("reasons") else CARE if few or not bias.get("groups") else GOOD
+    return tone, lines
+
+
+def _impact_line(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    then, now = before.get("disparate_impact") or {}, after.get("disparate_impact") or {}
+    if then.get("value") is None or now.get("value") is None:
+        return []
+    return [
+        f"{name}: the group least often in class {now['favourable']} is there {percent(then['value'])} as often as the "
+        f"largest group before, {percent(now['value'])} after; under 80 % is the usual line for concern."
+    ]
+
+
+def _worst_line(recall: Mapping[str, Any]) -> list[str]:
+    worst = recall.get("worst") or {}
+    if "with" not in worst:
+        return []
+    with_, without = worst["with"], worst["without"]
+    return [
+        f"The group a classifier serves worst ({with_['class']}, {with_['group']}) is recognised "
+        f"{percent(with_['value'])} of the time with the made rows; the worst without them "
+        f"({without['class']}, {without['group']}) {percent(without['value'])}."
+    ]
+
+
+def _leaks(privacy: Mapping[str, Any]) -> Answer:
+    if "membership" not in privacy:
+        return OPEN, ["Not run."]
+    exact, near = (privacy.get(name) or {} for name in ("exact_copies", "near_copies"))
+    copied = sum(entry.get("value") or 0.0 for entry in (exact, near))
+    usual = sum(entry.get("ceiling") or 0.0 for entry in (exact, near))
+    lines = [
+        f"{percent(copied)} of the made rows are copies or near copies of a training row; of new real rows "
+        f"{percent(usual)} are."
+    ]
+    worst = strongest(privacy["membership"])
+    if worst is None:
+        lines.append("Too few held-out rows to attack the made rows.")
+    else:
+        told = "no better than by a coin" if worst["auc"]["low"] <= COIN else "better than by a coin"
+        lines.append(
+            f"Somebody who holds {worst['release'].replace('+', ' and ')} can tell training rows from new ones {told}: "
+            f"{between(worst['auc'])} where 0.5 is a coin and 1 is certainty (the strongest of "
+            f"{len(privacy['membership'])} attacks)."
+        )
+    dp = privacy.get("dp") or {}
+    lines.append(dp.get("sentence") or "No privacy was promised.")
+    lines.append("The data set holds the real training rows too: share it only with those who may see them.")
+    alarm = copied > usual + 0.05 or (worst is not None and worst["auc"]["low"] > COIN)
+    return (BAD if alarm else OPEN if worst is None else GOOD), lines
+
+
+def strongest(attacks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The attack with the highest lower end of its interval, None where no attack has a number."""
+    defined = [one for one in attacks if one["auc"].get("value") is not None]
+    return max(defined, key=lambda one: one["auc"]["low"], default=None)
+
+
+def _labels(integrity: Mapping[str, Any]) -> Answer:
+    classes = integrity.get("classes") or {}
+    if not classes:
+        return OPEN, ["Not run."]
+    lines, tone = [], GOOD
+    after = {name: entry["agreement_after"] for name, entry in classes.items() if _has(entry["agreement_after"])}
+    if after:
+        name = min(after, key=lambda one: after[one]["value"])
+        real = classes[name]["agreement_real"]
+        beside = f", of real ones {percent(real['value'])}" if _has(real) else ""
+        lines.append(
+            f"A classifier of real rows reads the label of made rows as it is least often in class {name}: "
+            f"{percent(after[name]['value'])} of them{beside}."
+        )
+        if _has(real) and after[name]["high"] < real["low"]:
+            tone = CARE
+    suspect = (integrity.get("suspect") or {}).get("real") or {}
+    if (count := suspect.get("count")) is not None:
+        lines.append(
+            f"In the real data itself {count:,} labels of {suspect.get('n', 0):,} looked at look doubtful; "
+            "run/internal/suspects.json lists the worst."
+        )
+    return tone, lines or ["Too few rows to say."]
+
+
+def _has(entry: Mapping[str, Any]) -> bool:
+    return entry.get("value") is not None
+
+
+def _rejected(filters: Mapping[str, Any]) -> Answer:
+    rows = [row for row in filters.values() if isinstance(row, Mapping)]
+    drawn = sum(int(row.get("drawn", 0)) for row in rows)
+    if not drawn:
+        return OPEN, ["No rows were drawn."]
+    why = {
+        "rejected_label_agreement": "did not look like their label",
+        "rejected_near_copy": "sat on a training row",
+        "rejected_value_range": "lay outside what real rows span",
+        "rejected_review": "were turned down by a person",
+    }
+    counts = {name: sum(int(row.get(name, 0)) for row in rows) for name in sorted({k for row in rows for k in row})}
+    parts = [f"{counts[name]:,} {text}" for name, text in why.items() if counts.get(name)]
+    return GOOD, [f"Of {drawn:,} rows drawn, {'; '.join(parts)}." if parts else f"None of {drawn:,} rows drawn."]
+
+
+def _looked(review: Mapping[str, Any]) -> Answer:
+    lines = []
+    if review.get("looked"):
+        lines.append(
+            f"A person looked at {review['looked']:,} made rows: {review.get('accepted', 0):,} accepted, "
+            f"{review.get('rejected', 0):,} rejected, {review.get('unsure', 0):,} unsure, "
+            f"{review.get('relabelled', 0):,} of another class."
+        )
+    blind = review.get("blind") or {}
+    if (blind.get("fool_rate") or {}).get("value") is not None:
+        lines.append(str(blind["sentence"]))
+    if not lines:
+        return OPEN, ["Nobody has looked through the rows yet: gensynth review RUN."]
+    return GOOD, lines
+
+
+def attack_rows(privacy: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A line of the table for every attack."""
+    return [
+        {
+            "attack": str(one["attack"]).replace("_", " "),
+            "asks": ATTACKS.get(one["attack"], ""),
+            "release": str(one["release"]).replace("+", " + "),
+            "auc": between(one["auc"]),
+            "tpr": between((one.get("tpr") or {}).get("0.01") or {}),
+            "exposed": between((one.get("most_exposed") or {}).get("auc") or {}),
+            "control": between((one.get("control") or {}).get("auc") or {}),
+            "n": f"{one['auc'].get('n_members', 0):,}",
+        }
+        for one in privacy.get("membership") or []
+    ]
+
+
+def cell_tables(bias: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For every cut of the rows its cells, before and after, with recall, coverage and copies where they are known."""
+    after, before = bias.get("after") or {}, bias.get("before") or {}
+    recall = (bias.get("recall") or {}).get("tables") or {}
+    scores = bias.get("cells") or {}
+    out = []
+    for name, table in (after.get("tables") or {}).items():
+        then = _by_cell(before["tables"][name]["cells"])
+        of = {key: _by_cell((scores.get(key) or {}).get(name) or []) for key in ("coverage", "copies")}
+        served = _by_cell((recall.get(name) or {}).get("cells") or [])
+        rows = [
+            _cell_row(cell, then.get(key, {}), served.get(key, {}), {n: part.get(key, {}) for n, part in of.items()})
+            for key, cell in _by_cell(table["cells"]).items()
+            if cell["n"]
+        ]
+        impact = [between(side["tables"][name].get("disparate_impact") or {}) for side in (before, after)]
+        information = [between(side["tables"][name].get("information") or {}, 3) for side in (before, after)]
+        groups = _group_rows((recall.get(name) or {}).get("groups") or {})
+        out.append({"name": name, "rows": rows, "impact": impact, "information": information, "groups": groups})
+    return out
+
+
+def _by_cell(cells: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {(str(cell["class"]), str(cell["group"])): cell for cell in cells}
+
+
+def _cell_row(
+    cell: Mapping[str, Any], then: Mapping[str, Any], served: Mapping[str, Any], scores: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    before = (then.get("share_of_class") or {}).get("value")
+    return {
+        "class": cell["class"],
+        "group": cell["group"],
+        "before": then.get("n", 0),
+        "after": cell["n"],
+        "share_before": percent(before) if before is not None else "–",
+        "share_after": percent(cell["share_of_class"]["value"]),
+        "made": percent(cell["share_made"] or 0.0),
+        "ratio": f"{cell['ratio']:.2f}" if cell["ratio"] is not None else "–",
+        "recall_without": between(served["without"]) if "without" in served else "–",
+        "recall_with": between(served["with"]) if "with" in served else "–",
+        "coverage": between(scores["coverage"]) if scores["coverage"].get("value") is not None else "–",
+        "copies": percent(scores["copies"]["value"]) if scores["copies"].get("value") is not None else "–",
+        "note": cell.get("text", ""),
+    }
+
+
+def _group_rows(groups: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"group": name, "n": f"{entry['n']:,}", **{side: between(entry[side]) for side in ("without", "with")}}
+        | {"difference": between(entry["difference"], 3)}
+        for name, entry in groups.items()
+    ]
+
+
+def integrity_rows(integrity: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A line for every class: agreement before and after filtering and of real rows, variety lost, suspect labels."""
+    suspect = ((integrity.get("suspect") or {}).get("real") or {}).get("classes") or {}
+    return [
+        {
+            "class": name,
+            **{key: between(entry[key]) for key in ("agreement_before", "agreement_after", "agreement_real")},
+            "lost_variety": between(entry["lost_variety"]),
+            "suspect": between(suspect[name]) if name in suspect else "–",
+        }
+        for name, entry in (integrity.get("classes") or {}).items()
+    ]

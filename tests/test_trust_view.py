@@ -1,0 +1,97 @@
+"""The six plain questions of the report: what each says of facts that are good, bad or not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from gensynth.report.trust_view import attack_rows, cell_tables, integrity_rows, strongest, trust_view
+
+ENTRY = {"value": 0.5, "low": 0.4, "high": 0.6}
+
+
+def answers(facts):
+    return {part["question"]: (part["tone"], " ".join(part["lines"])) for part in trust_view(facts)}
+
+
+def attack(value, low, high, release="rows"):
+    return {"attack": "density_ratio", "release": release, "auc": {"value": value, "low": low, "high": high}}
+
+
+def test_nothing_known_is_said_to_be_open():
+    said = answers({})
+    assert [tone for tone, _ in said.values()] == ["care", "open", "open", "open", "open", "open"]
+    assert "Nobody has looked" in said["Who looked?"][1]
+    assert "not recorded" in said["What was used?"][1]
+
+
+@pytest.mark.parametrize(
+    ("attacks", "tone", "words"),
+    [
+        ([attack(0.51, 0.47, 0.55)], "good", "no better than by a coin: 0.51 (0.47 to 0.55)"),
+        ([attack(0.51, 0.47, 0.55), attack(0.9, 0.85, 0.95, "rows+model")], "bad", "holds rows and model can tell"),
+        ([{"attack": "density_ratio", "release": "rows", "auc": {"value": None, "reason": "few"}}], "open", "Too few"),
+    ],
+)
+def test_the_strongest_attack_decides_what_could_leak(attacks, tone, words):
+    privacy = {"membership": attacks, "exact_copies": {"value": 0.0, "ceiling": 0.0}}
+    got, text = answers({"privacy": privacy})["What could leak?"]
+    assert got == tone
+    assert words in text
+    assert "real training rows too" in text
+
+
+def test_copies_beyond_what_real_rows_repeat_are_an_alarm():
+    privacy = {"membership": [attack(0.5, 0.4, 0.6)], "exact_copies": {"value": 0.2, "ceiling": 0.01}}
+    tone, text = answers({"privacy": privacy})["What could leak?"]
+    assert tone == "bad"
+    assert "20 % of the made rows are copies or near copies" in text
+    privacy["exact_copies"]["ceiling"] = 0.19
+    assert answers({"privacy": privacy})["What could leak?"][0] == "good"
+
+
+def test_the_strongest_attack_is_the_one_that_is_surest():
+    wide, sure = attack(0.8, 0.3, 0.99), attack(0.7, 0.6, 0.8)
+    assert strongest([wide, sure]) is sure
+    assert strongest([]) is None
+
+
+def bias(gate):
+    cell = {"class": "rich", "group": "f", "n": 40, "n_real": 10, "share_made": 0.75, "ratio": 0.8, "text": "10 real"}
+    table = {
+        "cells": [{**cell, "share_of_class": ENTRY}],
+        "disparate_impact": {**ENTRY, "favourable": "rich"},
+        "information": ENTRY,
+    }
+    before = {"tables": {"sex": table}, "collect": [{}]}
+    return {"groups": ["sex"], "before": before, "after": {"tables": {"sex": table}}, "gate": gate}
+
+
+def test_a_refusal_is_bad_and_says_why():
+    tone, text = answers({"bias": bias({"reasons": ["f falls"], "accepted": True})})["Who is in it?"]
+    assert tone == "bad"
+    assert "Refused: f falls" in text
+    assert "bias.accept=true" in text
+    assert "1 cells of class and group have under 30" in text
+    assert "50 % as often" in text
+    assert answers({"bias": bias({"reasons": []})})["Who is in it?"][0] == "care"
+
+
+def test_tables_hold_a_line_for_every_cell_and_class():
+    table = cell_tables(bias({}))[0]
+    assert table["rows"][0]["made"] == "75 %"
+    assert table["rows"][0]["recall_with"] == "–"
+    assert table["impact"] == ["0.50 (0.40 to 0.60)"] * 2
+    classes = {"a": {k: ENTRY for k in ("agreement_before", "agreement_after", "agreement_real", "lost_variety")}}
+    suspect = {"real": {"classes": {"a": {"value": 0.1, "low": 0.05, "high": 0.2}}}}
+    assert integrity_rows({"classes": classes, "suspect": suspect})[0]["suspect"] == "0.10 (0.05 to 0.20)"
+    assert attack_rows({"membership": [attack(0.5, 0.4, 0.6)]})[0]["control"] == "not defined"
+
+
+def test_what_was_rejected_is_counted_over_classes():
+    filters = {
+        "a": {"drawn": 100, "rejected_label_agreement": 7, "rejected_near_copy": 1},
+        "b": {"drawn": 50, "rejected_label_agreement": 3},
+    }
+    tone, text = answers({"filters": filters})["What was rejected, and why?"]
+    assert tone == "good"
+    assert text == "Of 150 rows drawn, 10 did not look like their label; 1 sat on a training row."
