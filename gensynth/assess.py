@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
+from gensynth.balancing.filters import points_of
 from gensynth.balancing.plan import to_balance
 from gensynth.evaluation.amount import advise, too_few
 from gensynth.evaluation.arms import added, free_arms, half_and_half, simple_arms, without_groups
 from gensynth.evaluation.classification import label_scores, tally
 from gensynth.evaluation.learners import learners_of
 from gensynth.evaluation.novelty import operation_agreement
+from gensynth.evaluation.privacy import privacy_facts
 from gensynth.evaluation.robustness import robustness
 from gensynth.evaluation.score import MOST_CLASSES, SetScore, Yardstick, utility_facts
 from gensynth.evaluation.shortcut import PROBE, shortcut_gap
@@ -54,6 +56,7 @@ class Trial:
     utility: bool
     inception: bool
     progress: Callable[[str], None]
+    groups: tuple[str, ...] = ()  # columns of the rows by which bias is looked at
 
     def arm_seeds(self) -> list[int]:
         return [rng.child(self.seed, "utility", i) for i in range(self.seeds)]
@@ -133,31 +136,40 @@ def probe_counts(train: LabelledData, needed: Mapping[str, int]) -> dict[str, in
     return {name: PROBE_ROWS if asks and c == common else 0 for c, name in enumerate(train.schema.classes)}
 
 
+@dataclass(frozen=True)
+class Assessed:
+    """What `assess_made` found: facts of report.json, and what they rest on; None where there was nothing to score."""
+
+    facts: dict[str, Any]
+    yardstick: Yardstick | None = None
+    scored: SetScore | None = None
+    result: UtilityResult | None = None
+
+
 def assess_made(
     trial: Trial, made: LabelledData, needed: Mapping[str, int], probe: LabelledData, how_much: str
-) -> tuple[dict[str, Any], np.ndarray, dict]:
-    """Scores of the rows that are to be merged, for `balance`: (facts, realism (M,), embedding)."""
+) -> Assessed:
+    """Scores of the rows that are to be merged, for `balance`."""
     if not len(made) or not len(trial.test):
         reason = "no synthetic rows were needed" if len(trial.test) else "there are no test rows"
-        return empty(not_run(reason)), np.zeros(len(made)), {}
+        return Assessed(empty(not_run(reason)))
     yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
     scored = yardstick.score("the made rows", made, trial.progress)
     warnings = [*untested(trial, needed), *yardstick.warnings()]
     facts = set_facts(scored) | {"spaces": yardstick.qualified, "warnings": warnings}
     if reason := trial.why_not():
-        facts |= empty(not_run(reason), scored=facts)
-    else:
-        arms, classical = standard_arms(trial, needed)
-        arms.append(added(CANDIDATE, trial.train, (made,)))
-        if len(classical) == len(made):
-            arms.append(added(CLASSICAL, trial.train, (half_and_half(made, classical),)))
-        result = train_arms(trial, arms, {PROBE: probe})
-        facts |= utility_facts(result, CANDIDATE, trial.train)
-        facts["verdict"] = verdict(result, how_much=how_much)
-        if len(probe):
-            facts["shortcut"] = probe_facts(trial, result, needed, CANDIDATE)
-            facts["warnings"] += shortcut_warnings(facts["shortcut"])
-    return facts, *shown(yardstick, made)
+        return Assessed(facts | empty(not_run(reason), scored=facts), yardstick, scored)
+    arms, classical = standard_arms(trial, needed)
+    arms.append(added(CANDIDATE, trial.train, (made,)))
+    if len(classical) == len(made):
+        arms.append(added(CLASSICAL, trial.train, (half_and_half(made, classical),)))
+    result = train_arms(trial, arms, {PROBE: probe})
+    facts |= utility_facts(result, CANDIDATE, trial.train)
+    facts["verdict"] = verdict(result, how_much=how_much)
+    if len(probe):
+        facts["shortcut"] = probe_facts(trial, result, needed, CANDIDATE)
+        facts["warnings"] += shortcut_warnings(facts["shortcut"])
+    return Assessed(facts, yardstick, scored, result)
 
 
 def transform_facts(trial: Trial, sampler: Sampler, made: LabelledData) -> dict[str, Any]:
@@ -195,8 +207,10 @@ def untested(trial: Trial, needed: Mapping[str, int]) -> list[dict[str, str]]:
     return [{"code": "class_untested", "text": text}] if names else []
 
 
-def shown(yardstick: Yardstick, made: LabelledData) -> tuple[np.ndarray, dict]:
+def shown(yardstick: Yardstick | None, made: LabelledData) -> tuple[np.ndarray, dict]:
     """What pictures need: realism of made images or spectra, by which their wall is sorted, and the plane."""
+    if yardstick is None:
+        return np.zeros(len(made)), {}
     drawn = made.schema.modality in ("image", "audio")
     return yardstick.realism(made) if drawn else np.zeros(len(made)), yardstick.embedding(made)
 
@@ -255,7 +269,9 @@ def rank_sets(trial: Trial, sets: Mapping[str, LabelledData]) -> tuple[dict[str,
             order_by[name] = float(raw.mean())
     order = sorted(sets, key=lambda name: (bool(scored[name].faults), -order_by[name]))
     best = order[0]
+    privacy = {name: _attacked(yardstick, trial, sets[name], scored[name]) for name in order}
     facts = set_facts(scored[best]) | {"spaces": yardstick.qualified, "warnings": yardstick.warnings()}
+    facts["privacy"] = privacy[best]
     facts["faults"] = [fault for name in order for fault in scored[name].faults]
     verdicts = {name: not_run(trial.why_not()) for name in sets}
     if result is None:
@@ -270,11 +286,18 @@ def rank_sets(trial: Trial, sets: Mapping[str, LabelledData]) -> tuple[dict[str,
             "faults": scored[name].faults,
             "ranked_by": order_by[name],
             "fidelity": scored[name].fidelity,
-            "privacy": scored[name].copies,
+            "privacy": privacy[name],
         }
         for name in order
     }
     return facts, order, yardstick
+
+
+def _attacked(yardstick: Yardstick, trial: Trial, made: LabelledData, scored: SetScore) -> dict[str, Any]:
+    """Copies and attacks on who was in the real rows that a set may have been made from."""
+    trial.progress("privacy: copies and membership inference")
+    seed, points = rng.child(trial.seed, "privacy"), points_of(trial.train)
+    return privacy_facts(yardstick.seen, trial.test, made, scored.found, seed=seed, points=points)
 
 
 def arm_name(arm: str, name: str, sets: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from gensynth.job import Job
 
+IN_PLACE = ("merge", "verify", "forget")  # verbs without a folder of their own where out is left out
 MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
 MAY_BE_BELOW_ZERO = ("low", "high")  # ends of a range that values are drawn from
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
@@ -106,13 +107,13 @@ def _dispatch(verb: str, words: list[str]) -> int:
         from gensynth.doctor import doctor
 
         return doctor()
-    if verb == "dashboard":
-        from gensynth.dashboard import dashboard
+    if verb in ("dashboard", "review"):
         from gensynth.signals import SIGNALS
 
+        serve = getattr(importlib.import_module(f"gensynth.{verb}"), verb)
         SIGNALS.install()
         with contextlib.suppress(Interrupted):  # the usual way to end it
-            dashboard(words)
+            serve(words)
         return 0
     return run_hydra(verb, overrides(verb, words), [verb, *words])
 
@@ -169,7 +170,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
     SIGNALS.install()
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        base = str(plain["out"]) or ("" if verb == "merge" else f"runs/{verb}-{_STARTED}")
+        base = str(plain["out"]) or ("" if verb in IN_PLACE else f"runs/{verb}-{_STARTED}")
         typed = [w for w in typed if not w.startswith("out=")] + ([f"out={base}"] if base else [])
         plain["out"] = _out_of_sweep(base)
         if plain["out"] != base and plain["resume"] and is_finished(Path(plain["out"])):
@@ -252,6 +253,10 @@ def _data_settings(config: dict, choice: str) -> Any:
         if not (isinstance(sides, list) and len(sides) in (0, 2) and all(isinstance(s, int) and s > 0 for s in sides)):
             raise UsageError(f"data.image_size takes N or [height, width] in pixels, got {size!r}")
         reader["image_size"] = tuple(sides) or None
+    if "deidentify" in reader:
+        from gensynth.data.deidentify import actions_of
+
+        reader["deidentify"] = actions_of(_amount(reader["deidentify"]))
     if "kinds" in reader:
         reader["kinds"] = _amount(reader["kinds"])
         reader["subject"] = node["subject"]
@@ -263,7 +268,26 @@ def _data_settings(config: dict, choice: str) -> Any:
         raise UsageError(f"data.split takes three numbers, [train, val, test], got {split!r}")
     _refuse_inside(config["out"], reader.get("path"), reader.get("test"))
     read = partial(target_of(node["reader"], config["trust"]), **reader)
-    return DataSettings(name, read, tuple(split), (tail[0], tail[1]) if tail else None, node["subject"])
+    return DataSettings(
+        name,
+        read,
+        tuple(split),
+        (tail[0], tail[1]) if tail else None,
+        node["subject"],
+        groups=tuple(str(column) for column in node.get("groups", [])),
+        card=_source_card(node),
+        allow_synthetic=bool(node.get("allow_synthetic", False)),
+    )
+
+
+def _source_card(node: Mapping) -> Any:
+    """What a person says of the source: the file of data.card and the card that lies beside the data; of both, the
+    stricter."""
+    from gensynth.provenance.source_card import SourceCard, find_source_card, read_source_card, stricter
+
+    given = read_source_card(Path(node["card"])) if node.get("card") else None
+    found = find_source_card(Path(node["path"])) if node.get("path") else None
+    return stricter(given, found) if given and found else given or found or SourceCard()
 
 
 def _refuse_inside(out: str, *sources: str | None) -> None:
@@ -283,7 +307,7 @@ def _record(config: dict) -> dict:
             kept[group] = _without_folders(kept[group])
     if "data" in kept:
         data = dict(kept["data"])
-        for key in ("path", "test"):
+        for key in ("path", "test", "card"):
             if data.get(key):
                 data[key] = Path(data[key]).name
         data["reader"] = {"_target_": data["reader"]["_target_"]} if "reader" in data else {}
@@ -349,6 +373,7 @@ def _build_job(verb: str, config: dict, typed: list[str], choices: Mapping | Non
         strict=bool(config.get("strict", False)),
         resume=bool(config["resume"]),
         resume_command=_resume_command(typed),
+        trust=_trust_settings(config),
         config=_record(config) | ({"sampler_choice": chosen["sampler"]} if chosen.get("sampler") else {}),
     )
 
@@ -357,7 +382,9 @@ def _model_settings(node: Mapping, trust: list[str]) -> Any:
     from gensynth.job import ModelSettings
 
     make = target_of(node, trust)
-    return ModelSettings(make.__name__.lower(), make, _params(node))
+    own = make.__module__.startswith("gensynth.models.")
+    name = make.__module__.rsplit(".", 1)[-1] if own else make.__name__.lower()
+    return ModelSettings(name, make, _params(node))
 
 
 def _inception(features: object) -> bool:
@@ -420,6 +447,23 @@ def _trainer_settings(node: Mapping) -> Any:
     return TrainerSettings(**node)
 
 
+def _trust_settings(config: Mapping) -> Any:
+    from gensynth.job import TrustSettings
+
+    bias, privacy, review = (config.get(key, {}) for key in ("bias", "privacy", "review"))
+    shadows = privacy.get("shadows", 0)
+    if shadows and (shadows < 4 or shadows % 2):
+        raise UsageError(f"privacy.shadows must be 0 or an even number of at least 4, got {shadows}")
+    return TrustSettings(
+        max_drop=bias.get("max_drop", TrustSettings.max_drop),
+        max_recall_drop=bias.get("max_recall_drop", TrustSettings.max_recall_drop),
+        favourable=str(bias.get("favourable", "")),
+        accept_bias=bool(bias.get("accept", False)),
+        least_reviewed=review.get("min", 0),
+        shadows=shadows,
+    )
+
+
 def _choices() -> Mapping:
     """Which file of every configuration group was chosen, group -> name."""
     from hydra.core.hydra_config import HydraConfig
@@ -439,7 +483,7 @@ def _seed(value: object) -> int:
 
 def _amount(value: Any) -> Any:
     """A number, a word or a mapping of class names, the last two as text."""
-    if isinstance(value, str) and value.startswith("{"):
+    if isinstance(value, str) and value.startswith(("{", "[")):
         return json.loads(value)
     return value
 
@@ -484,6 +528,8 @@ def _as_in_the_run(config: dict, run: Path, typed: list[str]) -> None:
     saved = json.loads(path.read_text(encoding="utf-8"))
     for group in ("sampler", "fallback", "filter", "export"):
         if group in saved and not any(re.match(rf"~?(sampler@)?{group}\b", word) for word in typed):
+            if isinstance(saved[group], dict):
+                _refuse_foreign(saved[group], config["trust"])
             config[group] = saved[group]
             if files := [key for key in SAMPLER_PATHS if isinstance(saved[group], dict) and saved[group].get(key)]:
                 words = f"{group}.{files[0]}=PATH"
@@ -534,6 +580,63 @@ def _evaluate(config: dict, typed: list[str]) -> None:
         print(f"{place}. {name}: {faults}")
     print(facts["verdict"]["sentence"])
     print(f"report: {job.out / 'report.html'}")
+
+
+def _verify(config: dict, typed: list[str]) -> int:
+    from gensynth.provenance.contents import is_mine
+    from gensynth.verify import find_dataset, verify
+
+    if not config["dataset"]:
+        raise UsageError("verify needs a data set: gensynth verify OUT/dataset")
+    if not isinstance(config["n"], int) or config["n"] < 0:
+        raise UsageError(f"n must be a whole number of at least 0, got {config['n']!r}")
+    dataset = find_dataset(Path(config["dataset"]))
+    if config["is_mine"]:
+        matches = is_mine(Path(config["is_mine"]), dataset)
+        print("\n".join(map(str, matches)))
+        return 0 if all(match.line for match in matches) else 6
+    generator = Path(config["generator"]) if config["generator"] else None
+    build = functools.partial(_samplers_of, trust=config["trust"])
+    verified = verify(dataset, generator, build, config["n"], _seed(config["seed"]))
+    print("\n".join([*verified.findings, *verified.told]))
+    return 6 if verified.findings else 0
+
+
+def _samplers_of(saved: dict, trust: list[str]) -> tuple[list[Any], str]:
+    """Sampler and fallback of a finished run, and why one of them cannot be built; of gensynth or trusted packages."""
+    made, why_not = [], "no run beside the data set"
+    for group in ("sampler", "fallback"):
+        node = saved.get(group) or {}
+        if files := [key for key in SAMPLER_PATHS if node.get(key) and node[key] not in ("class", "train")]:
+            why_not = f"made with {files[0]}={node[files[0]]}, whose place is not kept"
+        elif node:
+            _refuse_foreign(node, trust)
+            made.append(_make(node, trust, group))
+    return made, why_not
+
+
+def _refuse_foreign(node: Mapping, trust: list[str]) -> None:
+    """UsageError where a run's own file names code that is no sampler or filter: a run may come from anybody."""
+    allowed = ("gensynth.samplers.", "gensynth.balancing.filters.", *(f"{package}." for package in trust))
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            _refuse_foreign(value, trust)
+        if key == "_target_" and not str(value).startswith(allowed):
+            raise UsageError(f"run/config.json names {value}, which is no sampler or filter of gensynth; use trust=[PACKAGE]")
+
+
+def _forget(config: dict, typed: list[str]) -> None:
+    from gensynth.provenance.forget import forget, forget_lines
+
+    if config["row"] in ("", None):
+        raise UsageError("forget needs the name of a row, as in run/split.csv: gensynth forget ROW_ID runs=runs")
+    row, out = str(config["row"]), Path(config["out"])
+    if config["out"] and out.exists():
+        raise UsageError(f"out={out} is there already; nothing was touched, choose a new file")
+    found = forget(row, Path(config["runs"]))
+    print("\n".join(forget_lines(row, found)))
+    if config["out"]:
+        out.write_text(json.dumps({"row": row, "runs": [one.to_json() for one in found]}, indent=1), encoding="utf-8")
 
 
 def _compare_arms(config: dict, typed: list[str]) -> None:
@@ -607,6 +710,8 @@ ACTIONS: dict[str, Callable[[dict, list[str]], None]] = {
     "merge": _merge,
     "evaluate": _evaluate,
     "compare": _compare_arms,
+    "verify": _verify,
+    "forget": _forget,
 }
 
 

@@ -27,7 +27,7 @@ from gensynth.assess import (
 )
 from gensynth.balancing.filters import points_of
 from gensynth.balancing.merge import Filled
-from gensynth.balancing.plan import resolve_target
+from gensynth.data.conditions import Conditions
 from gensynth.data.explore import shared_rows
 from gensynth.errors import UsageError, nearest
 from gensynth.evaluation.arms import added, half_and_half
@@ -38,7 +38,7 @@ from gensynth.evaluation.utility import Arm
 from gensynth.evaluation.verdict import SIMPLE_ARMS, verdict
 from gensynth.job import Job, ModelSettings
 from gensynth.learning import check_learnable, trained
-from gensynth.making import drawing, how_much, trial_of
+from gensynth.making import Asked, asked_of, asked_rows, conditions_of, drawing, how_much, trial_of
 from gensynth.pipeline import look
 from gensynth.record import pictures_of, shared_rows_warning
 from gensynth.report.report import write_report
@@ -103,17 +103,17 @@ def compare(
         trial = trial_of(job, real, looked.val, looked.test)
         if reason := trial.why_not():
             raise UsageError(f"nothing to compare: {reason}")
-        plan = resolve_target(job.target, real.counts(), real.schema, symmetric=job.symmetric)
-        needed = {name: plan[name] - int(n) for name, n in zip(real.schema.classes, real.counts(), strict=True)}
+        asked = asked_of(job, conditions_of(job, real), real, None)
+        needed = asked.by_class
         if not any(needed.values()):
             raise UsageError("nothing to compare: the classes are balanced already; target=N asks for more rows")
-        fitted = {name: _ready(samplers[name], looked) for name in samplers}
+        fitted = {name: _ready(samplers[name], looked, asked.conditions) for name in samplers}
         online = _online(fitted, wanted)
-        made = _made_sets(job, run, looked, trial, models, fitted, wanted, generator_seeds, needed)
+        made = _made_sets(job, run, looked, trial, models, fitted, wanted, generator_seeds, asked)
         with run.step("evaluate"):
             facts = _scores(trial, made, online, needed, wanted)
         best = made[facts["sets_best"]].rows[0]
-        facts |= _record(job, run, looked, plan, made, generator_seeds, facts["warnings"])
+        facts |= _record(job, run, looked, needed, made, generator_seeds, facts["warnings"])
         realism, plane = facts.pop("pictures")
         write_report(run.path, facts, pictures_of(real, best, {}, realism, plane))
     return facts
@@ -123,7 +123,7 @@ def _record(
     job: Job,
     run: RunFolder,
     looked: Looked,
-    plan: Mapping[str, int],
+    needed: Mapping[str, int],
     made: Mapping[str, Made],
     generator_seeds: int,
     warnings: list[dict[str, str]],
@@ -131,7 +131,7 @@ def _record(
     """What the report says beside the scores: data, time, provenance, filters, warnings."""
     return {
         "bias": {},
-        "data": {"name": job.data.name, "classes": _classes(looked, plan), "advice": looked.facts["advice"]},
+        "data": {"name": job.data.name, "classes": _classes(looked, needed), "advice": looked.facts["advice"]},
         "timing": run.timing,
         "provenance": {
             "version": __version__,
@@ -172,10 +172,10 @@ def _wanted(asked: list[str], models: list[str], samplers: Mapping[str, Sampler]
     return standard if not asked else ["none", *(name for name in asked if name != "none")]
 
 
-def _ready(sampler: Sampler, looked: Looked) -> Sampler:
+def _ready(sampler: Sampler, looked: Looked, conditions: Conditions) -> Sampler:
     """Fitted on train rows, unless it waits for a generator."""
     check_modality(sampler, looked.train.schema)
-    return sampler if wants_generator(sampler) else sampler.fit(looked.train)
+    return sampler if wants_generator(sampler) else sampler.fit(conditions.split(looked.train))
 
 
 def _online(samplers: Mapping[str, Sampler], wanted: list[str]) -> dict[str, Online]:
@@ -201,7 +201,7 @@ def _made_sets(
     samplers: Mapping[str, Sampler],
     wanted: list[str],
     generator_seeds: int,
-    needed: dict[str, int],
+    asked: Asked,
 ) -> dict[str, Made]:
     """The plan filled by every model and sampler that is an arm."""
     on_top = {name: one for name, one in samplers.items() if name in wanted and wants_generator(one)}
@@ -211,16 +211,17 @@ def _made_sets(
     if used:
         check_learnable(looked.train.schema)
     made: dict[str, Made] = {}
+    split = asked_rows(looked, asked.conditions)
     for name in used:
-        bundles = _bundles(job, run, looked, name, models[name], generator_seeds)
-        made[name] = _fill(run, name, looked, [(own, GeneratorSampler().use(b)) for own, b in bundles], needed, trial)
+        bundles = _bundles(job, run, split, name, models[name], generator_seeds)
+        made[name] = _fill(run, name, looked, [(own, GeneratorSampler().use(b)) for own, b in bundles], asked, trial)
         if name == used[0]:
             for arm, sampler in on_top.items():
-                pairs = [(bundles[0][0], sampler.use(bundles[0][1]).fit(looked.train))]
-                made[arm] = _fill(run, arm, looked, pairs, needed, trial)
+                pairs = [(bundles[0][0], sampler.use(bundles[0][1]).fit(split.train))]
+                made[arm] = _fill(run, arm, looked, pairs, asked, trial)
     for name, sampler in samplers.items():
         if name in wanted and name not in on_top and sampler.label_policy != "soft":
-            made[name] = _fill(run, name, looked, [(job, sampler)], needed, trial)
+            made[name] = _fill(run, name, looked, [(job, sampler)], asked, trial)
     return {name: one for name, one in made.items() if name in wanted or name + BOTH in wanted}
 
 
@@ -243,19 +244,21 @@ def _fill(
     name: str,
     looked: Looked,
     sources: list[tuple[Job, Sampler]],
-    needed: dict[str, int],
+    asked: Asked,
     trial: Trial,
 ) -> Made:
     """The plan filled by each source, and probe rows of the first where its label is a condition."""
     first, sets, seconds, probe = sources[0][1], [], 0.0, looked.train[:0]
     with run.step(f"sample {name}"):
         for own, sampler in sources:
-            draw = drawing(own, looked, sampler)  # filters learn here: one set is drawn before the next is prepared
+            draw = drawing(
+                own, looked, sampler, asked.conditions
+            )  # filters learn here: one set is drawn before the next is prepared
             begun = time.monotonic()
-            sets.append(draw(needed, {}))
+            sets.append(draw(asked.rows, {}))
             seconds += time.monotonic() - begun
             if sampler is first and first.label_policy == "conditional":
-                probe = draw(probe_counts(looked.train, needed), {}).rows
+                probe = draw(asked.spread(probe_counts(looked.train, asked.by_class)), {}).rows
     rows = max(1, sum(len(one.rows) for one in sets))
     with run.step(f"operations of {name}"):
         transform = transform_facts(trial, first, sets[0].rows)
@@ -327,11 +330,11 @@ def _beside(trial: Trial, yardstick: Yardstick, made: Made) -> dict[str, Any]:
     }
 
 
-def _classes(looked: Looked, plan: Mapping[str, int]) -> dict[str, dict[str, int]]:
+def _classes(looked: Looked, needed: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Rows of each class in every split, and what the plan makes of them."""
     return {
         name: {split: int((rows.y == c).sum()) for split, rows in looked.splits().items()}
-        | {"before": int((looked.train.y == c).sum()), "after": plan[name]}
+        | {"before": (n := int((looked.train.y == c).sum())), "after": n + needed[name]}
         for c, name in enumerate(looked.train.schema.classes)
     }
 

@@ -29,7 +29,7 @@ PACKAGES = (
     "jinja2",
     "wandb",
 )
-EXTRAS = {"audio": "soundfile", "dashboard": "tensorboard"}
+EXTRAS = {"audio": "soundfile", "dashboard": "tensorboard", "fairness": "fairlearn", "privacy": "opacus"}
 BAD_LIGHTNING = ("2.6.2", "2.6.3")
 
 

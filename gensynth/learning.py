@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from gensynth import __version__, rng
 from gensynth.data.codec import CODECS, Codec, fit_codec
+from gensynth.data.source import Source
 from gensynth.data.split import split_rows
 from gensynth.errors import UsageError
 from gensynth.evaluation.appraisal import appraiser
 from gensynth.job import Job
 from gensynth.models.generator import Generator, TrainingRows
 from gensynth.provenance.card import model_card
+from gensynth.provenance.guarantee import dp_facts, private_facts, steps_of
+from gensynth.provenance.source_card import SourceCard
 from gensynth.reread import (
     Looked,
 )
@@ -48,10 +53,21 @@ def train_step(job: Job, run: RunFolder, looked: Looked, started: float) -> Bund
 def trained(job: Job, out: Path, looked: Looked, started: float, *, resume: bool) -> Bundle:
     """The bundle in out/generator, trained now unless an earlier try of the same run had finished it."""
     folder = out / "generator"
+    learned = LabelledData.concat([looked.train, looked.marked])
     if not (resume and (folder / "manifest.json").exists()):
-        train_generator(job, looked.train, looked.val, looked.source.sha256, out, started, resume=resume)
+        train_generator(
+            job,
+            learned,
+            looked.val,
+            looked.source.sha256,
+            out,
+            started,
+            resume=resume,
+            row_size=_row_size(job, looked.source),
+            deidentified=looked.source.deidentified,
+        )
     bundle = load_bundle(folder, job.model.make)
-    if bundle.facts["training"]["run"] != _identity(job, looked.train, looked.source.sha256):
+    if bundle.facts["training"]["run"] != _written_identity(job, learned, looked.source.sha256):
         raise UsageError("the unfinished run was started with other settings or other data; use another out=")
     return bundle
 
@@ -65,11 +81,15 @@ def train_generator(
     started: float,
     *,
     resume: bool = False,
+    row_size: str = "same",
+    deidentified: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Fit codec and generator on real train rows; writes out/generator and out/run.
 
-    val      real rows by which a model may choose among its own states; may be empty
-    started  time.monotonic() from which trainer.max_minutes counts
+    val           real rows by which a model may choose among its own states; may be empty
+    started       time.monotonic() from which trainer.max_minutes counts
+    row_size      asked | same | found: where the size of a row comes from, see `provenance.guarantee`
+    deidentified  columns that were hidden before rows came here
     """
     codec = fit_codec(real)
     rows, watched = (TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (real, val))
@@ -95,13 +115,18 @@ def train_generator(
         )
     finally:
         close_loggers(loggers, out / "run")
-    facts = _bundle_facts(job, real, source_sha256, codec, result, identity)
+    facts = _bundle_facts(job, real, source_sha256, codec, result, _written_identity(job, real, source_sha256))
+    facts |= {"row_size": row_size, "deidentified": [dict(line) for line in deidentified]}
+    if module.private:
+        facts = private_facts(facts, module.guarantee(), facts["training"]["run"])
     save_bundle(out / "generator", module.cpu(), facts, model_card(_card_facts(facts)))
 
 
-def train_in_memory(job: Job, rows: LabelledData) -> Bundle:
-    """A generator trained on rows in memory, a tenth of each class kept aside to watch it; no file stays."""
-    split = split_rows(rows, (0.9, 0.1, 0.0), rng.child(job.seed, "split"), np.full(len(rows), ""), None)
+def train_in_memory(job: Job, rows: LabelledData, val_share: float = 0.1) -> Bundle:
+    """A generator trained on rows in memory, a share of each class kept aside to watch it; no file stays."""
+    split = split_rows(
+        rows, (1 - val_share, val_share, 0.0), rng.child(job.seed, "split"), np.full(len(rows), ""), None
+    )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         sides = rows[split == "train"], rows[split == "val"]
@@ -116,19 +141,35 @@ def _module(job: Job, codec: Codec, num_rows: int) -> Generator:
         raise UsageError(f"model={job.model.name}: {error}") from None
 
 
+def _row_size(job: Job, source: Source) -> str:
+    """Whether the size of a row was asked for, is that of all rows, or was found from rows of differing sizes."""
+    words, modality = job.config.get("data", {}), source.data.schema.modality
+    if modality == "image":
+        return "asked" if words.get("image_size") else "found" if source.resized else "same"
+    if modality == "audio":
+        return "asked" if words.get("seconds") and words.get("sample_rate_hz") else "found"
+    return "same"
+
+
 def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:
     """What two runs must share for one to continue the other."""
-    return digest(
-        [
-            job.model.name,
-            job.model.params,
-            job.trainer.label_power,
-            *(job.trainer.choose, job.trainer.devices, job.trainer.accumulate),
-            source_sha256,
-            job.seed,
-            real.ids.tolist(),
-        ]
-    )
+    return digest([*_words(job, real.schema), source_sha256, real.ids.tolist()])
+
+
+def _written_identity(job: Job, real: LabelledData, source_sha256: str) -> str:
+    """The same as a bundle holds it: of a private model its words alone, since a digest over rows tells of them."""
+    return digest(_words(job, real.schema)) if job.model.make.private else _identity(job, real, source_sha256)
+
+
+def _words(job: Job, schema: Schema) -> list:
+    return [
+        job.model.name,
+        job.model.params,
+        job.trainer.label_power,
+        *(job.trainer.choose, job.trainer.devices, job.trainer.accumulate),
+        job.seed,
+        schema.classes,
+    ]
 
 
 def _bundle_facts(
@@ -149,6 +190,8 @@ def _bundle_facts(
         "source_sha256": source_sha256,
         "seed": job.seed,
         "train_counts": dict(zip(schema.classes, real.counts().tolist(), strict=True)),
+        "source_card": job.data.card.to_json() if job.data.card != SourceCard() else {},
+        "guarantee": {},
         "training": {
             "run": identity,
             "schedule": result.schedule.to_json(),
@@ -156,6 +199,7 @@ def _bundle_facts(
             "latent_nats": _latent_nats(result.history),
             "coverage": {name: round(value, 4) for name, value in result.coverage.items()},
             "collapsed": result.collapsed,
+            "choose": job.trainer.choose,
         },
     }
 
@@ -171,6 +215,9 @@ def _card_facts(facts: dict) -> dict:
         "config": facts["params"],
         "samples_seen": facts["training"]["samples_seen"],
         "latent_nats": facts["training"]["latent_nats"],
+        "source_card": facts["source_card"],
+        "deidentified": facts["deidentified"],
+        "dp": dp_facts(facts["guarantee"], steps_of(facts)),
     }
 
 

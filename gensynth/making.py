@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from gensynth import rng
 from gensynth.assess import Trial
 from gensynth.balancing import export
-from gensynth.balancing.filters import Reference, looks_at
+from gensynth.balancing.filters import Filter, Reference, looks_at
 from gensynth.balancing.merge import Filled, fill
+from gensynth.balancing.plan import asks_for_cells, resolve_cells, resolve_target
+from gensynth.data.conditions import Conditions
 from gensynth.errors import UsageError
 from gensynth.job import Job
+from gensynth.learning import train_in_memory
 from gensynth.models.judges import fit_judge
 from gensynth.reread import (
     Looked,
@@ -39,10 +46,46 @@ def ready_sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
     return job.sampler.fit(looked.train)
 
 
-def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, int], dict[str, str]], Filled]:
-    """Teach fallback and filters once: draw(needed, reviewed)."""
-    real = looked.train
-    fallback = job.fallback.fit(real)
+@dataclass(frozen=True)
+class Joined:
+    """A filter that looks at rows of conditions with their label and groups."""
+
+    inner: Filter
+    conditions: Conditions
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def keep(self, rows: LabelledData) -> np.ndarray:
+        return self.inner.keep(self.conditions.join(rows))
+
+
+def conditions_of(job: Job, train: LabelledData) -> Conditions:
+    """What rows are asked for: label and groups where the target speaks of cells, or where rows cannot show their
+    groups themselves, as those of a table do; else the label."""
+    groups = job.data.groups
+    if asks_for_cells(job.target, train.schema) and not groups:
+        raise UsageError("target=cells balances label x group: name the groups with data.groups=[...]")
+    by_cell = asks_for_cells(job.target, train.schema) or train.schema.modality != "table"
+    return Conditions.of(train, groups if by_cell else ())
+
+
+def asked_rows(looked: Looked, conditions: Conditions) -> Looked:
+    """The same rows with conditions for classes, for whatever makes new ones."""
+    sides = {name: conditions.split(getattr(looked, name)) for name in ("train", "val", "marked")}
+    return replace(looked, **sides)
+
+
+def drawing(
+    job: Job, looked: Looked, sampler: Sampler, conditions: Conditions
+) -> Callable[[dict[str, int], dict[str, str]], Filled]:
+    """Teach fallback and filters once: draw(needed, reviewed), numbers by condition.
+
+    sampler  fitted on rows of the conditions
+    """
+    real, asked = looked.train, conditions.split(looked.train)
+    fallback = job.fallback.fit(asked)
     filters = [one for one in job.filters if looks_at(one, sampler)]
     if filters:
         judge = fit_judge(real, rng.child(job.seed, "filter judge"))
@@ -50,19 +93,67 @@ def drawing(job: Job, looked: Looked, sampler: Sampler) -> Callable[[dict[str, i
             one.learn(Reference(real, looked.val, judge))
 
     def draw(needed: dict[str, int], reviewed: dict[str, str]) -> Filled:
-        return fill(
+        filled = fill(
             needed,
-            real,
+            asked,
             sampler,
             fallback,
-            filters,
+            [Joined(one, conditions) for one in filters],
             seed=job.seed,
             rejected=frozenset(name for name, verdict in reviewed.items() if verdict == "reject"),
-            name_row=export.made_row_name(real.schema, job.seed),
+            name_row=export.row_names(conditions, job.seed),
             progress=say,
         )
+        return replace(filled, rows=conditions.join(filled.rows), drawn=conditions.join(filled.drawn))
 
     return draw
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How many made rows of every condition are wanted, {name: n}."""
+
+    conditions: Conditions
+    rows: dict[str, int]
+    real: np.ndarray  # rows of each condition in train, (J,)
+
+    @property
+    def by_class(self) -> dict[str, int]:
+        return self.conditions.by_class(self.rows)
+
+    def spread(self, needed: Mapping[str, int]) -> dict[str, int]:
+        """Numbers by class, shared among the conditions of a class as real rows are."""
+        return self.conditions.spread(needed, self.real)
+
+
+def asked_of(job: Job, conditions: Conditions, train: LabelledData, amount: float | None) -> Asked:
+    """What the target asks for; `amount` as in `resolve_target`."""
+    real = conditions.counts(train)
+    if asks_for_cells(job.target, train.schema):
+        final = resolve_cells(job.target, real, conditions)
+        rows = {name: final[name] - int(n) for name, n in zip(conditions.names, real, strict=True)}
+        return Asked(conditions, rows, real)
+    plan = resolve_target(job.target, train.counts(), train.schema, amount, job.symmetric)
+    needed = {name: plan[name] - int(n) for name, n in zip(train.schema.classes, train.counts(), strict=True)}
+    return Asked(conditions, conditions.spread(needed, real), real)
+
+
+def shadow_trainer(
+    job: Job, bundle: Bundle | None, conditions: Conditions, made: LabelledData
+) -> Callable[[LabelledData, int], LabelledData]:
+    """(real rows, seed) -> as many rows as were made, unfiltered, by the same sampler taught anew on those rows."""
+
+    def train_and_draw(rows: LabelledData, seed: int) -> LabelledData:
+        asked, sampler = conditions.split(rows), copy.deepcopy(job.sampler)
+        if bundle is not None and wants_generator(sampler):
+            budget = replace(job.trainer, max_samples=bundle.facts["training"]["samples_seen"])
+            sampler.use(train_in_memory(replace(job, seed=seed, logger="none", trainer=budget), asked, val_share=0.0))
+        labels = np.sort(conditions.index(made))
+        counts = np.bincount(labels, minlength=len(conditions.names))
+        seeds = [rng.row_seeds(seed, name, 0, int(n)) for name, n in zip(conditions.names, counts, strict=True)]
+        return conditions.join(sampler.fit(asked).sample(labels, np.concatenate(seeds)))
+
+    return train_and_draw
 
 
 def fallback_of(schema: Schema) -> Sampler:
@@ -89,6 +180,7 @@ def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledDat
         utility=job.utility_run,
         inception=job.inception,
         progress=say,
+        groups=job.data.groups,
     )
 
 

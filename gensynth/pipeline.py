@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,22 +20,37 @@ import numpy as np
 
 from gensynth import __version__, rng
 from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
-from gensynth.balancing import export
 from gensynth.balancing.draw import FORMATS, write_samples
+from gensynth.balancing.export import row_names
 from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import SMALL_CLASS
-from gensynth.balancing.plan import Amount, resolve_counts, resolve_target
+from gensynth.balancing.plan import Amount, asks_for_cells, resolve_counts, resolve_target
+from gensynth.data.conditions import Conditions, check_groups
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
 from gensynth.data.finding import tell
+from gensynth.data.origin import check_origin
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.data.text_source import read_text
-from gensynth.errors import DataError, UsageError, nearest
+from gensynth.errors import DataError, GateError, UsageError, nearest
 from gensynth.job import Job
 from gensynth.learning import check_learnable, train_step
-from gensynth.making import drawing, fallback_of, how_much, ready_sampler, trial_of
+from gensynth.making import (
+    asked_of,
+    asked_rows,
+    conditions_of,
+    drawing,
+    fallback_of,
+    how_much,
+    ready_sampler,
+    shadow_trainer,
+    trial_of,
+)
+from gensynth.provenance.guarantee import dp_facts, steps_of
+from gensynth.provenance.integrity import seal_run
+from gensynth.provenance.source_card import SourceCard
 from gensynth.record import (
     absent_warning,
     facts_of,
@@ -44,10 +59,12 @@ from gensynth.record import (
     shared_rows_warning,
     time_lapse,
     write_dataset,
+    write_internal,
     write_json,
     write_text,
 )
 from gensynth.report.report import write_report
+from gensynth.report.review import fool_rate, review_gate
 from gensynth.reread import (
     Looked,
     image_size,
@@ -68,6 +85,7 @@ from gensynth.training.bundle import (
     load_bundle,
 )
 from gensynth.training.loggers import read_curves
+from gensynth.trust import audit_before, audit_lines, dp_of_run, model_attacks_of, refuse_biased, trust_facts
 from gensynth.types import REAL, LabelledData
 
 Sides = tuple[LabelledData, LabelledData, LabelledData]  # train, val, test: real rows
@@ -84,7 +102,7 @@ def train(job: Job) -> Path:
     with job.open_out() as run:
         looked = look(job, run)
         check_learnable(looked.train.schema)
-        train_step(job, run, looked, time.monotonic())
+        train_step(job, run, asked_rows(looked, conditions_of(job, looked.train)), time.monotonic())
     return job.out / "generator"
 
 
@@ -94,15 +112,17 @@ def balance(job: Job) -> dict:
         looked = look(job, run)
         for sampler in (job.sampler, job.fallback):
             check_modality(sampler, looked.train.schema)
+        conditions = conditions_of(job, looked.train)
         bundle = None
         if wants_generator(job.sampler):
             job.sampler.check(looked.train.schema, job.model.params)
-            bundle = train_step(job, run, looked, time.monotonic())
+            bundle = train_step(job, run, asked_rows(looked, conditions), time.monotonic())
         state = {
             "seed": job.seed,
             "target": job.target,
             "symmetric": job.symmetric,
             "data": job.data.name,
+            "groups": job.data.groups,
             "utility_run": job.utility_run,
             "utility_seeds": job.utility_seeds,
             "utility_steps": job.utility_steps,
@@ -115,10 +135,14 @@ def balance(job: Job) -> dict:
             "fields": looked.train.schema.fields,
             "image_size": image_size(looked.train),
             "explore": looked.facts,
+            "deidentified": looked.source.deidentified,
+            "resized": looked.source.resized,
+            "source_card": job.data.card.to_json(),
             "quarantined": len(looked.source.quarantine),
         }
         write_json(run.path / "run" / "state.json", state)
-        return _balance(job, run, looked, ready_sampler(job, bundle, looked), bundle, reviewed={})
+        sampler = ready_sampler(job, bundle, asked_rows(looked, conditions))
+        return _balance(job, run, looked, conditions, sampler, bundle, reviewed={})
 
 
 def merge(job: Job, finished: Path) -> dict:
@@ -132,14 +156,17 @@ def merge(job: Job, finished: Path) -> dict:
     looked = reread(finished, bundle, state)
     if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) == "reject"]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
-    if looked.train.schema.tabular:
-        reviewed = names_of_rows(finished, reviewed, export.made_row_name(looked.train.schema, state["seed"]))
     job = replace(
         job,
         seed=state["seed"],
         target=state["target"],
         symmetric=state.get("symmetric", False),
-        data=replace(job.data, name=state["data"]),
+        data=replace(
+            job.data,
+            name=state["data"],
+            groups=tuple(state.get("groups", ())),
+            card=SourceCard.from_json(state.get("source_card", {})),
+        ),
         utility_run=state.get("utility_run", True),
         utility_seeds=state["utility_seeds"] or 5,
         inception=state.get("inception", False),
@@ -147,13 +174,16 @@ def merge(job: Job, finished: Path) -> dict:
     )
     config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
     _check_same_sampler(config.get("sampler"), job.config.get("sampler"), config.get("sampler_choice", ""))
-    sampler = ready_sampler(job, bundle, looked)
+    conditions = conditions_of(job, looked.train)
+    if looked.train.schema.tabular:
+        reviewed = names_of_rows(finished, reviewed, conditions, row_names(conditions, job.seed))
+    sampler = ready_sampler(job, bundle, asked_rows(looked, conditions))
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)
         same = {"sampler_choice": config.get("sampler_choice", "")}  # rows are made as they were
         write_json(run.path / "run" / "config.json", config | job.config | same)
-        return _balance(job, run, looked, sampler, bundle, reviewed)
+        return _balance(job, run, looked, conditions, sampler, bundle, reviewed)
 
 
 def _check_same_sampler(before: dict | None, now: dict | None, choice: str) -> None:
@@ -191,11 +221,14 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
     kind = kind or known[0]
     if kind not in known:
         raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")
-    plan = resolve_counts(counts, bundle.schema)
+    plan = _drawn_counts(counts, bundle)
     for label, count in plan.items():
-        if count and bundle.facts["train_counts"][label] < SMALL_CLASS:
-            rows = bundle.facts["train_counts"][label]
+        rows = bundle.facts["train_counts"].get(label, SMALL_CLASS)  # a private bundle need not tell
+        if count and rows < SMALL_CLASS:
             say(f'warning: class "{label}" had {rows} training rows, too few to learn it')
+    promise = dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts))
+    if promise["claimed"]:
+        say(promise["sentence"])
     with run_folder() as run:
         staged = run.path / ".staged"
         shutil.rmtree(staged, ignore_errors=True)
@@ -209,6 +242,15 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
             path.replace(target)
         staged.rmdir()
     return run.path
+
+
+def _drawn_counts(counts: Amount, bundle: Bundle) -> dict[str, int]:
+    """Rows to draw of every condition: cells by name, or classes, whose cells share them as training rows do."""
+    conditions = Conditions.of_schema(bundle.schema)
+    if isinstance(counts, Mapping) and asks_for_cells(counts, conditions.schema):
+        return resolve_counts(counts, bundle.schema)
+    trained_on = np.array([bundle.facts["train_counts"].get(name, 1) for name in conditions.names])
+    return conditions.spread(resolve_counts(counts, conditions.schema), trained_on)
 
 
 def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str, text: str) -> dict:
@@ -275,20 +317,31 @@ def look(job: Job, run: RunFolder) -> Looked:
         split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
         source, split = _cut(source, split, job)
         facts = look_at(source, split)
-    resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
+    check_groups(source.data, job.data.groups)
+    if not asks_for_cells(job.target, source.data.schema):
+        resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
+    marked = check_origin(source.data, job.data.allow_synthetic or job.verb == "explore")
     real = source.data.origin == REAL
     parts = {name: source.data[real & (split == name)] for name in ("train", "val", "test")}
     if (parts["train"].counts() == 0).any():
         empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
         raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
-    if not real.all():
-        facts["notes"] = [*facts["notes"], f"{int((~real).sum())} rows that are not real were set aside"]
+    facts["notes"] = [*facts["notes"], *(line["text"] for line in marked)]
+    if job.data.groups:
+        facts["bias"] = audit_before(parts["train"], job.data.groups, job.trust.favourable)
     write_json(run.path / "explore.json", facts)
     write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
     write_json(run.path / "run" / "config.json", job.config)
-    say("\n".join(explore_lines(facts)))
-    return Looked(source, facts=facts, quarantined=len(source.quarantine), **parts)
+    say("\n".join([*explore_lines(facts), *(audit_lines(facts["bias"]) if "bias" in facts else [])]))
+    return Looked(
+        source,
+        facts=facts,
+        quarantined=len(source.quarantine),
+        marked=source.data[~real],
+        warnings=tuple(marked),
+        **parts,
+    )
 
 
 def _subject(source: Source, column: str) -> np.ndarray | None:
@@ -310,34 +363,62 @@ def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarra
 
 
 def _balance(
-    job: Job, run: RunFolder, looked: Looked, sampler: Sampler, bundle: Bundle | None, reviewed: dict[str, str]
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    conditions: Conditions,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    reviewed: dict[str, str],
 ) -> dict:
     """From a fitted sampler to dataset and report."""
     real = looked.train
-    draw = drawing(job, looked, sampler)
+    draw = drawing(job, looked, sampler, conditions)
     trial = trial_of(job, real, looked.val, looked.test)
+
+    def draw_classes(needed: dict[str, int]) -> LabelledData:
+        return draw(conditions.spread(needed, conditions.counts(real)), {}).rows
+
     with run.step("how much"):
-        advice = advise_amount(trial, lambda needed: draw(needed, {}).rows)
+        advice = advise_amount(trial, draw_classes)
     say(advice["sentence"])
-    plan = resolve_target(job.target, real.counts(), real.schema, advice["amount"], job.symmetric)
-    needed = {name: plan[name] - int(n) for name, n in zip(real.schema.classes, real.counts(), strict=True)}
+    asked = asked_of(job, conditions, real, advice["amount"])
+    needed = asked.by_class
     with run.step("sample and filter"):
-        filled = draw(needed, reviewed)
-        probe = draw(probe_counts(real, needed), {}).rows if sampler.label_policy == "conditional" else real[:0]
+        filled = draw(asked.rows, reviewed)
+        looked_at = review_gate(reviewed, filled.rows, job.trust.least_reviewed)
+        if not looked_at["passed"]:
+            raise GateError(looked_at["reason"])
+        probe = draw_classes(probe_counts(real, needed)) if sampler.label_policy == "conditional" else real[:0]
     with run.step("evaluate"):
         opened = _count_opening(run)
-        scores, realism, plane = assess_made(trial, filled.rows, needed, probe, how_much(needed))
+        assessed = assess_made(trial, filled.rows, needed, probe, how_much(needed))
         transform = transform_facts(trial, sampler, filled.rows)
-    scores |= {key: transform[key] for key in ("operations", "robustness")}
+    with run.step("trust"):
+        attacks = model_attacks_of(bundle, conditions) if bundle else []
+        shadow = shadow_trainer(job, bundle, conditions, filled.rows)
+        trusted = trust_facts(trial, filled, assessed, job.trust, attacks, shadow)
+        write_internal(run.path, trusted)
+    scores = assessed.facts | {key: transform[key] for key in ("operations", "robustness")} | trusted.facts
     scores["warnings"] += transform["left_out"]
     scores["how_much"] = advice
-    facts = facts_of(job, run, looked, plan, filled, sampler, bundle, scores, opened)
+    facts = facts_of(job, run, looked, filled, sampler, bundle, scores, opened)
+    facts["review"] = looked_at | {"blind": fool_rate(run.path / "review_blind.csv")}
+    facts["privacy"] = facts["privacy"] | {"dp": dp_of_run(job, sampler, bundle, filled, len(reviewed))}
+    curves = read_curves(run.path / "run" / "metrics.csv")
+    realism, plane = shown(assessed.yardstick, filled.rows)
+    pictures = pictures_of(real, filled.rows, curves, realism, plane)
+    pictures = replace(pictures, lapse=time_lapse(run.path / "run" / "samples", real))
+    try:
+        refuse_biased(facts["bias"])
+    except GateError:
+        write_report(run.path, facts, pictures)  # it shows why
+        raise
     with run.step("write dataset"):
         write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
     facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
-    curves = read_curves(run.path / "run" / "metrics.csv")
-    pictures = pictures_of(real, filled.rows, curves, realism, plane)
-    write_report(run.path, facts, replace(pictures, lapse=time_lapse(run.path / "run" / "samples", real)))
+    write_report(run.path, facts, pictures)
+    seal_run(run.path)
     return facts
 
 

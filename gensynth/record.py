@@ -13,15 +13,18 @@ from PIL import Image
 
 from gensynth import __version__
 from gensynth.balancing import export
+from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import Filled
 from gensynth.balancing.table_export import write_table_dataset
 from gensynth.data.audio import mel_pixels
+from gensynth.data.conditions import CELL
 from gensynth.data.explore import shared_rows
 from gensynth.data.image import first_tiles
 from gensynth.evaluation.score import nearest_pictures, wall_pictures
 from gensynth.job import Job
-from gensynth.provenance.card import data_card
-from gensynth.provenance.croissant import croissant
+from gensynth.provenance.documents import documents as documents_of
+from gensynth.provenance.source_card import SourceCard
+from gensynth.provenance.source_card import warnings as card_warnings
 from gensynth.report.report import Pictures
 from gensynth.report.samples import column_bars, sample_rows, sample_sounds, sample_texts
 from gensynth.reread import (
@@ -31,10 +34,12 @@ from gensynth.rundir import RunFolder
 from gensynth.samplers.sampler import Sampler
 from gensynth.training.bundle import (
     Bundle,
+    file_sha256,
     manifest_of,
     replace_folder,
 )
 from gensynth.training.checkpoint import write_atomically
+from gensynth.trust import Trusted
 from gensynth.types import LabelledData
 
 
@@ -42,7 +47,6 @@ def facts_of(
     job: Job,
     run: RunFolder,
     looked: Looked,
-    plan: dict[str, int],
     filled: Filled,
     sampler: Sampler,
     bundle: Bundle | None,
@@ -57,14 +61,13 @@ def facts_of(
         classes[name] = {
             **counts,
             "before": counts["train"],
-            "after": plan[name],
+            "after": counts["train"] + len(mine),
             "real": counts["train"],
             "augmented": int((mine == "augmented").sum()),
             "synthetic": int((mine == "synthetic").sum()),
         }
     return {
         **scores,
-        "bias": {},
         "data": {
             "name": job.data.name,
             "recognised": looked.facts["notes"][:1],
@@ -83,10 +86,14 @@ def facts_of(
             "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
             "test_opened": opened,
         },
+        "source_card": job.data.card.to_json(),
+        "deidentified": list(looked.source.deidentified),
         "warnings": [
             *opened_warning(opened),
             *shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
             *quarantined_warning(looked.quarantined),
+            *looked.warnings,
+            *card_warnings(job.data.card),
             *(_collapsed(bundle) if bundle else []),
             *filled.warnings,
             *scores["warnings"],
@@ -109,12 +116,15 @@ def write_dataset(
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     sha256 = bundle.sha256 if bundle else ""
-    provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed)
-    columns = ("params", "sampler", "filters", "index")
-    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns[:3]} | {
+    source = job.data.card
+    licence = source.licence if source != SourceCard() else ""
+    provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed, licence, job.data.groups)
+    columns = ("params", "sampler", "filters", CELL)
+    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns} | {
         "index": np.zeros(len(looked.train), int)
     }
-    merged = LabelledData.concat([replace(looked.train, groups=blank), filled.rows])
+    groups = {name: looked.train.groups[name] for name in job.data.groups}
+    merged = LabelledData.concat([replace(looked.train, groups=blank | groups), filled.rows])
     card = {
         "name": job.data.name,
         "classes": facts["data"]["classes"],
@@ -126,13 +136,20 @@ def write_dataset(
         "version": __version__,
         "samplers": {c: n["sampler"] for c, n in filled.counts.items()},
         "label_column": looked.train.schema.fields.get("label", "label"),
+        "source_card": source.to_json() if source != SourceCard() else {},
+        "columns": looked.train.schema.fields.get("columns", []),
+        "deidentified": list(looked.source.deidentified),
+        "quarantined": looked.quarantined,
+        "resized": looked.source.resized,
+        "filters": filled.counts,
+        "split_sha256": file_sha256(run.path / "run" / "split.csv"),
+        **{part: facts.get(part) for part in ("fidelity", "utility", "bias", "privacy", "integrity", "review")},
     }
 
     def documents(folder: Path) -> dict[str, str]:
         files = [{"name": name, **entry} for name, entry in manifest_of(folder).items()]
         sizes = {"train": len(merged), "val": len(looked.val), "test": len(looked.test)}
-        jsonld = croissant(job.data.name, files, sizes, merged.schema.classes, card)
-        return {"README.md": data_card(card), "croissant.json": json.dumps(jsonld, indent=1, ensure_ascii=False) + "\n"}
+        return documents_of(card, files, sizes, merged.schema.classes)
 
     splits = {"train": merged, "val": looked.val, "test": looked.test}
     if looked.source.cells is not None:
@@ -203,6 +220,16 @@ def _collapsed(bundle: Bundle) -> list[dict[str, str]]:
         }
         for event in bundle.facts["training"]["collapsed"]
     ]
+
+
+def write_internal(run: Path, trusted: Trusted) -> None:
+    """What names real rows beside made ones: run/internal/, which no data set holds."""
+    folder = run / "run" / "internal"
+    if trusted.nearest:
+        lines = [line.values() for line in trusted.nearest]
+        write_text(folder / "nearest.csv", csv_text(trusted.nearest[0], lines))
+    if trusted.suspects:
+        write_json(folder / "suspects.json", trusted.suspects)
 
 
 def write_json(path: Path, facts: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
+from gensynth.data.conditions import Conditions
 from gensynth.data.finding import Finding
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
@@ -21,6 +21,7 @@ from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
+from gensynth.report.review import line_of, pin_rows, read_decisions, review_path, row_names
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
@@ -29,7 +30,12 @@ LONGEST_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Looked:
-    """Read and split data, with what was seen on the way."""
+    """Read and split data, with what was seen on the way.
+
+    train, val, test  real rows
+    marked            rows that say of themselves that they were made: a generator may learn from them where that is
+                      allowed, and nothing else looks at them
+    """
 
     source: Source
     train: LabelledData
@@ -37,6 +43,8 @@ class Looked:
     test: LabelledData
     facts: dict
     quarantined: int
+    marked: LabelledData
+    warnings: tuple[dict[str, str], ...] = ()
 
     def splits(self) -> dict[str, LabelledData]:
         return {"train": self.train, "val": self.val, "test": self.test}
@@ -55,7 +63,8 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     size, label = state["image_size"], state.get("label", "label")
     if is_table(finished / "dataset"):
         like = Schema(state.get("modality", "table"), tuple(state["classes"]), state["fields"])
-        source = _read_tabular(finished / "dataset", label, like, encoding="utf-8", header=True)
+        groups = list(state.get("groups", ()))
+        source = _read_tabular(finished / "dataset", label, like, encoding="utf-8", header=True, groups=groups)
     else:
         words = _as_sounds(state["fields"]) if state.get("modality") == "audio" else {}
         source = read_path(str(finished / "dataset"), label=label, image_size=tuple(size) if size else None, **words)
@@ -66,16 +75,24 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     renamed = dict(zip(data.ids.tolist(), names, strict=True))
     files = {renamed[row_id]: path for row_id, path in source.files.items()}
     originals = {renamed[row_id]: path for row_id, path in source.originals.items()}
-    cells = None if source.cells is None else source.cells.set_axis(names, axis=0)
+    cells = None if source.cells is None else source.cells.set_axis(names, axis=0)[data.origin == REAL]
     data = replace(data, ids=np.array(names), parent=np.array(names))
     if bundle is not None:
-        data = aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], bundle.schema), "dataset")
+        schema = Conditions.of_schema(bundle.schema).schema
+        data = aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], schema), "dataset")
     real = data.origin == REAL
     parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
     source = replace(
-        source, quarantine=(), originals=originals, files=files, sha256=state["source_sha256"], cells=cells
+        source,
+        quarantine=(),
+        originals=originals,
+        files=files,
+        sha256=state["source_sha256"],
+        cells=cells,
+        deidentified=tuple(state.get("deidentified", ())),
+        resized=state.get("resized", 0),
     )
-    return Looked(source, facts=state["explore"], quarantined=state["quarantined"], **parts)
+    return Looked(source, facts=state["explore"], quarantined=state["quarantined"], marked=data[:0], **parts)
 
 
 def _as_sounds(fields: dict[str, Any]) -> dict[str, Any]:
@@ -84,9 +101,18 @@ def _as_sounds(fields: dict[str, Any]) -> dict[str, Any]:
     return {"sample_rate_hz": rate, "seconds": fields["samples"] / rate, "max_seconds": LONGEST_SECONDS}
 
 
-def _read_tabular(path: Path, label: str, like: Schema, *, encoding: str = "", header: bool | None = None) -> Source:
+def _read_tabular(
+    path: Path,
+    label: str,
+    like: Schema,
+    *,
+    encoding: str = "",
+    header: bool | None = None,
+    groups: list[str] | None = None,
+) -> Source:
     """A table or texts, read with the classes and columns of other rows."""
     words: dict[str, Any] = {"label": label, "like": like, "encoding": encoding, "header": header, "min_classes": 1}
+    words["groups"] = groups or []
     if like.modality == "text":
         return read_text(str(path), text=like.fields["text"], **words)
     return read_table(str(path), **words)
@@ -98,43 +124,44 @@ def real_names(finished: Path) -> list[str]:
 
 
 def read_review(finished: Path) -> dict[str, str]:
-    """row_id -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet.
+    """Row -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet.
 
-    Raises DataError naming every line that is not understood.
+    A row is its row_id, or for tables what it was made as, where the file says so. Raises DataError naming every
+    line that is not understood.
     """
-    path = next((p for p in (finished / "review.csv", finished / "run" / "review.csv") if p.is_file()), None)
-    if path is None:
-        return {}
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{path.name} is not UTF-8 text; save it as CSV UTF-8") from None
-    with io.StringIO(text) as file:
-        reader = csv.DictReader(file)
-        if not {"row_id", "verdict"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path.name} needs the columns row_id and verdict, found {reader.fieldnames}")
-        lines = [
-            (number, row["row_id"], (row["verdict"] or "").strip().lower()) for number, row in enumerate(reader, 2)
-        ]
-    bad = [
-        f'line {n}: verdict "{verdict}" for {row}'
-        for n, row, verdict in lines
-        if verdict not in ("accept", "reject", "")
-    ]
-    if bad:
-        raise DataError(f"{path.name}: a verdict is accept or reject", bad)
-    return {row: verdict for _, row, verdict in lines if verdict}
+    decisions = read_decisions(review_path(finished))
+    return {row: decision.verdict for row, decision in decisions.items()}
 
 
-def names_of_rows(finished: Path, reviewed: dict[str, str], name_row: Callable[[str, str, int], str]) -> dict[str, str]:
-    """A review by row numbers of a table, by the names that rows carry while they are drawn."""
+def pin_review(review_of: Path, dataset_of: Path) -> None:
+    """Write into the review.csv of one run what its row numbers mean in the dataset of another, or of the same.
+
+    A merge gives the numbers of a table to other rows; the verdicts stay with the rows they were said of.
+    """
+    if is_table(dataset_of / "dataset"):
+        pin_rows(review_path(review_of), row_names(dataset_of / "dataset" / "ledger.csv", tabular=True))
+
+
+def made_rows(finished: Path, looked: Looked) -> LabelledData:
+    """The made train rows of a finished run, in ledger order, with the row ids of the ledger."""
+    rows = aligned(looked.source.data, looked.train, "dataset")
+    rows = rows[(rows.origin != REAL) & (looked.source.split == "train")]
+    return replace(rows, ids=np.array([row_id.removeprefix("train/") for row_id in rows.ids.tolist()], dtype=str))
+
+
+def names_of_rows(
+    finished: Path, reviewed: dict[str, str], conditions: Conditions, name_row: Callable[[str, str, int], str]
+) -> dict[str, str]:
+    """A review of a table, by row number or what rows were made as, by the names that rows carry while drawn."""
     with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
         ledger = {row["row_id"]: row for row in csv.DictReader(file)}
-    if unknown := sorted(set(reviewed) - set(ledger)):
+    pinned = {row: line_of(row) for row in reviewed if row.startswith("[")}
+    if unknown := sorted(set(reviewed) - set(ledger) - set(pinned)):
         raise DataError("review.csv speaks of rows that the dataset does not have", unknown)
-    lines = {row_id: ledger[row_id] for row_id in reviewed if ledger[row_id]["source"] != REAL}
+    lines = {row: ledger[row] for row in reviewed if row in ledger and ledger[row]["source"] != REAL} | pinned
     return {
-        name_row(line["label"], line["sampler"], int(line["index"])): reviewed[row_id] for row_id, line in lines.items()
+        name_row(conditions.of_line(line), line["sampler"], int(line["index"])): reviewed[row_id]
+        for row_id, line in lines.items()
     }
 
 

@@ -14,12 +14,48 @@ from typing import Any
 
 from gensynth.errors import UsageError, nearest
 
-VERBS = ("demo", "explore", "train", "sample", "balance", "merge", "evaluate", "compare", "dashboard", "doctor")
-LATER = ("review", "verify", "forget", "tune")
-POSITIONAL = {"explore": "data", "train": "data", "balance": "data", "demo": "data", "compare": "data", "merge": "run"}
-PATH_KEYS = ("out", "generator", "real", "test", "synthetic", "run", "data.path", "data.test")
+VERBS = (
+    "demo",
+    "explore",
+    "train",
+    "sample",
+    "balance",
+    "merge",
+    "evaluate",
+    "compare",
+    "review",
+    "verify",
+    "forget",
+    "dashboard",
+    "doctor",
+)
+LATER = ("tune",)
+POSITIONAL = {
+    "explore": "data",
+    "train": "data",
+    "balance": "data",
+    "demo": "data",
+    "compare": "data",
+    "merge": "run",
+    "verify": "dataset",
+    "forget": "row",
+}
+PATH_KEYS = (
+    "out",
+    "generator",
+    "real",
+    "test",
+    "synthetic",
+    "run",
+    "data.path",
+    "data.test",
+    "data.card",
+    "dataset",
+    "is_mine",
+    "runs",
+)
 SAMPLER_PATHS = ("styles", "weights", "backgrounds", "lexicon", "templates")  # keys of samplers that may hold a path
-TEXT_KEYS = ("data.label", "data.text", "data.subject", "data.delimiter", "data.encoding")
+TEXT_KEYS = ("data.label", "data.text", "data.subject", "data.delimiter", "data.encoding", "row")
 FLAGS_WITH_VALUE = (
     "--config-dir",
     "-cd",
@@ -32,7 +68,7 @@ FLAGS_WITH_VALUE = (
     "--package",
     "-p",
 )
-MAPPING_KEYS = ("counts", "target", "data.kinds")
+MAPPING_KEYS = ("counts", "target", "data.kinds", "data.deidentify")
 # What other rows need instead of the image's choice, where a verb has the group and the words do not say otherwise.
 CHOICES = {
     "table": {
@@ -67,6 +103,9 @@ usage: gensynth VERB [DATA] [key=value ...]
   merge RUN          filter, merge and evaluate a finished run again, honouring its review.csv
   evaluate           score any synthetic set, rank several: real=DIR test=DIR synthetic=DIR|'[A, B]'
   compare DATA       doing nothing, simple methods and both models under one plan, side by side
+  review RUN         a person looks at the made rows, worst first: n=200; or guesses which are real: blind=true
+  verify DATASET     every hash recomputed, n=100 made rows made again; is_mine=FILE: is it one of them
+  forget ROW_ID      which generators and rows depend on a row of the source, over all runs=DIR
   dashboard [RUNS]   a local page over all runs below a folder (default runs): port=6006 open=true
   doctor             what is installed and what is wrong
 
@@ -105,7 +144,7 @@ def conf_dir() -> Path:
 def overrides(verb: str, words: list[str]) -> list[str]:
     """Turn what a person types into Hydra overrides: bare DATA, paths with any characters, mappings."""
     out, rest = [], list(words)
-    position = next((i for i, word in enumerate(rest) if _is_bare(word, rest[i - 1] if i else "")), None)
+    position = next((i for i, word in enumerate(rest) if _is_bare(verb, word, rest[i - 1] if i else "")), None)
     if position is not None:
         out.extend(_positional(verb, rest.pop(position), rest))
     for word in rest:
@@ -171,17 +210,19 @@ def _table_model(word: str) -> str:
     return f"model={','.join(f'table/{n}' if n in known else n for n in value.split(','))}"
 
 
-def _is_bare(word: str, before: str) -> bool:
+def _is_bare(verb: str, word: str, before: str) -> bool:
     if word.startswith("-") or before in FLAGS_WITH_VALUE:
         return False
+    if verb == "forget":  # a row's name may hold any sign, and need not lie anywhere
+        return "=" not in word or word.split("=", 1)[0] not in known_keys(verb)
     return "=" not in word or (os.path.lexists(word) and word.split("=", 1)[0] not in known_keys())
 
 
 def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
     if verb not in POSITIONAL:
         raise UsageError(f'{verb} takes key=value words only, got "{word}"')
-    if POSITIONAL[verb] == "run":
-        return [f"run={quoted(word)}"]
+    if POSITIONAL[verb] != "data":
+        return [f"{POSITIONAL[verb]}={quoted(_expanded(word) if POSITIONAL[verb] == 'dataset' else word)}"]
     folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
     names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {
         "auto",
@@ -260,7 +301,7 @@ def _one(word: str) -> str:
         return f"{key}={quoted(_expanded(value))}"
     if key in TEXT_KEYS:
         return f"{key}={quoted(value)}"
-    if key in MAPPING_KEYS and value.lstrip().startswith("{"):
+    if key in MAPPING_KEYS and value.lstrip().startswith(("{", "[") if key == "data.deidentify" else "{"):
         return f"{key}={quoted(json.dumps(_yaml(value, key), ensure_ascii=False))}"
     return word
 

@@ -15,8 +15,9 @@ from gensynth.balancing.filters import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.data.table_source import read_breast_cancer, read_table
+from gensynth.evaluation.copies import copy_entries, find_copies
 from gensynth.evaluation.fakes import memorised, nonsense, swapped, without_half
-from gensynth.evaluation.faults import _copies, copies
+from gensynth.evaluation.faults import _copies
 from gensynth.evaluation.utility import kept_rows
 from gensynth.reread import read_sets
 from gensynth.types import LabelledData
@@ -181,7 +182,7 @@ def test_rows_that_repeat_by_nature_are_no_copies(tmp_path):
     fresh = frame(400)
     fresh.to_csv(tmp_path / "fresh.csv", index=False)
     made = read_sets([tmp_path / "fresh.csv"], source, "y")[0]["fresh.csv"]
-    found = copies(train, test, made, points_of(train), seed=0)
+    found = copy_entries(find_copies(train, test, made, points_of(train), seed=0))
     assert found["exact_copies"]["value"] > 0.3
     assert found["exact_copies"]["ceiling"] > 0.3
     assert not np.isin(test.content_hashes(), train.content_hashes()).any()

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "gensynth"
 LAYERS = [
-    {"types", "rng", "errors", "blocks", "neighbours", "signals"},
+    {"types", "rng", "errors", "accounting", "blocks", "neighbours", "signals"},
     {"data"},
     {"models"},
     {"training"},
@@ -17,7 +17,7 @@ LAYERS = [
     {"balancing"},
     {"evaluation"},
     {"report", "provenance"},
-    {"assess", "dashboard", "doctor", "rundir", "reread", "job", "learning", "making", "record"},
+    {"assess", "dashboard", "review", "doctor", "rundir", "reread", "job", "learning", "making", "record", "trust", "verify"},
     {"pipeline"},
     {"comparison"},
     {"words"},

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import rng
-from gensynth.balancing.export import file_format, folder_names, made_row_name
+from gensynth.balancing.export import encode_row, folder_names, row_names
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.balancing.mark import mark_of, parquet_note
 from gensynth.balancing.table_export import RowWriter, TableSink, made_seeds, row_hashes
+from gensynth.data.conditions import Conditions
 from gensynth.samplers.generator import GeneratorSampler
-from gensynth.types import LabelledData
+from gensynth.types import SYNTHETIC, LabelledData
 
 CHUNK = 1024
 TABLE_CHUNK = 8192
@@ -25,13 +27,13 @@ FORMATS = {"image": ("folder", "npz"), "table": ("csv", "parquet"), "audio": ("f
 def draw_chunks(
     sampler: GeneratorSampler, counts: dict[str, int], seed: int, chunk: int = CHUNK
 ) -> Iterator[LabelledData]:
-    """Rows in ledger order (class by class, index by index), named, at most `chunk` at once."""
-    schema = sampler.bundle.schema
-    name_row = made_row_name(schema, seed)
-    for label, count in counts.items():
+    """Rows in ledger order (condition by condition, index by index), named, at most `chunk` at once."""
+    conditions = Conditions.of_schema(sampler.bundle.schema)
+    name_row = row_names(conditions, seed)
+    for j, (name, count) in enumerate((name, counts[name]) for name in conditions.names):
         for low in range(0, count, chunk):
             size = min(chunk, count - low)
-            rows = sampler.sample(np.full(size, schema.index(label)), rng.row_seeds(seed, label, low, size))
+            rows = sampler.sample(np.full(size, j), rng.row_seeds(seed, name, low, size))
             index = np.arange(low, low + size)
             groups = {
                 "params": rows.groups["params"],
@@ -39,7 +41,8 @@ def draw_chunks(
                 "index": index,
                 "filters": np.full(size, ""),
             }
-            yield replace(rows, ids=np.array([name_row(label, sampler.name, i) for i in index]), groups=groups)
+            ids = np.array([name_row(name, sampler.name, i) for i in index.tolist()])
+            yield conditions.join(replace(rows, ids=ids, groups=groups))
 
 
 def write_samples(
@@ -78,12 +81,13 @@ Note = Callable[[LabelledData, list[str]], None]
 
 
 def _write_npz(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
-    schema = sampler.bundle.schema
+    conditions = Conditions.of_schema(sampler.bundle.schema)
+    classes = conditions.schema.classes
     total = sum(counts.values())
     channels, height, width = sampler.bundle.codec.space.shape
     shape = (total, height, width) if channels == 1 else (total, height, width, channels)
     done = 0
-    y = np.repeat(np.arange(len(schema.classes)), [counts[c] for c in schema.classes]).astype(np.int64)
+    y = np.repeat(conditions.labels, [counts[name] for name in conditions.names]).astype(np.int64)
     with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
         with archive.open(_entry("x.npy"), "w", force_zip64=True) as file:
             _npy_header(file, shape, np.dtype(np.uint8))
@@ -93,7 +97,7 @@ def _write_npz(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], 
                 numbered = replace(rows, ids=np.arange(done, done + len(rows)).astype(str))
                 done += len(rows)
                 note(numbered, [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in pixels])
-        for name, array in {"y": y, "classes": np.array(schema.classes, dtype=str)}.items():
+        for name, array in {"y": y, "classes": np.array(classes, dtype=str)}.items():
             with archive.open(_entry(f"{name}.npy"), "w") as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
 
@@ -109,31 +113,35 @@ def _npy_header(file, shape: tuple[int, ...], dtype: np.dtype) -> None:  # noqa:
 
 
 def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
-    schema = sampler.bundle.schema
-    _, encode = file_format(schema)
+    conditions = Conditions.of_schema(sampler.bundle.schema)
+    schema, by_class = conditions.schema, conditions.by_class(counts)
+    mark = mark_of(SYNTHETIC, sampler.bundle.sha256)
     for label, name in folder_names(schema.classes).items():
-        if counts[label]:
+        if by_class[label]:
             (folder / name).mkdir()
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as metadata:
-        metadata.write(csv_text(("file_name", "label", "source", "sampler"), []))
+        metadata.write(csv_text(("file_name", "label", "source", "sampler", *conditions.columns), []))
         for rows in draw_chunks(sampler, counts, seed):
             hashes = []
             for name, x in zip(rows.ids.tolist(), rows.x, strict=True):
-                content = encode(x)
+                content = encode_row(schema, x, mark)
                 (folder / name).write_bytes(content)
                 hashes.append(hashlib.sha256(content).hexdigest())
             labels = np.array(schema.classes, dtype=object)[rows.y]
-            lines = zip(rows.ids.tolist(), labels, rows.origin, rows.groups["sampler"], strict=True)
+            groups = [rows.groups[name] for name in ("sampler", *conditions.columns)]
+            lines = zip(rows.ids.tolist(), labels, rows.origin, *groups, strict=True)
             metadata.write(csv_text((), lines).split("\n", 1)[1])
             note(rows, hashes)
 
 
 def _write_table(path: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
-    schema = sampler.bundle.schema
+    schema = Conditions.of_schema(sampler.bundle.schema).schema
     writer, done = RowWriter(schema), 0
-    with TableSink(path, schema) as sink:
+    licence = sampler.bundle.facts.get("source_card", {}).get("licence", "")
+    with TableSink(path, schema, parquet_note(sampler.bundle.sha256, "", licence)) as sink:
         if not sum(counts.values()):
-            sink.write(writer.cells(LabelledData.of_real(np.zeros((0, len(writer.columns))), [], schema), np.zeros(0)))
+            nothing = LabelledData.of_real(np.zeros((0, len(writer.columns))), np.zeros(0, np.int64), schema)
+            sink.write(writer.cells(nothing, np.zeros(0)))
         for rows in draw_chunks(sampler, counts, seed, TABLE_CHUNK):
             cells = writer.cells(rows, made_seeds(rows, seed))
             sink.write(cells)

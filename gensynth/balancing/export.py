@@ -1,6 +1,7 @@
 """Write the merged set as a folder of images or sounds: train/val/test, class folders, metadata.csv, ledger, manifest.
 
 Real files leave byte for byte where the reader allowed it; others are PNG or 16-bit WAV or FLAC at the model's size.
+Files of made rows say so inside (`mark.py`); content hashes are those of the files as they lie there.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.balancing.mark import Mark, mark_of, wav_with_xmp, xmp_packet
 from gensynth.data.audio_files import flac_bytes, wav_bytes
+from gensynth.data.conditions import Conditions
 from gensynth.data.image import png_bytes
 from gensynth.training.bundle import manifest_of
 from gensynth.types import REAL, LabelledData, Schema
@@ -58,27 +60,61 @@ def _slug(index: int, label: str) -> str:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What every made row refers to."""
+    """What every made row refers to; `licence` is that of the source, where one was recorded.
+
+    groups  columns by which bias is looked at, which travel with the rows
+    """
 
     seed: int
     generator: str
     generator_sha256: str
     reviewed: dict[str, str]
+    licence: str = ""
+    groups: tuple[str, ...] = ()
+
+    def mark(self, origin: str, sampler: str) -> Mark | None:
+        """The mark of a row; it names the bundle where the ledger does."""
+        return mark_of(origin, self.generator_sha256 if sampler == self.generator else "")
 
 
-def file_format(schema: Schema) -> tuple[str, Callable[[np.ndarray], bytes]]:
-    """(ending, one row x -> bytes) of the files that rows leave as."""
-    if schema.modality == "audio":
-        encode = flac_bytes if schema.fields["ending"] == ".flac" else wav_bytes
-        return schema.fields["ending"], partial(encode, sample_rate_hz=schema.fields["sample_rate_hz"])
-    return ".png", png_bytes
+def file_ending(schema: Schema) -> str:
+    """Ending of the files that rows leave as."""
+    return schema.fields["ending"] if schema.modality == "audio" else ".png"
+
+
+def encode_row(schema: Schema, x: np.ndarray, mark: Mark | None) -> bytes:
+    """One row x as the bytes of its file, the same every time; a real row has no mark.
+
+    A ledger's content_sha256 is the hash of these bytes.
+    """
+    if schema.modality != "audio":
+        return png_bytes(x, xmp_packet(mark) if mark else "")
+    rate_hz = schema.fields["sample_rate_hz"]
+    if file_ending(schema) == ".flac":
+        return flac_bytes(x, rate_hz)
+    sound = wav_bytes(x, rate_hz)
+    return wav_with_xmp(sound, xmp_packet(mark)) if mark else sound
 
 
 def made_row_name(schema: Schema, seed: int) -> Callable[[str, str, int], str]:
     """(class, sampler, index) -> name of a made row, the same in every run of this seed; of an image, its file name."""
     folders = folder_names(schema.classes)
-    ending = "" if schema.tabular else file_format(schema)[0]
+    ending = "" if schema.tabular else file_ending(schema)
     return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}{ending}"
+
+
+def row_names(conditions: Conditions, seed: int) -> Callable[[str, str, int], str]:
+    """(condition, sampler, index) -> name of a made row, in the folder of its class."""
+    name_row, classes = made_row_name(conditions.schema, seed), conditions.schema.classes
+    if not conditions.columns:
+        return name_row
+    place = {name: j for j, name in enumerate(conditions.names)}
+
+    def name_of(condition: str, sampler: str, index: int) -> str:
+        j = place[condition]
+        return name_row(classes[conditions.labels[j]], f"{sampler}-cell{j}", index)
+
+    return name_of
 
 
 def write_dataset(
@@ -114,9 +150,9 @@ def _write_split(
     base = folder / split
     base.mkdir(parents=True)
     folders = folder_names(data.schema.classes)
-    _, encode = file_format(data.schema)
     for name in folders.values():
         (base / name).mkdir()
+    sampler = data.groups["sampler"] if "sampler" in data.groups else np.full(len(data), "")
     names, hashes = [], []
     for i, name in enumerate(_file_names(data, folders, originals)):
         target = base / name
@@ -125,14 +161,16 @@ def _write_split(
             shutil.copyfile(original, target)
             hashes.append(hashlib.sha256(target.read_bytes()).hexdigest())
         else:
-            content = encode(data.x[i])
+            mark = provenance.mark(str(data.origin[i]), str(sampler[i]))
+            content = encode_row(data.schema, data.x[i], mark)
             target.write_bytes(content)
             hashes.append(hashlib.sha256(content).hexdigest())
         names.append(name)
     labels = np.array(data.schema.classes, dtype=object)[data.y]
-    sampler = data.groups["sampler"] if "sampler" in data.groups else np.full(len(data), "")
-    rows = zip(names, labels, data.origin, sampler, strict=True)
-    (base / "metadata.csv").write_text(csv_text(("file_name", "label", "source", "sampler"), rows), encoding="utf-8")
+    groups = {name: data.groups[name] for name in provenance.groups}
+    rows = zip(names, labels, data.origin, sampler, *groups.values(), strict=True)
+    header = ("file_name", "label", "source", "sampler", *groups)
+    (base / "metadata.csv").write_text(csv_text(header, rows), encoding="utf-8")
     if split == "train":
         lines = ledger_rows(
             data,
@@ -149,7 +187,7 @@ def _write_split(
 def _file_names(data: LabelledData, folders: dict[str, str], originals: dict[str, Path]) -> Iterator[str]:
     """Distinct file names in row order; made rows already carry theirs."""
     taken = {name.casefold() for name in data.ids[data.origin != REAL].tolist()}
-    ending, _ = file_format(data.schema)
+    ending = file_ending(data.schema)
     for row_id, label, origin in zip(data.ids.tolist(), data.y, data.origin, strict=True):
         if origin != REAL:
             yield row_id

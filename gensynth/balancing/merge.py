@@ -21,9 +21,14 @@ ATTEMPTS = 6  # at most this many draws for a row that is asked
 
 @dataclass(frozen=True)
 class Filled:
-    """Accepted rows of all classes with their provenance columns, and what happened a class."""
+    """Accepted rows of all classes with their provenance columns, and what happened a class.
+
+    drawn, passed  the first rows that filters looked at in every class, and which of them passed, bool
+    """
 
     rows: LabelledData
+    drawn: LabelledData
+    passed: np.ndarray
     counts: dict[str, dict[str, int | str]]
     warnings: tuple[dict[str, str], ...]
 
@@ -50,6 +55,7 @@ def fill(
     """
     real = dict(zip(train.schema.classes, train.counts().tolist(), strict=True))
     parts, counts, warnings = [train[:0]], {}, []
+    drawn, passed = [replace(train[:0], groups={})], [np.zeros(0, dtype=bool)]
     for label, count in needed.items():
         if not count:
             continue
@@ -73,8 +79,16 @@ def fill(
                 f'class "{label}": only {taker.accepted} of {count} rows are left after review; accept more'
             )
         parts.extend(taker.parts)
+        drawn.extend(rows for rows, _ in taker.drawn)
+        passed.extend(keep for _, keep in taker.drawn)
         counts[label] = {"asked": count, "sampler": (fallback if few else sampler).name, **taker.counts}
-    return Filled(LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]), counts, tuple(warnings))
+    return Filled(
+        LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]),
+        LabelledData.concat(drawn),
+        np.concatenate(passed),
+        counts,
+        tuple(warnings),
+    )
 
 
 class _Taker:
@@ -86,6 +100,7 @@ class _Taker:
         self.label, self.index, self.seed = label, index, seed
         self.rejected, self.name_row = rejected, name_row
         self.parts: list[LabelledData] = []
+        self.drawn: list[tuple[LabelledData, np.ndarray]] = []
         self.position = 0  # after the last row that was drawn
         self.counts: dict[str, int] = {"drawn": 0, "accepted": 0, "rejected_review": 0}
 
@@ -102,6 +117,8 @@ class _Taker:
             seeds = rng.row_seeds(self.seed, self.label, position, draws)
             rows = sampler.sample(np.full(draws, self.index), seeds)
             keep, passed = self._judge(rows, filters, sampler.name, position)
+            if filters and not self.drawn:
+                self.drawn.append((replace(rows, groups={}), keep.copy()))
             chosen = np.flatnonzero(keep)[:missing]
             self.parts.append(self._named(rows[chosen], sampler.name, position + chosen, passed))
             self.counts["drawn"] += draws

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gensynth.data.conditions import SEPARATOR, Conditions
 from gensynth.errors import UsageError, nearest
 from gensynth.types import Schema
 
@@ -35,14 +36,40 @@ def resolve_target(
         asked = np.full_like(counts, int(np.median(counts)))
     elif target == "auto":
         asked = counts + np.round((1.0 if amount is None else amount) * to_balance(counts)).astype(int)
-    elif target == "cells":
-        raise UsageError("target=cells is not in this version; use max, median, auto, a number or a mapping")
     else:
         asked = np.full_like(counts, _whole(target, "target"))
     final = np.maximum(asked, counts)
     if symmetric:
         final = final + (final - counts).max()
     return {name: int(n) for name, n in zip(schema.classes, final, strict=True)}
+
+
+def asks_for_cells(target: Amount, schema: Schema) -> bool:
+    """Whether a target speaks of label x group cells: `cells`, or a mapping with the name of one."""
+    if isinstance(target, Mapping):
+        return any(SEPARATOR in str(name) and str(name) not in schema.classes for name in target)
+    return target == "cells"
+
+
+def resolve_cells(target: Amount, counts: np.ndarray, conditions: Conditions) -> dict[str, int]:
+    """Final training rows of every cell; real rows are never dropped, so at least `counts` (J,).
+
+    target  `cells`: in every group each label reaches the number of the group's commonest label, so that all groups
+            have one base rate and none loses its share; or a mapping cell -> N (cells left out keep their rows)
+    """
+    asked = counts.copy()
+    if isinstance(target, Mapping):
+        for name, number in target.items():
+            if str(name) not in conditions.names:
+                raise UsageError(f'target: unknown cell "{name}"; {nearest(str(name), conditions.names)}')
+            asked[conditions.names.index(str(name))] = _whole(number, "target")
+    else:
+        largest: dict[tuple[str, ...], int] = {}
+        for values, count in zip(conditions.groups, counts.tolist(), strict=True):
+            largest[values] = max(largest.get(values, 0), count)
+        asked = np.array([largest[values] for values in conditions.groups])
+    final = np.maximum(asked, counts)
+    return {name: int(n) for name, n in zip(conditions.names, final, strict=True)}
 
 
 def to_balance(counts: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Write tables as they came in: the input's columns in their order and types, and where each row comes from.
 
 Real rows leave with the cells they were read with; made rows are written the way their column is written, so
-that nothing but `gensynth_source` tells them apart.
+that nothing but `gensynth_source` tells them apart. A Parquet file with made rows says so in its metadata as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import pandas as pd
 from gensynth import rng
 from gensynth.balancing.export import Provenance, seal
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.balancing.mark import PARQUET_KEY, parquet_note
 from gensynth.data.columns import Column, cells_of, issue
+from gensynth.data.conditions import CELL
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.types import REAL, LabelledData, Schema
 
@@ -43,6 +45,8 @@ class RowWriter:
             elif column.modelled:
                 out[column.name] = cells_of(column, rows.x[:, place])
                 place += 1
+            elif column.name in rows.groups:
+                out[column.name] = rows.groups[column.name]
             else:
                 out[column.name] = issue(column, seeds, self.taken.setdefault(column.name, set()))
         return pd.DataFrame(out, columns=fields["order"], dtype=object)
@@ -71,7 +75,8 @@ def write_table_dataset(
         places = np.empty(len(data), np.int64)
         places[np.concatenate([np.flatnonzero(real), np.flatnonzero(~real)])] = np.arange(len(data))
         frame = frame.iloc[places].reset_index(drop=True)
-        with TableSink(folder / f"{split}{suffix_of(schema)}", schema) as sink:
+        note = b"" if real.all() else parquet_note(_bundle_of(data, provenance), SOURCE_COLUMN, provenance.licence)
+        with TableSink(folder / f"{split}{suffix_of(schema)}", schema, note) as sink:
             sink.write(frame.assign(**{SOURCE_COLUMN: data.origin}))
         if split == "train":
             lines = ledger_rows(
@@ -87,17 +92,23 @@ def write_table_dataset(
     seal(folder, documents)
 
 
+def _bundle_of(data: LabelledData, provenance: Provenance) -> str:
+    """sha256 of the generator that made rows of `data`; empty where none did."""
+    return provenance.generator_sha256 if (data.groups["sampler"] == provenance.generator).any() else ""
+
+
 def made_seeds(rows: LabelledData, seed: int) -> np.ndarray:
-    """A seed (N,) for each made row, from its sampler, class and index."""
+    """A seed (N,) for each made row, from its sampler, class, cell and index."""
     seeds = np.zeros(len(rows), np.uint64)
     if not len(rows):
         return seeds
-    names, index = rows.groups["sampler"], rows.groups["index"].astype(np.uint64)
-    for name in np.unique(names):
-        for k in np.unique(rows.y[names == name]):
-            mine = (names == name) & (rows.y == k)
-            seeds[mine] = np.uint64(rng.child(seed, "cells", str(name), int(k))) + index[mine]
-    return seeds
+    index = rows.groups["index"].astype(np.uint64)
+    kinds = [rows.groups["sampler"].tolist(), rows.y.tolist()]
+    if CELL in rows.groups:
+        kinds.append(rows.groups[CELL].tolist())
+    of_kind = list(zip(*kinds, strict=True))
+    starts = {kind: np.uint64(rng.child(seed, "cells", *kind)) for kind in set(of_kind)}
+    return np.array([starts[kind] for kind in of_kind], np.uint64) + index
 
 
 def suffix_of(schema: Schema) -> str:
@@ -114,10 +125,10 @@ def row_hashes(frame: pd.DataFrame) -> list[str]:
 
 
 class TableSink:
-    """A CSV or Parquet file that is written piece by piece."""
+    """A CSV or Parquet file that is written piece by piece; `note` goes into the metadata of a Parquet file."""
 
-    def __init__(self, path: Path, schema: Schema) -> None:
-        self.path, self.types = path, types_of(schema)
+    def __init__(self, path: Path, schema: Schema, note: bytes = b"") -> None:
+        self.path, self.types, self.note = path, types_of(schema), note
         self.missing = {c["name"]: c["missing"] for c in schema.fields["columns"]}
         self._file: Any = None
 
@@ -140,7 +151,8 @@ class TableSink:
 
         table = typed_table(frame, self.types, self.missing)
         if self._file is None:
-            self._file = parquet.ParquetWriter(self.path, table.schema)
+            notes = {**(table.schema.metadata or {}), PARQUET_KEY: self.note} if self.note else table.schema.metadata
+            self._file = parquet.ParquetWriter(self.path, table.schema.with_metadata(notes))
         self._file.write_table(table)
 
     def __exit__(self, *_: object) -> None:

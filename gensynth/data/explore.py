@@ -11,9 +11,11 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gensynth.data.columns import Column
 from gensynth.data.finding import Finding, printable
+from gensynth.data.identifiers import flag_columns, flag_texts
 from gensynth.data.source import Source
 from gensynth.types import LabelledData
 
@@ -34,12 +36,16 @@ def explore(source: Source, split: np.ndarray) -> dict[str, Any]:
     repeats = _equal_rows(data)
     conflicts = [rows for rows in repeats if len(set(data.y[rows].tolist())) > 1]
     leaks = [rows for rows in repeats if len(set(split[rows].tolist())) > 1]
+    personal = find_personal(source)
     own, found = FACTS[data.schema.modality](source)
     facts = {
         "modality": data.schema.modality,
         "n": len(data),
         "classes": _class_counts(data, split),
         **own,
+        "groups": _group_counts(data, {facts["column"] for facts in personal}),
+        "personal": personal,
+        "deidentified": list(source.deidentified),
         "duplicates": {
             "exact": int(sum(len(rows) - 1 for rows in repeats)),
             "examples": [data.ids[rows].tolist() for rows in repeats[:5]],
@@ -80,9 +86,7 @@ def _table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
         elif c.kind == "numeric":
             facts |= {"low": c.low, "high": c.high, "integer": c.integer}
         table[c.name] = facts
-    return {"columns": table, "groups": _group_counts(source.data)}, {
-        "missing_cells": int(np.isnan(source.data.x).sum())
-    }
+    return {"columns": table}, {"missing_cells": int(np.isnan(source.data.x).sum())}
 
 
 def _text_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
@@ -99,7 +103,7 @@ def _text_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
         "words_once": sum(count == 1 for count in occurring.values()),
         "not_ascii": sum(not one.isascii() for one in x),
     }
-    return {"text": text, "groups": _group_counts(source.data)}, {"alike": alike}
+    return {"text": text}, {"alike": alike}
 
 
 def _audio_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
@@ -116,7 +120,7 @@ def _audio_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
         "loudness_db": _spread(loud.tolist()),
         "changed_files": source.resized,
     }
-    return {"audio": audio, "groups": _group_counts(source.data)}, {"full_scale": int((peaks >= 0.9999).sum())}
+    return {"audio": audio}, {"full_scale": int((peaks >= 0.9999).sum())}
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -127,11 +131,25 @@ def _spread(values: list[float]) -> dict[str, float]:
 FACTS = {"image": _image_facts, "table": _table_facts, "text": _text_facts, "audio": _audio_facts}
 
 
-def _group_counts(data: LabelledData) -> dict[str, dict[str, dict[str, int]]]:
-    """{column: {value: {class: rows}}} of the group columns with at most MOST_GROUPS values."""
+def find_personal(source: Source) -> list[dict[str, Any]]:
+    """What looks like a person in columns and texts: {"column", "kind", "share", "examples_masked"} of each.
+
+    Columns are those of a table, or those that came beside images and recordings; the label is not looked at.
+    """
+    data, fields = source.data, source.data.schema.fields
+    if source.cells is None:
+        flat = {name: column for name, column in data.groups.items() if column.ndim == 1}
+        return flag_columns(pd.DataFrame(flat, dtype=object))
+    cells = source.cells.drop(columns=[fields["label"], *([fields["text"]] if "text" in fields else [])])
+    identifiers = [column["name"] for column in fields["columns"] if column["kind"] == "identifier"]
+    return [*(flag_texts(data.x, fields["text"]) if "text" in fields else []), *flag_columns(cells, identifiers)]
+
+
+def _group_counts(data: LabelledData, hidden: set[str]) -> dict[str, dict[str, dict[str, int]]]:
+    """{column: {value: {class: rows}}} of the group columns with at most MOST_GROUPS values that name nobody."""
     tables = {}
     for name, cells in data.groups.items():
-        if cells.ndim > 1:  # masks
+        if cells.ndim > 1 or name in hidden:  # masks, and columns whose values are people
             continue
         values, codes = np.unique(cells, return_inverse=True)
         if len(values) <= MOST_GROUPS:
@@ -181,7 +199,21 @@ def imbalance_ratio(classes: dict[str, dict[str, int]]) -> float | None:
 
 def advise(facts: dict[str, Any]) -> list[str]:
     """What to fix, most urgent first: what makes results wrong, then what makes them weak."""
-    return [*_advice_on_rows(facts), *_advice_on_classes(facts)]
+    return [*_advice_on_people(facts), *_advice_on_rows(facts), *_advice_on_classes(facts)]
+
+
+def _advice_on_people(facts: dict[str, Any]) -> list[str]:
+    """One line that names every column which looks like people, and the words that take them out."""
+    kinds: dict[str, list[str]] = {}
+    for one in facts.get("personal", []):
+        if one["kind"] != "identifier":  # new ones are made for made rows
+            kinds.setdefault(one["column"], []).append(one["kind"])
+    if not kinds:
+        return []
+    told = ", ".join(f'"{column}" ({", ".join(found)})' for column, found in kinds.items())
+    action = "mask" if facts["modality"] == "text" else "drop"
+    words = ", ".join(f"{column}: {action}" for column in kinds)
+    return [f"these look like people: {told}: take them out with data.deidentify='{{{words}}}', or say why not"]
 
 
 def _advice_on_rows(facts: dict[str, Any]) -> list[str]:
@@ -226,6 +258,8 @@ def explore_lines(facts: dict[str, Any]) -> list[str]:
             lines += [*_fact_lines(facts[name]), ""]
     if "columns" in facts:
         lines += [*_column_table(facts["columns"]), ""]
+    if facts.get("personal"):
+        lines += [*(_personal_line(one) for one in facts["personal"]), ""]
     for name, table in facts.get("groups", {}).items():
         lines += [*_group_table(name, table), ""]
     lines += [f"note: {note}" for note in notes[1:]]
@@ -262,6 +296,12 @@ def _column_table(columns: dict[str, dict[str, Any]]) -> list[str]:
         share = f"{c['missing']:.1%}" if "missing" in c else ""
         lines.append(f"{name:<{width}}  {c['kind']:<12} {share:>8}  {values}".rstrip())
     return lines
+
+
+def _personal_line(one: dict[str, Any]) -> str:
+    """A column, what it looks like, how much of it, and masked examples."""
+    kind = one["kind"].replace("_", " ")
+    return f'looks like {kind}: "{one["column"]}", {one["share"]:.1%} ({", ".join(one["examples_masked"])})'
 
 
 def _group_table(name: str, table: dict[str, dict[str, int]]) -> list[str]:

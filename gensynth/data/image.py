@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from gensynth.data.suffixes import IMAGES
 from gensynth.errors import DataError, DivergedError
@@ -232,10 +232,12 @@ class ImageCodec:
         return cls(state["height"], state["width"], state["channels"], num_classes)
 
 
-def png_bytes(x: np.ndarray) -> bytes:
-    """One row uint8 (C, H, W) as PNG bytes: no metadata, the same bytes every time."""
-    buffer = io.BytesIO()
-    to_picture(x).save(buffer, format="PNG", compress_level=6, optimize=False)
+def png_bytes(x: np.ndarray, xmp: str = "") -> bytes:
+    """One row uint8 (C, H, W) as PNG bytes, the same bytes every time; no metadata but the XMP packet, if any."""
+    buffer, texts = io.BytesIO(), PngImagePlugin.PngInfo()
+    if xmp:
+        texts.add_itxt("XML:com.adobe.xmp", xmp)
+    to_picture(x).save(buffer, format="PNG", compress_level=6, optimize=False, pnginfo=texts)
     return buffer.getvalue()
 
 

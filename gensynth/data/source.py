@@ -30,6 +30,7 @@ class Source:
     resized     how many images had another size than the model's
     files       row id -> file it was read from, where there is one
     cells       tables: all columns as text, as they were read, one line a row id
+    deidentified  what was done to columns that name people: column, action, number of cells
     """
 
     data: LabelledData
@@ -41,6 +42,7 @@ class Source:
     resized: int = 0
     files: dict[str, Path] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
+    deidentified: tuple[dict[str, str | int], ...] = ()
 
 
 def class_order(names: set[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +14,12 @@ import numpy as np
 from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx, read_npz
 from gensynth.data.audio_files import EXTENSIONS as SOUNDS
 from gensynth.data.audio_files import WaveformSet, load_waveforms
+from gensynth.data.deidentify import Done, deidentified_columns, notes_on
 from gensynth.data.finding import Finding, tell
 from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, listed_path
 from gensynth.data.image import EXTENSIONS, ImageFault, read_pixels
 from gensynth.data.image_set import ImageSet, check_image_size, choose_size, load_images, resize, size_notes
+from gensynth.data.origin import marked_origin
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
@@ -48,6 +50,7 @@ class _Rows:
     resized: int = 0
     files: dict[str, Path] = field(default_factory=dict)
     modality: str = "image"
+    deidentified: Done = ()
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,6 +66,7 @@ def read_path(
     sample_rate_hz: int = 0,
     max_seconds: float = 60.0,
     mask: str = "",
+    deidentify: Mapping[str, str] | None = None,
 ) -> Source:
     """Reads labelled images (folder, IDX pair, .npz), sounds (folder) or a table; rows of `test` get split "test".
 
@@ -71,11 +75,12 @@ def read_path(
     max_pixels   cap on width x height of one file
     seconds      length of every sound, 0: the one that 95 % do not exceed; max_seconds: cap on one file
     sample_rate_hz  rate of all sounds, 0: the commonest
+    deidentify   column of a metadata.csv or table -> drop | mask | replace
     UsageError for what is no known layout, DataError (listing every finding) when no file can be read or fewer than
     `min_classes` classes have files.
     """
     if path.strip() and is_table(Path(os.path.expanduser(path))):
-        return read_table(path, label=label, test=test, min_classes=min_classes)
+        return read_table(path, label=label, test=test, min_classes=min_classes, deidentify=deidentify)
     image_size = check_image_size(image_size, max_pixels)
     main = _look(path, label, max_pixels)
     parts = [main] if not test else [main, _as_test(_look(test, label, max_pixels), main)]
@@ -88,6 +93,9 @@ def read_path(
         rows = _read_arrays([part for part in parts if isinstance(part, ArrayRows)], image_size)
     if test:
         _check_test_classes(rows)
+    if deidentify:
+        groups, done = deidentified_columns(rows.groups, deidentify, kept={})
+        rows = replace(rows, groups=groups, deidentified=done, notes=(*rows.notes, *notes_on(done)))
     return _number_classes(rows, min_classes)
 
 
@@ -216,7 +224,7 @@ def _opened(
         labels=np.array([row.label for row in kept]),
         split=np.array([row.split for row in kept]),
         ids=np.array([row.name for row in kept]),
-        origin=np.array([row.origin for row in kept]),
+        origin=np.array([marked_origin(row.path) if row.origin == REAL else row.origin for row in kept]),
         groups={column: np.array([row.extra.get(column, "") for row in kept]) for column in columns},
         originals={row.name: row.path for row, plain in zip(kept, found.plain, strict=True) if plain},
         declared=frozenset().union(*(part.declared for part in parts)),
@@ -295,7 +303,17 @@ def _number_classes(rows: _Rows, min_classes: int) -> Source:
         groups=rows.groups,
     )
     notes = (_recognised(rows.kind, data), *_class_notes(rows, classes), *rows.notes)
-    return Source(data, rows.split, rows.originals, rows.findings, notes, source_hash(data), rows.resized, rows.files)
+    return Source(
+        data,
+        rows.split,
+        rows.originals,
+        rows.findings,
+        notes,
+        source_hash(data),
+        rows.resized,
+        rows.files,
+        deidentified=rows.deidentified,
+    )
 
 
 def _recognised(kind: str, data: LabelledData) -> str:
@@ -324,5 +342,5 @@ def _class_notes(rows: _Rows, classes: tuple[str, ...]) -> list[str]:
             notes.append(f"classes that differ in upper and lower case only stay apart: {names}")
     others = int((rows.origin != REAL).sum())
     if others:
-        notes.append(f"{others} of {len(rows.origin)} rows are not real (source column)")
+        notes.append(f"{others} of {len(rows.origin)} rows are not real (their source column, or a mark in the file)")
     return notes

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from gensynth.data.columns import KINDS, Column, describe, values_of
+from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import printable
+from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.table_files import TableFile, read_file, text_of
 from gensynth.data.table_names import split_files
@@ -35,6 +37,7 @@ def read_table(
     encoding: str = "",
     subject: str = "",
     groups: list[str] | None = None,
+    deidentify: Mapping[str, str] | None = None,
     min_classes: int = 2,
     like: Schema | None = None,
 ) -> Source:
@@ -44,11 +47,15 @@ def read_table(
     ignore   columns that are written again but not learned; kinds: column -> kind, where the found one is wrong
     subject  column that says whom a row belongs to: an identifier, kept in `groups`
     groups   further columns kept in `groups` as text, by which bias is looked at; they are learned like any other
+    deidentify  column -> drop | mask | replace, before anything else is looked at
     like     schema whose classes and columns the rows are read with, for sets that are compared with other rows
     DataError for damaged files, a label column that is not there or has missing cells, and one class only.
     """
     options = {"header": header, "columns": tuple(columns or ()), "delimiter": delimiter, "encoding": encoding}
     cells, split, ids, tables, notes = read_cells(path, test, options)
+    if deidentify:
+        label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
+    cells, done = deidentified(cells, deidentify or {}, kept=needed(label, subject, groups))
     first = next(iter(tables.values()))
     kinds = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
     source = build(
@@ -62,7 +69,17 @@ def read_table(
         source = replace(source, data=replace(source.data, groups=kept))
     if len(source.data.schema.classes) < min_classes:
         raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
-    return replace(source, notes=(*source.notes, *notes))
+    return replace(source, notes=(*source.notes, *notes_on(done), *notes), deidentified=done)
+
+
+def needed(label: str, subject: str, groups: list[str] | None) -> dict[str, str]:
+    """Columns that other keys name, and those keys."""
+    return {
+        **dict.fromkeys(groups or [], "data.groups"),
+        subject: "data.subject",
+        label: "data.label",
+        SOURCE_COLUMN: "the origin of rows",
+    }
 
 
 def read_cells(
@@ -71,11 +88,11 @@ def read_cells(
     """Text cells of a file, or a folder of train, val and test tables, with split (N,), ids (N,), tables and notes."""
     place = Path(path).expanduser() if not Path(path).exists() else Path(path)
     files = split_files(place) if place.is_dir() else {"": place}
-    tables = {split: read_file(file, **options) for split, file in files.items()}
     if test:
-        if "test" in tables:
+        if "test" in files:
             raise UsageError("the data has a test split of its own; leave data.test out, or give the training part")
-        tables["test"] = read_file(Path(test).expanduser() if not Path(test).exists() else Path(test), **options)
+        files["test"] = Path(test).expanduser() if not Path(test).exists() else Path(test)
+    tables = {split: read_file(file, **options) for split, file in files.items()}
     if not tables:
         raise UsageError(f'the folder "{place.name}" holds no train, val or test table; name the file itself')
     first = next(iter(tables.values()))
@@ -84,7 +101,16 @@ def read_cells(
     plain = first.kind.startswith(("CSV", "TSV"))
     if first.found_header and options["header"] is None and len(tables) == 1 and plain:
         notes.append("the first line was taken as header; data.header=false if it is a row")
-    return *_joined(tables), tables, notes
+    cells, split, ids = _joined(tables)
+    return _with_marks(cells, split, files), split, ids, tables, notes
+
+
+def _with_marks(cells: pd.DataFrame, split: np.ndarray, files: Mapping[str, Path]) -> pd.DataFrame:
+    """The same cells, with the origin that Parquet files state in their metadata where no column does."""
+    marks = {name: marked_table(file) for name, file in files.items()}
+    if SOURCE_COLUMN in cells.columns or set(marks.values()) == {REAL}:
+        return cells
+    return cells.assign(**{SOURCE_COLUMN: pd.Series(split, dtype=object).map(marks)})
 
 
 def read_frame(frame: pd.DataFrame, label: str = "label", kinds: Mapping[str, str] | None = None) -> Source:

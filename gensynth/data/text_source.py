@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from gensynth.data.columns import Column
+from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import Finding
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.table_files import TableFile
-from gensynth.data.table_source import SOURCE_COLUMN, check_labels, label_column, origin_of, read_cells
+from gensynth.data.table_source import SOURCE_COLUMN, check_labels, label_column, needed, origin_of, read_cells
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import REAL, LabelledData, Schema
 
@@ -30,13 +31,14 @@ def read_text(
     encoding: str = "",
     subject: str = "",
     groups: list[str] | None = None,
+    deidentify: Mapping[str, str] | None = None,
     min_classes: int = 2,
     like: Schema | None = None,
 ) -> Source:
     """Reads the texts and labels of a CSV, TSV, JSON Lines or Parquet file, or of a folder of such train, val and test.
 
     text    name or position of the column of texts; texts are kept character for character
-    label   name or position of the label column; subject and groups as for tables
+    label   name or position of the label column; subject, groups and deidentify as for tables
     like    schema whose classes the rows are read with, for sets that are compared with other rows
     Rows whose text is empty, only space, or longer than 100,000 characters become findings. DataError for damaged
     files, columns that are not there, and one class only.
@@ -52,6 +54,8 @@ def read_text(
     for key in [*(groups or []), *([subject] if subject else [])]:
         if key not in cells.columns:
             raise UsageError(f'there is no column "{key}"; {nearest(key, cells.columns)}')
+    kept = {column: "data.text"} | needed(name, subject, groups)
+    cells, done = deidentified(cells, deidentify or {}, kept=kept, text=column)
     findings = _findings(cells[column].to_numpy(object), ids, tables)
     keep = np.ones(len(cells), dtype=bool)
     keep[list(findings)] = False
@@ -75,9 +79,10 @@ def read_text(
     )
     first = next(iter(tables.values()))
     recognised = _recognised(first.kind, data, column)
-    shown = (recognised, *_left_blank(cells, name, column), *notes)
-    kept = cells.set_axis(ids, axis=0)
-    return Source(data, split, {}, tuple(findings.values()), shown, source_hash(data), cells=kept)
+    shown = (recognised, *_left_blank(cells, name, column), *notes_on(done), *notes)
+    cells = cells.set_axis(ids, axis=0)
+    quarantine = tuple(findings.values())
+    return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
 
 
 def _fields(cells: pd.DataFrame, label: str, text: str) -> dict:

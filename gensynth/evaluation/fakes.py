@@ -99,6 +99,20 @@ def memorised(train: LabelledData, n: int, seed: int) -> LabelledData:
     return _called_synthetic(train[np.resize(order, n)])
 
 
+def partly_memorised(
+    train: LabelledData, fresh: LabelledData, n: int, share: float, seed: int
+) -> tuple[LabelledData, np.ndarray]:
+    """(n rows in random order, which are copies (n,)): that share of train rows, drawn without replacement, the rest
+    rows of `fresh`, real ones that are not in train. ValueError where there are too few of either."""
+    order = numpy_generator(seed, "fake", "partly memorised")
+    copies = round(share * n)
+    if copies > len(train) or n - copies > len(fresh):
+        raise ValueError(f"{copies} of {len(train)} train and {n - copies} of {len(fresh)} fresh rows were asked for")
+    sides = (train[order.permutation(len(train))[:copies]], fresh[order.permutation(len(fresh))[: n - copies]])
+    places = order.permutation(n)
+    return _called_synthetic(LabelledData.concat(sides)[places]), (np.arange(n) < copies)[places]
+
+
 def nonsense(rows: LabelledData, seed: int) -> LabelledData:
     """Uniform pixels, numbers and levels inside each column's range, white noise, any words: nothing was learned."""
     order = numpy_generator(seed, "fake", "nonsense")

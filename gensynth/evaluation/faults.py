@@ -12,100 +12,17 @@ from collections.abc import Callable
 import numpy as np
 
 from gensynth.evaluation.fidelity import Entry
-from gensynth.evaluation.intervals import Difference, holm, share_difference, wilson_interval
-from gensynth.neighbours import nearest_distances
-from gensynth.rng import numpy_generator
+from gensynth.evaluation.intervals import Difference, holm, share_difference
 from gensynth.types import LabelledData
 
 ALPHA = 0.01
-MOST_ROWS = 5_000
 NO_SUPPORT = 0.1  # clipped density as a part of that of real train rows
 LITTLE_SUPPORT = 0.6  # precision, likewise
 LOST_VARIETY = 0.8  # clipped coverage as a part of that of real train rows
 AGREEMENT = 0.5  # of the judge with the labels, as a part of that for real rows
 NEARER, COPIER = 0.65, 0.9  # share nearer to train rows than to new ones
-COPIES, NEAR_COPY = 0.05, 1 / 3
+COPIES = 0.05
 LEAST_ROWS = 20
-
-
-def copies(
-    train: LabelledData, test: LabelledData, made: LabelledData, points: Callable[[np.ndarray], np.ndarray], seed: int
-) -> dict[str, Entry]:
-    """nearer_to_train and exact_copies: alarms for copying, with what new real rows do beside them.
-
-    nearer_to_train  share of made rows whose nearest row among train rows is nearer than among as many test rows of
-                     the same classes, ties half; 0.5 if train rows are no nearer than new ones
-    exact_copies     share of made rows equal to a train row; ceiling: the share of test rows that are, or of train rows
-                     of the same classes that equal another one, whichever is more: a split may keep equal rows together
-    near_copies      share not equal to, but less than a third as far from its nearest train row as from the second
-                     nearest; ceiling: that of test rows
-    Passing proves nothing about privacy: rows can lie far apart and still tell who was in the training data.
-    """
-    order = numpy_generator(seed, "copies")
-    sides: list[list[np.ndarray]] = [[], []]
-    for c in range(len(train.schema.classes)):
-        pools = [order.permutation(np.flatnonzero(side.y == c)) for side in (train, test)]
-        for side, pool in zip(sides, pools, strict=True):
-            side.append(pool[: min(map(len, pools))])
-    rows = [np.concatenate(side).astype(np.int64) for side in sides]
-    keep = order.permutation(len(rows[0]))[:MOST_ROWS]
-    asked = made[order.permutation(len(made))[:MOST_ROWS]]
-    out: dict[str, Entry] = {}
-    if len(keep) and len(asked):
-        query, of_train = points(asked.x), points(train.x)
-        near = [
-            nearest_distances(query, points(side.x[r[keep]]), 1)[0][:, 0]
-            for side, r in zip((train, test), rows, strict=True)
-        ]
-        share = float(((near[0] < near[1]) + 0.5 * (near[0] == near[1])).mean())
-        low, high = wilson_interval(share, len(asked))
-        out["nearer_to_train"] = {
-            "value": share,
-            "low": low,
-            "high": high,
-            "n_real": len(keep),
-            "n_synthetic": len(asked),
-            "expected": 0.5,
-            "expected_from": "closed form",
-            "z": (share - 0.5) / (0.5 / np.sqrt(len(asked))),
-        }
-        fresh = points(test[order.permutation(len(test))[:MOST_ROWS]].x)
-        distinct = np.unique(of_train, axis=0)
-        if len(distinct) > 1:
-            out["near_copies"] = _beside(_near_copies(query, distinct), _near_copies(fresh, distinct))
-    hashes = train.content_hashes()
-    known = set(hashes.tolist())
-    of_made, of_test = (np.array([h in known for h in side.content_hashes().tolist()]) for side in (made, test))
-    if len(of_made) and len(of_test):
-        of_train = _repeats(hashes, train.y, made.y)
-        out["exact_copies"] = _beside(of_made, of_train if of_train.mean() > of_test.mean() else of_test)
-    return out
-
-
-def _repeats(hashes: np.ndarray, y: np.ndarray, made_y: np.ndarray) -> np.ndarray:
-    """Whether a train row equals another one, for a train row of the class of each made row, (M,)."""
-    _, place, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    repeated = counts[place] > 1
-    rows = {c: np.flatnonzero(y == c) for c in np.unique(made_y)}
-    drawn = np.zeros(len(made_y), dtype=bool)
-    for c, mine in rows.items():
-        if len(mine):
-            drawn[made_y == c] = np.resize(repeated[mine], (made_y == c).sum())
-    return drawn
-
-
-def _near_copies(points: np.ndarray, distinct: np.ndarray) -> np.ndarray:
-    """Whether each row (N, P) sits close on one of the distinct train rows without being equal to it."""
-    distances, _ = nearest_distances(points, distinct, 2)
-    return (distances[:, 0] > 0) & (distances[:, 0] < NEAR_COPY * distances[:, 1])
-
-
-def _beside(of_made: np.ndarray, of_test: np.ndarray) -> Entry:
-    """An entry for the share of made rows that are so (M,), with that of real test rows (N,) beside it."""
-    usual, share = float(of_test.mean()), float(of_made.mean())
-    low, high = wilson_interval(share, len(of_made))
-    entry: Entry = {"value": share, "low": low, "high": high, "n_real": len(of_test), "n_synthetic": len(of_made)}
-    return entry | {"ceiling": usual, "expected": usual, "expected_from": "real rows"}
 
 
 def find_faults(

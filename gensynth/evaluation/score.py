@@ -14,8 +14,9 @@ from gensynth import rng
 from gensynth.balancing.filters import points_of
 from gensynth.evaluation.classification import confusion, reliability
 from gensynth.evaluation.column_score import column_fidelity
+from gensynth.evaluation.copies import Copies, copy_entries, find_copies
 from gensynth.evaluation.fakes import FLOORS
-from gensynth.evaluation.faults import copies, find_faults
+from gensynth.evaluation.faults import find_faults
 from gensynth.evaluation.features import RAW, FeatureSpace, flat_pixels, inception_space, spaces_of
 from gensynth.evaluation.fidelity import MOST_ROWS, Entry, K, fidelity
 from gensynth.evaluation.qualify import qualify
@@ -34,12 +35,13 @@ EMBEDDED = 400  # rows a side
 
 @dataclass(frozen=True)
 class SetScore:
-    """What the yardstick says of one set of made rows."""
+    """What the yardstick says of one set of made rows; `found` are its copies row by row, `copies` their entries."""
 
     fidelity: dict[str, dict[str, Entry]]
     per_class: dict[str, dict[str, Entry]]
     copies: dict[str, Entry]
     faults: list[dict[str, str]]
+    found: Copies
 
     def closeness(self) -> float:
         """Mean over spaces of clipped density and coverage, 0 to 1: by which sets are ranked without a classifier."""
@@ -104,7 +106,8 @@ class Yardstick:
             overall |= columns
             for label, entry in shapes.items():
                 per_class[label]["shape[columns]"] = entry
-        copied = copies(self.seen, self.test, made, points_of(self.train), self.seed)
+        found = find_copies(self.seen, self.test, made, points_of(self.train), self.seed)
+        copied = copy_entries(found)
         faults = find_faults(
             name=name,
             overall=overall[self.raw],
@@ -115,7 +118,7 @@ class Yardstick:
             test=self.test,
             judged=self.judge.probabilities,
         )
-        return SetScore(overall, per_class, copied, faults)
+        return SetScore(overall, per_class, copied, faults, found)
 
     def warnings(self) -> list[dict[str, str]]:
         """A line that names what each space does not see, if there is anything."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gensynth.errors import UsageError, nearest
-from gensynth.models.cvae import CVAE, cosine, encode_all
+from gensynth.models.cvae import CVAE, cosine, encode_all, known_rows
 from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, StepNoise, TrainingRows
 from gensynth.models.nets import nets_of
 from gensynth.models.processes import mean_over_processes
@@ -272,6 +272,25 @@ class CGAN(Generator):
             return super().decode(z, labels)
         average = self.ema.average
         return average["decoder"](z, average["embed"](labels)).float().cpu()
+
+    @torch.no_grad()
+    def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """As for the VAE, by the encoder of the warm start and the decoder as it ended; a cold start has no encoder."""
+        if not self.warm_start:
+            return {}
+        mean, log_variance = self.vae.ema.average.encode(x, labels)
+        average = self.ema.average
+        return known_rows(mean, log_variance, average["decoder"].row_nll(mean, average["embed"](labels), x))
+
+    @torch.no_grad()
+    def discriminator_scores(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Logits (N,) of rows (N, *shape); a row judged in packs fills its pack (LOGAN: Hayes et al., PoPETs 2019).
+
+        Of use after training only: a bundle holds no discriminator, so a loaded module has an untrained one.
+        """
+        pack = self.rows_together
+        seen = self.generator["decoder"].seen(x).repeat_interleave(pack, dim=0)
+        return self.discriminator(seen, labels.repeat_interleave(pack))
 
     def inference_modules(self) -> dict[str, nn.Module]:
         average = self.ema.average

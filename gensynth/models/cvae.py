@@ -251,6 +251,19 @@ class CVAE(Generator):
     def decode(self, z: Tensor, labels: Tensor) -> Tensor:
         return self.ema.average.decode(z, labels).float().cpu()
 
+    @torch.no_grad()
+    def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The evidence bound with the latent at its posterior mean, and its first term alone."""
+        average = self.ema.average
+        mean, log_variance = average.encode(x, labels)
+        return known_rows(mean, log_variance, average.decoder.row_nll(mean, average.embed(labels), x))
+
+
+def known_rows(mean: Tensor, log_variance: Tensor, nll: Tensor) -> dict[str, Tensor]:
+    """`membership_scores` from posteriors (N, D) and the negative log-likelihood (N,) of rows at their means, nats."""
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
+    return {"evidence_bound": -(nll + kl), "reconstruction": -nll}
+
 
 def make_prior(
     name: str, num_rows: int, latent: int, num_classes: int, knobs: dict[str, float], flow_knobs: dict[str, float]

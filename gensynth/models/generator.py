@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -152,6 +152,13 @@ class Generator(LightningModule):
     def phases(self) -> tuple[Phase, ...]:
         """The stages of training in order; shares sum to 1."""
 
+    def plan(self, steps: Mapping[str, int], num_rows: int) -> None:
+        """Told before the first step: steps of each phase, training rows. Deterministic; told again after a resume."""
+
+    def coins(self, step: int, count: int) -> Tensor:
+        """Uniform numbers (count,), one a training row, by which rows enter the batch of a step if `poisson`."""
+        raise NotImplementedError(f"{type(self).__name__} has no coins")
+
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         """Prepare a stage; `resumed` says that its own steps have begun before. Deterministic."""
 
@@ -177,6 +184,11 @@ class Generator(LightningModule):
     def decode(self, z: Tensor, labels: Tensor) -> Tensor:
         """Latents (N, D) and labels (N,) -> rows (N, *shape), float on the CPU; UsageError likewise."""
         raise UsageError(f"model={type(self).__name__.lower()} as trained here has no encoder")
+
+    def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """What the parts in a bundle tell of rows (N, *shape) and labels (N,): {name: (N,)}, higher the better a row
+        is known, row i a function of row i alone. Empty for a model whose bundle only draws."""
+        return {}
 
     def guarantee(self) -> dict[str, Any]:
         """What training promised, once it is over; empty for a model that promises nothing.

@@ -1,6 +1,8 @@
 """Croissant 1.1 description of a balanced data set: files with hashes, records, limits, where it came from.
 
-Vocabulary: http://mlcommons.org/croissant/1.1 with its responsible-AI terms (rai:) and W3C PROV-O (prov:).
+Vocabulary: http://mlcommons.org/croissant/1.1; responsible-AI terms (rai:) and W3C PROV-O (prov:) are written by
+croissant_rai.py. Fields that say where a row came from are mapped to PROV by `equivalentProperty` ("Data-level
+provenance" of the specification).
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gensynth.errors import UsageError
+from gensynth.provenance.croissant_rai import provenance, responsible_ai, terms
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
+    "annotation": "cr:annotation",
     "arrayShape": "cr:arrayShape",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
@@ -78,7 +82,18 @@ MEDIA = {
 FIELD_TEXTS = {
     "file_name": "Path of the file, relative to the folder of its metadata.csv.",
     "label": "Class of the row; the truth, where a folder name differs.",
-    "source": "Where the row comes from: real, augmented or synthetic.",
+    "source": "How the row came about: real (of the source), augmented (a real row altered) or synthetic (generated).",
+}
+SPLIT_TERMS = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
+# Column of ledger.csv: (what it says, the property of PROV-O or schema.org that it stands for).
+LEDGER_FIELDS = {
+    "row_id": ("File name, or row number from 0.", "sc:identifier"),
+    "source": (FIELD_TEXTS["source"], "prov:wasGeneratedBy"),
+    "label": (FIELD_TEXTS["label"], ""),
+    "sampler": ("What made the row; empty for a real one.", "prov:wasAttributedTo"),
+    "generator_sha256": ("Bundle that made the row; empty without one.", "prov:used"),
+    "parent": ("Row of the source that the row is, or was made from.", "prov:wasDerivedFrom"),
+    "content_sha256": ("Hash of the row's file, or of its cells.", "sc:sha256"),
 }
 
 
@@ -93,7 +108,8 @@ def croissant(
 
     files    {"name": path relative to the data set, "sha256": hex, "bytes": size}, one per file
     splits   rows per split
-    facts    the facts of the data card; `label_column` names the label of a table (default "label")
+    facts    the facts of the data card; `label_column` names the label of a table (default "label"), `columns`
+             lists its other columns as the schema does
 
     Raises UsageError for a file whose name is absolute or leaves the folder.
     """
@@ -115,9 +131,11 @@ def croissant(
             _class_records(classes),
             _split_records(splits),
             *(_row_records(table, splits, facts) for table in tables),
+            *([_ledger_records()] if any(file["name"] == "ledger.csv" for file in files) else []),
         ],
-        **_responsible_ai(facts),
-        **_provenance(facts),
+        **terms(facts),
+        **responsible_ai(facts),
+        **provenance(facts),
     }
 
 
@@ -193,6 +211,11 @@ def _class_records(classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _split_records(splits: Mapping[str, int]) -> dict[str, Any]:
+    fields = {
+        "name": ("sc:Text", "Name of the split."),
+        "url": ("sc:URL", "What the split is for."),
+        "rows": ("sc:Integer", "Number of rows."),
+    }
     return {
         "@type": "cr:RecordSet",
         "@id": "splits",
@@ -201,49 +224,85 @@ def _split_records(splits: Mapping[str, int]) -> dict[str, Any]:
         "description": "Splits and their rows; only train holds rows that are not real.",
         "key": {"@id": "splits/name"},
         "field": [
-            {
-                "@type": "cr:Field",
-                "@id": "splits/name",
-                "name": "name",
-                "dataType": "sc:Text",
-                "description": "Name of the split.",
-            },
-            {
-                "@type": "cr:Field",
-                "@id": "splits/rows",
-                "name": "rows",
-                "dataType": "sc:Integer",
-                "description": "Number of rows.",
-            },
+            {"@type": "cr:Field", "@id": f"splits/{name}", "name": name, "dataType": kind, "description": text}
+            for name, (kind, text) in fields.items()
         ],
-        "data": [{"splits/name": split, "splits/rows": int(rows)} for split, rows in splits.items()],
+        "data": [
+            {"splits/name": split, "splits/url": SPLIT_TERMS.get(split, ""), "splits/rows": int(rows)}
+            for split, rows in splits.items()
+        ],
     }
 
 
 def _row_records(table: str, splits: Mapping[str, int], facts: Mapping[str, Any]) -> dict[str, Any]:
     split = _split_of(table, splits)
     columns = {"file_name": "file_name", "label": "label", "source": "source"}
+    others: Sequence[Mapping[str, Any]] = ()
     if PurePosixPath(table).name != "metadata.csv":
         columns = {"label": str(facts.get("label_column", "label")), "source": "gensynth_source"}
+        others = facts.get("columns", ())
     return {
         "@type": "cr:RecordSet",
         "@id": f"{split}-rows",
         "name": f"{split}-rows",
         "description": f"Rows of the {split} split.",
-        "field": [_field(f"{split}-rows", name, table, column) for name, column in columns.items()],
+        "field": [
+            *(_field(f"{split}-rows", name, table, column) for name, column in columns.items()),
+            *(_column(f"{split}-rows", i, table, column) for i, column in enumerate(others)),
+        ],
     }
 
 
 def _field(record_set: str, name: str, table: str, column: str) -> dict[str, Any]:
+    kinds = {"label": ["sc:Text", "cr:Label"]}
     field = {
         "@type": "cr:Field",
         "@id": f"{record_set}/{name}",
         "name": name,
         "description": FIELD_TEXTS[name],
-        "dataType": "sc:Text",
+        "dataType": kinds.get(name, "sc:Text"),
         "source": {"fileObject": {"@id": table}, "extract": {"column": column}},
     }
-    return field | {"references": {"field": {"@id": "classes/name"}}} if name == "label" else field
+    if name == "label":
+        field["references"] = {"field": {"@id": "classes/name"}}
+    return field | ({"equivalentProperty": "prov:wasGeneratedBy"} if name == "source" else {})
+
+
+def _column(record_set: str, number: int, table: str, column: Mapping[str, Any]) -> dict[str, Any]:
+    """A column of the source; its @id is a number, since a name may hold anything."""
+    # Missing cells of some tables are spelled out ("NA", "?"), which no reader takes for a number.
+    numeric = column.get("kind") == "numeric" and not column.get("missing")
+    return {
+        "@type": "cr:Field",
+        "@id": f"{record_set}/column-{number}",
+        "name": str(column["name"]),
+        "description": f"Column of the source, {column.get('kind', 'of unknown kind')}.",
+        "dataType": "sc:Float" if numeric else "sc:Text",
+        "source": {"fileObject": {"@id": table}, "extract": {"column": str(column["name"])}},
+    }
+
+
+def _ledger_records() -> dict[str, Any]:
+    """Row-level provenance: what each training row is and how it can be made again."""
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "ledger",
+        "name": "ledger",
+        "description": "Provenance of every training row, in row order.",
+        "key": {"@id": "ledger/row_id"},
+        "field": [
+            {
+                "@type": "cr:Field",
+                "@id": f"ledger/{name}",
+                "name": name,
+                "description": text,
+                "dataType": "sc:Text",
+                "source": {"fileObject": {"@id": "ledger.csv"}, "extract": {"column": name}},
+            }
+            | ({"equivalentProperty": prov} if prov else {})
+            for name, (text, prov) in LEDGER_FIELDS.items()
+        ],
+    }
 
 
 def _description(splits: Mapping[str, int], classes: tuple[str, ...], facts: Mapping[str, Any]) -> str:
@@ -253,49 +312,3 @@ def _description(splits: Mapping[str, int], classes: tuple[str, ...], facts: Map
         f"A labelled data set of {len(classes)} classes whose training split was balanced by gensynth with marked "
         f"synthetic or augmented rows. Rows: {rows}. {sentence}"
     )
-
-
-def _added(facts: Mapping[str, Any], origin: str) -> dict[str, int]:
-    counts = {name: int(counts.get(origin, 0)) for name, counts in facts.get("classes", {}).items()}
-    return {name: count for name, count in counts.items() if count}
-
-
-def _responsible_ai(facts: Mapping[str, Any]) -> dict[str, Any]:
-    synthetic, augmented = _added(facts, "synthetic"), _added(facts, "augmented")
-    per_class = ", ".join(f"{name} {count}" for name, count in synthetic.items()) or "none"
-    return {
-        "rai:dataLimitations": (
-            "Synthetic rows repeat what a generator learned from the real training rows and are no new observations. "
-            "Use them for training only; validation and test are real. Synthetic does not mean anonymous: no "
-            "differential privacy was used."
-        ),
-        "rai:dataBiases": (
-            "Class frequencies of the training split are set by request and are not those of the source. Gaps and bias "
-            "of the source are carried over, and rare classes show less variety than real rows would."
-        ),
-        "rai:hasSyntheticData": bool(synthetic),
-        "rai:syntheticDataExplanation": (
-            f"{sum(synthetic.values())} synthetic and {sum(augmented.values())} augmented training rows, marked in the "
-            f"source column and in ledger.csv. Model: {facts.get('model', 'not recorded')}. Synthetic rows per class: "
-            f"{per_class}."
-        ),
-    }
-
-
-def _provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
-    source = {"@type": "prov:Entity", "prov:label": "source data", "sha256": facts.get("source_sha256", "not recorded")}
-    generator = {
-        "@type": "prov:Entity",
-        "prov:label": f"generator {facts.get('model', 'not recorded')}",
-        "sha256": facts.get("generator_sha256", "not recorded"),
-    }
-    software = f"gensynth {facts.get('version', 'of unknown version')}"
-    return {
-        "prov:wasDerivedFrom": source,
-        "prov:wasGeneratedBy": {
-            "@type": "prov:Activity",
-            "prov:label": f"balanced by {software}, seed {facts.get('seed', 'not recorded')}",
-            "prov:used": [source, generator],
-            "prov:wasAssociatedWith": {"@type": "prov:SoftwareAgent", "prov:label": software},
-        },
-    }

@@ -195,7 +195,7 @@ def _rejected(filters: Mapping[str, Any]) -> Answer:
         "rejected_value_range": "lay outside what real rows span",
         "rejected_review": "were turned down by a person",
     }
-    counts = {name: sum(int(row.get(name, 0)) for row in rows) for name in sorted({k for row in rows for k in row})}
+    counts = {name: sum(int(row.get(name, 0)) for row in rows) for name in why}
     parts = [f"{counts[name]:,} {text}" for name, text in why.items() if counts.get(name)]
     return GOOD, [f"Of {drawn:,} rows drawn, {'; '.join(parts)}." if parts else f"None of {drawn:,} rows drawn."]
 

@@ -137,14 +137,15 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
 
 
 def model_class(name: str) -> type[Generator]:
-    """The Generator subclass in gensynth/models/<name>.py whose name is the file's, compared without case."""
+    """The Generator subclass in gensynth/models/<name>.py whose name is the file's, without case and underscores."""
     folder = Path(__file__).parents[1] / "models"
-    known = sorted(p.stem for p in folder.glob("*.py"))
-    if name not in known:
+    known = {p.stem.replace("_", ""): p.stem for p in folder.glob("*.py")}
+    plain = name.replace("_", "")
+    if plain not in known:
         raise ValueError(f"model {name!r} is not part of this version; load it with its own class")
-    module = importlib.import_module(f"gensynth.models.{name}")
+    module = importlib.import_module(f"gensynth.models.{known[plain]}")
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, Generator) and value.__name__.lower() == name:
+        if isinstance(value, type) and issubclass(value, Generator) and value.__name__.lower() == plain:
             return value
     raise ValueError(f"gensynth/models/{name}.py holds no generator")
 

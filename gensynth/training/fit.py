@@ -25,7 +25,7 @@ from gensynth.models.processes import check_same_weights
 from gensynth.signals import SIGNALS
 from gensynth.training.callbacks import Appraisal, Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
-from gensynth.training.loader import BatchLoader
+from gensynth.training.loader import BatchLoader, loader_for
 from gensynth.training.processes import IgnoreSignals, leader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
 
@@ -108,9 +108,9 @@ def fit(
         module.to(device)
         held = [TrainingRows(side.x.to(device), side.y.to(device)) for side in (rows, watched)]
         schedule = Schedule.from_json(state["schedule"]) if state else _plan(module, held[0], settings, seed, started)
-        loader = BatchLoader(
-            held[0], schedule, seed, settings.label_power, state["step"] if state else 0, (0, settings.devices)
-        )
+        module.plan(dict(zip(schedule.phases, schedule.steps, strict=True)), len(rows.y))
+        begin, share = state["step"] if state else 0, (0, settings.devices)
+        loader = loader_for(module, held[0], schedule, seed, settings.label_power, begin, share)
         if settings.devices > 1:
             arguments = (copy.deepcopy(module).cpu(), rows, watched, settings, schedule, seed, state)
             others.start(_follow, arguments, device.type)
@@ -163,6 +163,8 @@ def _prepare(module: Generator, settings: TrainerSettings) -> None:
         if isinstance(part, Generator):
             part.accumulate = settings.accumulate
     _check_parts(module, settings)
+    if module.poisson and settings.label_power != 1:
+        print("note: trainer.label_power is not used: every row enters a batch by a coin of its own", file=sys.stderr)
     if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):
         text = f"trainer.choose={settings.choose} has no choice: this prior is fitted at the end"
         print(f"warning: {text}", file=sys.stderr)
@@ -171,6 +173,11 @@ def _prepare(module: Generator, settings: TrainerSettings) -> None:
 def _check_parts(module: Generator, settings: TrainerSettings) -> None:
     """Every batch must divide into equal parts of whole groups of rows."""
     parts = settings.devices * settings.accumulate
+    if module.poisson and parts > 1:
+        raise UsageError(
+            f"trainer.devices={settings.devices} trainer.accumulate={settings.accumulate}: private training draws "
+            "batches of random size, which one process works on in parts of its own; both must be 1"
+        )
     for phase in module.phases():
         if phase.batch_size % (parts * module.rows_together):
             raise UsageError(

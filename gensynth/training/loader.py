@@ -4,18 +4,21 @@ Labels of a batch are drawn from tempered class frequencies p(y) ~ n_y^q, with q
 `label_power` over the run: natural early, so that common classes teach the shared features, nearer
 to balance late. The one draw serves real and fake rows alike, so a discriminator learns nothing
 from the label alone.
+
+Private training takes Poisson samples instead, whose coins are the model's own: the accounting of DP-SGD holds for
+these only, and as long as nobody knows which rows were in a batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gensynth import rng
-from gensynth.models.generator import Batch, StepNoise, TrainingRows
+from gensynth.models.generator import Batch, Generator, StepNoise, TrainingRows
 
 if TYPE_CHECKING:
     from gensynth.training.schedule import Schedule
@@ -61,9 +64,7 @@ class BatchLoader:
     def batch(self, step: int) -> Batch:
         phase, inner = self.schedule.at(step)
         size, steps = self.schedule.batch_sizes[phase], self.schedule.steps[phase]
-        power = 1 + (self.label_power - 1) * step / self.schedule.total_steps
-        chosen = self._draw_rows(size, power, rng.torch_generator(self.seed, "order", step))
-        chosen = chosen.to(self.rows.x.device)
+        chosen = self._draw_rows(step, size).to(self.rows.x.device)
         whole = Batch(
             data=self.rows,
             labels=self.rows.y[chosen],
@@ -72,11 +73,51 @@ class BatchLoader:
             progress=inner / steps,
             step=inner,
             samples_seen=inner * size,
-            random=StepNoise(self.random(step, "step").initial_seed(), self.rows.x.device, size),
+            random=StepNoise(self.random(step, "step").initial_seed(), self.rows.x.device, len(chosen)),
         )
         return whole.part(*self.share)
 
-    def _draw_rows(self, size: int, power: float, random: torch.Generator) -> Tensor:
+    def _draw_rows(self, step: int, size: int) -> Tensor:
+        random = rng.torch_generator(self.seed, "order", step)
+        power = 1 + (self.label_power - 1) * step / self.schedule.total_steps
         labels = torch.multinomial(tempered(self._counts, power), size, replacement=True, generator=random)
         place = (torch.rand(size, generator=random, dtype=torch.float64) * self._counts[labels]).long()
         return self._by_class[self._starts[labels] + place]
+
+
+class PoissonLoader(BatchLoader):
+    """Batches that every row enters by a coin of its own, at a rate of batch size / rows: of random size, also 0.
+
+    coins  (step, count) -> uniform numbers (count,) in [0, 1)
+    What counts samples (the schedule, the learning rate, the logs) counts the expected ones.
+    """
+
+    def __init__(
+        self,
+        rows: TrainingRows,
+        schedule: Schedule,
+        seed: int,
+        coins: Callable[[int, int], Tensor],
+        start_step: int = 0,
+    ) -> None:
+        super().__init__(rows, schedule, seed, 1.0, start_step)
+        self.coins = coins
+
+    def _draw_rows(self, step: int, size: int) -> Tensor:
+        count = len(self.rows.y)
+        return torch.nonzero(self.coins(step, count) < size / count)[:, 0]
+
+
+def loader_for(
+    module: Generator,
+    rows: TrainingRows,
+    schedule: Schedule,
+    seed: int,
+    label_power: float,
+    start_step: int = 0,
+    share: tuple[int, int] = (0, 1),
+) -> BatchLoader:
+    """The loader that a model is trained with."""
+    if module.poisson:
+        return PoissonLoader(rows, schedule, seed, module.coins, start_step)
+    return BatchLoader(rows, schedule, seed, label_power, start_step, share)

@@ -15,7 +15,7 @@ import torch
 
 from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, Phase, TrainingRows
-from gensynth.training.loader import BatchLoader
+from gensynth.training.loader import loader_for
 
 SAFETY = 0.85  # part of the remaining time that is planned; machines slow down more often than they speed up
 PROBE_ROWS = 1024
@@ -98,13 +98,14 @@ def _probe(
     module: Generator, rows: TrainingRows, phase: Phase, seconds: float, seed: int, devices: int
 ) -> tuple[float, float]:
     """(seconds a step, seconds of preparation for all rows) of one phase."""
-    subset = TrainingRows(rows.x[:PROBE_ROWS], rows.y[:PROBE_ROWS])
+    some = max(PROBE_ROWS, 2 * phase.batch_size)
+    subset = TrainingRows(rows.x[:some], rows.y[:some])
     probe = copy.deepcopy(module)
     optimizers = probe.configure_optimizers()
     probe.optimizers = lambda use_pl_optimizer=True: optimizers  # type: ignore[method-assign]
     endless = Schedule((phase.name,), (2 * 10**9,), (phase.batch_size,))
     half_way = 10**9  # warm-ups are over
-    loader = BatchLoader(subset, endless, seed, label_power=1.0, start_step=half_way, share=(0, devices))
+    loader = loader_for(probe, subset, endless, seed, label_power=1.0, start_step=half_way, share=(0, devices))
     begun = time.monotonic()
     probe.begin_phase(phase.name, subset, loader.random(0, "begin"), resumed=False)
     prepare = (time.monotonic() - begun) * len(rows.y) / len(subset.y)

@@ -191,6 +191,10 @@ class ColumnDecoder(nn.Module):
                 losses[j] = losses[j] + torch.where(between[:, j], place, 0.0)
         return torch.stack([loss.expand(len(x)) for loss in losses], dim=1)
 
+    def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
+        """Negative log-likelihood (N,) of rows (N, D, 2), nats."""
+        return self.nll(z, e, x).sum(dim=1)
+
     def _inside(self, h: Tensor, scores: Tensor, between: Tensor) -> Tensor:
         """Negative log density of the scores (N, D) of number columns, from hidden units (D, N, W): (numbers, N)."""
         places = torch.baddbmm(self.place_bias, h[self.numbers], self.place)

@@ -1,0 +1,293 @@
+"""What looks like a person: e-mail addresses, telephone numbers, account and identity numbers, names.
+
+Found by form and by the names of columns, never by a list of people: a name inside a sentence is not seen, a column of
+names is seen where most cells are capitalised words. Every pattern is bounded, so that time grows with length alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gensynth.data.columns import MISSING
+
+MOST_LOOKED = 20_000  # distinct cells of a column, evenly spaced
+SURE = ("email", "iban", "credit_card", "phone")  # one hit in a column of text is enough
+_SOME, _MOST, _NEARLY_ALL = 0.05, 0.5, 0.8
+_FEW_NAMES = 20
+_EXAMPLES = 3
+
+_EMAIL = re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.[A-Za-z]{2,24}(?![\w-])")
+_UUID = re.compile(r"(?<!\w)[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?!\w)")
+_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
+_CARD = re.compile(r"(?<![\w-])[2-6]\d{3}(?:[ -]?\d){9,15}(?![\w-])")
+# Social security (US), national insurance (UK), CPF (Brazil).
+_NATIONAL = re.compile(
+    r"(?<![\w-])(?:(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}|[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]"
+    r"|\d{3}\.\d{3}\.\d{3}-\d{2})(?![\w-])"
+)
+_IP = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:])")
+_PHONE = re.compile(r"(?<![\dA-Z_,-])(?<!\d\.)\+?\(?\d(?:[ ()./-]{0,2}\d){7,14}(?!\d)")
+_DATE = re.compile(r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)")
+_NORTH_AMERICAN = re.compile(r"(?:1[ .-]?)?\(?\d{3}\)?[ .-]{0,2}\d{3}[ .-]\d{4}")
+
+_POSTCODE = re.compile(r"\d{4,6}(?:-\d{3,4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2}")
+_FULL_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.{0,16}")
+_WORD = re.compile(r"[^\W\d_][\w'’-]*")
+# Words that columns are called by; short ones must stand alone, long ones may be part of a name.
+_HINTS = {
+    "name": ("surname", "firstname", "lastname", "forename", "fullname", "givenname", "familyname", "maidenname"),
+    "phone": ("phone", "telephone", "mobile", "fax", "tel", "msisdn"),
+    "national_id": ("ssn", "socialsecurity", "passport", "nationalid", "taxid", "nino", "bsn", "cpf", "driverlicen"),
+    "iban": ("iban",),
+    "credit_card": ("creditcard", "cardnumber", "ccnum"),
+    "postcode": ("zip", "zipcode", "postcode", "postalcode", "plz"),
+    "date_of_birth": ("dob", "birthdate", "dateofbirth", "birthday"),
+    "address": ("address", "street"),
+}
+_SHORT = 4
+_PARTICLES = frozenset(
+    ("al", "bin", "da", "de", "del", "den", "der", "di", "du", "el", "ibn", "la", "le", "van", "von")
+)
+
+
+def luhn(digits: str) -> bool:
+    """Whether the check digit of a card number fits (ISO/IEC 7812-1, annex B).
+
+    >>> luhn("4539578763621486"), luhn("4539578763621487")
+    (True, False)
+    """
+    values = [int(d) for d in reversed(digits)]
+    return (sum(values[::2]) + sum(sum(divmod(2 * v, 10)) for v in values[1::2])) % 10 == 0
+
+
+def iban_fits(text: str) -> bool:
+    """Whether the check digits of an account number fit (ISO 13616, modulo 97).
+
+    >>> iban_fits("GB82 WEST 1234 5698 7654 32"), iban_fits("GB83 WEST 1234 5698 7654 32")
+    (True, False)
+    """
+    plain = text.replace(" ", "")
+    return 15 <= len(plain) <= 34 and int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return text.strip(":") != ""
+
+
+def _is_card(text: str) -> bool:
+    digits = re.sub(r"\D", "", text)
+    return 13 <= len(digits) <= 19 and len(set(digits)) > 2 and luhn(digits)
+
+
+def _is_phone(text: str) -> bool:
+    """A number with its country's code, with a leading zero, or grouped as in North America; no decimal fraction."""
+    digits = re.sub(r"\D", "", text)
+    if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:
+        return False
+    if text.startswith(("+", "00", "(+")):
+        return True
+    if text.count(".") == 1 and not re.search(r"[ ()/-]", text):
+        return False
+    return (text.lstrip("(")[0] == "0" and 9 <= len(digits) <= 12) or bool(_NORTH_AMERICAN.fullmatch(text))
+
+
+# In the order they are looked for; what one has found the next ones do not see.
+_KINDS: dict[str, tuple[re.Pattern[str], Callable[[str], bool]]] = {
+    "email": (_EMAIL, lambda text: True),
+    "uuid": (_UUID, lambda text: True),
+    "iban": (_IBAN, iban_fits),
+    "credit_card": (_CARD, _is_card),
+    "national_id": (_NATIONAL, lambda text: True),
+    "ip": (_IP, _is_ip),
+    "phone": (_PHONE, _is_phone),
+}
+
+
+def find(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, kind) of everything found in a text, from left to right, not overlapping.
+
+    >>> find("call 020 7946 0018 or write to ann@example.org")
+    [(5, 18, 'phone'), (31, 46, 'email')]
+    """
+    found, rest = [], text
+    for kind, (pattern, fits) in _KINDS.items():
+        if kind == "email" and "@" not in rest:
+            continue
+        if kind == "uuid" and not any(c.isdigit() for c in rest):
+            break  # all that follow have digits
+        if kind == "phone":
+            rest = _blanked(rest, [m.span() for m in _DATE.finditer(rest)])
+        spans = [m.span() for m in pattern.finditer(rest) if fits(m[0])]
+        found += [(*span, kind) for span in spans]
+        rest = _blanked(rest, spans)
+    return sorted(found)
+
+
+def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    for start, end in spans:
+        text = f"{text[:start]}{chr(0) * (end - start)}{text[end:]}"
+    return text
+
+
+def replaced(text: str, tag: Callable[[str, str], str]) -> str:
+    """The text with tag(kind, what was found) in place of everything found.
+
+    >>> replaced("write to ann@example.org", lambda kind, what: f"[{kind.upper()}]")
+    'write to [EMAIL]'
+    """
+    parts, end = [], 0
+    for start, stop, kind in find(text):
+        parts += [text[end:start], tag(kind, text[start:stop])]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def masked(kind: str, text: str) -> str:
+    """What may be shown of a cell: first letters, and that there are digits.
+
+    >>> masked("email", "ann@example.org"), masked("name", "Ann Lee"), masked("phone", "020 7946 0018")
+    ('a***@***', 'A*** L***', '### #### ####')
+    """
+    if kind == "email":
+        return f"{text[:1]}***@***"
+    return re.sub(r"\d", "#", re.sub(r"([^\W\d_])[^\W\d_]*", r"\1***", text))[:40]
+
+
+def flag_columns(cells: pd.DataFrame, identifiers: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Columns that look like people: {"column", "kind", "share", "examples_masked"}, in the order of the columns.
+
+    cells        text cells (N rows)
+    identifiers  columns that differ in every row: of kind "identifier" where nothing more is seen in them
+    share        part of the filled cells that look so
+    """
+    return [
+        {"column": str(name), **facts}
+        for name in cells.columns
+        for facts in _flags(str(name), cells[name], str(name) in identifiers)
+    ]
+
+
+def flag_texts(texts: np.ndarray, column: str) -> list[dict[str, Any]]:
+    """What is found inside texts (N,): {"column", "kind", "rows", "share", "examples_masked"}, the commonest first."""
+    hits: dict[str, list[str]] = {}
+    rows: dict[str, int] = {}
+    for text in texts.tolist():
+        found = {kind: text[start:end] for start, end, kind in reversed(find(text))}
+        for kind, first in found.items():
+            rows[kind] = rows.get(kind, 0) + 1
+            hits.setdefault(kind, []).append(first)
+    return [
+        {
+            "column": column,
+            "kind": kind,
+            "rows": count,
+            "share": round(count / len(texts), 4),
+            "examples_masked": _examples(kind, hits[kind]),
+        }
+        for kind, count in sorted(rows.items(), key=lambda item: -item[1])
+    ]
+
+
+def _examples(kind: str, cells: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(masked(kind, cell) for cell in cells))[:_EXAMPLES]
+
+
+def _flags(name: str, cells: pd.Series, identifier: bool) -> Iterator[dict[str, Any]]:
+    counts = cells[~cells.isin(MISSING)].value_counts(sort=False)
+    if not len(counts):
+        return
+    counts = counts.iloc[:: -(-len(counts) // MOST_LOOKED)]
+    present, weights = counts.index.to_numpy(object), counts.to_numpy()
+    numeric = not pd.to_numeric(pd.Series(present), errors="coerce").isna().any()
+    seen = list(_by_form(name, present, weights, numeric)) or list(_by_name(name, present, weights, numeric))
+    if not seen and identifier:
+        seen = [("identifier", np.ones(len(present), bool))]
+    for kind, hits in seen:
+        share = round(float(weights[hits].sum() / weights.sum()), 4)
+        yield {"kind": kind, "share": share, "examples_masked": _examples(kind, present[hits][:_EXAMPLES].tolist())}
+
+
+Seen = Iterator[tuple[str, np.ndarray]]  # kind, and which of the distinct cells look so
+
+
+def _by_form(name: str, present: np.ndarray, weights: np.ndarray, numeric: bool) -> Seen:
+    """Kinds that the cells show by themselves; plain numbers show only card numbers."""
+    if numeric:
+        cards = np.array([bool(_CARD.fullmatch(cell)) and _is_card(cell) for cell in present])
+        if weights[cards].sum() >= _NEARLY_ALL * weights.sum():
+            yield "credit_card", cards
+        return
+    kinds = [{kind for start, _, kind in find(cell) if _stands_alone(cell, start)} for cell in present.tolist()]
+    for kind in _KINDS:
+        hits = np.array([kind in found for found in kinds])
+        share = weights[hits].sum() / weights.sum()
+        if share >= _SOME or (hits.any() and kind in SURE):
+            yield kind, hits
+
+
+def _stands_alone(cell: str, start: int) -> bool:
+    """Whether no letter is right before it: inside codes and hashes there are numbers of any length."""
+    return start == 0 or not cell[start - 1].isalpha()
+
+
+def _by_name(name: str, present: np.ndarray, weights: np.ndarray, numeric: bool) -> Seen:
+    """Kinds that the column's name says and most cells allow; names of people also where all cells look like one."""
+    hinted = _hinted(name)
+    looks = {
+        "phone": lambda cell: 7 <= sum(c.isdigit() for c in cell) <= 15 and not re.search(r"[^\d ()+./-]", cell),
+        "national_id": lambda cell: sum(c.isdigit() for c in cell) >= 5 and len(cell) <= 24,
+        "iban": lambda cell: sum(c.isdigit() for c in cell) >= 10,
+        "credit_card": lambda cell: 12 <= sum(c.isdigit() for c in cell) <= 19,
+        "postcode": lambda cell: bool(_POSTCODE.fullmatch(cell.strip().upper())),
+        "date_of_birth": lambda cell: bool(_FULL_DATE.fullmatch(cell)),
+        "address": lambda cell: " " in cell.strip() and any(c.isalpha() for c in cell),
+        "name": lambda cell: bool(_WORD.match(cell)) and not any(c.isdigit() for c in cell),
+    }
+    for kind in hinted:
+        hits = np.array([bool(looks[kind](cell)) for cell in present.tolist()])
+        if weights[hits].sum() >= _MOST * weights.sum():
+            yield kind, hits
+            return
+    called = "name" in _tokens(name)
+    hits = np.array([_is_person(cell, alone=called) for cell in present.tolist()])
+    enough = _MOST if called else _NEARLY_ALL
+    if not numeric and weights[hits].sum() >= enough * weights.sum() and _varies(present, weights, called):
+        yield "name", hits
+
+
+def _varies(present: np.ndarray, weights: np.ndarray, called: bool) -> bool:
+    """Whether a column has as many different cells as names of people would have."""
+    return len(present) >= _FEW_NAMES and (called or len(present) >= _MOST * weights.sum())
+
+
+def _is_person(cell: str, alone: bool) -> bool:
+    """Two to six capitalised words without a digit; one is enough where the column is called a name."""
+    words = _WORD.findall(cell)
+    if any(c.isdigit() for c in cell) or not (1 if alone else 2) <= len(words) <= (6 if alone else 3):
+        return False
+    return all(word[0].isupper() or word.split("-")[0] in _PARTICLES for word in words)
+
+
+def _tokens(name: str) -> list[str]:
+    """Words of a column's name, lower case: patientName, patient_name and "patient name" alike."""
+    return re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())
+
+
+def _hinted(name: str) -> list[str]:
+    words = _tokens(name)
+    joined = "".join(words)
+    return [
+        kind
+        for kind, hints in _HINTS.items()
+        if any(hint in words if len(hint) <= _SHORT else hint in joined for hint in hints)
+    ]

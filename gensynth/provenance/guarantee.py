@@ -1,0 +1,168 @@
+"""Whether a promise of differential privacy still holds after everything that was done: derived, never set by hand.
+
+A promise covers what follows from the noisy release alone (post-processing: Dwork & Roth, "The algorithmic foundations
+of differential privacy", 2014, proposition 2.1). Whatever looks at real rows a second time, unless noise pays for it,
+makes it void: for training DPImageBench (CCS 2025) found this done silently by choosing a model on real data.
+`steps_of` reads what was done out of a bundle's facts and of how rows were made; `dp_facts` says what follows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Code -> what was done and why it makes the promise void.
+STEPS: Mapping[str, str] = {
+    "recorded_noise": "the noise came from a seed that is written down: whoever knows it can take the noise off again",
+    "codec_fitted": "columns were scaled by quantiles and levels of the training rows, which were read without noise",
+    "row_size_from_data": "the size of a row was taken from rows of differing sizes, without noise",
+    "exact_counts": "exact numbers of rows a class were used or written, without noise",
+    "source_hash": "a hash of the source data was written: whoever has all rows but one can test a guess at it",
+    "evaluated_in_bundle": "scores against real rows were written into the bundle",
+    "chosen_on_validation": "weights, amount or model were chosen by real held-out rows",
+    "made_from_real_rows": "new rows were made from real rows, not from noise alone",
+    "fallback_rows": "some rows came from a classical sampler, which alters real rows",
+    "judge_filter": "rows were dropped by a classifier trained on real rows",
+    "near_copy_filter": "rows were dropped by their distance to real rows, which tells where those lie",
+    "value_range_filter": "rows were dropped by the range that real rows span",
+    "other_filter": "rows were dropped by a filter that may look at real rows",
+    "reviewed": "a person kept or dropped rows with real rows beside them",
+}
+FILTERS = {"label_agreement": "judge_filter", "near_copy": "near_copy_filter", "value_range": "value_range_filter"}
+FITTED_CODECS = ("table",)  # pixels and sound are scaled by constants
+SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
+ROW_SIZES = ("asked", "same", "found")
+
+SCOPE = (
+    "The promise is about the generator and about rows drawn from it unfiltered, in numbers that were asked for. "
+    "It takes the number of training rows, the class names and the size of a row as public. It does not cover a merged "
+    "data set, which holds the real rows themselves, nor a report, whose scores compare with real rows, nor what "
+    "lies in the run's own folder: checkpoints, curves, the split."
+)
+
+
+@dataclass(frozen=True)
+class MadeRows:
+    """How rows were made from a bundle.
+
+    from_noise     drawn by the generator itself; False where a sampler starts at real rows
+    counts_asked   the numbers a class were named outright; False where they follow from how many real rows there are
+    filters        names of the filters that judged rows
+    chosen         the amount was chosen by real held-out rows (`target=auto`)
+    fallback_rows  rows among them that a classical sampler made
+    reviewed       rows with a person's verdict
+    """
+
+    from_noise: bool
+    counts_asked: bool
+    filters: tuple[str, ...]
+    chosen: bool
+    fallback_rows: int
+    reviewed: int
+
+
+def steps_of(bundle: Mapping[str, Any], made: MadeRows | None = None) -> list[str]:
+    """Codes of everything done that touches real rows without noise, in the order of STEPS; none without a promise.
+
+    bundle  the facts of config.json, with `guarantee`, `row_size` (asked | same | found) and `training.choose`
+    made    how rows were made from it; None: the bundle alone
+    KeyError where a fact is missing, ValueError where a word is not known: nothing is taken to be harmless.
+    """
+    if not bundle.get("guarantee"):
+        return []
+    done = _of_bundle(bundle) | (_of_rows(made) if made else set())
+    return [code for code in STEPS if code in done]
+
+
+def _of_bundle(bundle: Mapping[str, Any]) -> set[str]:
+    promised, training = bundle["guarantee"], bundle["training"]
+    if bundle["row_size"] not in ROW_SIZES:
+        raise ValueError(f"row_size must be one of {', '.join(ROW_SIZES)}, got {bundle['row_size']!r}")
+    done = {
+        "recorded_noise": promised["noise"] != "system",
+        "codec_fitted": bundle["modality"] in FITTED_CODECS,
+        "row_size_from_data": bundle["row_size"] == "found",
+        "exact_counts": bundle["train_counts"] != noisy_counts(bundle["classes"], promised),
+        "source_hash": bool(bundle["source_sha256"]),
+        "evaluated_in_bundle": any(training[name] for name in SCORES),
+        "chosen_on_validation": training["choose"] != "last",
+    }
+    return {code for code, true in done.items() if true}
+
+
+def _of_rows(made: MadeRows) -> set[str]:
+    done = {
+        "exact_counts": not made.counts_asked,
+        "chosen_on_validation": made.chosen,
+        "made_from_real_rows": not made.from_noise,
+        "fallback_rows": made.fallback_rows > 0,
+        "reviewed": made.reviewed > 0,
+    }
+    return {code for code, true in done.items() if true} | {FILTERS.get(name, "other_filter") for name in made.filters}
+
+
+def dp_facts(promised: Mapping[str, Any], steps: Iterable[str]) -> dict[str, Any]:
+    """What may be said of a promise after these steps: plain JSON for a bundle, a report or a card.
+
+    promised  `Generator.guarantee()`; empty: nothing was promised
+    steps     codes of STEPS, from `steps_of`; recorded noise is seen in `promised` as well
+    ValueError for a code that is not known.
+
+    >>> promise = {"mechanism": "DP-SGD", "epsilon": 1.0, "delta": 1e-5, "adjacency": "add_remove", "noise": "system"}
+    >>> dp_facts(promise, [])["valid"], dp_facts(promise, ["near_copy_filter"])["valid"]
+    (True, False)
+    """
+    steps = list(steps)
+    if unknown := sorted(set(steps) - set(STEPS)):
+        raise ValueError(f"unknown steps: {', '.join(unknown)}; known: {', '.join(STEPS)}")
+    if not promised:
+        return {"claimed": False, "valid": False, "voided_by": [], "sentence": "No privacy was promised.", "scope": ""}
+    done = {*steps, *(["recorded_noise"] if promised["noise"] != "system" else [])}
+    voided = [{"step": code, "text": text} for code, text in STEPS.items() if code in done]
+    return {
+        **{key: promised[key] for key in ("mechanism", "epsilon", "delta", "adjacency")},
+        **{"claimed": True, "valid": not voided, "voided_by": voided},
+        **{"sentence": _sentence(promised, voided), "scope": SCOPE},
+        "promised": dict(promised),
+    }
+
+
+def _sentence(promised: Mapping[str, Any], voided: list[dict[str, str]]) -> str:
+    size = f"({promised['epsilon']:g}, {promised['delta']:g})-differential privacy by {promised['mechanism']}"
+    if not voided:
+        return f"{size} holds: {_meaning(promised)}."
+    return f"{size} was promised and does not hold: " + "; ".join(one["text"] for one in voided) + "."
+
+
+def _meaning(promised: Mapping[str, Any]) -> str:
+    rows = "exchanged" if promised["adjacency"] == "replace" else "more or less"
+    factor = f"{math.exp(min(promised['epsilon'], 700)):,.4g}"
+    return (
+        f"one training row {rows} makes no outcome more than {factor} times as likely, "
+        f"apart from a chance of {promised['delta']:g}"
+    )
+
+
+def noisy_counts(classes: Iterable[str], promised: Mapping[str, Any]) -> dict[str, int]:
+    """Rows a class as they were released with noise, whole and not below 0; empty where none were."""
+    counts = promised.get("counts") or ()
+    return {name: max(0, round(count)) for name, count in zip(classes, counts, strict=True)} if len(counts) else {}
+
+
+def private_facts(facts: Mapping[str, Any], promised: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """Facts of a bundle without those that tell of real rows, for a model that is `private`.
+
+    run  what tells this run from others, made from its words alone: a digest over rows is a hash of them
+    Goes: exact counts, hash of the source, held-out scores. Stays: the number of rows, which the promise takes as
+    public (its sampling rate holds it), the settings, the seed, schedule and codec (see `codec_fitted`).
+    """
+    training = dict(facts["training"]) | {"run": run, "latent_nats": "", "coverage": {}, "collapsed": []}
+    return {
+        **facts,
+        "guarantee": dict(promised),
+        "source_sha256": "",
+        "train_counts": noisy_counts(facts["classes"], promised),
+        "training": training,
+    }

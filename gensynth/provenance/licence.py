@@ -1,0 +1,101 @@
+"""Licences by SPDX identifier: which is the stricter, where its text lies, what the Hugging Face hub calls it.
+
+Identifiers: https://spdx.org/licenses/. The ranks are a rule of thumb for carrying terms along, no legal advice.
+"""
+
+from __future__ import annotations
+
+import re
+
+NOT_RECORDED = "not recorded"
+RANKS = ("permissive", "attribution", "share-alike", "non-commercial", "no-derivatives", "proprietary or unknown")
+_VERSIONS = ("1.0", "2.0", "2.5", "3.0", "4.0")
+_BY_RANK: tuple[tuple[str, ...], ...] = (
+    (
+        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CDLA-Permissive-1.0"),
+        *("CDLA-Permissive-2.0", "ISC", "MIT", "MIT-0", "PDDL-1.0", "Unlicense", "Zlib"),
+    ),
+    (*(f"CC-BY-{v}" for v in _VERSIONS), "DL-DE-BY-2.0", "ECL-2.0", "etalab-2.0", "ODC-By-1.0", "OGL-UK-3.0"),
+    (
+        *(f"CC-BY-SA-{v}" for v in _VERSIONS),
+        *("AGPL-3.0-only", "AGPL-3.0-or-later", "CDLA-Sharing-1.0", "EUPL-1.2", "GPL-2.0-only", "GPL-2.0-or-later"),
+        *("GPL-3.0-only", "GPL-3.0-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "MPL-2.0", "ODbL-1.0"),
+    ),
+    tuple(f"CC-BY-{kind}-{v}" for kind in ("NC", "NC-SA") for v in _VERSIONS),
+    tuple(f"CC-BY-{kind}-{v}" for kind in ("ND", "NC-ND") for v in _VERSIONS),
+)
+_RANK_OF = {name.lower(): rank for rank, names in enumerate(_BY_RANK) for name in names}
+_SPELLED = {name.lower(): name for names in _BY_RANK for name in names}
+_ON_THE_HUB = {
+    *("apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "isc"),
+    *("mit", "unlicense", "zlib", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "ecl-2.0", "etalab-2.0"),
+    *("cc-by-sa-3.0", "cc-by-sa-4.0", "cdla-sharing-1.0", "eupl-1.2", "mpl-2.0", "cc-by-nc-2.0", "cc-by-nc-3.0"),
+    *("cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"),
+    *("cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"),
+}
+_HUB_NAMES = {
+    "odc-by-1.0": "odc-by",
+    "odbl-1.0": "odbl",
+    "pddl-1.0": "pddl",
+    **{f"{name}-{v}": name for name in ("gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl-3.0") for v in ("only", "or-later")},
+}
+
+
+def spdx_id(text: str) -> str:
+    """The identifier in its own spelling, or "" where the text is none that is known here.
+
+    >>> spdx_id("cc-by-sa-4.0"), spdx_id("ask the clinic")
+    ('CC-BY-SA-4.0', '')
+    """
+    return _SPELLED.get(text.strip().lower(), "")
+
+
+def rank(text: str) -> int:
+    """Place in RANKS; of an expression A AND B the stricter counts, of A OR B the laxer.
+
+    >>> [RANKS[rank(t)] for t in ("MIT", "CC-BY-4.0 AND CC-BY-NC-4.0", "MIT OR GPL-3.0-only", "house rules")]
+    ['permissive', 'non-commercial', 'permissive', 'proprietary or unknown']
+    """
+    return max(
+        min(_RANK_OF.get(choice.strip(" ()").lower(), len(RANKS) - 1) for choice in re.split(r"\s+OR\s+", part))
+        for part in re.split(r"\s+AND\s+", text)
+    )
+
+
+def stricter_licence(a: str, b: str) -> str:
+    """The licence of data made from two sources.
+
+    One that is not recorded hides unknown terms, so nothing is recorded of both. Otherwise the stricter holds, and
+    where the laxer one asks for more than naming its source, both do.
+
+    >>> stricter_licence("MIT", "CC-BY-4.0"), stricter_licence("CC-BY-SA-4.0", "CC-BY-NC-4.0")
+    ('CC-BY-4.0', 'CC-BY-NC-4.0 AND CC-BY-SA-4.0')
+    """
+    if NOT_RECORDED in (a, b):
+        return NOT_RECORDED
+    if (spdx_id(a) or a) == (spdx_id(b) or b):
+        return a
+    first, second = sorted((a, b), key=lambda text: (-rank(text), text))
+    return f"{first} AND {second}" if rank(second) >= RANKS.index("share-alike") else first
+
+
+def licence_page(text: str) -> str:
+    """Address of a known licence at spdx.org, else "".
+
+    >>> licence_page("cc0-1.0")
+    'https://spdx.org/licenses/CC0-1.0.html'
+    """
+    name = spdx_id(text)
+    return f"https://spdx.org/licenses/{name}.html" if name else ""
+
+
+def hub_name(text: str) -> str:
+    """What a Hugging Face card header calls a licence: its own name for it, "other", or "unknown".
+
+    >>> [hub_name(t) for t in ("CC-BY-4.0", "ODbL-1.0", "OGL-UK-3.0", "not recorded")]
+    ['cc-by-4.0', 'odbl', 'other', 'unknown']
+    """
+    name = spdx_id(text).lower()
+    if text == NOT_RECORDED:
+        return "unknown"
+    return _HUB_NAMES.get(name, name if name in _ON_THE_HUB else "other")

@@ -1,0 +1,89 @@
+"""Markdown and YAML headers of cards: any name may stand in them without becoming markup."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gensynth.provenance.licence import NOT_RECORDED
+
+MISSING = f"{NOT_RECORDED.capitalize()}."
+_YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+
+
+def plain(text: object) -> str:
+    """Text that Markdown and HTML show as it is, on one line.
+
+    >>> print(plain("<b>a|b_c"))
+    &lt;b&gt;a\\|b\\_c
+    """
+    escaped = html.escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", escaped)
+
+
+def code(value: object) -> str:
+    return f"`{' '.join(str(value).split()).replace('`', '')}`"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block that its text cannot close: the fence is longer than any run of backticks inside."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are safe already; numbers stand at the right."""
+    if not rows:
+        return MISSING
+    rule = ["---:" if all(cell.isdigit() for cell in column) else "---" for column in zip(*rows, strict=True)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
+
+
+def bullets(lines: Iterable[object]) -> str:
+    """A list of plain texts; "Not recorded." for none."""
+    return "\n".join(f"- {plain(line)}" for line in lines) or MISSING
+
+
+def listed(facts: Mapping[str, Any]) -> str:
+    """Names and values of the plain facts among `facts`, one a line."""
+    simple = {k: v for k, v in facts.items() if isinstance(v, str | int | float) or is_estimate(v)}
+    return bullets(f"{k.replace('_', ' ')}: {estimate(v) if is_estimate(v) else v}" for k, v in simple.items())
+
+
+def is_estimate(value: object) -> bool:
+    return isinstance(value, Mapping) and "value" in value
+
+
+def estimate(entry: object) -> str:
+    """A value with its interval, or the reason why there is none.
+
+    >>> estimate({"value": 0.5, "low": 0.25, "high": 1})
+    '0.5 (0.25 to 1)'
+    """
+    if not isinstance(entry, Mapping):
+        return f"{entry:.3g}" if isinstance(entry, float) else str(entry) if entry is not None else NOT_RECORDED
+    value = entry.get("value")
+    if value is None:
+        return str(entry.get("reason") or NOT_RECORDED)
+    number = f"{value:.3g}" if isinstance(value, int | float) else str(value)
+    low, high = entry.get("low"), entry.get("high")
+    bounded = isinstance(low, int | float) and isinstance(high, int | float)
+    return f"{number} ({low:.3g} to {high:.3g})" if bounded else number
+
+
+def header(entries: Sequence[tuple[str, str | list[str]]]) -> str:
+    """YAML between `---` lines; JSON strings are YAML strings, so any name is safe."""
+    lines = ["---"]
+    for key, value in entries:
+        if isinstance(value, list):
+            lines += [f"{key}:", *(f"- {_scalar(item)}" for item in value)]
+        else:
+            lines.append(f"{key}: {_scalar(value)}")
+    return "\n".join([*lines, "---"])
+
+
+def _scalar(text: str) -> str:
+    return text if re.fullmatch(r"[a-z][a-z_-]*", text) and text not in _YAML_WORDS else json.dumps(text)

@@ -1,0 +1,319 @@
+"""What a person said of made rows: review.csv, the gate that asks for it, and the answers of a blind look.
+
+Both files are the only place where verdicts lie. Each is written whole beside its target, synced and renamed, so a
+kill at any moment leaves the verdicts up to the last click. Lines and columns that somebody else wrote stay.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gensynth.balancing.export import folder_names
+from gensynth.balancing.ledger import csv_text
+from gensynth.data.conditions import CELL
+from gensynth.errors import DataError
+from gensynth.evaluation.intervals import share_difference, wilson_interval
+from gensynth.training.checkpoint import write_atomically
+from gensynth.types import REAL, LabelledData
+
+VERDICTS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure", "relabel": "relabelled"}
+PASSED_OVER = ("reject", "relabel")  # rows with these verdicts are left out by the next merge
+ANSWERS = ("real", "made")
+BLIND = "review_blind.csv"
+NOBODY = {"value": None, "reason": "not run: nobody has looked yet"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict of VERDICTS; `relabel` is the class that a person saw instead, where one was named."""
+
+    verdict: str
+    relabel: str = ""
+
+
+@dataclass(frozen=True)
+class RowName:
+    """How review.csv names a row: `row_id` as in the ledger, and for tables, whose numbers move, what it was made as.
+
+    A rejected row keeps its `made_as` when another row takes its number.
+    """
+
+    row_id: str
+    made_as: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.made_as or self.row_id
+
+
+@dataclass
+class Lines:
+    """A CSV file as it lies there: column names, and cells line by line."""
+
+    header: list[str]
+    cells: list[list[str]]
+
+    def get(self, line: list[str], column: str) -> str:
+        place = self.header.index(column) if column in self.header else len(line)
+        return line[place] if place < len(line) else ""
+
+    def set(self, line: list[str], column: str, value: str) -> None:
+        if column not in self.header:
+            if not value:
+                return
+            longest = max(map(len, self.cells), default=0)  # cells beyond the header keep a column of their own
+            self.header += [*[""] * (longest - len(self.header)), column]
+        place = self.header.index(column)
+        line.extend([""] * (place + 1 - len(line)))
+        line[place] = value
+
+
+def review_path(run: Path) -> Path:
+    """Where the verdicts of a run lie: review.csv beside the dataset, or in run/ where only that one is there."""
+    inside = run / "run" / "review.csv"
+    return inside if inside.is_file() and not (run / "review.csv").is_file() else run / "review.csv"
+
+
+def read_decisions(path: Path) -> dict[str, Decision]:
+    """Verdicts by the key of a row; none where there is no file. The last line about a row counts.
+
+    Raises DataError naming every line that is not understood.
+    """
+    lines = _read(path, ("row_id", "verdict"))
+    found, bad = {}, []
+    for number, line in enumerate(lines.cells, 2):
+        key, verdict = lines.get(line, "made_as") or lines.get(line, "row_id"), _verdict(lines, line)
+        if verdict in VERDICTS:
+            found[key] = Decision(verdict, lines.get(line, "relabel"))
+        elif verdict:
+            bad.append(f'line {number}: verdict "{verdict}" for {key}')
+    if bad:
+        raise DataError(f"{path.name}: a verdict is accept, reject, unsure or relabel", bad)
+    return found
+
+
+def write_decision(path: Path, row: RowName, decision: Decision | None) -> None:
+    """Put one verdict on disk, or take it back with None; everything else in the file stays."""
+    lines = _read(path, ("row_id", "verdict"))
+    lines.header = lines.header or ["row_id", "verdict", "relabel"]
+    mine = [line for line in lines.cells if (lines.get(line, "made_as") or lines.get(line, "row_id")) == row.key]
+    said = [line for line in mine if _verdict(lines, line)]
+    if not mine:
+        mine = [[]]
+        lines.cells.extend(mine)
+    line = (said or mine)[-1]
+    lines.set(line, "row_id", row.row_id)
+    lines.set(line, "made_as", row.made_as)
+    for column in ("verdict", "relabel"):
+        lines.set(line, column, getattr(decision, column) if decision else "")
+    _write(path, lines)
+
+
+def row_names(ledger: Path, tabular: bool) -> list[RowName]:
+    """The made rows of a ledger, in its order."""
+    with ledger.open(encoding="utf-8", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["source"] != REAL]
+    return [RowName(line["row_id"], made_as(line) if tabular else "") for line in lines]
+
+
+def made_as(line: Mapping[str, str]) -> str:
+    """What a ledger's line says of how its row was made, in a cell: label, sampler, index and groups, if any.
+
+    >>> made_as({"label": "yes", "sampler": "cvae", "index": "7", "params": ""})
+    '["yes", "cvae", "7"]'
+    """
+    params = json.loads(line["params"]) if line["params"] else {}
+    cell = [params[CELL]] if CELL in params else []
+    return json.dumps([line["label"], line["sampler"], line["index"], *cell], ensure_ascii=False, sort_keys=True)
+
+
+def line_of(made: str) -> dict[str, str]:
+    """Inverse of `made_as`: the columns of the ledger that name a row. DataError where the cell was changed."""
+    try:
+        label, sampler, index, *cell = json.loads(made)
+        params = json.dumps({CELL: cell[0]}) if cell else ""
+        return {"label": label, "sampler": sampler, "index": str(int(index)), "params": params}
+    except (ValueError, TypeError):
+        raise DataError(f"review.csv: made_as is not as it was written: {made}") from None
+
+
+def pin_rows(path: Path, rows: Iterable[RowName]) -> None:
+    """Write beside every row number of a table what the row was made as, and the numbers that rows have now.
+
+    Done before a merge gives the numbers to other rows; a row that the dataset no longer has loses its number.
+    """
+    if not path.is_file():
+        return
+    by_number = {row.row_id: row for row in rows if row.made_as}
+    by_name = {row.made_as: row for row in by_number.values()}
+    lines = _read(path, ("row_id", "verdict"))
+    before = csv_text(lines.header, lines.cells)
+    for line in lines.cells:
+        if name := lines.get(line, "made_as"):
+            lines.set(line, "row_id", by_name[name].row_id if name in by_name else "")
+        elif row := by_number.get(lines.get(line, "row_id")):
+            lines.set(line, "made_as", row.made_as)
+    if csv_text(lines.header, lines.cells) != before:
+        _write(path, lines)
+
+
+def review_gate(reviewed: Mapping[str, str], made: LabelledData, least: int) -> dict[str, Any]:
+    """Whether a person looked at enough made rows, what was said in all and of every class.
+
+    reviewed  row name -> verdict, names as rows carry them while they are drawn
+    made      the rows that were kept; verdicts about others count only where they are why a row is left out
+    least     review.min: rows that must have a verdict, or all where fewer were made
+    The rows are shown worst first, so the acceptance is that of the worst rows; unsure is no acceptance.
+    """
+    seen = _seen(reviewed, made)
+    counts = _tally(verdict for verdict, _ in seen)
+    looked = len(seen)
+    left_out = counts["rejected"] + counts["relabelled"]
+    needed = min(least, len(made) + left_out)
+    passed = looked >= needed
+    reason = f"review.min={least}: a person has looked at {looked} of {needed} made rows; look at more: gensynth review"
+    return {
+        "looked": looked,
+        **counts,
+        "acceptance": share(counts["accepted"], looked),
+        "per_class": _per_class(seen, made),
+        "required": needed,
+        "passed": passed,
+        "reason": "" if passed else reason,
+    }
+
+
+def _seen(reviewed: Mapping[str, str], made: LabelledData) -> list[tuple[str, str]]:
+    """(verdict, class) of every row that was made."""
+    classes = made.schema.classes
+    folders = {folder: name for name, folder in folder_names(classes).items()}
+    labels = {row: classes[k] for row, k in zip(made.ids.tolist(), made.y.tolist(), strict=True)}
+    labels |= {
+        row: folders[row.rpartition("/")[0]]
+        for row, verdict in reviewed.items()
+        if verdict in PASSED_OVER and row.rpartition("/")[0] in folders
+    }
+    return [(verdict, labels[row]) for row, verdict in reviewed.items() if row in labels]
+
+
+def _per_class(seen: list[tuple[str, str]], made: LabelledData) -> dict[str, dict[str, int]]:
+    facts = {}
+    for name, count in zip(made.schema.classes, made.counts().tolist(), strict=True):
+        mine = [verdict for verdict, label in seen if label == name]
+        if count or mine:
+            facts[name] = {"made": count, "looked": len(mine), **_tally(mine)}
+    return facts
+
+
+def _tally(verdicts: Iterable[str]) -> dict[str, int]:
+    counts = Counter(verdicts)
+    return {past: counts[verdict] for verdict, past in VERDICTS.items()}
+
+
+def share(count: int, n: int) -> dict[str, Any]:
+    """A share with its 95 % interval (Wilson, 1927), or why there is none.
+
+    >>> share(45, 50)["value"], round(share(45, 50)["low"], 3), round(share(45, 50)["high"], 3)
+    (0.9, 0.786, 0.957)
+    """
+    if not n:
+        return dict(NOBODY)
+    low, high = wilson_interval(count / n, n)
+    return {"value": count / n, "low": max(low, 0.0), "high": min(high, 1.0), "n": n}
+
+
+def read_answers(path: Path) -> dict[str, tuple[str, str]]:
+    """row_id -> (truth, answer) of a blind look, each `real` or `made`; none where there is no file.
+
+    Raises DataError naming every line that is not understood.
+    """
+    lines = _read(path, ("row_id", "truth", "answer"))
+    found = {lines.get(line, "row_id"): (lines.get(line, "truth"), lines.get(line, "answer")) for line in lines.cells}
+    bad = [f"{row}: {truth}, {said}" for row, (truth, said) in found.items() if not {truth, said} <= {*ANSWERS}]
+    if bad:
+        raise DataError(f"{path.name}: truth and answer are real or made", bad)
+    return found
+
+
+def write_answer(path: Path, row_id: str, truth: str, answer: str) -> None:
+    """Put one answer on disk; an empty one takes it back."""
+    lines = _read(path, ("row_id", "truth", "answer"))
+    lines.header = lines.header or ["row_id", "truth", "answer"]
+    lines.cells = [line for line in lines.cells if lines.get(line, "row_id") != row_id]
+    if answer:
+        line: list[str] = []
+        for column, value in (("row_id", row_id), ("truth", truth), ("answer", answer)):
+            lines.set(line, column, value)
+        lines.cells.append(line)
+    _write(path, lines)
+
+
+def fool_rate(path: Path) -> dict[str, Any]:
+    """Share of made rows that a person called real, beside the share of real rows called real, with their intervals.
+
+    `told_apart` is the second minus the first (interval of Newcombe, 1998): 0 where the person cannot tell them
+    apart, 1 where always. The idea is that of HYPE (Zhou et al., NeurIPS 2019), without its limits of time.
+    """
+    answers = list(read_answers(path).values())
+    made = [said == "real" for truth, said in answers if truth == "made"]
+    real = [said == "real" for truth, said in answers if truth == "real"]
+    facts = {"fool_rate": share(sum(made), len(made)), "real_called_real": share(sum(real), len(real))}
+    if not (made and real):
+        return {
+            **facts,
+            "told_apart": dict(NOBODY),
+            "sentence": "Nobody has looked blindly: gensynth review blind=true",
+        }
+    apart = share_difference(sum(real) / len(real), len(real), sum(made) / len(made), len(made))
+    sentence = (
+        f"Without being told, a person called {sum(made)} of {len(made)} made rows real "
+        f"({percent(facts['fool_rate'])}) and {sum(real)} of {len(real)} real rows real "
+        f"({percent(facts['real_called_real'])})."
+    )
+    told = {"value": apart.mean, "low": apart.low, "high": apart.high, "n": len(answers)}
+    return {**facts, "told_apart": told, "sentence": sentence}
+
+
+def percent(entry: Mapping[str, Any]) -> str:
+    """`90 %, 79 to 96 %`, or why there is no number.
+
+    >>> percent(share(45, 50)), percent(share(0, 0))
+    ('90 %, 79 to 96 %', 'not run: nobody has looked yet')
+    """
+    if entry["value"] is None:
+        return entry["reason"]
+    value, low, high = (f"{100 * entry[key]:.0f}" for key in ("value", "low", "high"))
+    return f"{value} %, {low} to {high} %"
+
+
+def _verdict(lines: Lines, line: list[str]) -> str:
+    return lines.get(line, "verdict").strip().lower()
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> Lines:
+    """DataError unless the file, where there is one, is UTF-8 and has these columns."""
+    if not path.is_file():
+        return Lines([], [])
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        with io.StringIO(text, newline="") as file:
+            header, *cells = [line for line in csv.reader(file) if line] or [[]]
+    except UnicodeDecodeError:
+        raise DataError(f"{path.name} is not UTF-8 text; save it as CSV UTF-8") from None
+    except csv.Error as error:
+        raise DataError(f"{path.name} cannot be read as CSV: {error}") from None
+    if text.strip() and not set(columns) <= set(header):
+        raise DataError(f"{path.name} needs the columns {' and '.join(columns)}, found {header}")
+    return Lines(header, cells)
+
+
+def _write(path: Path, lines: Lines) -> None:
+    text = csv_text(lines.header, lines.cells)
+    write_atomically(path, lambda file: file.write(text.encode()))

@@ -1,0 +1,302 @@
+"""`gensynth verify`: are the files what they were, and do made rows come out of what made them again.
+
+A row is made again by the code that made it: per_row samplers from label, seed and index of its ledger line, per_set
+ones by drawing their whole set. It counts where its file's bytes, or its cells, hash to the ledger's content_sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gensynth import __version__, rng
+from gensynth.balancing.draw import TABLE_CHUNK
+from gensynth.balancing.export import encode_row
+from gensynth.balancing.mark import mark_of, read_mark
+from gensynth.balancing.merge import ATTEMPTS, DRAWS
+from gensynth.balancing.table_export import RowWriter, made_seeds, row_hashes
+from gensynth.data.columns import Column, issue
+from gensynth.data.conditions import CELL, Conditions
+from gensynth.errors import DataError, GateError, UsageError
+from gensynth.provenance.contents import check_ledger, is_drawn, rows_below
+from gensynth.provenance.integrity import (
+    MANIFEST,
+    SEAL,
+    check_dataset,
+    check_generator,
+    check_links,
+    check_run,
+    read_ledger,
+)
+from gensynth.reread import Looked, read_state, reread
+from gensynth.samplers.generator import GeneratorSampler
+from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
+from gensynth.training.bundle import Bundle, load_bundle
+from gensynth.types import REAL, LabelledData, Schema
+
+Line = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was checked, in sentences; `findings` is empty where all is well."""
+
+    findings: tuple[str, ...]
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Makers:
+    """What made the rows of a ledger: samplers by name, fitted; conditions and the identifiers of real rows."""
+
+    samplers: dict[str, Sampler]
+    conditions: Conditions
+    taken: dict[str, set[str]]
+
+
+def find_dataset(path: Path) -> Path:
+    """A dataset folder, that of a run, or the folder of a `sample`; UsageError where there is no ledger."""
+    for folder in (path, path / "dataset"):
+        if (folder / "ledger.csv").is_file():
+            return folder.resolve()
+    raise UsageError(f"{path.name or path} holds no ledger.csv; give a data set: gensynth verify OUT/dataset")
+
+
+def run_config(dataset: Path) -> dict:
+    """Settings of the run beside a data set; empty where there is none. DataError where they are damaged."""
+    if not has_run(dataset):
+        return {}
+    try:
+        return json.loads((dataset.parent / "run" / "config.json").read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataError("run/config.json is damaged: it is no JSON") from None
+
+
+def has_run(dataset: Path) -> bool:
+    """Whether a data set lies in the run that made it."""
+    return dataset.name == "dataset" and (dataset.parent / "run" / "config.json").is_file()
+
+
+def verify(
+    dataset: Path,
+    generator: Path | None,
+    build: Callable[[dict], tuple[Sequence[Sampler], str]],
+    n: int,
+    seed: int,
+) -> Verified:
+    """Check every hash, then make n random made rows again.
+
+    build  settings of the run -> sampler and fallback, not fitted, and why rows of another one cannot be made again
+    GateError where the generator is damaged or not the one that the ledger names.
+    """
+    findings, told = check_files(dataset)
+    if generator:
+        findings += check_generator(generator)
+    if findings:
+        return Verified(tuple(findings), (*told, "rows were not made again: the files are not what they were"))
+    lines = [line for line in read_ledger(dataset / "ledger.csv") if line["source"] != REAL and line["sampler"]]
+    samplers, why_not = build(run_config(dataset))
+    makers, reasons = ready(dataset, generator, samplers, lines)
+    places = [i for i, line in enumerate(lines) if line["sampler"] in makers.samplers] if makers else []
+    for name in sorted({line["sampler"] for line in lines} - set(makers.samplers if makers else ())):
+        count = sum(line["sampler"] == name for line in lines)
+        told.append(f"not checked: {count} rows of {name} ({reasons.get(name, why_not)})")
+    chosen = sorted(rng.numpy_generator(seed, "verify").permutation(places)[:n].tolist())
+    again = hashes_again(dataset, makers, lines, chosen) if makers and chosen else {}
+    wrong = [lines[i] for i in chosen if again[i] != lines[i]["content_sha256"]]
+    findings = [f"not made again: row {line['row_id']} ({line['sampler']}, {line['label']})" for line in wrong]
+    if chosen:
+        told.append(f"{len(chosen) - len(wrong)} of {len(chosen)} rows regenerate")
+    return Verified(tuple(findings), tuple(told))
+
+
+def check_files(dataset: Path) -> tuple[list[str], list[str]]:
+    """(findings, what was checked) of a data set and the run it lies in, or of the folder of a `sample`."""
+    if is_drawn(dataset):
+        return check_ledger(dataset), ["rows against ledger.csv"]
+    run, findings, told = dataset.parent, check_dataset(dataset), [f"{dataset.name}: every file against {MANIFEST}"]
+    if has_run(dataset):
+        if (run / "generator").is_dir():
+            findings += check_generator(run / "generator")
+            told.append(f"generator: every file against {MANIFEST}")
+        sealed = (run / SEAL).is_file()
+        findings += check_run(run) if sealed else []
+        told.append(f"report and run: {f'every file against {SEAL}' if sealed else f'not checked (no {SEAL})'}")
+        findings += [] if findings else check_links(run, dataset)
+    return list(dict.fromkeys(findings or check_ledger(dataset))), told
+
+
+def ready(
+    dataset: Path, generator: Path | None, samplers: Sequence[Sampler], lines: Sequence[Line]
+) -> tuple[Makers | None, dict[str, str]]:
+    """Samplers fitted on the real rows of the data set, or the generator alone; and why others are missing."""
+    folder = generator or dataset.parent / "generator"
+    bundle = load_bundle(folder) if generator or (folder / MANIFEST).is_file() else None
+    if bundle and (named := {line["generator_sha256"] for line in lines} - {"", bundle.sha256}):
+        raise GateError(f"the ledger names the generator {min(named)[:16]}, {folder.name} is {bundle.sha256[:16]}")
+    if not samplers:
+        return (_generator_alone(bundle) if bundle else None), {}
+    looked = reread(dataset.parent, bundle, read_state(dataset.parent))
+    conditions = Conditions.of(looked.train, _cell_columns(lines))
+    rows, used = conditions.split(looked.train), {line["sampler"] for line in lines}
+    fitted: dict[str, Sampler] = {}
+    reasons: dict[str, str] = {}
+    for sampler in samplers:
+        if wants_generator(sampler) and bundle is None:
+            reasons[sampler.name] = "no generator beside the data set; name it: generator=PATH"
+            continue
+        if isinstance(sampler, OfGenerator) and bundle is not None:
+            sampler.use(bundle)
+        if sampler.name in used and sampler.name not in fitted:
+            fitted[sampler.name] = sampler.fit(rows)
+    return Makers(fitted, conditions, _taken(looked)), reasons
+
+
+def _taken(looked: Looked) -> dict[str, set[str]]:
+    """Identifiers of real rows by column, which no made row was given."""
+    cells = looked.source.cells
+    if cells is None:
+        return {}
+    real = cells[cells.index.isin(np.concatenate([side.ids for side in looked.splits().values()]))]
+    return {name: set(real[name].tolist()) for name in identifiers(looked.train.schema)}
+
+
+def _generator_alone(bundle: Bundle) -> Makers:
+    sampler = GeneratorSampler().use(bundle)
+    return Makers({bundle.facts["model"]: sampler}, Conditions.of_schema(bundle.schema), {})
+
+
+def _cell_columns(lines: Sequence[Line]) -> tuple[str, ...]:
+    """Group columns by which rows were asked for, as the ledger's parameters name them."""
+    params = json.loads(lines[0]["params"]) if lines and lines[0]["params"] else {}
+    return tuple(params[CELL]) if CELL in params else ()
+
+
+def identifiers(schema: Schema) -> list[str]:
+    """Columns of a table that differ in every row."""
+    return [c["name"] for c in schema.fields.get("columns", ()) if c["kind"] == "identifier"]
+
+
+def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: Sequence[int]) -> dict[int, str]:
+    """{place in `lines`: content hash} of the chosen rows, made again; `lines` are all made rows in ledger order."""
+    parts, places = [], []
+    for (sampler, condition), mine in _kinds(makers.conditions, lines, chosen).items():
+        asked = np.array([int(lines[i]["index"]) for i in mine])
+        seed = int(lines[mine[0]]["seed"])
+        one = makers.samplers[sampler]
+        if one.deterministic == "per_set":
+            drawn = [lines[i] for i in range(len(lines)) if _kind(makers.conditions, lines[i]) == (sampler, condition)]
+            parts.append(replay(one, makers.conditions, condition, asked, drawn, seed))
+        else:
+            parts.append(regenerate(one, makers.conditions, condition, asked, seed))
+        places += mine
+    rows = LabelledData.concat(parts)
+    if rows.schema.tabular:
+        order = np.argsort(places)
+        hashes = _cell_hashes(dataset, makers, lines, rows[order], np.array(places)[order])
+        return dict(zip(np.array(places)[order].tolist(), hashes, strict=True))
+    return {i: _picture_hash(dataset, rows.schema, x, lines[i]) for i, x in zip(places, rows.x, strict=True)}
+
+
+def _kind(conditions: Conditions, line: Line) -> tuple[str, str]:
+    return line["sampler"], conditions.of_line(line)
+
+
+def _kinds(conditions: Conditions, lines: Sequence[Line], chosen: Sequence[int]) -> dict[tuple[str, str], list[int]]:
+    """{(sampler, condition): places of chosen lines}."""
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for i in chosen:
+        kinds.setdefault(_kind(conditions, lines[i]), []).append(i)
+    return kinds
+
+
+def regenerate(sampler: Sampler, conditions: Conditions, condition: str, index: np.ndarray, seed: int) -> LabelledData:
+    """Rows `index` (N,) of a condition by a per_row sampler, with their label and groups."""
+    seeds = rng.row_seeds(seed, condition, 0, 1)[0] + np.asarray(index, np.uint64)
+    place = conditions.names.index(condition)
+    return conditions.join(sampler.sample(np.full(len(index), place), seeds))
+
+
+def replay(
+    sampler: Sampler, conditions: Conditions, condition: str, index: np.ndarray, lines: Sequence[Line], seed: int
+) -> LabelledData:
+    """The same by a per_set sampler: every draw of the condition again, of which `lines` were accepted."""
+    place, parts, starts = conditions.names.index(condition), [], []
+    for start, size in draws_of(np.array([int(line["index"]) for line in lines]), bool(lines[0]["filters"])):
+        parts.append(sampler.sample(np.full(size, place), rng.row_seeds(seed, condition, start, size)))
+        starts.append(np.arange(start, start + size))
+    where = {int(i): k for k, i in enumerate(np.concatenate(starts))}
+    return conditions.join(LabelledData.concat(parts)[np.array([where[int(i)] for i in index])])
+
+
+def draws_of(accepted: np.ndarray, filtered: bool) -> Iterator[tuple[int, int]]:
+    """(start, size) of the draws by which `fill` came to the accepted indices (N,) of one condition.
+
+    >>> list(draws_of(np.array([0, 2, 3, 4]), False))
+    [(0, 4), (4, 1)]
+    """
+    missing, start = len(accepted), 0
+    limit = ATTEMPTS * len(accepted) + DRAWS
+    while missing > 0 and start < limit:
+        size = DRAWS * -(-missing // DRAWS) if filtered else missing
+        yield start, size
+        missing -= int(((accepted >= start) & (accepted < start + size)).sum())
+        start += size
+
+
+def _picture_hash(dataset: Path, schema: Schema, x: np.ndarray, line: Line) -> str:
+    """Hash of the file that an image or recording leaves as, or of an image's pixels in an .npz."""
+    if (dataset / "samples.npz").is_file():
+        pixels = x[0] if len(x) == 1 else x.transpose(1, 2, 0)
+        return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    written = read_mark((rows_below(dataset) / line["row_id"]).read_bytes())
+    mark = mark_of(line["source"], line["generator_sha256"], written.version if written else __version__)
+    return hashlib.sha256(encode_row(schema, x, mark)).hexdigest()
+
+
+def _cell_hashes(
+    dataset: Path, makers: Makers, lines: Sequence[Line], rows: LabelledData, places: np.ndarray
+) -> list[str]:
+    """Row hashes of table rows; identifiers are issued for all made rows at once, as they were."""
+    schema, seed = rows.schema, int(lines[0]["seed"])
+    whole = _as_rows(makers.conditions, lines)
+    seeds = made_seeds(whole, seed)
+    frame = RowWriter(schema).cells(rows, seeds[places])
+    drawn = (dataset / "samples.csv").is_file() or (dataset / "samples.parquet").is_file()
+    steps = _chunks(makers.conditions, lines) if drawn else [np.arange(len(lines))]
+    for column in [Column.from_json(facts) for facts in schema.fields["columns"]]:
+        if column.kind == "identifier":
+            taken = set(makers.taken.get(column.name, ()))
+            issued = np.concatenate([issue(column, seeds[step], taken) for step in steps])
+            frame[column.name] = issued[places]
+    return row_hashes(frame)
+
+
+def _as_rows(conditions: Conditions, lines: Sequence[Line]) -> LabelledData:
+    """What `made_seeds` needs to know of the made rows of a ledger."""
+    classes = conditions.schema.classes
+    groups = {
+        "sampler": np.array([line["sampler"] for line in lines]),
+        "index": np.array([int(line["index"]) for line in lines]),
+    }
+    if conditions.columns:
+        groups[CELL] = np.array([conditions.of_line(line) for line in lines])
+    y = np.array([classes.index(line["label"]) for line in lines])
+    empty = LabelledData.of_real(np.zeros((len(lines), 0)), y, conditions.schema)
+    return LabelledData(empty.x, y, empty.schema, empty.ids, empty.origin, empty.parent, groups)
+
+
+def _chunks(conditions: Conditions, lines: Sequence[Line]) -> list[np.ndarray]:
+    """Places of the rows of each chunk in which `sample` wrote a table: class by class."""
+    names = np.array([conditions.of_line(line) for line in lines])
+    bounds = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]).tolist() + [len(names)]
+    return [
+        np.arange(low, min(low + TABLE_CHUNK, end))
+        for start, end in zip(bounds, bounds[1:], strict=False)
+        for low in range(start, end, TABLE_CHUNK)
+    ]

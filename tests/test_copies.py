@@ -1,0 +1,188 @@
+"""Copies: exactly the copied rows are flagged, real rows are not, distances are those of a loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gensynth.balancing.filters import points_of
+from gensynth.data.sources import read_digits
+from gensynth.data.split import split_rows
+from gensynth.evaluation.copies import (
+    FALSE_SETS,
+    NEAR_COPY,
+    copies_per_class,
+    copy_entries,
+    find_copies,
+    near_threshold,
+    nearest_rows,
+    real_duplicates,
+)
+from gensynth.evaluation.fakes import memorised, partly_memorised, swapped
+from gensynth.types import LabelledData, Schema
+
+
+def pieces(seed: int) -> tuple[LabelledData, LabelledData, LabelledData]:
+    """(train, fresh, held_out) of digits, equal rows together."""
+    rows = read_digits().data
+    split = split_rows(rows, (0.25, 0.25, 0.5), seed, np.full(len(rows), ""), None)
+    return tuple(rows[split == name] for name in ("train", "val", "test"))
+
+
+TRAIN, FRESH, HELD_OUT = pieces(0)
+POINTS = points_of(TRAIN)
+
+
+def moved(rows: LabelledData, deviation: float, seed: int = 0) -> LabelledData:
+    noise = np.random.default_rng(seed).normal(0, deviation, rows.x.shape).round()
+    return replace(rows, x=np.clip(rows.x + noise, 0, 255).astype(np.uint8))
+
+
+def plane(points: list[list[float]], y: list[int] | None = None) -> LabelledData:
+    columns = [{"name": name, "kind": "numeric", "modelled": True} for name in ("u", "v")]
+    x = np.array(points, dtype=float)
+    labels = np.zeros(len(x), np.int64) if y is None else np.array(y)
+    return LabelledData.of_real(x, labels, Schema("table", ("a", "b"), {"columns": columns}))
+
+
+def as_is(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_exactly_the_copied_rows_are_flagged(seed):
+    train, fresh, held_out = pieces(seed)
+    made, copied = partly_memorised(train, fresh, min(len(train), len(fresh)), 0.2, seed)
+    found = find_copies(train, held_out, made, points_of(train), seed)
+    np.testing.assert_array_equal(found.exact | found.near, copied)
+    np.testing.assert_array_equal(train.x[found.made.nearest[copied]], made.x[copied])
+    everything = find_copies(train, held_out, memorised(train, len(train), 0), points_of(train), seed)
+    assert everything.exact.all()
+    assert not everything.near.any()
+
+
+def test_copies_under_another_label_are_copies():
+    made = swapped(memorised(TRAIN, 100, 0), 0)
+    found = find_copies(TRAIN, HELD_OUT, made, POINTS, 0)
+    assert found.exact.all()
+    assert (found.made.distance == 0).all()
+    np.testing.assert_array_equal(TRAIN.x[found.made.nearest], made.x)
+
+
+def test_rows_moved_a_little_are_near_copies_and_new_rows_are_not():
+    found = find_copies(TRAIN, HELD_OUT, moved(TRAIN, 2.0), POINTS, 0)
+    assert found.near.mean() > 0.95
+    assert not found.exact.any()
+    assert not find_copies(TRAIN, HELD_OUT, FRESH, POINTS, 0).near.any()
+
+
+def test_distances_are_those_of_a_double_loop_within_the_class():
+    made = moved(FRESH[:40], 30.0)
+    found = find_copies(TRAIN, HELD_OUT, made, POINTS, 0)
+    for i in range(len(made)):
+        there = np.flatnonzero(TRAIN.y == made.y[i])
+        all_of = np.sqrt(((POINTS(TRAIN.x[there]).astype(float) - POINTS(made.x[i : i + 1])) ** 2).sum(1))
+        assert found.made.distance[i] == pytest.approx(all_of.min())
+        assert found.made.calibrated[i] == pytest.approx(all_of.min() / np.sort(all_of)[:50].mean())
+        assert found.made.nearest[i] == there[all_of.argmin()]
+        others = POINTS(HELD_OUT.x[HELD_OUT.y == made.y[i]]).astype(float)
+        assert found.to_held_out[i] == pytest.approx(np.sqrt(((others - POINTS(made.x[i : i + 1])) ** 2).sum(1)).min())
+
+
+def test_equal_train_rows_count_once_in_the_surroundings():
+    train, held_out = plane([[0, 0], [1, 0]]), plane([[5, 5]])
+    often = plane([[0, 0]] * 9 + [[1, 0]])
+    made = plane([[0.25, 0]])
+    one, other = (find_copies(side, held_out, made, as_is, 0).made for side in (train, often))
+    assert one.calibrated[0] == other.calibrated[0] == pytest.approx(0.25 / 0.5)
+    assert other.nearest[0] < 9
+
+
+def test_a_row_of_a_class_without_train_rows_has_no_distance_and_an_empty_cell():
+    found = find_copies(plane([[0, 0], [1, 0]]), plane([[5, 5]]), plane([[0.5, 0], [9, 9]], [0, 1]), as_is, 0)
+    lines = nearest_rows(found, np.array(["m0", "m1"]), np.array(["t0", "t1"]))
+    assert lines[1] == {
+        "row_id": "m1",
+        "nearest_train_id": "",
+        "distance": "",
+        "calibrated_distance": "1",
+        "nearest_held_out_distance": "",
+        "copy": "",
+    }
+    assert lines[0]["distance"] == "0.5"
+    assert lines[0]["nearest_train_id"] in ("t0", "t1")
+    assert float(lines[0]["nearest_held_out_distance"]) == pytest.approx(np.hypot(4.5, 5), rel=1e-5)
+
+
+def test_lines_say_which_rows_are_copies():
+    made, copied = partly_memorised(TRAIN, FRESH, 60, 0.5, 0)
+    found = find_copies(TRAIN, HELD_OUT, made, POINTS, 0)
+    lines = nearest_rows(found, made.ids, TRAIN.ids)
+    assert [line["copy"] == "exact" for line in lines] == copied.tolist()
+    assert all(line["nearest_train_id"] == line["row_id"] for line in lines if line["copy"])
+
+
+@pytest.mark.parametrize(("exponent", "n", "made"), [(1.0, 500, 500), (4.0, 200, 1_000), (8.0, 4_000, 300)])
+def test_new_rows_are_flagged_in_fewer_sets_than_stated(exponent, n, made):
+    """Calibrated distances with a power law at 0, as in that many dimensions."""
+    r = np.random.default_rng(0)
+    false = 0
+    for _ in range(400):
+        threshold, _ = near_threshold(r.random(n) ** (1 / exponent), made)
+        false += (r.random(made) ** (1 / exponent)).min() < threshold
+    assert false / 400 <= FALSE_SETS
+
+
+def test_the_threshold_falls_with_more_made_rows_and_scales_with_distances():
+    calibrated = np.random.default_rng(0).random(500) ** 0.25
+    few, many = (near_threshold(calibrated, made)[0] for made in (10, 10_000))
+    assert many < few <= NEAR_COPY
+    assert near_threshold(0.5 * calibrated, 10_000)[0] == pytest.approx(0.5 * many)
+
+
+def test_no_near_copy_can_be_told_where_real_rows_coincide_or_are_few():
+    assert near_threshold(np.zeros(100), 10) == (
+        0.0,
+        "held-out real rows coincide with train rows in all that distances see",
+    )
+    assert near_threshold(np.ones(19), 10)[1].startswith("19 held-out rows")
+    found = find_copies(TRAIN, HELD_OUT[:10], TRAIN, POINTS, 0)
+    assert "near_copies" not in copy_entries(found)
+    assert copies_per_class(found)["0"]["near_copies"]["reason"].startswith("not defined: 10 held-out")
+
+
+def test_entries_are_the_shares_of_the_masks_with_real_rows_beside():
+    made, copied = partly_memorised(TRAIN, FRESH, 400, 0.2, 0)
+    doubled = LabelledData.concat([TRAIN, TRAIN[:30]])
+    found = find_copies(doubled, HELD_OUT, made, POINTS, 0)
+    entries = copy_entries(found)
+    assert entries["exact_copies"]["value"] == pytest.approx(0.2)
+    assert entries["exact_copies"]["low"] < 0.2 < entries["exact_copies"]["high"]
+    assert entries["near_copies"]["value"] == entries["near_copies"]["ceiling"] == 0.0
+    assert "proves nothing" in entries["nearer_to_train"]["text"]
+    assert entries["nearer_to_train"]["value"] == pytest.approx(0.6, abs=0.08)
+    repeats = real_duplicates(found)
+    assert repeats["train_equal_to_another"]["value"] == pytest.approx(60 / len(doubled))
+    assert repeats["held_out_equal_to_train"]["value"] == 0.0
+    per_class = copies_per_class(found)
+    for c, name in enumerate(made.schema.classes):
+        entry = per_class[name]["exact_copies"]
+        assert entry["value"] == pytest.approx(copied[made.y == c].mean())
+        assert entry["n"] == (made.y == c).sum()
+
+
+def test_held_out_rows_that_equal_train_rows_are_shown_beside_the_made_ones():
+    held_out = LabelledData.concat([HELD_OUT, TRAIN[:90]])
+    found = find_copies(TRAIN, held_out, FRESH, POINTS, 0)
+    assert real_duplicates(found)["held_out_equal_to_train"]["value"] == pytest.approx(90 / len(held_out))
+    assert copy_entries(found)["exact_copies"]["ceiling"] == pytest.approx(90 / len(held_out))
+
+
+@pytest.mark.parametrize("empty", ["held_out", "made"])
+def test_no_rows_on_a_side_are_no_entries(empty):
+    held_out, made = (HELD_OUT[:0], FRESH) if empty == "held_out" else (HELD_OUT, FRESH[:0])
+    found = find_copies(TRAIN, held_out, made, POINTS, 0)
+    assert copy_entries(found) == {}
+    assert len(nearest_rows(found, made.ids, TRAIN.ids)) == len(made)

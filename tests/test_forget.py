@@ -1,0 +1,115 @@
+"""`gensynth forget`: which generators and rows depend on a row of the source."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from conftest import FAST, write_digit_folder
+
+from gensynth.cli import main
+from gensynth.words import overrides
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """Two runs of one folder: a generator with transforms for its small class, and interpolation."""
+    base = tmp_path_factory.mktemp("forget")
+    folder = write_digit_folder(base / "in", {"zero": 50, "a=b, (1) ~x": 30, "few": 14})
+    common = (str(folder), "utility.run=false", "filter=[]")
+    assert main(["balance", *common, f"out={base}/runs/deep/one", *FAST, "model.width=8"]) == 0
+    assert main(["balance", *common, f"out={base}/runs/two", "sampler=smote", "target=60"]) == 0
+    return base / "runs"
+
+
+def of_split(run: Path, split: str, folder: str) -> str:
+    found = [line["row_id"] for line in rows(run / "run/split.csv") if line["split"] == split]
+    return next(row for row in found if row.startswith(folder))
+
+
+def test_a_training_row_is_followed_to_generator_and_rows(runs, tmp_path, run_cli):
+    one = runs / "deep/one"
+    row = of_split(one, "train", "few")
+    code, out, err = run_cli("forget", row, f"runs={runs}", f"out={tmp_path}/facts.json")
+    assert code == 0, err
+    ledger = rows(one / "dataset/ledger.csv")
+    made = [line["row_id"] for line in ledger if line["source"] != "real" and line["parent"] == row]
+    drawn = sum(line["sampler"] == "cvae" for line in ledger)
+    sha256 = hashlib.sha256((one / "generator/manifest.json").read_bytes()).hexdigest()
+    facts = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    assert facts["row"] == row
+    first, second = facts["runs"]
+    assert (first["run"], first["split"]) == ("deep/one", "train")
+    assert first["generators"] == {"generator": sha256}
+    assert first["drawn"] == {"cvae": drawn}
+    assert len(first["rows"]["real"]) == 1
+    assert first["rows"]["parent"] == made
+    assert f"generator {sha256[:16]} (generator) was trained on it" in out
+    smote = [line for line in rows(runs / "two/dataset/ledger.csv") if line["sampler"] == "smote"]
+    assert second["generators"] == {}
+    if second["split"] == "train":
+        assert second["may_hold"] == {"smote": sum(line["label"] == "few" for line in smote)}
+
+
+@pytest.mark.parametrize(("split", "words"), [("val", "used to choose"), ("test", "used to score")])
+def test_rows_of_other_splits_have_other_uses(split, words, runs, run_cli):
+    row = of_split(runs / "two", split, "zero")
+    code, out, _ = run_cli("forget", row, f"runs={runs}/two")
+    assert code == 0
+    assert out.startswith(f'two: row "{row}" in {split}; {words}')
+    assert "trained on it" not in out
+
+
+def test_names_with_any_signs_are_words(runs, run_cli):
+    row = of_split(runs / "two", "train", "a=b")
+    for words in ((row, f"runs={runs}"), (f"runs={runs}", row), (f"row={row}", f"runs={runs}")):
+        code, out, err = run_cli("forget", *words)
+        assert code == 0, err
+        assert f'row "{row}" in train' in out
+
+
+@pytest.mark.parametrize("row", ["out of sight/x.png", "it's", "17", "x=1", "$x{y}", "[a, b]", 'say "x"', "naïve ~"])
+def test_row_ids_survive_the_quoting(row):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (word,) = overrides("forget", [row])
+    assert OverridesParser.create().parse_override(word).key_or_group == "row"
+    assert str(OverridesParser.create().parse_override(word).value()) == row
+
+
+def test_an_unknown_row_and_a_folder_without_runs(runs, tmp_path, run_cli):
+    code, out, _ = run_cli("forget", "nobody.png", f"runs={runs}")
+    assert (code, out.strip()) == (0, 'no run knows the row "nobody.png"')
+    (tmp_path / "empty").mkdir()
+    code, _, err = run_cli("forget", "x", f"runs={tmp_path}/empty")
+    assert code == 2
+    assert "no run below 'empty'" in err
+    code, _, err = run_cli("forget", "x")
+    assert code == 2
+    assert "there is no folder 'runs'" in err
+    code, _, err = run_cli("forget")
+    assert code == 2
+    assert "forget needs the name of a row" in err
+
+
+def test_a_file_that_is_there_is_not_written_over(runs, tmp_path, run_cli):
+    (tmp_path / "facts.json").write_text("mine", encoding="utf-8")
+    code, _, err = run_cli("forget", "x", f"runs={runs}", f"out={tmp_path}/facts.json")
+    assert code == 2
+    assert "is there already" in err
+    assert (tmp_path / "facts.json").read_text(encoding="utf-8") == "mine"
+
+
+def test_rows_that_a_transform_took_a_style_from_are_named():
+    from gensynth.provenance.forget import _texts
+
+    assert _texts('{"style": "a/1.png", "noise": {"from": ["b/2.png", 3]}}') == {"a/1.png", "b/2.png"}
+    assert _texts("") == set()

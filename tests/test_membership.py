@@ -1,0 +1,382 @@
+"""Membership inference: intervals against closed forms and loops, attacks against sets of known privacy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import encoded, small_job, space_of, stripes
+from scipy.stats import beta
+
+from gensynth import rng
+from gensynth.balancing.filters import points_of
+from gensynth.data.image import ImageCodec
+from gensynth.data.sources import read_digits
+from gensynth.data.split import split_rows
+from gensynth.evaluation.copies import find_copies
+from gensynth.evaluation.detection import auc_deviation
+from gensynth.evaluation.fakes import memorised, nonsense, partly_memorised
+from gensynth.evaluation.membership import (
+    ATTACKS,
+    attack_entry,
+    calibrated_distance,
+    density_ratio,
+    halved,
+    nearest_distance,
+    roles_of,
+    rows_attacks,
+)
+from gensynth.evaluation.privacy import privacy_facts
+from gensynth.evaluation.roc import Z, auc_entry, clopper_pearson, delong, newcombe_low, tpr_entry
+from gensynth.evaluation.whitebox import discriminator_attack, model_attacks
+from gensynth.neighbours import nearest_distances
+from gensynth.training.fit import build
+from gensynth.types import LabelledData, Schema
+
+ROWS = [attack.__name__ for attack in ATTACKS]
+
+
+def scores(n: int, m: int, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    r = np.random.default_rng(seed)
+    return np.round(r.normal(shift, 1, n), 1), np.round(r.normal(0, 1, m), 1)
+
+
+# Intervals
+
+
+def test_auc_and_its_variance_are_those_of_a_double_loop():
+    positive, negative = scores(31, 24, 0.5, 0)
+    wins = np.array([[(p > q) + 0.5 * (p == q) for q in negative] for p in positive])
+    value, variance = delong(positive, negative)
+    assert value == pytest.approx(wins.mean())
+    assert variance == pytest.approx(wins.mean(1).var(ddof=1) / 31 + wins.mean(0).var(ddof=1) / 24)
+
+
+def test_delong_variance_is_that_of_repeated_draws():
+    found = [delong(*scores(80, 60, 1.0, seed)) for seed in range(500)]
+    values, variances = np.array(found).T
+    assert np.mean(variances) == pytest.approx(values.var(ddof=1), rel=0.15)
+    assert values.mean() == pytest.approx(0.7602, abs=0.005)  # normal: Phi(1 / sqrt 2)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 2.5])
+def test_intervals_hold_the_truth_as_often_as_they_say(shift):
+    from scipy.special import ndtr
+
+    truth = float(ndtr(shift / np.sqrt(2)))
+    found = [auc_entry(*scores(60, 60, shift, seed)) for seed in range(400)]
+    assert np.mean([entry["low"] <= truth <= entry["high"] for entry in found]) >= 0.93
+    if shift == 0:  # and are no wider than need be: 1.96 deviations of Mann and Whitney
+        assert np.mean([entry["high"] - entry["low"] for entry in found]) < 1.1 * 2 * 1.96 * auc_deviation(0.5, 60, 60)
+
+
+def test_a_perfect_auc_has_a_lower_end_and_mirrors():
+    entry = auc_entry(np.arange(50.0, 100), np.arange(50.0))
+    assert (entry["value"], entry["high"]) == (1.0, 1.0)
+    assert 0.9 < entry["low"] < 0.99
+    assert 1.0 - entry["low"] == pytest.approx(Z * auc_deviation(entry["low"], 50, 50), rel=1e-6)
+    worst = auc_entry(np.arange(50.0), np.arange(50.0, 100))
+    assert worst["low"] == 0.0
+    assert worst["high"] == pytest.approx(1 - entry["low"])
+
+
+def test_constant_scores_tell_nothing_and_do_not_fail():
+    entry = auc_entry(np.zeros(40), np.zeros(40))
+    assert entry["value"] == 0.5
+    assert entry["low"] < 0.4
+    assert entry["high"] > 0.6
+
+
+def test_swapped_sides_mirror_the_interval():
+    one, other = scores(40, 70, 0.7, 3)
+    a, b = auc_entry(one, other), auc_entry(other, one)
+    assert (b["value"], b["low"], b["high"]) == pytest.approx((1 - a["value"], 1 - a["high"], 1 - a["low"]))
+    assert newcombe_low(0.0, 9, 9) == 0.0
+
+
+def test_clopper_pearson_is_the_beta_quantile():
+    for k, n in [(0, 30), (3, 30), (30, 30), (17, 5_000)]:
+        low, high = clopper_pearson(k, n)
+        assert low == pytest.approx(0.0 if k == 0 else beta.ppf(0.025, k, n - k + 1))
+        assert high == pytest.approx(1.0 if k == n else beta.ppf(0.975, k + 1, n - k))
+
+
+def test_rates_at_low_alarms_are_those_of_a_loop_and_ties_do_not_count():
+    members, others = scores(300, 250, 1.0, 5)
+    entry = tpr_entry(members, others, 0.01)
+    best = max(
+        np.mean(members > t) for t in np.unique(np.concatenate([members, others])) if np.mean(others > t) <= 0.01
+    )
+    assert entry["value"] == pytest.approx(best)
+    assert entry["false_positive"]["value"] <= 0.01
+    assert tpr_entry(np.zeros(200), np.zeros(200), 0.01)["value"] == 0.0
+
+
+def test_rates_that_rest_on_too_few_rows_are_refused():
+    assert tpr_entry(np.zeros(200), np.zeros(99), 0.01)["reason"].startswith("not defined: 200 members and 99")
+    assert tpr_entry(np.zeros(200), np.zeros(9_999), 0.001)["value"] is None
+    assert tpr_entry(np.ones(200), np.zeros(10_000), 0.001)["value"] == 1.0
+    assert auc_entry(np.zeros(19), np.zeros(50))["value"] is None
+
+
+# Scores of the attacks
+
+
+def distances(n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    r = np.random.default_rng(seed)
+    return tuple(np.sort(r.random((n, 5)), axis=1) for _ in range(2))
+
+
+def test_the_ratio_changes_sign_when_reference_and_made_rows_change_places():
+    to_reference, to_made = distances()
+    np.testing.assert_array_equal(density_ratio(to_reference, to_made), -density_ratio(to_made, to_reference))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_row_that_a_made_row_equals_scores_highest(attack):
+    to_reference, to_made = distances()
+    to_made[7, 0] = 0.0
+    assert attack(to_reference, to_made).argmax() == 7
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_radii_of_zero_on_both_sides_stay_finite(attack):
+    nothing = np.zeros((3, 5))
+    for pair in [(nothing, nothing), (nothing, nothing + 1), (nothing + 1, nothing)]:
+        assert np.isfinite(attack(*pair)).all()
+    assert (density_ratio(nothing, nothing) == 0).all()  # a row that new people have too tells nothing
+    assert (nearest_distance(nothing, nothing) == 0).all()
+    assert (calibrated_distance(nothing, nothing) == 0).all()
+
+
+# Roles
+
+
+def pieces(seed: int, shares=(0.3, 0.2, 0.5)) -> tuple[LabelledData, LabelledData, LabelledData]:
+    """(train, fresh, held_out) of digits, equal rows together."""
+    rows = read_digits().data
+    split = split_rows(rows, shares, seed, np.full(len(rows), ""), None)
+    return tuple(rows[split == name] for name in ("train", "val", "test"))
+
+
+def test_roles_are_disjoint_matched_by_class_and_only_of_classes_with_made_rows():
+    train, fresh, held_out = pieces(0)
+    made = memorised(train[train.y < 4], 200, 0)
+    roles = roles_of(train, held_out, made, points_of(train), 0, "")
+    np.testing.assert_array_equal(roles.members.counts(), roles.non_members.counts())
+    assert (roles.members.counts()[:4] > 20).all()
+    assert (roles.members.counts()[4:] == 0).all()
+    assert set(roles.members.ids) <= set(train.ids)
+    assert set(roles.non_members.ids) | set(roles.reference.ids) <= set(held_out.ids)
+    assert not set(roles.non_members.ids) & set(roles.reference.ids)
+
+
+def test_halves_keep_equal_rows_and_subjects_together_and_classes_in_half():
+    train, _, _ = pieces(0)
+    doubled = LabelledData.concat([train, train])
+    half = halved(doubled, 3, "", kept_apart=True)
+    np.testing.assert_array_equal(half[: len(train)], half[len(train) :])
+    counts = doubled[half].counts(), doubled[~half].counts()
+    assert (np.abs(counts[0] - counts[1]) <= 2).all()
+    people = np.arange(len(train)) // 3
+    named = replace(train, groups={"who": people.astype(str)})
+    assert not np.array_equal(*np.split(halved(doubled, 3, "", kept_apart=False), 2))
+    side = halved(named, 3, "who", kept_apart=False)
+    assert all(len(set(side[people == p])) == 1 for p in np.unique(people))
+    assert 0.4 < side.mean() < 0.6
+
+
+def test_the_exposed_are_chosen_alike_on_both_sides_and_see_no_made_row():
+    train, fresh, held_out = pieces(0)
+    points = points_of(train)
+    one = roles_of(train, held_out, fresh, points, 0, "")
+    other = roles_of(train, held_out, memorised(train, len(fresh), 1), points, 0, "")
+    for a, b in zip(one.exposed, other.exposed, strict=True):
+        np.testing.assert_array_equal(a, b)
+    share = np.concatenate(one.exposed).mean()
+    assert share == pytest.approx(0.1, abs=0.01)
+
+
+# Known sets
+
+
+def lines_of(made: LabelledData, train: LabelledData, held_out: LabelledData, seed: int = 0) -> dict[str, dict]:
+    points = points_of(train)
+    roles = roles_of(train, held_out, made, points, seed, "")
+    return {line["attack"]: line for line in rows_attacks(roles, made, points)}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_memorisers_are_caught_and_oracles_are_not(seed):
+    train, fresh, held_out = pieces(seed)
+    n = min(len(train), len(fresh))
+    whole = lines_of(memorised(train, len(train), seed), train, held_out)
+    fifth = lines_of(partly_memorised(train, fresh, n, n / len(train) / 5, seed)[0], train, held_out)
+    oracle = lines_of(fresh, train, held_out)
+    for name in ROWS:
+        assert whole[name]["auc"]["value"] >= 0.99
+        assert whole[name]["tpr"]["0.01"]["value"] >= 0.95
+        assert whole[name]["most_exposed"]["auc"]["low"] > 0.5
+        assert fifth[name]["auc"]["value"] > oracle[name]["auc"]["value"]
+        assert oracle[name]["auc"]["low"] - 0.02 <= 0.5 <= oracle[name]["auc"]["high"] + 0.02
+        assert whole[name]["control"]["auc"]["low"] - 0.03 <= 0.5 <= whole[name]["control"]["auc"]["high"] + 0.03
+        assert all(part["auc"]["value"] >= 0.9 for part in whole[name]["per_class"].values())
+    for lines in (whole, fifth, oracle):  # what sees no made row says the same of all sets
+        assert lines["no_rows"]["auc"] == oracle["no_rows"]["auc"]
+        assert lines["no_rows"]["auc"]["low"] <= 0.5 <= lines["no_rows"]["auc"]["high"]
+
+
+def test_a_fifth_of_copies_gives_the_auc_it_must():
+    """A hit for a share s of members and chance for the rest: AUC = s + (1 - s) / 2."""
+    train, fresh, held_out = pieces(4, (0.25, 0.25, 0.5))
+    made, copied = partly_memorised(train, fresh, min(len(train), len(fresh)), 0.2, 4)
+    assert copied.sum() == round(0.2 * len(made))
+    for name, line in lines_of(made, train, held_out).items():
+        if name != "no_rows":
+            assert line["auc"]["value"] == pytest.approx(0.6, abs=0.045)
+            assert line["auc"]["low"] > 0.5
+            assert line["tpr"]["0.01"]["value"] == pytest.approx(0.2, abs=0.05)
+
+
+def test_rows_of_another_source_are_told_apart_without_any_made_row():
+    train, fresh, held_out = pieces(0)
+    moved = replace(train, x=np.clip(train.x.astype(int) + 40, 0, 255).astype(np.uint8))
+    line = lines_of(nonsense(fresh, 0), moved, held_out)["no_rows"]
+    assert line["auc"]["high"] < 0.5
+
+
+def test_scores_do_not_depend_on_chunks_or_on_the_order_of_rows():
+    train, fresh, held_out = pieces(0)
+    points = points_of(train)
+    query, made = points(held_out.x), points(fresh.x)
+    whole = nearest_distances(query, made, 5)[0]
+    parts = np.concatenate([nearest_distances(query[i : i + 77], made, 5, chunk=13)[0] for i in range(0, 999, 77)])
+    np.testing.assert_array_equal(whole[: len(parts)], parts[: len(whole)])
+    one, other = lines_of(fresh, train, held_out), lines_of(fresh[np.arange(len(fresh))[::-1]], train, held_out)
+    assert one == other
+
+
+def levels(n: int, seed: int) -> LabelledData:
+    """A table of three columns of eight uneven levels: a third of its rows and more are repeated."""
+    r = np.random.default_rng(seed)
+    weights = 1 / np.arange(1, 9)
+    columns = [{"name": name, "kind": "categorical", "modelled": True} for name in "uvw"]
+    x = r.choice(8, (n, 3), p=weights / weights.sum()).astype(float)
+    return LabelledData.of_real(x, r.integers(0, 2, n), Schema("table", ("no", "yes"), {"columns": columns}))
+
+
+@pytest.mark.parametrize("kept_apart", [False, True])
+def test_a_table_that_repeats_itself_gives_chance_and_no_nan(kept_apart):
+    """Whether its split kept equal rows together or not; a generator that knows the truth makes rows of any kind."""
+    rows, made = levels(1500, 0), levels(600, 1)
+    split = np.random.default_rng(0).permutation(np.resize(["train", "test", "test"], len(rows)))
+    if kept_apart:
+        split = split_rows(rows, (0.4, 0.0, 0.6), 0, np.full(len(rows), ""), None)
+    train, held_out = rows[split == "train"], rows[split == "test"]
+    assert np.isin(held_out.content_hashes(), train.content_hashes()).any() != kept_apart
+
+    def points(x: np.ndarray) -> np.ndarray:
+        return (x[:, :, None] == np.arange(8)).reshape(len(x), -1).astype(np.float32) / np.sqrt(2)
+
+    lines = rows_attacks(roles_of(train, held_out, made, points, 0, ""), made, points)
+    json.dumps(lines, allow_nan=False)
+    for line in lines:
+        assert line["auc"]["low"] <= 0.5 <= line["auc"]["high"], line["attack"]
+
+
+def test_too_few_rows_are_a_reason_not_a_number():
+    train, fresh, held_out = pieces(0)
+    for made, few in [(fresh[:3], held_out), (fresh, held_out[:6]), (fresh[:0], held_out)]:
+        found = find_copies(train, few, made, points_of(train), 0)
+        facts = privacy_facts(train, few, made, found, seed=0, points=points_of(train))
+        assert all(line["auc"]["reason"].startswith("not defined") for line in facts["membership"])
+        json.dumps(facts, allow_nan=False)
+
+
+def test_facts_are_plain_json_with_all_parts():
+    train, fresh, held_out = pieces(0)
+    points = points_of(train)
+    found = find_copies(train, held_out, fresh, points, 0)
+    facts = json.loads(json.dumps(privacy_facts(train, held_out, fresh, found, seed=0, points=points), allow_nan=False))
+    assert {"nearer_to_train", "exact_copies", "near_copies", "copies_per_class", "real_duplicates"} < set(facts)
+    assert "proves nothing" in facts["alarm"]
+    assert [line["attack"] for line in facts["membership"]] == [*ROWS, "no_rows"]
+    assert [text[:2] for text in facts["threat_model"][:4]] == ["T0", "T1", "T2", "T3"]
+
+
+# With the model
+
+
+def module_of(model: str, data: LabelledData):
+    job = small_job(model)
+    return build(lambda: job.model.make(space_of(data), len(data), **job.model.params), seed=0)
+
+
+@pytest.mark.parametrize("model", ["cvae", "cgan"])
+def test_scores_by_a_model_are_those_of_each_row_alone(model):
+    data = stripes(20)
+    module, codec = module_of(model, data), ImageCodec.fit(data)
+    attacks = model_attacks(module, codec)
+    if model == "cgan":
+        attacks.append(discriminator_attack(module, codec))
+    names = ["evidence_bound", "reconstruction"] + ["discriminator"] * (model == "cgan")
+    assert [attack.attack for attack in attacks] == names
+    for attack in attacks:
+        whole = attack.score(data)
+        assert whole.shape == (len(data),)
+        alone = np.concatenate([attack.score(data[i : i + 1]) for i in (0, 31, 59)])
+        np.testing.assert_allclose(whole[[0, 31, 59]], alone, rtol=1e-4)
+
+
+def test_a_cold_gan_has_no_attack_by_its_bundle():
+    data = stripes(20)
+    job = small_job("cgan", "model.warm_start=false")
+    module = build(lambda: job.model.make(space_of(data), len(data), **job.model.params), seed=0)
+    assert model_attacks(module, ImageCodec.fit(data)) == []
+
+
+def test_reconstruction_is_the_likelihood_under_each_rows_own_sigma():
+    data = stripes(5)
+    module = module_of("cvae", data)
+    module.eval()
+    rows = encoded(data)
+    found = module.membership_scores(rows.x, rows.y)
+    average = module.ema.average
+    with torch.no_grad():
+        mean, log_variance = average.encode(rows.x, rows.y)
+        for i in range(3):
+            squared = (rows.x[i] - average.decode(mean[i : i + 1], rows.y[i : i + 1])[0]).square()
+            nll = 0.5 * squared.numel() * (torch.log(2 * torch.pi * squared.mean()) + 1)
+            kl = 0.5 * (mean[i] ** 2 + log_variance[i].exp() - 1 - log_variance[i]).sum()
+            assert float(found["reconstruction"][i]) == pytest.approx(-float(nll), rel=1e-4)
+            assert float(found["evidence_bound"][i]) == pytest.approx(-float(nll + kl), rel=1e-4)
+
+
+def test_an_overfitted_autoencoder_gives_its_rows_away():
+    """Trained on 60 rows for long: they are rebuilt better than new ones, and the control is not."""
+    data = stripes(80, seed=1)
+    order = np.random.default_rng(0).permutation(len(data))
+    train, held_out = data[order[:60]], data[order[60:]]
+    module = module_of("cvae", train)
+    rows = encoded(train)
+    optimizer = torch.optim.Adam(module.autoencoder.parameters(), 3e-3)
+    random = rng.torch_generator(0, "overfit")
+    for _ in range(120):
+        mean, log_variance = module.autoencoder.encode(rows.x, rows.y)
+        z = mean + torch.randn(mean.shape, generator=random) * (0.5 * log_variance).exp()
+        loss = module.autoencoder.nll(rows.x, z, rows.y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    module.ema.average.load_state_dict(module.autoencoder.state_dict())
+    roles = roles_of(train, held_out, train, points_of(train), 0, "")
+    for attack in model_attacks(module, ImageCodec.fit(train)):
+        scored = attack.score(roles.members), attack.score(roles.non_members)
+        line = attack_entry(attack.attack, attack.release, *scored, roles)
+        assert line["release"] == "rows+model"
+        if attack.attack == "reconstruction":
+            assert line["auc"]["low"] > 0.6
+        assert line["control"]["auc"]["low"] <= 0.5 <= line["control"]["auc"]["high"]
