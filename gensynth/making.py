@@ -19,6 +19,7 @@ from gensynth.errors import UsageError
 from gensynth.job import Job
 from gensynth.learning import train_in_memory
 from gensynth.models.judges import fit_judge
+from gensynth.report.review import PASSED_OVER
 from gensynth.reread import (
     Looked,
 )
@@ -100,7 +101,7 @@ def drawing(
             fallback,
             [Joined(one, conditions) for one in filters],
             seed=job.seed,
-            rejected=frozenset(name for name, verdict in reviewed.items() if verdict == "reject"),
+            rejected=frozenset(name for name, verdict in reviewed.items() if verdict in PASSED_OVER),
             name_row=export.row_names(conditions, job.seed),
             progress=say,
         )

@@ -64,11 +64,12 @@ from gensynth.record import (
     write_text,
 )
 from gensynth.report.report import write_report
-from gensynth.report.review import fool_rate, review_gate
+from gensynth.report.review import PASSED_OVER, fool_rate, review_gate
 from gensynth.reread import (
     Looked,
     image_size,
     names_of_rows,
+    pin_review,
     read_review,
     read_sets,
     read_state,
@@ -154,7 +155,7 @@ def merge(job: Job, finished: Path) -> dict:
     bundle = load_bundle(finished / "generator") if (finished / "generator").is_dir() else None
     reviewed = read_review(finished)
     looked = reread(finished, bundle, state)
-    if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) == "reject"]:
+    if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) in PASSED_OVER]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
     job = replace(
         job,
@@ -181,6 +182,7 @@ def merge(job: Job, finished: Path) -> dict:
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)
+        pin_review(run.path, finished)
         same = {"sampler_choice": config.get("sampler_choice", "")}  # rows are made as they were
         write_json(run.path / "run" / "config.json", config | job.config | same)
         return _balance(job, run, looked, conditions, sampler, bundle, reviewed)
@@ -200,6 +202,7 @@ def _carry_over(finished: Path, out: Path) -> None:
     for name in (
         "explore.json",
         "review.csv",
+        "review_blind.csv",
         "run/state.json",
         "run/split.csv",
         "run/quarantine.csv",

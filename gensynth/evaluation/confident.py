@@ -20,7 +20,8 @@ from gensynth.types import LabelledData
 FOLDS = 3
 MOST_ROWS = 10_000
 LEAST_ROWS = 10  # of a class: with fewer, a fold has too few to learn it from
-STEPS = 400  # of the network of images and sounds
+LEAST_STEPS, MOST_STEPS = 60, 400  # of the network of images and sounds
+ROWS_A_STEP = 4
 SLACK = 1e-6  # a mean of equal probabilities may come out a last digit above them
 
 
@@ -144,7 +145,8 @@ def out_of_fold(train: LabelledData, others: np.ndarray, seed: int) -> OutOfFold
     rows, fold = looked_at(train.y, len(train.schema.classes), seed)
     classes = len(train.schema.classes)
     real, of_others = np.zeros((len(rows), classes)), np.zeros((len(others), classes))
-    learner, turn = learners_of(train, STEPS)[0], np.arange(len(others)) % FOLDS
+    steps = min(max(len(rows) // ROWS_A_STEP, LEAST_STEPS), MOST_STEPS)
+    learner, turn = learners_of(train, steps)[0], np.arange(len(others)) % FOLDS
     for f in range(FOLDS) if len(rows) else ():
         fit, held = train[rows[fold != f]], train.x[rows[fold == f]]
         inputs = [held, others[turn == f]]

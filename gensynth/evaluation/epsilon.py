@@ -25,6 +25,7 @@ from gensynth.models.generator import TrainingRows
 from gensynth.models.kernel_mean import KernelMean
 
 CONFIDENCE = 0.95
+AT_ONCE = 2_000_000  # noisy numbers held at the same time
 LARGEST = 50.0  # an epsilon that no number of tries tells from no privacy at all
 
 
@@ -143,11 +144,13 @@ def canary_release_audit(
     without = module.exact_numbers(rows)
     one = TrainingRows(canary[0][None].to(rows.x), torch.tensor([canary[1]], device=rows.y.device))
     towards = module.exact_numbers(one)
-    scores = np.empty((tries, 2))
-    for place in np.ndindex(scores.shape):
-        key = secret.recorded_key(rng.child(seed, "canary", *place))
-        seen = module.noisy(without + towards if place[1] else without, key)
-        scores[place] = float(((seen - without) * towards).sum() / towards.norm())
-    inside = np.tile([False, True], tries)
-    found = epsilon_by_threshold(inside, scores.ravel(), module.delta, seed)
+    at_once = max(1, AT_ONCE // without.numel())
+    scores = []
+    for side, numbers in enumerate((without, without + towards)):
+        for first in range(0, tries, at_once):
+            some = numbers.expand(min(at_once, tries - first), *numbers.shape)
+            seen = module.noisy(some, secret.recorded_key(rng.child(seed, "canary", side, first)))
+            scores.append(((seen - without) * towards).sum((1, 2)) / towards.norm())
+    inside = np.repeat([False, True], tries)
+    found = epsilon_by_threshold(inside, torch.cat(scores).cpu().numpy(), module.delta, seed)
     return found | {"claimed": module.epsilon, "tries": tries}

@@ -13,8 +13,7 @@ calibrated_distance  minus the distance to the nearest made row over the mean di
 nearest_distance     minus the distance to the nearest made row: theirs without calibration
 
 Every attack is run on a control too, one half of the non-members in the role of members: its AUC must be 0.5.
-Where the split kept equal rows on one side, and rows of one subject, so do the roles: else non-members alone would
-have twins among the reference, and be given away by them.
+Rows of one subject never lie on two sides, or non-members would be given away by their kin among the reference.
 """
 
 from __future__ import annotations
@@ -61,12 +60,13 @@ def roles_of(
 ) -> Roles:
     """Roles among classes that have made rows; half of the held-out rows are reference, at most MOST_ROWS a role.
 
-    Equal rows count once among members and among non-members: a row repeated a thousand times is one piece of evidence.
+    A member or non-member equals no other real row: what many people share says little of one of them, and where a
+    split kept equal rows together, common rows would lie on one side.
     subject  column of `groups` that says whom a row belongs to, or an empty text
     """
-    kept_apart = not np.isin(held_out.content_hashes(), train.content_hashes()).any()
-    side = halved(held_out, child(seed, "reference"), subject, kept_apart)
-    reference, rest, train = held_out[side], _distinct(held_out[~side]), _distinct(train)
+    side = halved(held_out, child(seed, "reference"), subject)
+    alone = _alone(train, held_out)
+    reference, rest, train = held_out[side], held_out[~side & alone[1]], train[alone[0]]
     order = numpy_generator(seed, "membership")
     reference = reference[order.permutation(len(reference))[:MOST_ROWS]]
     wanted = np.minimum(train.counts(), rest.counts()) * (made.counts() > 0)
@@ -82,17 +82,18 @@ def roles_of(
     return Roles(members, non_members, reference, exposed, seed, subject)
 
 
-def _distinct(rows: LabelledData) -> LabelledData:
-    return rows[np.sort(np.unique(rows.content_hashes(), return_index=True)[1])]
+def _alone(train: LabelledData, held_out: LabelledData) -> tuple[np.ndarray, np.ndarray]:
+    """Whether train rows and held-out rows equal no other row of either."""
+    hashes = np.concatenate([train.content_hashes(), held_out.content_hashes()])
+    _, place, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    single = counts[place] == 1
+    return single[: len(train)], single[len(train) :]
 
 
-def halved(rows: LabelledData, seed: int, subject: str, kept_apart: bool) -> np.ndarray:
-    """Whether a row is in the one half, (N,): class by class, rows of one subject together.
-
-    kept_apart  whether equal rows stay together too: as the split into train and held-out rows did, or not
-    """
-    keys = rows.content_hashes() if kept_apart else np.arange(len(rows)).astype(str)
-    groups = row_groups(keys, rows.groups.get(subject) if subject else None)
+def halved(rows: LabelledData, seed: int, subject: str) -> np.ndarray:
+    """Whether a row is in the one half, (N,): class by class, rows of one subject together."""
+    own = np.arange(len(rows)).astype(str)
+    groups = row_groups(own, rows.groups[subject] if subject else None)
     names, first, place = np.unique(groups, return_index=True, return_inverse=True)
     shuffled = numpy_generator(seed, "halves").permutation(len(names))
     order = shuffled[np.argsort(rows.y[first][shuffled], kind="stable")]
@@ -123,7 +124,7 @@ def attack_entry(attack: str, release: str, members: np.ndarray, non_members: np
         for c in np.unique(roles.members.y)
     }
     exposed = _told_apart(*(scores[mask] for scores, mask in zip(both, roles.exposed, strict=True)))
-    one = halved(roles.non_members, child(roles.seed, "control"), roles.subject, kept_apart=True)
+    one = halved(roles.non_members, child(roles.seed, "control"), roles.subject)
     control = {"auc": auc_entry(non_members[one], non_members[~one])}
     line: dict[str, Any] = {"attack": attack, "release": release, **_told_apart(members, non_members)}
     return line | {"per_class": per_class, "most_exposed": exposed, "control": control}

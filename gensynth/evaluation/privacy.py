@@ -13,14 +13,15 @@ from gensynth.evaluation.whitebox import ModelAttack
 from gensynth.types import LabelledData
 
 THREAT_MODEL = (
-    "T0, rows only: the attacker holds the made rows and nothing else. dataset/, samples and this report are such a "
-    "release where the real rows are left out; dataset/ as written holds real train rows beside the made ones.",
-    "T1, rows and model: generator/ too, with the networks that draw and, for most models, an encoder.",
-    "T2, rows, model and discriminator: also the checkpoints in run/, which hold every network of the training. "
-    "No bundle holds a discriminator.",
-    "T3, a service that answers questions about distances or scores of rows that the attacker chooses: such answers "
-    "alone can give training rows back. run/internal/ holds such distances; do not publish it.",
-    "The default outputs are generator/ and dataset/, T1 at most; run/ is not meant to be passed on.",
+    "T0, rows only: an attacker holds made rows and nothing else, as after handing on samples, or those rows of "
+    "dataset/ that are marked synthetic. dataset/ as a whole holds the real train rows themselves.",
+    "T1, rows and model: generator/ as well, with the networks that draw rows and, for most models, an encoder.",
+    "T2, rows, model and discriminator: the checkpoints in run/ as well, which hold every network of the training. "
+    "A bundle never holds a discriminator.",
+    "T3, a service that answers questions about distances or scores of rows that an attacker chooses: such answers "
+    "alone can give training rows back. run/internal/ holds such distances; do not pass it on.",
+    "What the default outputs are: made rows alone are a T0 release, made rows with generator/ a T1 release; run/ is "
+    "not meant to leave the house.",
 )
 
 

@@ -32,9 +32,10 @@ from gensynth.types import Space
 
 ADJACENCY = ("add_remove", "replace")
 SLACK = 1e-6  # of the sensitivity: rows are scaled in single precision
-ROWS_A_CLASS = 32  # of a step, at least; with many classes a step has some of them
+ROWS_A_LATENT = 2  # of a class in a step, at least; with many classes a step has some of them
 EMBEDDING = 32
 SPARE, ITERATIONS = 8, 30  # of the subspace iteration
+SMOOTHER = (1, 4, 16)  # one of so many directions, the smoothest ones
 WARM_UP = 0.05  # part of training over which the learning rate grows
 
 
@@ -140,10 +141,11 @@ class KernelMean(Generator):
         counts = counts / self.count_scale
         divisor, noise = counts.clamp_min(1.0), self.sigma / counts.clamp_min(1.0)
         means = shrunk(pixels / (pixel_weight * divisor), noise / pixel_weight, divisor)
+        smooth = self.features.smooth_directions().to(numbers.device)
         for label, mean in enumerate(means):
             second = self.features.unpacked(products[label] / (product_weight * divisor[label]))
             self.start.spread[label] = factor_above(
-                second - mean[:, None] * mean, float(noise[label]) / product_weight, self.noise_size
+                second - mean[:, None] * mean, float(noise[label]) / product_weight, smooth, self.noise_size
             )
         self.start.mean.copy_(means)
         self.waves.copy_(shrunk(waves / (wave_weight * divisor), noise / wave_weight, divisor))
@@ -159,12 +161,13 @@ class KernelMean(Generator):
 
     def _gap(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Distance of made class means from the released ones, for as many classes as the batch has room for."""
-        count = max(1, min(self.space.num_classes, len(batch.rows) // ROWS_A_CLASS))
-        each = max(4, len(batch.rows) // count // 2 * 2)
+        count = max(1, min(self.space.num_classes, len(batch.rows) // (ROWS_A_LATENT * self.noise_size)))
+        each = max(2, len(batch.rows) // count)
         random = StepNoise(batch.random.seed ^ batch.random.start, batch.rows.device, count * each)
         order = random.stream(1).uniform(self.space.num_classes)[0].argsort()
         labels = order[:count].repeat_interleave(each)
-        x = self._made(self.nets, random.normal(self.noise_size), labels)
+        z = evened(random.normal(self.noise_size).unflatten(0, (count, each))).flatten(0, 1)
+        x = self._made(self.nets, z, labels)
         inside = x + (x.clamp(-1, 1) - x).detach()  # a pixel that is cut off still learns
         target = ClassMeans(self.start.mean, self.start.spread, self.waves)
         target = ClassMeans(*(part[order[:count]] for part in target))
@@ -217,6 +220,19 @@ class GaussianStart(nn.Module):
         return self.unseen(self.mean[labels] + moved)
 
 
+def evened(z: Tensor) -> Tensor:
+    """Normal numbers (C, n, R) changed so that mean and covariance of each of the C samples are those of N(0, I).
+
+    What a step sees of the Gaussian start is then the start itself: by chance alone, n rows miss its covariance by more
+    than there is to learn. With n up to R only the mean is set right.
+    """
+    z = z - z.mean(1, keepdim=True)
+    if z.shape[1] <= z.shape[2] + 1:
+        return z
+    root = torch.linalg.cholesky(z.transpose(1, 2) @ z / z.shape[1])
+    return torch.linalg.solve_triangular(root, z.transpose(1, 2), upper=False).transpose(1, 2)
+
+
 def shrunk(means: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
     """Noisy class means (K, D) drawn towards their common mean, the more the less they exceed their noise (K, 1).
 
@@ -229,19 +245,34 @@ def shrunk(means: Tensor, noise: Tensor, counts: Tensor) -> Tensor:
     return centre + kept.clamp_min(0) * away
 
 
-def factor_above(covariance: Tensor, noise: float, rank: int) -> Tensor:
+def factor_above(covariance: Tensor, noise: float, waves: Tensor, rank: int) -> Tensor:
     """Factor A (D, rank) of a noisy covariance (D, D): A A^T keeps the directions that stand out of the noise.
 
-    `noise` is the deviation on the diagonal; off it, where a number stands twice, the noise is smaller by the square
-    root of 2. The largest eigenvalue of such noise alone is about sqrt(2 D) noise (Wigner's semicircle); one above the
-    edge e was raised by e^2 / 4 over its own value (Peche, "The largest eigenvalue of small rank perturbations of
-    Hermitian random matrices", 2006).
+    Sought among all directions first, then among ever smoother ones, in which there is less noise to stand out of:
+    `waves` (D, D) holds the smooth directions, smoothest first. `noise` is the deviation on the diagonal.
     """
-    edge = math.sqrt(2 * len(covariance)) * noise
-    values, directions = leading(covariance, min(rank, len(covariance)))
-    true = torch.where(values > edge, (values + (values.square() - edge**2).clamp_min(0).sqrt()) / 2, 0.0)
-    factor = directions * true.sqrt()
+    known, columns = covariance.new_zeros(len(covariance), 0), []
+    for part in SMOOTHER:
+        smooth = waves[: max(1, len(waves) // part)]
+        rest = smooth - smooth @ known @ known.T
+        values, turned = above_edge(rest @ covariance @ rest.T, noise, rank - known.shape[1])
+        columns.append(rest.T @ turned * values.sqrt())
+        known = torch.cat([known, torch.linalg.qr(rest.T @ turned)[0]], dim=1)
+    factor = torch.cat(columns, dim=1)
     return nn.functional.pad(factor, (0, rank - factor.shape[1]))
+
+
+def above_edge(symmetric: Tensor, noise: float, rank: int) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (R,) of a noisy symmetric (D, D) that noise alone would not have, set right, and directions (D, R).
+
+    The largest eigenvalue of noise with this deviation on the diagonal, and 1 / sqrt(2) of it elsewhere, is about
+    e = sqrt(2 D) noise (Wigner's semicircle); one above it was raised by e^2 / 4 over its true value (Peche, "The
+    largest eigenvalue of small rank perturbations of Hermitian random matrices", 2006).
+    """
+    edge = math.sqrt(2 * len(symmetric)) * noise
+    values, directions = leading(symmetric, min(rank, len(symmetric)))
+    values, directions = values[values > edge], directions[:, values > edge]
+    return (values + (values.square() - edge**2).clamp_min(0).sqrt()) / 2, directions
 
 
 def leading(symmetric: Tensor, rank: int) -> tuple[Tensor, Tensor]:

@@ -81,6 +81,14 @@ class ImageFeatures(nn.Module):
         turn = u @ self.directions.to(u.dtype)
         return torch.cat([turn.cos(), turn.sin()], dim=-1) * (self.waves / 2) ** -0.5
 
+    def smooth_directions(self) -> Tensor:
+        """Cosines over the image, smoothest first, as an orthonormal basis (D, D) of rows, float64."""
+        channels = torch.eye(self.shape[0], dtype=torch.float64)
+        down, across = (cosines(side) for side in self.side)
+        basis = torch.einsum("ck,ai,bj->abckij", channels, down, across).reshape(self.size, self.size)
+        slow = torch.arange(self.side[0])[:, None] ** 2 + torch.arange(self.side[1]) ** 2
+        return basis[slow.flatten().repeat_interleave(self.shape[0]).argsort(stable=True)]
+
     def packed(self, products: Tensor) -> Tensor:
         """Symmetric (D, D) -> its upper triangle (P,), of the same length: every pair off the diagonal stands once."""
         kept = products[self.upper[0], self.upper[1]] * math.sqrt(2)
@@ -118,28 +126,34 @@ def class_sums(features: ImageFeatures, rows: TrainingRows, num_classes: int) ->
 def gaps(features: ImageFeatures, fake: Tensor, target: ClassMeans) -> dict[str, Tensor]:
     """Squared distance of each map's class means between fake rows u (C, n, D) and `target` of the same C classes.
 
-    Unbiased: products of two halves of the fake rows (Gretton et al., "A kernel two-sample test", JMLR 2012, lemma 6),
-    since the biased form is made smaller by rows that vary too little. Each is a part of what target means differ by.
+    Pixels and waves as a part of what the targets of classes differ by, products as a part of the covariances.
     """
-    one, two = fake.chunk(2, dim=1)
     factor = torch.cat([target.spread, target.pixels[..., None]], dim=2)
-    known = [(half @ factor).square().sum(2).mean(1) for half in (one, two)]
-    products = (one @ two.transpose(1, 2)).square().mean((1, 2)) - sum(known) + _gram(factor)
+    both = (fake @ factor).square().sum(2).mean(1)
+    products = (fake @ fake.transpose(1, 2)).square().mean((1, 2)) - 2 * both + _gram(factor)
     return {
-        "pixels": _halves(one, two, target.pixels),
+        "pixels": _apart(fake.mean(1), target.pixels),
         "products": products.mean() / _gram(target.spread).mean().clamp_min(1e-6),
-        "waves": _halves(features.wave(one), features.wave(two), target.waves),
+        "waves": _apart(features.wave(fake).mean(1), target.waves),
     }
 
 
-def _halves(one: Tensor, two: Tensor, mean: Tensor) -> Tensor:
-    apart = (mean - mean.mean(0)).square().sum(1).mean().clamp_min(1e-6)
-    return ((one.mean(1) - mean) * (two.mean(1) - mean)).sum(1).mean() / apart
+def _apart(found: Tensor, mean: Tensor) -> Tensor:
+    scale = (mean - mean.mean(0)).square().sum(1).mean().clamp_min(1e-6)
+    return (found - mean).square().sum(1).mean() / scale
 
 
 def _gram(factor: Tensor) -> Tensor:
     """Squared length (C,) of A A^T for factors A (C, D, R)."""
     return (factor.transpose(1, 2) @ factor).square().sum((1, 2))
+
+
+def cosines(size: int) -> Tensor:
+    """The discrete cosine transform of a line of pixels, orthonormal, (size, size), one wave a row."""
+    at = torch.arange(size, dtype=torch.float64)
+    waves = torch.cos(math.pi * (at + 0.5) * at[:, None] / size) * math.sqrt(2 / size)
+    waves[0] /= math.sqrt(2)
+    return waves
 
 
 def pooled_side(shape: tuple[int, ...]) -> tuple[int, int]:

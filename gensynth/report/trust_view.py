@@ -12,13 +12,14 @@ GOOD, CARE, BAD, OPEN = "good", "care", "bad", "open"
 NOT_RECORDED = "not recorded"
 COIN = 0.5
 ATTACKS = {
+    "no_rows": "how common it is among real rows: what an attacker knows who holds no made row",
+    "shadow_lira": "how near made rows come in runs that were taught with it and without it (likelihood ratio)",
     "density_ratio": "are made rows denser around training rows than new real ones are",
     "calibrated_distance": "is a made row nearer to it than a new real one is",
     "nearest_distance": "how near the nearest made row is",
     "evidence_bound": "how probable the released model finds it",
     "reconstruction": "how well the released model rebuilds it",
     "discriminator": "how real the discriminator finds it",
-    "likelihood_ratio": "likelihood ratio over shadow models (LiRA)",
 }
 
 
@@ -90,7 +91,8 @@ def _who(bias: Mapping[str, Any]) -> Answer:
         lines = ["No groups were named. Clusters of rows stand in for them; they are no real groups of people."]
     for name, table in after["tables"].items():
         lines += _impact_line(name, before["tables"].get(name, {}), table)
-    if few := before.get("collect"):
+    few = before.get("collect") if bias.get("groups") else []
+    if few:
         lines.append(f"{len(few)} cells of class and group have under 30 real rows: collect data, do not generate.")
     lines += _worst_line(bias.get("recall") or {})
     lines += [f"Refused: {reason}" for reason in verdict.get("reasons", [])]
@@ -139,8 +141,8 @@ def _leaks(privacy: Mapping[str, Any]) -> Answer:
         told = "no better than by a coin" if worst["auc"]["low"] <= COIN else "better than by a coin"
         lines.append(
             f"Somebody who holds {worst['release'].replace('+', ' and ')} can tell training rows from new ones {told}: "
-            f"{between(worst['auc'])} where 0.5 is a coin and 1 is certainty (the strongest of "
-            f"{len(privacy['membership'])} attacks)."
+            f"{between(worst['auc'])} where 0.5 is a coin and 1 is certainty (the "
+            f"strongest of {sum(one['release'] != 'nothing' for one in privacy['membership'])} attacks)."
         )
     dp = privacy.get("dp") or {}
     lines.append(dp.get("sentence") or "No privacy was promised.")
@@ -151,7 +153,7 @@ def _leaks(privacy: Mapping[str, Any]) -> Answer:
 
 def strongest(attacks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The attack with the highest lower end of its interval, None where no attack has a number."""
-    defined = [one for one in attacks if one["auc"].get("value") is not None]
+    defined = [one for one in attacks if one["auc"].get("value") is not None and one["release"] != "nothing"]
     return max(defined, key=lambda one: one["auc"]["low"], default=None)
 
 
