@@ -622,7 +622,9 @@ def _refuse_foreign(node: Mapping, trust: list[str]) -> None:
         if isinstance(value, Mapping):
             _refuse_foreign(value, trust)
         if key == "_target_" and not str(value).startswith(allowed):
-            raise UsageError(f"run/config.json names {value}, which is no sampler or filter of gensynth; use trust=[PACKAGE]")
+            raise UsageError(
+                f"run/config.json names {value}, which is no sampler or filter of gensynth; use trust=[PACKAGE]"
+            )
 
 
 def _forget(config: dict, typed: list[str]) -> None:
@@ -698,7 +700,28 @@ def _tell(facts: dict, out: Path) -> None:
         print(f"{name:<24}{row['before']:>8}{row['after']:>8}   {made}")
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
     print(facts["how_much"]["sentence"])
+    _tell_trust(facts)
     print(f"report: {out / 'report.html'}")
+
+
+def _tell_trust(facts: dict) -> None:
+    """What the trust part of the report says, a line an answer; of named groups a table."""
+    from gensynth.report.trust_view import between, cell_tables, trust_view
+
+    if facts["bias"].get("groups"):
+        print(f"\n{'recall by group':<36}{'test rows':>10}   {'real rows only':<22}{'with made rows':<22}difference")
+        for table in cell_tables(facts["bias"]):
+            for row in table["groups"]:
+                name = f"{table['name']}: {row['group']}"
+                print(f"{name:<36}{row['n']:>10}   {row['without']:<22}{row['with']:<22}{row['difference']}")
+        for name, table in facts["bias"]["after"]["tables"].items():
+            before, after = (
+                between(side["disparate_impact"]) for side in (facts["bias"]["before"]["tables"][name], table)
+            )
+            print(f"disparate impact, {name}: {before} before, {after} after")
+    print()
+    for part in trust_view(facts):
+        print(f"{part['question']:<28} {part['lines'][0]}")
 
 
 ACTIONS: dict[str, Callable[[dict, list[str]], None]] = {

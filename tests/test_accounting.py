@@ -54,7 +54,9 @@ def test_noise_that_hides_a_row_costs_nothing():
     assert gaussian_epsilon(1e6, 1e-5) == 0.0
 
 
-@pytest.mark.parametrize("numbers", [(0.0, 1e-5), (-1.0, 1e-5), (math.inf, 1e-5), (math.nan, 1e-5), (1.0, 0.0), (1.0, 1.0)])
+@pytest.mark.parametrize(
+    "numbers", [(0.0, 1e-5), (-1.0, 1e-5), (math.inf, 1e-5), (math.nan, 1e-5), (1.0, 0.0), (1.0, 1.0)]
+)
 def test_numbers_that_promise_nothing_are_refused(numbers):
     for solve in (gaussian_sigma, gaussian_epsilon):
         with pytest.raises(UsageError, match="must"):

@@ -67,7 +67,10 @@ def test_randomised_response_is_bounded_from_below_and_nearly_found(epsilon):
 
 def test_bounds_of_randomised_response_are_too_high_no_more_often_than_they_may():
     tries = [responses(1.0, 200, seed) for seed in range(150)]
-    for bound in (lambda t: epsilon_by_threshold(*t, 0.0, 0)["value"], lambda t: epsilon_in_one_run(*t, 200, 0.0)["value"]):
+    for bound in (
+        lambda t: epsilon_by_threshold(*t, 0.0, 0)["value"],
+        lambda t: epsilon_in_one_run(*t, 200, 0.0)["value"],
+    ):
         assert np.mean([bound(t) > 1.0 for t in tries]) <= 0.08
 
 
@@ -85,7 +88,9 @@ def test_perfect_guesses_have_a_closed_form(canaries):
 
 def test_what_is_not_guessed_costs_only_through_delta():
     assert epsilon_of_guesses(40, 40, 40, 0.0) == epsilon_of_guesses(40, 40, 400, 0.0)
-    assert epsilon_of_guesses(40, 40, 400, 1e-4) < epsilon_of_guesses(40, 40, 40, 1e-4) < epsilon_of_guesses(40, 40, 40, 0)
+    assert (
+        epsilon_of_guesses(40, 40, 400, 1e-4) < epsilon_of_guesses(40, 40, 40, 1e-4) < epsilon_of_guesses(40, 40, 40, 0)
+    )
 
 
 @pytest.mark.parametrize(("right", "guesses", "epsilon"), [(18, 20, 1.0), (7, 9, 0.3), (1, 1, 2.0)])

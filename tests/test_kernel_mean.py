@@ -17,8 +17,8 @@ from gensynth.cli import compose
 from gensynth.errors import Interrupted, UsageError
 from gensynth.models import secret
 from gensynth.models.generator import Batch, StepNoise, TrainingRows
-from gensynth.models.kernel_mean import KernelMean, above_edge, factor_above, leading, sensitivity_of, shrunk
-from gensynth.models.public_features import ClassMeans, ImageFeatures, class_sums, cosines, gaps
+from gensynth.models.kernel_mean import KernelMean, above_edge, evened, factor_above, leading, sensitivity_of, shrunk
+from gensynth.models.public_features import ClassMeans, ImageFeatures, class_sums, cosines, gaps, weights_of
 from gensynth.training.bundle import model_class
 from gensynth.training.fit import build, fit
 from gensynth.training.loader import BatchLoader
@@ -79,7 +79,9 @@ def test_sums_are_those_of_every_rows_features():
     x = 2 * torch.rand(7, 1, 4, 4, generator=torch.Generator().manual_seed(0)) - 1
     y = torch.tensor([0, 2, 2, 0, 2, 0, 2])
     sums, counts = class_sums(features, TrainingRows(x, y), 3)
-    expected = torch.stack([sum((phi(features, row) for row in x[y == k]), torch.zeros(16 + 136 + 10)) for k in range(3)])
+    expected = torch.stack(
+        [sum((phi(features, row) for row in x[y == k]), torch.zeros(16 + 136 + 10)) for k in range(3)]
+    )
     torch.testing.assert_close(sums, expected.double(), rtol=1e-6, atol=1e-6)
     assert counts.tolist() == [3, 0, 4]
 
@@ -115,7 +117,9 @@ def test_one_row_moves_the_release_by_at_most_the_sensitivity(adjacency, scale):
         for x in sides:
             for label in range(3):
                 kept = torch.arange(len(rows.y)) != old if adjacency == "replace" else slice(None)
-                after = TrainingRows(torch.cat([rows.x[kept], x[None]]), torch.cat([rows.y[kept], torch.tensor([label])]))
+                after = TrainingRows(
+                    torch.cat([rows.x[kept], x[None]]), torch.cat([rows.y[kept], torch.tensor([label])])
+                )
                 moves.append(float((module.exact_numbers(after) - before).norm()))
     assert 0.6 * module.sensitivity < max(moves) <= module.sensitivity * (1 + 1e-6)
 
@@ -245,23 +249,32 @@ def test_made_class_means_come_nearer_to_the_released_ones(tmp_path):
 
 
 def test_gaps_are_the_squared_distances_of_all_three_means():
-    """A large sample of the target itself is at 0; another one where sums over all rows say."""
     features, random = features_of(), torch.Generator().manual_seed(0)
-    factor = 0.1 * torch.randn(2, 16, 3, generator=random)
-    mean = 0.1 * torch.randn(2, 16, generator=random)
-    rows = mean[:, None] + torch.randn(2, 40_000, 3, generator=random) @ factor.transpose(1, 2)
-    target = ClassMeans(mean, factor, features.wave(rows).mean(1))
-    own = gaps(features, rows[:, torch.randperm(40_000, generator=random)], target)
-    assert all(abs(float(gap)) < 2e-3 for gap in own.values())
-    others = 1.5 * rows
-    found = gaps(features, others, target)
-    second = (others.transpose(1, 2) @ others / 40_000 - factor @ factor.transpose(1, 2)) - mean[:, :, None] * mean[:, None]
-    scale = (factor @ factor.transpose(1, 2)).square().sum((1, 2)).mean()
-    assert float(found["products"]) == pytest.approx(float(second.square().sum((1, 2)).mean() / scale), rel=0.02)
-    for name, seen, goal in (("pixels", others, mean), ("waves", features.wave(others), target.waves)):
-        apart = (goal - goal.mean(0)).square().sum(1).mean()
-        expected = (seen.mean(1) - goal).square().sum(1).mean() / apart
-        assert float(found[name]) == pytest.approx(float(expected), rel=0.05)
+    target = ClassMeans(
+        0.1 * torch.randn(2, 16, generator=random),
+        0.1 * torch.randn(2, 16, 3, generator=random),
+        0.1 * torch.randn(2, 10, generator=random),
+    )
+    fake = 0.2 * torch.randn(2, 50, 16, generator=random)
+    found = gaps(features, fake, target)
+    covariance = target.spread @ target.spread.transpose(1, 2)
+    second = fake.transpose(1, 2) @ fake / 50 - covariance - target.pixels[:, :, None] * target.pixels[:, None]
+    scale = covariance.square().sum((1, 2)).mean()
+    torch.testing.assert_close(found["products"], second.square().sum((1, 2)).mean() / scale, rtol=1e-4, atol=1e-5)
+    for name, made, goal in (("pixels", fake, target.pixels), ("waves", features.wave(fake), target.waves)):
+        apart = (goal[0] - goal[1]).square().sum() / 4
+        expected = (made.mean(1) - goal).square().sum(1).mean() / apart
+        torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_latents_of_a_step_have_no_mean_and_covariance_of_their_own():
+    z = torch.randn(2, 50, 4, generator=torch.Generator().manual_seed(0))
+    even = evened(z)
+    torch.testing.assert_close(even.mean(1), torch.zeros(2, 4), atol=1e-5, rtol=0)
+    covariance = even.transpose(1, 2) @ even / 50
+    torch.testing.assert_close(covariance, torch.eye(4).expand(2, 4, 4), atol=1e-5, rtol=0)
+    assert float(torch.corrcoef(torch.stack([even.flatten(), z.flatten()]))[0, 1]) > 0.98
+    torch.testing.assert_close(evened(z[:, :3]), z[:, :3] - z[:, :3].mean(1, keepdim=True))
 
 
 def test_leading_eigenvalues_are_those_of_a_full_decomposition():
@@ -338,7 +351,6 @@ def test_large_images_are_averaged_down_and_smoothed_up():
         (["model.delta=0.01"], "1 / rows"),
         (["model.adjacency=add"], "adjacency=add is not known"),
         (["model.shares.pixels=0"], "shares.pixels must be above 0"),
-        (["+model.shares.pixel=1"], "shares.pixel is not known"),
         (["model.noise_seed=x"], "noise_seed must be"),
         (["model.bandwidth=0"], "bandwidth must be above 0"),
     ],
@@ -346,6 +358,14 @@ def test_large_images_are_averaged_down_and_smoothed_up():
 def test_words_that_promise_nothing_are_refused(words, match):
     with pytest.raises(UsageError, match=match):
         module_of(*words)
+
+
+def test_shares_have_the_names_of_the_maps():
+    assert weights_of({"waves": 2.0, "pixels": 1.0, "products": 1.0}) == pytest.approx((0.5, 0.5, math.sqrt(0.5)))
+    with pytest.raises(UsageError, match="shares.pixel is not known; did you mean"):
+        weights_of({**SHARES, "pixel": 1.0})
+    with pytest.raises(UsageError, match="shares.waves is missing"):
+        weights_of({"pixels": 1.0, "products": 1.0})
 
 
 def test_tables_are_refused():

@@ -42,6 +42,7 @@ class Nearness:
     distance    to the nearest train row of the row's class, 0 for exact copies, inf where there is none
     calibrated  that over the mean distance to the nearest ones, 0 to 1; 1 where there is nothing to compare with
     nearest     number of that train row, -1 where there is none
+    sits        bool, not equal to it but less than NEAR_COPY as far from it as from the second nearest
     """
 
     y: np.ndarray
@@ -49,6 +50,7 @@ class Nearness:
     distance: np.ndarray
     calibrated: np.ndarray
     nearest: np.ndarray
+    sits: np.ndarray
 
     def below(self, threshold: float) -> np.ndarray:
         """Whether rows are near copies at a threshold, (M,)."""
@@ -61,7 +63,7 @@ class Copies:
 
     exact, near  bool (M,), never both
     made         their nearness to train rows; to_held_out (M,): distance to the nearest held-out row of the class
-    fresh        row numbers of the held-out rows that made ones are held against, at most MOST_ROWS; real: their nearness
+    fresh        numbers of the held-out rows that made ones are held against, at most MOST_ROWS; real: their nearness
     repeated     whether a train row (N,) equals another one; train_y (N,)
     threshold    of calibrated distances; 0 where no near copy can be told, for the reason given
     nearer       entry of the share of made rows nearer to train than to held-out rows
@@ -122,7 +124,8 @@ def _nearness(rows: LabelledData, train: LabelledData, hashes: np.ndarray, point
     calibrated = np.ones(len(rows))
     np.divide(distance, mean, out=calibrated, where=mean > 0)
     calibrated[exact] = 0.0
-    return Nearness(rows.y, exact, distance, calibrated.clip(max=1.0), nearest)
+    sits = ~exact & (distances[:, 0] < NEAR_COPY * distances[:, 1]) & counted[:, 1]
+    return Nearness(rows.y, exact, distance, calibrated.clip(max=1.0), nearest, sits)
 
 
 def _nearest_in_class(
@@ -203,16 +206,19 @@ def nearer_to_train(
 
 
 def copy_entries(found: Copies) -> dict[str, Entry]:
-    """nearer_to_train, exact_copies and near_copies, each with what real rows do beside it; those that are defined.
+    """nearer_to_train, exact, near and close copies, each beside what real rows do; those that are defined.
 
     exact_copies  ceiling: the share of held-out rows that equal a train row, or of train rows of the same classes that
                   equal another one, whichever is more: a split may keep equal rows together
     near_copies   share not equal to a train row but nearer than new real rows come; ceiling: that of held-out rows
+    close_copies  share that sits on one train row: no row alone is called a copy by it, but a set whose share is far
+                  above that of real rows is one of altered copies
     """
     out = {"nearer_to_train": found.nearer} if found.nearer["value"] is not None else {}
     if len(found.exact) and len(found.real.y):
         of_train = _drawn_repeats(found)
         of_real = found.real.exact
+        out["close_copies"] = share_beside(found.made.sits, found.real.sits)
         out["exact_copies"] = share_beside(found.exact, of_train if of_train.mean() > of_real.mean() else of_real)
         if not found.reason:
             out["near_copies"] = share_beside(found.near, found.real.below(found.threshold))

@@ -59,7 +59,9 @@ def _halves(inside: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     order = rng.numpy_generator(seed, "audit").permutation(len(inside))
     sides = [order[inside[order]], order[~inside[order]]]
     if min(map(len, sides)) < 4:
-        raise UsageError(f"an audit needs 4 tries with and 4 without the canary, got {len(sides[0])} and {len(sides[1])}")
+        raise UsageError(
+            f"an audit needs 4 tries with and 4 without the canary, got {len(sides[0])} and {len(sides[1])}"
+        )
     return np.concatenate([s[: len(s) // 2] for s in sides]), np.concatenate([s[len(s) // 2 :] for s in sides])
 
 

@@ -66,7 +66,7 @@ def _no_support(density: Entry) -> tuple[str, str] | None:
 
 
 def _copies(copied: dict[str, Entry], fault: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
-    for kind, words in (("exact_copies", "equal one"), ("near_copies", "sit on one")):
+    for kind, words in (("exact_copies", "equal one"), ("close_copies", "sit on one")):
         if kind in copied:
             entry = copied[kind]
             extra = share_difference(entry["value"], entry["n_synthetic"], entry["ceiling"], entry["n_real"])

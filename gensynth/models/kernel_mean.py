@@ -154,7 +154,9 @@ class KernelMean(Generator):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step towards the released means; of the batch only its size, step and random numbers are used."""
         lr = cosine(self.lr, 0.02 * self.lr, batch.progress) * min(1.0, batch.progress / WARM_UP)
-        said, taken = self.descend(self._gap, batch, self.optimizers(), lr, clip=1.0)
+        optimizers = self.optimizers()
+        optimizer = optimizers[0] if isinstance(optimizers, list) else optimizers
+        said, taken = self.descend(self._gap, batch, optimizer, lr, clip=1.0)
         if taken:
             self.ema.update(self.nets, batch.random.size, batch.samples_seen)
         return said
