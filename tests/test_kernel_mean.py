@@ -273,7 +273,7 @@ def test_latents_of_a_step_have_no_mean_and_covariance_of_their_own():
     torch.testing.assert_close(even.mean(1), torch.zeros(2, 4), atol=1e-5, rtol=0)
     covariance = even.transpose(1, 2) @ even / 50
     torch.testing.assert_close(covariance, torch.eye(4).expand(2, 4, 4), atol=1e-5, rtol=0)
-    assert float(torch.corrcoef(torch.stack([even.flatten(), z.flatten()]))[0, 1]) > 0.98
+    assert float(torch.corrcoef(torch.stack([even.flatten(), z.flatten()]))[0, 1]) > 0.95
     torch.testing.assert_close(evened(z[:, :3]), z[:, :3] - z[:, :3].mean(1, keepdim=True))
 
 

@@ -345,4 +345,4 @@ def test_a_run_cannot_name_code_of_its_own(images, tmp_path, run_cli):
     (tmp_path / "out" / SEAL).unlink()
     code, _, err = run_cli("verify", tmp_path / "out/dataset")
     assert code == 2
-    assert "is no sampler of gensynth" in err
+    assert "no sampler or filter of gensynth" in err

@@ -32,10 +32,11 @@ LARGEST = 50.0  # an epsilon that no number of tries tells from no privacy at al
 def epsilon_by_threshold(inside: np.ndarray, scores: np.ndarray, delta: float, seed: int) -> Entry:
     """Lower bound on epsilon from independent tries (N,) with and without the canary.
 
-    For every threshold, (epsilon, delta)-privacy asks TPR <= e^epsilon FPR + delta, and the same of TNR and FNR (Kairouz
-    et al., "The composition theorem for differential privacy", ICML 2015). One half of the tries chooses threshold and
-    side, the other half bounds both rates after Clopper and Pearson (1934), each at half of the error allowed (Jagielski
-    et al., "Auditing differentially private machine learning", NeurIPS 2020). UsageError below 4 tries a side.
+    For every threshold, (epsilon, delta)-privacy asks TPR <= e^epsilon FPR + delta, and the same of TNR and FNR
+    (Kairouz et al., "The composition theorem for differential privacy", ICML 2015). One half of the tries chooses
+    threshold and side, the other half bounds both rates after Clopper and Pearson (1934), each at half of the error
+    allowed (Jagielski et al., "Auditing differentially private machine learning", NeurIPS 2020). UsageError below 4
+    tries a side.
 
     >>> inside = np.arange(4000) % 2 == 0
     >>> found = epsilon_by_threshold(inside, inside.astype(float), 0.0, 0)

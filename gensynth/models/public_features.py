@@ -27,7 +27,7 @@ CHUNK = 4096
 
 
 class ClassMeans(NamedTuple):
-    """What is kept of a release, for each class: pixels (K, D); a factor (K, D, R) of their covariance; waves (K, F)."""
+    """What is kept of a release, a class: pixels (K, D); a factor (K, D, R) of their covariance; waves (K, F)."""
 
     pixels: Tensor
     spread: Tensor

@@ -185,6 +185,7 @@ def page_view(facts: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         ],
         "trust": trust_view(facts),
         "privacy": scores(_entries(facts.get("privacy")), risk=True),
+        "alarm": str(_mapping(facts.get("privacy")).get("alarm", "")),
         "attacks": attack_rows(_mapping(facts.get("privacy"))),
         "threat_model": _mapping(facts.get("privacy")).get("threat_model", []),
         "dp": _mapping(_mapping(facts.get("privacy")).get("dp")),
@@ -209,9 +210,10 @@ def _entries(part: Any) -> Any:
     """The single scores of a part of the facts, without its tables."""
     if not isinstance(part, Mapping):
         return part
-    return {name: entry for name, entry in part.items() if isinstance(entry, Mapping) and "value" in entry} or {
-        name: entry for name, entry in part.items() if not isinstance(entry, Mapping | list)
-    }
+    entries = {name: entry for name, entry in part.items() if isinstance(entry, Mapping) and "value" in entry}
+    if not entries:
+        return {name: entry for name, entry in part.items() if not isinstance(entry, Mapping | list)}
+    return {name: {key: value for key, value in entry.items() if key != "text"} for name, entry in entries.items()}
 
 
 def clean_json(value: Any, path: str = "") -> Any:
