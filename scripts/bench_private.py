@@ -7,7 +7,8 @@
 accuracy: of the small CNN of bench_images.py, trained on 20,000 made rows alone for 1,500 steps and looked at once, on
 the 10,000 real test rows. Published, with epsilon 1 / 10 and delta 1e-5 (DPImageBench, CCS 2025): DP-MERF .62 / .62,
 DP-Kernel .68 / .70, DP-NTK .64 / .76, DP-GAN .72 / .70.
-audit: releases of scikit-learn's digits with and without a canary; a lower bound on epsilon with 95 % confidence.
+audit: releases of scikit-learn's digits 0 and 1 with and without a white image; lower bounds on epsilon that hold with
+95 % confidence. With 2,000 tries a side hardly anything is found at epsilon 1.
 """
 
 from __future__ import annotations
@@ -63,12 +64,13 @@ def tell_accounting(promised: dict) -> None:
 def audit(epsilon: float, tries: int) -> None:
     """Lower bound on epsilon of the release of kernel_mean, as it is and with a tenth of its noise."""
     (x, y), _ = digits()
+    x, y = x[y < 2], y[y < 2]  # fewer numbers a release, so more releases
     rows = labelled((x, y))
     codec = fit_codec(rows)
     job = compose("train", ["digits", "model=kernel_mean", f"model.epsilon={epsilon:g}", "model.waves=200"])
-    module = job.model.make(codec.space, len(rows), **job.model.params)
-    known = TrainingRows(codec.encode(x[1:]), torch.from_numpy(y[1:]))
-    canary = (codec.encode(x[:1])[0], int(y[0]))
+    module = job.model.make(codec.space, len(rows) + 1, **job.model.params)
+    known = TrainingRows(codec.encode(x), torch.from_numpy(y))
+    canary = (torch.ones(codec.space.shape), 0)  # all white: its features are as long as they can be
     for name, part in (("as it is", 1.0), ("a tenth of the noise", 0.1)):
         module.sigma *= part
         found = canary_release_audit(module, known, canary, tries, seed=0)
@@ -82,7 +84,7 @@ def main(words: list[str]) -> None:
         "epsilons": "1,10",
         "seeds": "3",
         "minutes": "10",
-        "tries": "2000",
+        "tries": "20000",
         "only": "accuracy,audit",
         "words": "",
     }

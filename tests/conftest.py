@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,11 @@ from gensynth.cli import compose, main
 from gensynth.data.sources import read_digits
 from gensynth.models.generator import TrainingRows
 from gensynth.types import Block, LabelledData, Schema, Space
+
+# absl (below mlcroissant and tensorboard) keeps the stderr of its import and closes it with its handler, when Hydra
+# sets logging up anew: it must not be pytest's.
+with contextlib.suppress(ImportError), contextlib.redirect_stderr(sys.__stderr__):
+    import absl.logging  # noqa: F401
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 FAST = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=csv")
@@ -83,7 +90,7 @@ def encoded(data: LabelledData) -> TrainingRows:
 
 def small_job(model: str, *words: str):
     """The Job of `train digits` with a tiny network, without loggers."""
-    width = "model.width=8" if model == "cvae" else "model.vae.width=8"
+    width = "model.vae.width=8" if model == "cgan" else "model.width=8"
     return replace(
         compose("train", ["digits", f"model={model}", width, "logger=none", "trainer=cpu", *words]), verb="train"
     )

@@ -14,12 +14,13 @@ from test_training import stop_after
 from gensynth import rng
 from gensynth.accounting import gaussian_delta, gaussian_sigma
 from gensynth.cli import compose
+from gensynth.data.image import ImageCodec
 from gensynth.errors import Interrupted, UsageError
 from gensynth.models import secret
 from gensynth.models.generator import Batch, StepNoise, TrainingRows
 from gensynth.models.kernel_mean import KernelMean, above_edge, evened, factor_above, leading, sensitivity_of, shrunk
-from gensynth.models.public_features import ClassMeans, ImageFeatures, class_sums, cosines, gaps, weights_of
-from gensynth.training.bundle import model_class
+from gensynth.models.public_features import ClassMeans, ImageFeatures, class_sums, cosines, gaps, scales_of, weights_of
+from gensynth.training.bundle import FORMAT, load_bundle, model_class, save_bundle
 from gensynth.training.fit import build, fit
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule, by_seconds
@@ -194,13 +195,13 @@ def steps(module, data, labels, count=6):
         garbage = TrainingRows(rows.x * math.nan, rows.y)
         batch = Untouchable(garbage, torch.arange(96), labels, "match", (step + 1) / count, step, 96 * step, random)
         module.training_step(batch, step)
-    return module.nets.state_dict()
+    return module.addition.state_dict()
 
 
 def test_after_the_release_no_step_looks_at_rows_or_labels():
     one, two = (steps(module_of(), DATA, torch.full((96,), label)) for label in (0, 2))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    start = module_of().nets.state_dict()
+    start = module_of().addition.state_dict()
     assert not torch.equal(start["decoder.head.weight"], one["decoder.head.weight"])
 
 
@@ -215,7 +216,7 @@ def test_training_on_other_rows_gives_the_same_weights_from_the_same_release():
         module.optimizers = lambda found=found: found[0]
         for batch in BatchLoader(rows, Schedule(("match",), (5,), (96,)), 0, 0.3):
             module.training_step(batch, 0)
-        ends.append(module.nets.state_dict())
+        ends.append(module.addition.state_dict())
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
@@ -244,7 +245,7 @@ def test_made_class_means_come_nearer_to_the_released_ones(tmp_path):
     for module in (start, end):
         labels, seeds = np.repeat(np.arange(3), 2000), np.tile(rng.row_seeds(0, "x", 0, 2000), 3)
         made = module.features.seen(module.sample(labels, seeds)).unflatten(0, (3, 2000))
-        totals.append(sum(float(gap) for gap in gaps(module.features, made, target).values()))
+        totals.append(float((gaps(module.features, made, target) / end.scales).sum()))
     assert totals[1] < 0.8 * totals[0]
 
 
@@ -259,12 +260,25 @@ def test_gaps_are_the_squared_distances_of_all_three_means():
     found = gaps(features, fake, target)
     covariance = target.spread @ target.spread.transpose(1, 2)
     second = fake.transpose(1, 2) @ fake / 50 - covariance - target.pixels[:, :, None] * target.pixels[:, None]
-    scale = covariance.square().sum((1, 2)).mean()
-    torch.testing.assert_close(found["products"], second.square().sum((1, 2)).mean() / scale, rtol=1e-4, atol=1e-5)
-    for name, made, goal in (("pixels", fake, target.pixels), ("waves", features.wave(fake), target.waves)):
-        apart = (goal[0] - goal[1]).square().sum() / 4
-        expected = (made.mean(1) - goal).square().sum(1).mean() / apart
-        torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-5)
+    expected = [
+        (fake.mean(1) - target.pixels).square().sum(1).mean(),
+        second.square().sum((1, 2)).mean(),
+        (features.wave(fake).mean(1) - target.waves).square().sum(1).mean(),
+    ]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-4, atol=1e-6)
+    apart = [(goal[0] - goal[1]).square().sum() / 4 for goal in (target.pixels, target.waves)]
+    scales = torch.stack([apart[0], covariance.square().sum((1, 2)).mean(), apart[1]])
+    torch.testing.assert_close(scales_of(target), scales, rtol=1e-4, atol=1e-6)
+
+
+def test_a_single_class_is_measured_by_its_own_length():
+    target = ClassMeans(torch.full((1, 4), 0.5), torch.zeros(1, 4, 2), torch.ones(1, 3))
+    torch.testing.assert_close(scales_of(target), torch.tensor([0.01, 0.01, 0.03]))
+
+
+def test_all_directions_may_be_taken_before_the_smooth_ones_are_looked_at():
+    factor = factor_above(torch.diag(torch.arange(20.0, 0.0, -1)).double(), 1e-9, cosines(20), 3)
+    torch.testing.assert_close(factor.square().sum(0), torch.tensor([20.0, 19.0, 18.0]).double(), rtol=1e-6, atol=1e-6)
 
 
 def test_latents_of_a_step_have_no_mean_and_covariance_of_their_own():
@@ -377,3 +391,29 @@ def test_tables_are_refused():
 @pytest.mark.parametrize("name", ["kernel_mean", "kernelmean"])
 def test_its_file_is_found_by_its_name(name):
     assert model_class(name) is KernelMean
+
+
+def test_a_bundle_holds_the_release_and_no_key_and_draws_the_same_rows(tmp_path):
+    module = trained(tmp_path / "run", "trainer.max_samples=768")
+    facts = {
+        "format": FORMAT,
+        "model": "kernel_mean",
+        "params": job_of().model.params,
+        "num_rows": len(DATA),
+        "modality": "image",
+        "classes": list(DATA.schema.classes),
+        "fields": DATA.schema.fields,
+        "codec": ImageCodec.fit(DATA).state(),
+        "train_counts": {},
+        "source_sha256": "",
+        "seed": 0,
+        "training": {},
+    }
+    save_bundle(tmp_path / "generator", module, facts, "card")
+    loaded = load_bundle(tmp_path / "generator").generator
+    labels, seeds = np.array([0, 2, 1]), rng.row_seeds(3, "a", 5, 3)
+    assert torch.equal(loaded.sample(labels, seeds), module.sample(labels, seeds))
+    assert {name.split(".")[0] for name in torch.nn.ModuleDict(module.inference_modules()).state_dict()} == {
+        *("addition", "start")
+    }
+    assert loaded.guarantee() == {}

@@ -25,6 +25,7 @@ from gensynth.models.generator import TrainingRows
 from gensynth.models.kernel_mean import KernelMean
 
 CONFIDENCE = 0.95
+CHOOSING = 1e-4  # error of the bounds by which a threshold is chosen: at 0.025, the luckiest of thousands would be
 AT_ONCE = 2_000_000  # noisy numbers held at the same time
 LARGEST = 50.0  # an epsilon that no number of tries tells from no privacy at all
 
@@ -47,10 +48,11 @@ def epsilon_by_threshold(inside: np.ndarray, scores: np.ndarray, delta: float, s
     halves = _halves(inside, seed)
     chosen = halves[0]
     thresholds = np.unique(scores[chosen])
-    bounds = _bounds(inside[chosen], scores[chosen], thresholds, delta)
+    bounds = _bounds(inside[chosen], scores[chosen], thresholds, delta, CHOOSING)
     side, place = np.unravel_index(int(np.argmax(bounds)), bounds.shape)
     rest = halves[1]
-    value = float(_bounds(inside[rest], scores[rest], thresholds[place : place + 1], delta)[side, 0])
+    final = _bounds(inside[rest], scores[rest], thresholds[place : place + 1], delta, (1 - CONFIDENCE) / 2)
+    value = float(final[side, 0])
     counts = {"n_inside": int(inside[rest].sum()), "n_outside": int((~inside[rest]).sum())}
     return {"value": max(0.0, value), "threshold": float(thresholds[place]), "delta": delta, **counts}
 
@@ -66,19 +68,18 @@ def _halves(inside: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([s[: len(s) // 2] for s in sides]), np.concatenate([s[len(s) // 2 :] for s in sides])
 
 
-def _bounds(inside: np.ndarray, scores: np.ndarray, thresholds: np.ndarray, delta: float) -> np.ndarray:
+def _bounds(inside: np.ndarray, scores: np.ndarray, thresholds: np.ndarray, delta: float, error: float) -> np.ndarray:
     """Bounds on epsilon (2, T): from scores at or above each threshold, and from those below."""
     members, others = np.sort(scores[inside]), np.sort(scores[~inside])
     hits = len(members) - np.searchsorted(members, thresholds)
     alarms = len(others) - np.searchsorted(others, thresholds)
-    above = _rates_bound(hits, len(members), alarms, len(others), delta)
-    below = _rates_bound(len(others) - alarms, len(others), len(members) - hits, len(members), delta)
+    above = _rates_bound(hits, len(members), alarms, len(others), delta, error)
+    below = _rates_bound(len(others) - alarms, len(others), len(members) - hits, len(members), delta, error)
     return np.stack([above, below])
 
 
-def _rates_bound(hits: np.ndarray, n: int, alarms: np.ndarray, m: int, delta: float) -> np.ndarray:
+def _rates_bound(hits: np.ndarray, n: int, alarms: np.ndarray, m: int, delta: float, error: float) -> np.ndarray:
     """log((low end of hits / n - delta) / high end of alarms / m), 0 where the low end does not exceed delta."""
-    error = (1 - CONFIDENCE) / 2
     low = np.where(hits > 0, betaincinv(np.maximum(hits, 1), n - hits + 1, error), 0.0)
     high = np.where(alarms < m, betaincinv(alarms + 1, np.maximum(m - alarms, 1), 1 - error), 1.0)
     return np.log(np.maximum(low - delta, 1e-300) / high).clip(min=0.0)
@@ -142,7 +143,8 @@ def canary_release_audit(
     rows    x (N, *shape), y (N,): all that the attacker knows already; canary: x (*shape) and its class
     tries   releases on each side; no generator is trained, since everything after the release is free
     The score is the release, less what is known, along the canary's own numbers: for Gaussian noise the best there is
-    (Neyman & Pearson, 1933). `claimed` is the epsilon of the module's settings.
+    (Neyman & Pearson, 1933). `claimed` is the epsilon of the module's settings. No bound can exceed log(tries / 7.4):
+    a claim above that cannot be refuted by so few.
     """
     without = module.exact_numbers(rows)
     one = TrainingRows(canary[0][None].to(rows.x), torch.tensor([canary[1]], device=rows.y.device))

@@ -14,7 +14,6 @@ Legend: N rows, K classes, D numbers seen of a row, R directions in which a clas
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from gensynth.models import secret
 from gensynth.models.cvae import cosine
 from gensynth.models.generator import Batch, Ema, Generator, Phase, StepNoise, TrainingRows
 from gensynth.models.nets.conv import Decoder, latent_size, stem_factor
-from gensynth.models.public_features import ClassMeans, ImageFeatures, class_sums, gaps
+from gensynth.models.public_features import MAPS, ClassMeans, ImageFeatures, class_sums, gaps, scales_of
 from gensynth.rng import torch_generator
 from gensynth.types import Space
 
@@ -70,6 +69,7 @@ class KernelMean(Generator):
     released: Tensor
     counts: Tensor
     waves: Tensor
+    scales: Tensor
 
     def __init__(
         self,
@@ -97,25 +97,24 @@ class KernelMean(Generator):
         self.sigma = gaussian_sigma(epsilon, delta, self.sensitivity * (1 + SLACK))
         self.features = ImageFeatures(space.shape, shares, waves, bandwidth, feature_seed)
         self.noise_size, self.block = latent_size(*space.shape[1:]), 256
-        fold = stem_factor(*space.shape[1:])
-        decoder = Decoder(space.shape, width, self.noise_size, EMBEDDING, fold=fold, blocks=1, trunk="own")
-        for parameter in decoder.head.parameters():
-            nn.init.zeros_(parameter)  # training begins at the released Gaussian
-        self.nets = nn.ModuleDict({"embed": nn.Embedding(space.num_classes, EMBEDDING), "decoder": decoder})
         self.start = GaussianStart(self.features, space.num_classes, self.noise_size)
-        self.ema = Ema(self.nets, ema_half_life)
+        self.addition = Addition(space, width, self.noise_size)
+        self.ema = Ema(self.addition, ema_half_life)
         self.lr, self.batch_size, self.recorded = lr, batch_size, noise_seed is not None
         key = secret.fresh_key() if noise_seed is None else secret.recorded_key(noise_seed)
         self.register_buffer("key", torch.tensor(list(key), dtype=torch.uint8))
         self.register_buffer("released", torch.tensor(False))
         self.register_buffer("counts", torch.zeros(space.num_classes))
         self.register_buffer("waves", torch.zeros(space.num_classes, self.features.waves))
+        self.register_buffer("scales", torch.ones(3))
 
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("match", 1.0, self.batch_size),)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.AdamW(self.nets.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)]
+        return [
+            torch.optim.AdamW(self.addition.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        ]
 
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         """Make the release, once; a run that is continued has it already."""
@@ -150,6 +149,10 @@ class KernelMean(Generator):
         self.start.mean.copy_(means)
         self.waves.copy_(shrunk(waves / (wave_weight * divisor), noise / wave_weight, divisor))
         self.counts.copy_(counts[:, 0])
+        self.scales.copy_(scales_of(self._target()))
+
+    def _target(self) -> ClassMeans:
+        return ClassMeans(self.start.mean, self.start.spread, self.waves)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step towards the released means; of the batch only its size, step and random numbers are used."""
@@ -158,7 +161,7 @@ class KernelMean(Generator):
         optimizer = optimizers[0] if isinstance(optimizers, list) else optimizers
         said, taken = self.descend(self._gap, batch, optimizer, lr, clip=1.0)
         if taken:
-            self.ema.update(self.nets, batch.random.size, batch.samples_seen)
+            self.ema.update(self.addition, batch.random.size, batch.samples_seen)
         return said
 
     def _gap(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -169,21 +172,16 @@ class KernelMean(Generator):
         order = random.stream(1).uniform(self.space.num_classes)[0].argsort()
         labels = order[:count].repeat_interleave(each)
         z = evened(random.normal(self.noise_size).unflatten(0, (count, each))).flatten(0, 1)
-        x = self._made(self.nets, z, labels)
-        target = ClassMeans(self.start.mean, self.start.spread, self.waves)
-        target = ClassMeans(*(part[order[:count]] for part in target))
-        found = gaps(self.features, self.features.seen(x).unflatten(0, (count, each)), target)
-        return torch.stack(list(found.values())).sum(), {f"loss_{name}": gap.detach() for name, gap in found.items()}
-
-    def _made(self, nets: Mapping[str, nn.Module] | nn.Module, z: Tensor, labels: Tensor) -> Tensor:
-        """Rows (N, *shape) of latents (N, R): the Gaussian start and what the decoder adds."""
-        return self.start(z, labels) + nets["decoder"](z, nets["embed"](labels))
+        x = (self.start(z, labels) + self.addition(z, labels)).clamp(-1, 1)
+        target = ClassMeans(*(part[order[:count]] for part in self._target()))
+        found = gaps(self.features, self.features.seen(x).unflatten(0, (count, each)), target) / self.scales
+        return found.sum(), {f"loss_{name}": gap.detach() for name, gap in zip(MAPS, found, strict=True)}
 
     def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
-        return self._made(self.ema.average, noise, labels).clamp(-1, 1)
+        return (self.start(noise, labels) + self.ema.average(noise, labels)).clamp(-1, 1)
 
     def inference_modules(self) -> dict[str, nn.Module]:
-        return {"embed": self.ema.average["embed"], "decoder": self.ema.average["decoder"], "start": self.start}
+        return {"start": self.start, "addition": self.ema.average}
 
     def guarantee(self) -> dict[str, Any]:
         """What the release promised; empty before it, and for a loaded bundle, which has it in its facts."""
@@ -200,6 +198,22 @@ class KernelMean(Generator):
             "noise": "recorded" if self.recorded else "system",
             "counts": [max(0, round(count)) for count in self.counts.tolist()],
         }
+
+
+class Addition(nn.Module):
+    """What a row differs by from its Gaussian start: nothing before training."""
+
+    def __init__(self, space: Space, width: int, latent: int) -> None:
+        super().__init__()
+        fold = stem_factor(*space.shape[1:])
+        self.embed = nn.Embedding(space.num_classes, EMBEDDING)
+        self.decoder = Decoder(space.shape, width, latent, EMBEDDING, fold=fold, blocks=1, trunk="own")
+        for parameter in self.decoder.head.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Latents (N, R) and labels (N,) -> images (N, *shape)."""
+        return self.decoder(z, self.embed(labels))
 
 
 class GaussianStart(nn.Module):

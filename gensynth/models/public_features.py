@@ -123,24 +123,30 @@ def class_sums(features: ImageFeatures, rows: TrainingRows, num_classes: int) ->
     return sums, torch.bincount(rows.y, minlength=num_classes).double()
 
 
-def gaps(features: ImageFeatures, fake: Tensor, target: ClassMeans) -> dict[str, Tensor]:
-    """Squared distance of each map's class means between fake rows u (C, n, D) and `target` of the same C classes.
-
-    Pixels and waves as a part of what the targets of classes differ by, products as a part of the covariances.
-    """
-    factor = torch.cat([target.spread, target.pixels[..., None]], dim=2)
+def gaps(features: ImageFeatures, fake: Tensor, target: ClassMeans) -> Tensor:
+    """Squared distance (3,) of each map's class means between fake rows u (C, n, D) and `target` of these C classes."""
+    factor = _second(target)
     both = (fake @ factor).square().sum(2).mean(1)
     products = (fake @ fake.transpose(1, 2)).square().mean((1, 2)) - 2 * both + _gram(factor)
-    return {
-        "pixels": _apart(fake.mean(1), target.pixels),
-        "products": products.mean() / _gram(target.spread).mean().clamp_min(1e-6),
-        "waves": _apart(features.wave(fake).mean(1), target.waves),
-    }
+    pixels = (fake.mean(1) - target.pixels).square().sum(1)
+    waves = (features.wave(fake).mean(1) - target.waves).square().sum(1)
+    return torch.stack([pixels.mean(), products.mean(), waves.mean()])
 
 
-def _apart(found: Tensor, mean: Tensor) -> Tensor:
-    scale = (mean - mean.mean(0)).square().sum(1).mean().clamp_min(1e-6)
-    return (found - mean).square().sum(1).mean() / scale
+def scales_of(target: ClassMeans) -> Tensor:
+    """What `gaps` are measured in, (3,): how far pixels and waves of the classes lie apart, the size of covariances.
+
+    At least a hundredth of the squared length of what is compared, for classes that do not differ.
+    """
+    apart = [(mean - mean.mean(0)).square().sum(1).mean() for mean in (target.pixels, target.waves)]
+    length = [mean.square().sum(1).mean() for mean in (target.pixels, target.waves)]
+    own = torch.stack([apart[0], _gram(target.spread).mean(), apart[1]])
+    return own.maximum(0.01 * torch.stack([length[0], _gram(_second(target)).mean(), length[1]])).clamp_min(1e-6)
+
+
+def _second(target: ClassMeans) -> Tensor:
+    """Factor (C, D, R + 1) of the mean products of each class: covariance and the mean's own."""
+    return torch.cat([target.spread, target.pixels[..., None]], dim=2)
 
 
 def _gram(factor: Tensor) -> Tensor:

@@ -1,0 +1,120 @@
+"""Trust in the walk: the gate that refuses, what stays inside, marked rows, shadow models, a promise that is void."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import FAST
+from test_conditions import people
+
+from gensynth.cli import main
+from gensynth.errors import GateError
+from gensynth.trust import audit_lines, refuse_biased
+
+WORDS = ("data.label=rich", "data.groups=[sex,region]", "sampler=random_oversampling", "utility.run=false")
+
+
+def lines(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """A run that the audit refuses, whatever the fall, and its exit code."""
+    base = tmp_path_factory.mktemp("refused")
+    people(500, seed=3).to_csv(base / "people.csv", index=False)
+    code = main(["balance", str(base / "people.csv"), *WORDS, "bias.max_drop=0", "seed=2", f"out={base}/out", *FAST])
+    return base, code
+
+
+def test_a_refused_merge_leaves_the_report_and_no_data_set(refused):
+    base, code = refused
+    assert code == 6
+    assert not (base / "out/dataset").exists()
+    verdict = json.loads((base / "out/report.json").read_text(encoding="utf-8"))["bias"]["gate"]
+    assert not verdict["passed"]
+    assert "a fall by 3% of itself, more than bias.max_drop=0" in verdict["reasons"][0]
+    assert "Refused:" in (base / "out/report.html").read_text(encoding="utf-8")
+
+
+def test_what_a_person_accepts_is_merged_and_recorded(refused):
+    base, _ = refused
+    words = ["bias.max_drop=0", "seed=2", "bias.accept=true", "resume=true", f"out={base}/out"]
+    assert main(["balance", str(base / "people.csv"), *WORDS, *words, *FAST]) == 0
+    verdict = json.loads((base / "out/report.json").read_text(encoding="utf-8"))["bias"]["gate"]
+    assert verdict["accepted"]
+    assert lines(base / "out/dataset/train.csv")
+
+
+def test_explore_looks_at_bias_before_anything_is_trained(refused, run_cli, tmp_path):
+    base, _ = refused
+    words = ("data.label=rich", "data.groups=[sex]", f"out={tmp_path}/seen")
+    code, _, err = run_cli("explore", base / "people.csv", *words)
+    assert code == 0
+    assert 'bias: sex: "yes" is' in err
+    facts = json.loads((tmp_path / "seen/explore.json").read_text(encoding="utf-8"))["bias"]
+    frame = people(500, seed=3)
+    cell = next(c for c in facts["tables"]["sex"]["cells"] if (c["class"], c["group"]) == ("yes", "f"))
+    assert 0 < cell["n"] < ((frame.rich == "yes") & (frame.sex == "f")).sum()  # train rows only
+
+
+def test_nearest_real_rows_are_named_inside_and_nowhere_else(refused):
+    base, _ = refused
+    inside = lines(base / "out/run/internal/nearest.csv")
+    made = [line for line in lines(base / "out/dataset/ledger.csv") if line["source"] != "real"]
+    assert len(inside) == len(made)
+    assert {line["copy"] for line in inside} == {"exact"}  # oversampling copies
+    for path in (base / "out/dataset").iterdir():
+        assert b"nearest_train_id" not in path.read_bytes()
+
+
+def test_a_refusal_names_every_reason():
+    verdict = {"passed": False, "accepted": False, "reasons": ["first", "second"]}
+    with pytest.raises(GateError, match=r"(?s)bias.accept=true.*- first\n  - second"):
+        refuse_biased({"gate": verdict})
+    refuse_biased({"gate": verdict | {"accepted": True}})
+    refuse_biased({})
+
+
+def test_lines_for_a_terminal_name_small_cells():
+    cell = {"class": "a", "group": "f", "table": "sex", "text": "3 real rows, fewer than 30"}
+    table = {"disparate_impact": {"value": None}}
+    assert audit_lines({"tables": {"sex": table}, "collect": [cell]}) == ["bias: a, sex f: 3 real rows, fewer than 30"]
+
+
+def test_marked_rows_are_refused_unless_allowed_and_then_only_learned_from(refused, run_cli, tmp_path):
+    base, _ = refused
+    words = ("data.label=rich", "trainer.max_samples=640", "model.width=8", "logger=none", "utility.run=false")
+    code, _, err = run_cli("balance", base / "out/dataset", *words, f"out={tmp_path}/no")
+    assert code == 3
+    assert "data.allow_synthetic=true" in err
+    code, out, err = run_cli(
+        "balance", base / "out/dataset", *words, "data.allow_synthetic=true", f"out={tmp_path}/yes", "target=600"
+    )
+    assert code == 0, err
+    assert "marked as made" in out
+    bundle = json.loads((tmp_path / "yes/generator/config.json").read_text(encoding="utf-8"))
+    real = sum(row["gensynth_source"] == "real" for row in lines(base / "out/dataset/train.csv"))
+    assert bundle["num_rows"] == len(lines(base / "out/dataset/train.csv"))
+    merged = lines(tmp_path / "yes/dataset/train.csv")
+    assert sum(row["gensynth_source"] == "real" for row in merged) == real
+    assert len(merged) == 1200
+
+
+def test_shadow_models_add_a_line_to_the_attacks(run_cli, tmp_path):
+    people(500, seed=3).to_csv(tmp_path / "people.csv", index=False)
+    words = ("data.label=rich", "sampler=random_oversampling", "utility.run=false", "privacy.shadows=8")
+    code, _, err = run_cli("balance", tmp_path / "people.csv", *words, f"out={tmp_path}/out", *FAST)
+    assert code == 0, err
+    attacks = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["privacy"]["membership"]
+    shadow = next(line for line in attacks if line["attack"] == "shadow_lira")
+    assert shadow["runs"] == 8
+    assert shadow["auc"]["value"] > 0.5  # copies of training rows
+    assert shadow["auc"]["value"] > np.mean([shadow["control"]["auc"]["value"], 0.5])
+    code, _, err = run_cli("balance", tmp_path / "people.csv", *words[:-1], "privacy.shadows=5", f"out={tmp_path}/x")
+    assert code == 2
+    assert "privacy.shadows must be 0 or an even number" in err
