@@ -130,25 +130,32 @@ def _leaks(privacy: Mapping[str, Any]) -> Answer:
     exact, near = (privacy.get(name) or {} for name in ("exact_copies", "near_copies"))
     copied = sum(entry.get("value") or 0.0 for entry in (exact, near))
     usual = sum(entry.get("ceiling") or 0.0 for entry in (exact, near))
-    lines = [
+    attacks = [one for one in privacy["membership"] if one["release"] != "nothing"]
+    worst = strongest(attacks)
+    lines = [_attack_line(attacks, release) for release in dict.fromkeys(one["release"] for one in attacks)]
+    lines = [line for line in lines if line] or ["Too few held-out rows to attack the made rows."]
+    lines.append(
         f"{percent(copied)} of the made rows are copies or near copies of a training row; of new real rows "
         f"{percent(usual)} are."
-    ]
-    worst = strongest(privacy["membership"])
-    if worst is None:
-        lines.append("Too few held-out rows to attack the made rows.")
-    else:
-        told = "no better than by a coin" if worst["auc"]["low"] <= COIN else "better than by a coin"
-        lines.append(
-            f"Somebody who holds {worst['release'].replace('+', ' and ')} can tell training rows from new ones {told}: "
-            f"{between(worst['auc'])} where 0.5 is a coin and 1 is certainty (the "
-            f"strongest of {sum(one['release'] != 'nothing' for one in privacy['membership'])} attacks)."
-        )
+    )
     dp = privacy.get("dp") or {}
     lines.append(dp.get("sentence") or "No privacy was promised.")
     lines.append("The data set holds the real training rows too: share it only with those who may see them.")
     alarm = copied > usual + 0.05 or (worst is not None and worst["auc"]["low"] > COIN)
     return (BAD if alarm else OPEN if worst is None else GOOD), lines
+
+
+def _attack_line(attacks: Sequence[Mapping[str, Any]], release: str) -> str:
+    """What the strongest attack finds on what is released; empty where no attack has a number."""
+    mine = [one for one in attacks if one["release"] == release]
+    worst = strongest(mine)
+    if worst is None:
+        return ""
+    told = "no better than by a coin" if worst["auc"]["low"] <= COIN else "better than by a coin"
+    return (
+        f"Somebody who holds {release.replace('+', ' and ')} can tell training rows from new ones {told}: "
+        f"{between(worst['auc'])} where 0.5 is a coin and 1 is certainty (the strongest of {len(mine)} attacks)."
+    )
 
 
 def strongest(attacks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
