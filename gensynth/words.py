@@ -115,10 +115,11 @@ WAV or FLAC (also train/val/test), a folder with metadata.csv, an IDX pair, an .
 table with data.text=COLUMN.
 
   out=DIR                 where to write              default runs/<verb>-<time>
-  model=cvae|cgan         which generator             default cvae
+  model=cvae|cgan         which generator             default cvae (private: kernel_mean, dp_cvae)
   sampler=NAME            how rows are made           default the generator; classical: trivial_augment, style,
                           smote, jitter, text_transforms, audio_transforms ... (conf/sampler)
   target=max|median|auto|N|'{class: N}'   final rows a class   default max (auto: chosen on validation)
+  data.groups=[sex,race]  by which bias is audited    target=cells balances label and groups together
   trainer.max_minutes=5   training budget             default 5 (demo: 1)
   seed=0                  one seed for everything     default 0
   logger=auto|csv|wandb|tensorboard|none              default auto (W&B offline without a key, and CSV)
