@@ -57,6 +57,7 @@ class Trial:
     inception: bool
     progress: Callable[[str], None]
     groups: tuple[str, ...] = ()  # columns of the rows by which bias is looked at
+    subject: str = ""  # column that says whom a row belongs to
 
     def arm_seeds(self) -> list[int]:
         return [rng.child(self.seed, "utility", i) for i in range(self.seeds)]

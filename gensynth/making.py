@@ -182,6 +182,7 @@ def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledDat
         inception=job.inception,
         progress=say,
         groups=job.data.groups,
+        subject=job.data.subject if job.data.subject in train.groups else "",
     )
 
 

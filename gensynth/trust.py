@@ -73,6 +73,7 @@ def trust_facts(
         scored.found,
         seed=rng.child(trial.seed, "privacy"),
         points=points_of(trial.train),
+        subject=trial.subject,
         whitebox=attacks,
     )
     if settings.shadows:
