@@ -47,8 +47,9 @@ def bench(model: str, epsilon: float, options: dict[str, str]) -> None:
             f"accuracy {scores[-1]:.4f}, {facts['train_seconds']} s, {facts['samples_seen']:,} samples",
             flush=True,
         )
-    spread = np.std(scores, ddof=1) if len(scores) > 1 else float("nan")
-    print(f"{model}, epsilon {epsilon:g}: accuracy {np.mean(scores):.4f} +- {spread:.4f} over {len(scores)} seeds")
+    if len(scores) > 1:
+        spread = np.std(scores, ddof=1)
+        print(f"{model}, epsilon {epsilon:g}: accuracy {np.mean(scores):.4f} +- {spread:.4f} over {len(scores)} seeds")
     tell_accounting(promised)
 
 
