@@ -14,7 +14,7 @@ from gensynth.balancing import export
 from gensynth.balancing.filters import Filter, Reference, looks_at
 from gensynth.balancing.merge import Filled, fill
 from gensynth.balancing.plan import asks_for_cells, resolve_cells, resolve_target
-from gensynth.data.conditions import Conditions
+from gensynth.data.conditions import Conditions, shown_in_rows
 from gensynth.errors import UsageError
 from gensynth.job import Job
 from gensynth.learning import train_in_memory
@@ -63,12 +63,12 @@ class Joined:
 
 
 def conditions_of(job: Job, train: LabelledData) -> Conditions:
-    """What rows are asked for: label and groups where the target speaks of cells, or where rows cannot show their
-    groups themselves, as those of a table do; else the label."""
+    """What rows are asked for: label and groups where the target speaks of cells, or where made rows could not show
+    their groups themselves, as the modelled columns of a table do; else the label."""
     groups = job.data.groups
     if asks_for_cells(job.target, train.schema) and not groups:
         raise UsageError("target=cells balances label x group: name the groups with data.groups=[...]")
-    by_cell = asks_for_cells(job.target, train.schema) or train.schema.modality != "table"
+    by_cell = asks_for_cells(job.target, train.schema) or not shown_in_rows(train.schema, groups)
     return Conditions.of(train, groups if by_cell else ())
 
 

@@ -124,6 +124,7 @@ def balance(job: Job) -> dict:
             "symmetric": job.symmetric,
             "data": job.data.name,
             "groups": job.data.groups,
+            "subject": job.data.subject,
             "utility_run": job.utility_run,
             "utility_seeds": job.utility_seeds,
             "utility_steps": job.utility_steps,
@@ -143,7 +144,9 @@ def balance(job: Job) -> dict:
         }
         write_json(run.path / "run" / "state.json", state)
         sampler = ready_sampler(job, bundle, asked_rows(looked, conditions))
-        return _balance(job, run, looked, conditions, sampler, bundle, reviewed={})
+        facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed={})
+        seal_run(run.path)
+    return facts
 
 
 def merge(job: Job, finished: Path) -> dict:
@@ -166,6 +169,7 @@ def merge(job: Job, finished: Path) -> dict:
             job.data,
             name=state["data"],
             groups=tuple(state.get("groups", ())),
+            subject=state.get("subject", ""),
             card=SourceCard.from_json(state.get("source_card", {})),
         ),
         utility_run=state.get("utility_run", True),
@@ -183,9 +187,16 @@ def merge(job: Job, finished: Path) -> dict:
         if job.out != finished:
             _carry_over(finished, job.out)
         pin_review(run.path, finished)
+        try:
+            facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed)
+        except GateError:
+            if (run.path / "dataset").is_dir():  # the data set stays; only the count of openings has changed
+                seal_run(run.path)
+            raise
         same = {"sampler_choice": config.get("sampler_choice", "")}  # rows are made as they were
         write_json(run.path / "run" / "config.json", config | job.config | same)
-        return _balance(job, run, looked, conditions, sampler, bundle, reviewed)
+        seal_run(run.path)
+    return facts
 
 
 def _check_same_sampler(before: dict | None, now: dict | None, choice: str) -> None:
@@ -401,7 +412,6 @@ def _balance(
         attacks = model_attacks_of(bundle, conditions) if bundle else []
         shadow = shadow_trainer(job, bundle, conditions, filled.rows)
         trusted = trust_facts(trial, filled, assessed, job.trust, attacks, shadow)
-        write_internal(run.path, trusted)
     scores = assessed.facts | {key: transform[key] for key in ("operations", "robustness")} | trusted.facts
     scores["warnings"] += transform["left_out"]
     scores["how_much"] = advice
@@ -415,13 +425,14 @@ def _balance(
     try:
         refuse_biased(facts["bias"])
     except GateError:
-        write_report(run.path, facts, pictures)  # it shows why
+        if not (run.path / "dataset").is_dir():  # else the report is that of the data set which stays
+            write_report(run.path, facts, pictures)
         raise
+    write_internal(run.path, trusted)
     with run.step("write dataset"):
         write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
     facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     write_report(run.path, facts, pictures)
-    seal_run(run.path)
     return facts
 
 

@@ -63,7 +63,7 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     size, label = state["image_size"], state.get("label", "label")
     if is_table(finished / "dataset"):
         like = Schema(state.get("modality", "table"), tuple(state["classes"]), state["fields"])
-        groups = list(state.get("groups", ()))
+        groups = [*state.get("groups", ()), *([state["subject"]] if state.get("subject") else [])]
         source = _read_tabular(finished / "dataset", label, like, encoding="utf-8", header=True, groups=groups)
     else:
         words = _as_sounds(state["fields"]) if state.get("modality") == "audio" else {}

@@ -165,9 +165,7 @@ def refuse_biased(bias: dict[str, Any]) -> None:
     verdict = bias.get("gate", {"passed": True})
     if not (verdict["passed"] or verdict["accepted"]):
         reasons = "\n".join(f"  - {reason}" for reason in verdict["reasons"])
-        raise GateError(
-            f"the bias audit refuses to merge; report.html shows it, bias.accept=true merges all the same\n{reasons}"
-        )
+        raise GateError(f"the bias audit refuses to merge; bias.accept=true merges all the same\n{reasons}")
 
 
 def with_groups(rows: LabelledData, columns: Sequence[str]) -> LabelledData:

@@ -50,6 +50,48 @@ def test_what_a_person_accepts_is_merged_and_recorded(refused):
     assert lines(base / "out/dataset/train.csv")
 
 
+def test_a_merge_that_is_refused_in_place_leaves_data_set_report_and_seal_whole(refused, run_cli):
+    base, _ = refused
+
+    def standing():
+        names = ("dataset/manifest.json", "report.json", "report.html", "run/config.json", "run/internal/nearest.csv")
+        return {name: (base / "out" / name).read_bytes() for name in names}
+
+    before = standing()
+    code, _, err = run_cli("merge", base / "out", "bias.max_drop=0")
+    assert code == 6
+    assert "a fall by 3% of itself" in err
+    code, _, err = run_cli("merge", base / "out", "review.min=5", "bias.accept=true")
+    assert code == 6
+    assert "review.min=5: a person has looked at 0 of 5" in err
+    assert standing() == before
+    code, out, err = run_cli("verify", base / "out/dataset", "n=5")
+    assert code == 0, out + err
+
+
+def test_groups_that_are_not_learned_are_asked_for(run_cli, tmp_path):
+    people(300, seed=3).to_csv(tmp_path / "people.csv", index=False)
+    words = ("data.label=rich", "data.groups=[sex]", "data.ignore=[sex]", "sampler=jitter", "utility.run=false")
+    code, _, err = run_cli("balance", tmp_path / "people.csv", *words, f"out={tmp_path}/out", "bias.accept=true", *FAST)
+    assert code == 0, err
+    made = [row for row in lines(tmp_path / "out/dataset/train.csv") if row["gensynth_source"] != "real"]
+    assert {row["sex"] for row in made} == {"f", "m"}
+
+
+def test_rows_of_one_subject_stay_together_in_the_attacks_of_a_merge_too(run_cli, tmp_path):
+    frame = people(900, seed=4).assign(person=[f"p{i // 2}" for i in range(900)])
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    words = ("data.label=rich", "data.subject=person", "sampler=jitter", "utility.run=false")
+    code, _, err = run_cli("balance", tmp_path / "people.csv", *words, f"out={tmp_path}/out", *FAST)
+    assert code == 0, err
+    first = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["privacy"]["membership"]
+    assert first[0]["auc"]["value"] is not None
+    code, _, err = run_cli("merge", tmp_path / "out")
+    assert code == 0, err
+    again = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["privacy"]["membership"]
+    assert again == first
+
+
 def test_explore_looks_at_bias_before_anything_is_trained(refused, run_cli, tmp_path):
     base, _ = refused
     words = ("data.label=rich", "data.groups=[sex]", f"out={tmp_path}/seen")

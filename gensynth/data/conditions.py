@@ -179,6 +179,14 @@ def check_groups(rows: LabelledData, columns: tuple[str, ...]) -> None:
             raise UsageError(f"data.groups={name} is not a column here; {nearest(name, rows.groups)}")
 
 
+def shown_in_rows(schema: Schema, columns: tuple[str, ...]) -> bool:
+    """Whether made rows show these groups without being asked for them: modelled or constant columns of a table."""
+    if schema.modality != "table":
+        return False
+    shown = [c["name"] for c in schema.fields["columns"] if c["kind"] == "constant"] + _modelled(schema)
+    return all(name in shown for name in columns)
+
+
 def _keys(rows: LabelledData, columns: tuple[str, ...]) -> list[tuple[int | str, ...]]:
     """(label, group values) of every row."""
     check_groups(rows, columns)
