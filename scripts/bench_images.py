@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bench_words import read_words
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -428,21 +429,19 @@ MINUTES = {
 
 
 def main(words: list[str]) -> None:
-    options = {
-        "shared": "../shared",
-        "only": ",".join(MINUTES),
-        "seeds": "3",
-        "first_seed": "0",
-        "out": "bench_images.csv",
-        "minutes": "",
-        "words": "",
-        "pictures": "",
-    }
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in options:
-            sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
-        options[key] = value
+    options = read_words(
+        words,
+        {
+            "shared": "../shared",
+            "only": ",".join(MINUTES),
+            "seeds": "3",
+            "first_seed": "0",
+            "out": "bench_images.csv",
+            "minutes": "",
+            "words": "",
+            "pictures": "",
+        },
+    )
     path = Path(options["out"])
     new = not path.exists()
     with path.open("a", newline="") as file:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_images import Images, digits, fashion, score_digits, support, train_bundle
+from bench_words import read_words
 
 from gensynth import rng
 from gensynth.models.cvae import PRIOR_BATCH, cosine, make_prior
@@ -86,12 +87,7 @@ def compare(train: Images, test: Images, minutes: float, seed: int) -> None:
 
 
 def main(words: list[str]) -> None:
-    options = {"shared": "../shared", "data": "digits", "rows": "", "minutes": "1", "seeds": "2"}
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in options:
-            sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
-        options[key] = value
+    options = read_words(words, {"shared": "../shared", "data": "digits", "rows": "", "minutes": "1", "seeds": "2"})
     train, test = digits() if options["data"] == "digits" else fashion(Path(options["shared"]))
     for count in map(int, options["rows"].split(",") if options["rows"] else [len(train[1])]):
         for seed in range(int(options["seeds"])):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_words import read_words
 
 from gensynth.balancing.filters import points_of
 from gensynth.data.sources import read_digits
@@ -118,12 +119,7 @@ def summary(data: str, lines: list[dict[str, Any]]) -> None:
 
 
 def main(words: list[str]) -> None:
-    options = {"shared": "../shared", "only": "digits,adult", "seeds": "5", "first": "0"}
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in options:
-            sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
-        options[key] = value
+    options = read_words(words, {"shared": "../shared", "only": "digits,adult", "seeds": "5", "first": "0"})
     for name in options["only"].split(","):
         data = read_digits().data if name == "digits" else adult_rows(Path(options["shared"]))
         lines = []

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_images import Images, apply, digits, drawn, fashion, labelled, train_bundle, train_cnn
+from bench_words import read_words
 
 from gensynth.accounting import gaussian_delta, gaussian_epsilon
 from gensynth.cli import compose
@@ -118,21 +119,19 @@ def audit(epsilon: float, tries: int) -> None:
 
 
 def main(words: list[str]) -> None:
-    options = {
-        "shared": "../shared",
-        "model": "kernel_mean",
-        "epsilons": "1,10",
-        "seeds": "3",
-        "minutes": "10",
-        "tries": "20000",
-        "only": "accuracy,audit",
-        "words": "",
-    }
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in options:
-            sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
-        options[key] = value
+    options = read_words(
+        words,
+        {
+            "shared": "../shared",
+            "model": "kernel_mean",
+            "epsilons": "1,10",
+            "seeds": "3",
+            "minutes": "10",
+            "tries": "20000",
+            "only": "accuracy,audit",
+            "words": "",
+        },
+    )
     if options["only"] == "choose":
         choose(options)
         return

@@ -18,6 +18,7 @@ from unittest.mock import patch
 import bench_tables as tables
 import numpy as np
 import torch
+from bench_words import read_words
 from torch import Tensor, nn
 
 from gensynth import rng
@@ -116,13 +117,8 @@ def run_arm(arm: str, sides: tuple, label: str, samples: int, seed: int) -> dict
 
 
 def main(words: list[str]) -> None:
-    options = {"shared": "../shared", "samples": "400000", "seeds": "1", "data": "adult,continuous"}
-    options |= {"only": ",".join(ARMS)}
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in options:
-            sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
-        options[key] = value
+    defaults = {"shared": "../shared", "samples": "400000", "seeds": "1", "data": "adult,continuous"}
+    options = read_words(words, {**defaults, "only": ",".join(ARMS)})
     for name in options["data"].split(","):
         sides, label = tables.sides_of(name, Path(options["shared"]))
         for arm in options["only"].split(","):

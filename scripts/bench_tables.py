@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from bench_words import read_words
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
@@ -343,13 +344,8 @@ def run_arm(arm: str, seed: int, shared: Path, minutes: float, words: list[str])
 
 
 def main(words: list[str]) -> None:
-    options = {"shared": "../shared", "only": ",".join(ARMS), "seeds": "3", "out": "bench_tables.csv"}
-    options |= {"words": "", "minutes": "", "first": "0"}
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in options:
-            sys.exit(f"unknown word {word!r}; known: {', '.join(f'{k}=' for k in options)}")
-        options[key] = value
+    defaults = {"shared": "../shared", "only": ",".join(ARMS), "seeds": "3", "out": "bench_tables.csv"}
+    options = read_words(words, {**defaults, "words": "", "minutes": "", "first": "0"})
     path = Path(options["out"])
     new = not path.exists() or not path.stat().st_size
     with path.open("a", newline="") as file:

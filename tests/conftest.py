@@ -88,6 +88,50 @@ def encoded(data: LabelledData) -> TrainingRows:
     return TrainingRows(codec.encode(data.x), torch.from_numpy(data.y))
 
 
+def fitted(module, job, data: LabelledData, folder: Path, *, resume: bool = False):
+    """The module, trained in place on the rows as the job says, watching none; checkpoints lie in the folder."""
+    from gensynth.training.fit import fit
+
+    fit(
+        module,
+        encoded(data),
+        encoded(data[:0]),
+        job.trainer,
+        seed=0,
+        folder=folder,
+        run="r",
+        classes=data.schema.classes,
+        picture=lambda x: b"",
+        decode=lambda x: x.numpy(),
+        appraise=lambda draw: {},
+        loggers=[],
+        started=0.0,
+        resume=resume,
+    )
+    return module
+
+
+def bundle_facts(model: str, params: dict, data: LabelledData, seed: int) -> dict:
+    """What a bundle of an image model must say of itself."""
+    from gensynth.data.image import ImageCodec
+    from gensynth.training.bundle import FORMAT
+
+    return {
+        "format": FORMAT,
+        "model": model,
+        "params": params,
+        "num_rows": len(data),
+        "modality": "image",
+        "classes": list(data.schema.classes),
+        "fields": data.schema.fields,
+        "codec": ImageCodec.fit(data).state(),
+        "train_counts": {},
+        "source_sha256": "",
+        "seed": seed,
+        "training": {},
+    }
+
+
 def small_job(model: str, *words: str):
     """The Job of `train digits` with a tiny network, without loggers."""
     width = "model.vae.width=8" if model == "cgan" else "model.width=8"

@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import encoded, small_job, space_of, stripes
+from conftest import bundle_facts, encoded, small_job, space_of, stripes
 
 from gensynth import rng
-from gensynth.data.image import ImageCodec
 from gensynth.errors import GateError, UsageError
-from gensynth.training.bundle import FORMAT, file_sha256, load_bundle, manifest_of, save_bundle
+from gensynth.training.bundle import file_sha256, load_bundle, manifest_of, save_bundle
 from gensynth.training.fit import build
 
 DATA = stripes(12)
@@ -23,20 +22,7 @@ def bundle(request, tmp_path):
     job = small_job(request.param, *([] if request.param == "cvae" else ["model.warm_start=false"]))
     module = build(lambda: job.model.make(space_of(DATA), len(DATA), **job.model.params), seed=3)
     module.finish(encoded(DATA), torch.Generator().manual_seed(0))
-    facts = {
-        "format": FORMAT,
-        "model": request.param,
-        "params": job.model.params,
-        "num_rows": len(DATA),
-        "modality": "image",
-        "classes": list(DATA.schema.classes),
-        "fields": DATA.schema.fields,
-        "codec": ImageCodec.fit(DATA).state(),
-        "train_counts": {},
-        "source_sha256": "",
-        "seed": 3,
-        "training": {},
-    }
+    facts = bundle_facts(request.param, job.model.params, DATA, 3)
     save_bundle(tmp_path / "generator", module, facts, "card")
     return tmp_path / "generator", module
 

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from conftest import encoded, space_of, stripes
+from conftest import encoded, fitted, space_of, stripes
 from test_training import stop_after
 from torch import nn
 
@@ -21,7 +21,7 @@ from gensynth.models import secret
 from gensynth.models.dp_cvae import Bound
 from gensynth.models.dp_sgd import epsilon_spent, fitted_noise, private_optimizer, row_gradients, take_step
 from gensynth.models.generator import TrainingRows
-from gensynth.training.fit import build, fit
+from gensynth.training.fit import build
 from gensynth.training.loader import PoissonLoader, loader_for
 from gensynth.training.schedule import Schedule, by_seconds
 
@@ -43,24 +43,7 @@ def module_of(data=DATA, *words):
 
 
 def trained(folder, data=DATA, *words, resume=False):
-    job, module, rows = job_of(*words), module_of(data, *words), encoded(data)
-    fit(
-        module,
-        rows,
-        encoded(data[:0]),
-        job.trainer,
-        seed=0,
-        folder=folder,
-        run="r",
-        classes=data.schema.classes,
-        picture=lambda x: b"",
-        decode=lambda x: x.numpy(),
-        appraise=lambda draw: {},
-        loggers=[],
-        started=0.0,
-        resume=resume,
-    )
-    return module
+    return fitted(module_of(data, *words), job_of(*words), data, folder, resume=resume)
 
 
 @pytest.fixture(params=["image", "table"])

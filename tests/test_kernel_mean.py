@@ -8,20 +8,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import encoded, space_of, stripes
+from conftest import bundle_facts, encoded, fitted, space_of, stripes
 from test_training import stop_after
 
 from gensynth import rng
 from gensynth.accounting import gaussian_delta, gaussian_sigma
 from gensynth.cli import compose
-from gensynth.data.image import ImageCodec
 from gensynth.errors import Interrupted, UsageError
 from gensynth.models import secret
 from gensynth.models.generator import Batch, StepNoise, TrainingRows
 from gensynth.models.kernel_mean import KernelMean, above_edge, evened, factor_above, leading, sensitivity_of, shrunk
 from gensynth.models.public_features import ClassMeans, ImageFeatures, class_sums, cosines, gaps, scales_of, weights_of
-from gensynth.training.bundle import FORMAT, load_bundle, model_class, save_bundle
-from gensynth.training.fit import build, fit
+from gensynth.training.bundle import load_bundle, model_class, save_bundle
+from gensynth.training.fit import build
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule, by_seconds
 from gensynth.types import Block, Space
@@ -41,24 +40,7 @@ def module_of(*words, data=DATA):
 
 
 def trained(folder, *words, data=DATA, resume=False):
-    job, module, rows = job_of(*words), module_of(*words, data=data), encoded(data)
-    fit(
-        module,
-        rows,
-        encoded(data[:0]),
-        job.trainer,
-        seed=0,
-        folder=folder,
-        run="r",
-        classes=data.schema.classes,
-        picture=lambda x: b"",
-        decode=lambda x: x.numpy(),
-        appraise=lambda draw: {},
-        loggers=[],
-        started=0.0,
-        resume=resume,
-    )
-    return module
+    return fitted(module_of(*words, data=data), job_of(*words), data, folder, resume=resume)
 
 
 def features_of(shape=(1, 4, 4), waves=10):
@@ -395,20 +377,7 @@ def test_its_file_is_found_by_its_name(name):
 
 def test_a_bundle_holds_the_release_and_no_key_and_draws_the_same_rows(tmp_path):
     module = trained(tmp_path / "run", "trainer.max_samples=768")
-    facts = {
-        "format": FORMAT,
-        "model": "kernel_mean",
-        "params": job_of().model.params,
-        "num_rows": len(DATA),
-        "modality": "image",
-        "classes": list(DATA.schema.classes),
-        "fields": DATA.schema.fields,
-        "codec": ImageCodec.fit(DATA).state(),
-        "train_counts": {},
-        "source_sha256": "",
-        "seed": 0,
-        "training": {},
-    }
+    facts = bundle_facts("kernel_mean", job_of().model.params, DATA, 0)
     save_bundle(tmp_path / "generator", module, facts, "card")
     loaded = load_bundle(tmp_path / "generator").generator
     labels, seeds = np.array([0, 2, 1]), rng.row_seeds(3, "a", 5, 3)

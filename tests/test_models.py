@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import encoded, small_job, space_of, stripes
+from conftest import encoded, fitted, small_job, space_of, stripes
 
 from gensynth import rng
 from gensynth.errors import UsageError
@@ -24,7 +24,7 @@ from gensynth.models.nets.conv import (
     stem_factor,
 )
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
-from gensynth.training.fit import build, fit
+from gensynth.training.fit import build
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 from gensynth.types import Space
@@ -45,23 +45,7 @@ def trained(model: str, data, tmp_path, samples: int, *words: str):
     words = (*LOOSE.get(model, ()), *words)
     job = small_job(model, f"trainer.max_samples={samples}", *words)
     module = make(model, data, *words)
-    fit(
-        module,
-        encoded(data),
-        encoded(data[:0]),
-        job.trainer,
-        seed=0,
-        folder=tmp_path,
-        run="r",
-        classes=data.schema.classes,
-        picture=lambda x: b"",
-        decode=lambda x: x.numpy(),
-        appraise=lambda draw: {},
-        loggers=[],
-        started=0.0,
-        resume=False,
-    )
-    return module
+    return fitted(module, job, data, tmp_path)
 
 
 @pytest.fixture(scope="module", params=MODELS)
