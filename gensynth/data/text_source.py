@@ -51,9 +51,8 @@ def read_text(
     if name == column:
         raise UsageError(f"data.text and data.label both name the column {column!r}")
     check_labels(cells[name].to_numpy(object), name, ids, tables)
-    for key in [*(groups or []), *([subject] if subject else [])]:
-        if key not in cells.columns:
-            raise UsageError(f'there is no column "{key}"; {nearest(key, cells.columns)}')
+    beside = [*(groups or []), *([subject] if subject else [])]
+    _check_columns(beside, cells)
     kept = {column: "data.text"} | needed(name, subject, groups)
     cells, done = deidentified(cells, deidentify or {}, kept=kept, text=column)
     findings = _findings(cells[column].to_numpy(object), ids, tables)
@@ -63,11 +62,7 @@ def read_text(
         raise DataError(f'no row has a usable text in "{column}"')
     cells, split, ids, origin = cells[keep].reset_index(drop=True), split[keep], ids[keep], origin[keep]
     labels = cells[name].to_numpy(object)
-    classes = like.classes if like else class_order(set(labels.tolist()))
-    if unknown := sorted(set(labels.tolist()) - set(classes)):
-        raise DataError("classes that the real data lacks", unknown)
-    if len(classes) < min_classes:
-        raise DataError(f"rows of one class only ({classes[0]}); two are needed")
+    classes = _classes(set(labels.tolist()), like, min_classes)
     data = LabelledData(
         x=cells[column].to_numpy(object),
         y=pd.Index(classes).get_indexer(labels).astype(np.int64),
@@ -75,7 +70,7 @@ def read_text(
         ids=ids,
         origin=origin,
         parent=np.where(origin == REAL, ids, ""),
-        groups={key: cells[key].to_numpy(str) for key in [*(groups or []), subject] if key},
+        groups={key: cells[key].to_numpy(str) for key in beside},
     )
     first = next(iter(tables.values()))
     recognised = _recognised(first.kind, data, column)
@@ -83,6 +78,22 @@ def read_text(
     cells = cells.set_axis(ids, axis=0)
     quarantine = tuple(findings.values())
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
+
+
+def _check_columns(columns: list[str], cells: pd.DataFrame) -> None:
+    for key in columns:
+        if key not in cells.columns:
+            raise UsageError(f'there is no column "{key}"; {nearest(key, cells.columns)}')
+
+
+def _classes(found: set[str], like: Schema | None, min_classes: int) -> tuple[str, ...]:
+    """The classes in order; DataError for one that other rows lack, and for too few."""
+    classes = like.classes if like else class_order(found)
+    if unknown := sorted(found - set(classes)):
+        raise DataError("classes that the real data lacks", unknown)
+    if len(classes) < min_classes:
+        raise DataError(f"rows of one class only ({classes[0]}); two are needed")
+    return classes
 
 
 def _fields(cells: pd.DataFrame, label: str, text: str) -> dict:
