@@ -23,7 +23,7 @@ from gensynth.balancing.table_export import RowWriter, made_seeds, row_hashes
 from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.errors import DataError, GateError, UsageError
-from gensynth.provenance.contents import check_ledger, is_drawn, rows_below
+from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
 from gensynth.provenance.integrity import (
     MANIFEST,
     SEAL,
@@ -36,10 +36,11 @@ from gensynth.provenance.integrity import (
 from gensynth.reread import Looked, read_state, reread
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
-from gensynth.training.bundle import Bundle, load_bundle
+from gensynth.training.bundle import Bundle, file_sha256, load_bundle
 from gensynth.types import REAL, LabelledData, Schema
 
 Line = dict[str, str]
+CONFIG = "run/config.json"
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,18 @@ def run_config(dataset: Path) -> dict:
     if not has_run(dataset):
         return {}
     try:
-        return json.loads((dataset.parent / "run" / "config.json").read_text(encoding="utf-8"))
+        return json.loads((dataset.parent / CONFIG).read_text(encoding="utf-8"))
     except ValueError:
-        raise DataError("run/config.json is damaged: it is no JSON") from None
+        raise DataError(f"{CONFIG} is damaged: it is no JSON") from None
 
 
 def has_run(dataset: Path) -> bool:
-    """Whether a data set lies in the run that made it."""
-    return dataset.name == "dataset" and (dataset.parent / "run" / "config.json").is_file()
+    """Whether a data set lies in the run that made it: some part of it is there, be it not the whole.
+
+    What `sample` wrote may lie beside a generator, and in a run of `train`.
+    """
+    parts = ("report.json", SEAL) if is_drawn(dataset) else ("report.json", "run")
+    return dataset.name == "dataset" and any((dataset.parent / part).exists() for part in parts)
 
 
 def verify(
@@ -94,9 +99,7 @@ def verify(
     build  settings of the run -> sampler and fallback, not fitted, and why rows of another one cannot be made again
     GateError where the generator is damaged or not the one that the ledger names.
     """
-    findings, told = check_files(dataset)
-    if generator:
-        findings += check_generator(generator)
+    findings, told = check_files(dataset, generator)
     if findings:
         return Verified(tuple(findings), (*told, "rows were not made again: the files are not what they were"))
     lines = [line for line in read_ledger(dataset / "ledger.csv") if line["source"] != REAL and line["sampler"]]
@@ -115,20 +118,58 @@ def verify(
     return Verified(tuple(findings), tuple(told))
 
 
-def check_files(dataset: Path) -> tuple[list[str], list[str]]:
-    """(findings, what was checked) of a data set and the run it lies in, or of the folder of a `sample`."""
-    if is_drawn(dataset):
-        return check_ledger(dataset), ["rows against ledger.csv"]
-    run, findings, told = dataset.parent, check_dataset(dataset), [f"{dataset.name}: every file against {MANIFEST}"]
+def check_files(dataset: Path, generator: Path | None = None) -> tuple[list[str], list[str]]:
+    """(findings, what was checked) of a data set and the run it lies in, or of the folder of a `sample`.
+
+    generator  the one its rows were drawn from, where it does not lie beside them
+    """
+    findings: list[str] = []
+    told = ["rows against ledger.csv"]
+    if has_run(dataset) or not is_drawn(dataset):
+        findings, told = check_dataset(dataset), [f"{dataset.name}: every file against {MANIFEST}"]
     if has_run(dataset):
-        if (run / "generator").is_dir():
-            findings += check_generator(run / "generator")
-            told.append(f"generator: every file against {MANIFEST}")
-        sealed = (run / SEAL).is_file()
-        findings += check_run(run) if sealed else []
-        told.append(f"report and run: {f'every file against {SEAL}' if sealed else f'not checked (no {SEAL})'}")
-        findings += [] if findings else check_links(run, dataset)
-    return list(dict.fromkeys(findings or check_ledger(dataset))), told
+        more, also = _check_beside(dataset.parent)
+        findings, told = findings + more, told + also
+        findings += [] if set(findings) - {f"missing: {SEAL}"} else check_links(dataset.parent, dataset)
+    findings += check_generator(generator) if generator else []
+    if not findings:
+        findings, left = check_ledger(dataset, _columns(dataset, generator))
+        told += left
+    return list(dict.fromkeys(findings)), told
+
+
+def _check_beside(run: Path) -> tuple[list[str], list[str]]:
+    """(findings, what was checked) of a run, apart from its data set."""
+    findings, told = [], []
+    if (run / "generator").is_dir():
+        findings += check_generator(run / "generator")
+        told.append(f"generator: every file against {MANIFEST}")
+    if (run / SEAL).is_file():
+        findings += check_run(run)
+        told.append(f"report and run: every file against {SEAL}")
+    else:
+        findings.append(f"missing: {SEAL}")
+        hint = "get it from where the run was made, or verify dataset/ in a folder of its own"
+        told.append(f"report and run: not checked (no {SEAL}; {hint})")
+    if (run / SEAL).is_file() and not (run / CONFIG).is_file():
+        findings.append(f"missing: {CONFIG}")
+    return findings, told
+
+
+def _columns(dataset: Path, generator: Path | None) -> list[Column]:
+    """Columns of a table as its run describes them, or the generator that the ledger names; none where neither can."""
+    path, folder = dataset.parent / "run" / "state.json", generator or dataset.parent / "generator"
+    named = {line["generator_sha256"] for line in read_ledger(dataset / "ledger.csv")}
+    if not has_run(dataset):
+        is_named = (folder / MANIFEST).is_file() and file_sha256(folder / MANIFEST) in named
+        path = folder / "config.json" if is_named else Path()
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
+        fields = Conditions.of_schema(schema).schema.fields
+        return [Column.from_json(column) for column in fields.get("columns", ())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def ready(
@@ -251,7 +292,7 @@ def draws_of(accepted: np.ndarray, filtered: bool) -> Iterator[tuple[int, int]]:
 
 def _picture_hash(dataset: Path, schema: Schema, x: np.ndarray, line: Line) -> str:
     """Hash of the file that an image or recording leaves as, or of an image's pixels in an .npz."""
-    if (dataset / "samples.npz").is_file():
+    if archive_of(dataset):
         pixels = x[0] if len(x) == 1 else x.transpose(1, 2, 0)
         return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
     written = read_mark((rows_below(dataset) / line["row_id"]).read_bytes())
@@ -267,8 +308,7 @@ def _cell_hashes(
     whole = _as_rows(makers.conditions, lines)
     seeds = made_seeds(whole, seed)
     frame = RowWriter(schema).cells(rows, seeds[places])
-    drawn = (dataset / "samples.csv").is_file() or (dataset / "samples.parquet").is_file()
-    steps = _chunks(makers.conditions, lines) if drawn else [np.arange(len(lines))]
+    steps = _chunks(makers.conditions, lines) if is_drawn(dataset) else [np.arange(len(lines))]
     for column in [Column.from_json(facts) for facts in schema.fields["columns"]]:
         if column.kind == "identifier":
             taken = set(makers.taken.get(column.name, ()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,37 @@ def test_a_training_row_is_followed_to_generator_and_rows(runs, tmp_path, run_cl
     assert second["generators"] == {}
     if second["split"] == "train":
         assert second["may_hold"] == {"smote": sum(line["label"] == "few" for line in smote)}
+
+
+def test_samples_from_a_generator_that_knew_the_row_are_told(runs, tmp_path, run_cli):
+    one, copy = runs / "deep/one", tmp_path / "runs"
+    shutil.copytree(one / "run", copy / "T/run")
+    shutil.copytree(one / "generator", copy / "T/generator")
+    shutil.copytree(one / "dataset", copy / "sent/dataset")
+    code, _, err = run_cli("sample", f"generator={copy}/T/generator", "counts=3", f"out={copy}/S")
+    assert code == 0, err
+    (copy / "books").mkdir()
+    (copy / "books/ledger.csv").write_text("day,amount\n1,2\n", encoding="utf-8")
+    row = of_split(copy / "T", "train", "zero")
+    code, out, err = run_cli("forget", row, f"runs={copy}", f"out={tmp_path}/facts.json")
+    assert code == 0, err
+    facts = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))["runs"]
+    told = {one["run"]: (one["split"], one["drawn"]) for one in facts}
+    sent = sum(line["sampler"] == "cvae" for line in rows(one / "dataset/ledger.csv"))
+    assert told == {"T": ("train", {}), "S": ("drawn", {"cvae": 9}), "sent/dataset": ("drawn", {"cvae": sent})}
+    held = {one["run"]: list(one["rows"]) for one in facts}
+    assert held == {"T": [], "S": [], "sent/dataset": ["real"]}
+    assert f'S: rows from a generator that was trained on row "{row}"' in out
+    assert "  9 rows of cvae were drawn from a generator trained on it" in out
+    code, out, _ = run_cli("forget", of_split(copy / "T", "test", "zero"), f"runs={copy}")
+    assert code == 0
+    assert "S:" not in out
+
+
+def test_the_rows_of_a_run_are_told_once(runs, run_cli):
+    code, out, _ = run_cli("forget", of_split(runs / "deep/one", "train", "zero"), f"runs={runs}")
+    assert code == 0
+    assert out.count("rows of cvae were drawn") == 1
 
 
 @pytest.mark.parametrize(("split", "words"), [("val", "used to choose"), ("test", "used to score")])

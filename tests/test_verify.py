@@ -184,6 +184,154 @@ def test_drawn_samples_are_verified_with_their_generator(kind, images, table, tm
     assert f"{drawn} of {drawn} rows regenerate" in told
 
 
+# ---- samples as they lie there ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawn(images, table, tmp_path_factory) -> Path:
+    """A folder of samples in every format, named after it."""
+    base = tmp_path_factory.mktemp("verify-drawn")
+    for kind, out in (("folder", images), ("npz", images), ("csv", table), ("parquet", table)):
+        words = (f"generator={out}/generator", "counts=6", f"format={kind}", f"out={base}/{kind}")
+        assert main(["sample", *words]) == 0
+    return base
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz", "csv", "parquet"])
+def test_untouched_samples_have_no_findings_without_their_generator(kind, drawn):
+    assert check_files(drawn / kind)[0] == []
+
+
+def test_another_label_or_source_in_metadata_is_found(drawn, tmp_path):
+    shutil.copytree(drawn / "folder", tmp_path / "s")
+    path = tmp_path / "s/metadata.csv"
+    first, second, *others = path.read_text(encoding="utf-8").splitlines()[1:]
+    header = "file_name,label,source,sampler"
+    changed = [first.replace(",few,", ",one,"), second.replace(",synthetic,", ",real,"), *others]
+    path.write_text("\n".join([header, *changed]) + "\n", encoding="utf-8")
+    names = [line.split(",")[0] for line in (first, second)]
+    assert check_files(tmp_path / "s")[0] == [f"metadata.csv does not say what ledger.csv says: {n}" for n in names]
+    path.unlink()
+    assert check_files(tmp_path / "s")[0] == ["missing: metadata.csv"]
+
+
+def test_a_file_that_the_ledger_does_not_name_is_found(drawn, tmp_path):
+    shutil.copytree(drawn / "folder", tmp_path / "s")
+    shutil.copy(next((tmp_path / "s/one").iterdir()), tmp_path / "s/one/other.png")
+    assert check_files(tmp_path / "s")[0] == ["added: one/other.png (ledger.csv does not name it)"]
+
+
+def test_a_class_of_the_name_train_is_no_split(drawn, tmp_path):
+    shutil.copytree(drawn / "folder", tmp_path / "s")
+    (tmp_path / "s/few").rename(tmp_path / "s/train")
+    for name in ("ledger.csv", "metadata.csv"):
+        text = (tmp_path / "s" / name).read_text(encoding="utf-8")
+        (tmp_path / "s" / name).write_text(text.replace("few", "train"), encoding="utf-8")
+    assert check_files(tmp_path / "s")[0] == []
+
+
+@pytest.mark.parametrize("part", ["y", "classes", "x"])
+def test_other_labels_and_pixels_in_an_archive_are_found(part, drawn, tmp_path):
+    shutil.copytree(drawn / "npz", tmp_path / "s")
+    with np.load(drawn / "npz/samples.npz") as archive:
+        arrays = dict(archive)
+    arrays[part] = arrays[part][::-1]
+    np.savez(tmp_path / "s/samples.npz", **arrays)
+    findings = check_files(tmp_path / "s")[0]
+    assert findings
+    assert all(finding.startswith("not what the ledger says: row ") for finding in findings)
+
+
+def test_an_archive_with_too_few_labels_or_that_cannot_be_read(drawn, tmp_path, run_cli):
+    shutil.copytree(drawn / "npz", tmp_path / "s")
+    with np.load(drawn / "npz/samples.npz") as archive:
+        arrays = dict(archive)
+    np.savez(tmp_path / "s/samples.npz", **arrays | {"y": arrays["y"][:-1]})
+    n = len(arrays["y"])
+    assert check_files(tmp_path / "s")[0] == [f"{n} lines in ledger.csv, {n} rows and {n - 1} labels in samples.npz"]
+    (tmp_path / "s/samples.npz").write_bytes((drawn / "npz/samples.npz").read_bytes()[:-100])
+    code, _, err = run_cli("verify", tmp_path / "s")
+    assert code == 3
+    assert "samples.npz cannot be read" in err
+
+
+def forge_parquet(path: Path, change) -> None:
+    import pyarrow.parquet as parquet
+
+    parquet.write_table(change(parquet.read_table(path)), path)
+
+
+def test_rows_of_a_parquet_file_are_counted(drawn, tmp_path):
+    shutil.copytree(drawn / "parquet", tmp_path / "s")
+    forge_parquet(tmp_path / "s/samples.parquet", lambda rows: rows.slice(0, 2))
+    assert check_files(tmp_path / "s")[0] == [f"{len(rows(drawn / 'parquet/ledger.csv'))} lines in ledger.csv, 2 rows"]
+
+
+def test_cells_of_a_parquet_file_are_compared_where_it_is_known_how_they_are_written(drawn, table, tmp_path):
+    shutil.copytree(drawn / "parquet", tmp_path / "s")
+    assert check_files(tmp_path / "s", table / "generator") == ([], ["rows against ledger.csv"])
+
+    def raised(found):
+        amount = found["amount"].to_pylist()
+        amount[3] += 1
+        return found.set_column(1, "amount", [amount])
+
+    forge_parquet(tmp_path / "s/samples.parquet", lambda found: found.rename_columns(["a", "b", "c", "d", "e"]))
+    expected = "changed: samples.parquet (it lacks the columns name, amount, region, id)"
+    assert check_files(tmp_path / "s", table / "generator")[0] == [expected]
+    shutil.copy(drawn / "parquet/samples.parquet", tmp_path / "s")
+    forge_parquet(tmp_path / "s/samples.parquet", raised)
+    assert check_files(tmp_path / "s", table / "generator")[0] == ["not what the ledger says: row 3"]
+    findings, told = check_files(tmp_path / "s")
+    assert findings == []
+    assert "not compared" in told[-1]
+    assert told[-1].endswith("name the generator they were drawn from: generator=PATH")
+
+
+def test_text_cells_of_a_parquet_file_are_compared_alone(drawn, tmp_path):
+    """Without numbers nothing is open, so that no generator has to be named."""
+    (tmp_path / "s").mkdir()
+    made = rows(drawn / "csv/samples.csv")
+    for line in made:
+        del line["amount"]
+    lines = rows(drawn / "csv/ledger.csv")
+    for line, cells in zip(lines, made, strict=True):
+        content = json.dumps(list(cells.values()), ensure_ascii=False).encode()
+        line["content_sha256"] = hashlib.sha256(content).hexdigest()
+    write_rows(tmp_path / "s/ledger.csv", lines)
+    write_parquet(tmp_path / "s/samples.parquet", made)
+    assert check_files(tmp_path / "s") == ([], ["rows against ledger.csv"])
+    made[4]["region"] += "x"
+    write_parquet(tmp_path / "s/samples.parquet", made)
+    assert check_files(tmp_path / "s")[0] == ["not what the ledger says: row 4"]
+
+
+def write_rows(path: Path, lines: list[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, lines[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def write_parquet(path: Path, lines: list[dict[str, str]]) -> None:
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    parquet.write_table(arrow.table({name: [line[name] for line in lines] for name in lines[0]}), path)
+
+
+def test_labels_of_a_data_set_are_those_of_its_ledger(images, tmp_path):
+    """Also where the manifests were written again with care."""
+    shutil.copytree(images, tmp_path / "out")
+    path = tmp_path / "out/dataset/train/metadata.csv"
+    lines = rows(path)
+    lines[0]["label"] = next(line["label"] for line in lines if line["label"] != lines[0]["label"])
+    write_rows(path, lines)
+    forge_manifest(tmp_path / "out")
+    expected = f"metadata.csv does not say what ledger.csv says: {lines[0]['file_name']}"
+    assert check_files(tmp_path / "out/dataset")[0] == [expected]
+
+
 def test_draws_are_those_that_filling_makes():
     accepted = np.array([1, 2, 5, 6, 300])
     assert list(draws_of(accepted, filtered=True)) == [(0, 256), (256, 256)]
@@ -224,6 +372,54 @@ def test_missing_and_added_files_are_named(images, tmp_path, run_cli):
         "added: generator/note.txt",
     ]
     assert "rows were not made again" in told
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "samples.csv", "samples.npz", "samples.parquet"])
+@pytest.mark.parametrize("kind", ["images", "table"])
+def test_a_file_of_samples_does_not_make_a_data_set_one(kind, name, request, tmp_path, run_cli):
+    shutil.copytree(request.getfixturevalue(kind), tmp_path / "out")
+    (tmp_path / "out/dataset/README.md").unlink()
+    (tmp_path / "out/dataset" / name).write_text("x", encoding="utf-8")
+    code, told, err = run_cli("verify", tmp_path / "out/dataset")
+    assert code == 6, err
+    assert "missing: dataset/README.md" in told
+    assert f"added: dataset/{name}" in told
+
+
+def test_a_data_set_in_its_run_is_none_of_samples_whatever_it_lacks(table, tmp_path):
+    shutil.copytree(table, tmp_path / "out")
+    (tmp_path / "out/dataset/manifest.json").unlink()
+    (tmp_path / "out/dataset/train.csv").rename(tmp_path / "out/dataset/samples.csv")
+    assert "missing: dataset/manifest.json" in check_files(tmp_path / "out/dataset")[0]
+
+
+def test_samples_beside_their_generator_may_be_named_dataset(images, tmp_path, run_cli):
+    shutil.copytree(images / "generator", tmp_path / "generator")
+    words = (f"generator={tmp_path}/generator", "counts=4", f"out={tmp_path}/dataset")
+    assert run_cli("sample", *words)[0] == 0
+    code, told, err = run_cli("verify", tmp_path / "dataset")
+    assert code == 0, told + err
+    assert "rows regenerate" in told
+
+
+@pytest.mark.parametrize("name", ["run/config.json", SEAL, "run", "report.json", "generator"])
+def test_a_part_of_the_run_that_is_gone_is_found(name, images, tmp_path, run_cli):
+    shutil.copytree(images, tmp_path / "out")
+    path = tmp_path / "out" / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (tmp_path / "out/report.html").write_text("forged", encoding="utf-8")
+    code, told, err = run_cli("verify", tmp_path / "out/dataset")
+    assert code == 6, err
+    missing = {"run": SEAL, "generator": "generator/manifest.json"}.get(name, name)
+    assert f"missing: {missing}" in told.splitlines()
+    assert ("verify dataset/ in a folder of its own" in told) == (missing == SEAL)
+
+
+def test_a_forged_seal_does_not_hide_that_the_settings_are_gone(images, tmp_path):
+    shutil.copytree(images, tmp_path / "out")
+    (tmp_path / "out/run/config.json").unlink()
+    seal_run(tmp_path / "out")
+    assert check_files(tmp_path / "out/dataset")[0] == ["missing: run/config.json"]
 
 
 def test_a_forged_manifest_is_found_by_the_report(images, tmp_path, run_cli):
@@ -342,7 +538,7 @@ def test_a_run_cannot_name_code_of_its_own(images, tmp_path, run_cli):
     config = json.loads(path.read_text(encoding="utf-8"))
     config["sampler"]["_target_"] = "gensynth.training.bundle.replace_folder"
     path.write_text(json.dumps(config), encoding="utf-8")
-    (tmp_path / "out" / SEAL).unlink()
+    seal_run(tmp_path / "out")
     code, _, err = run_cli("verify", tmp_path / "out/dataset")
     assert code == 2
     assert "no sampler or filter of gensynth" in err

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gensynth.balancing.table_export import row_hashes
+from gensynth.data.columns import Column, cells_of, values_of
 from gensynth.data.image import EXTENSIONS, ImageFault, read_pixels
 from gensynth.data.table_files import read_file
 from gensynth.data.table_names import SUFFIXES, split_files
@@ -23,44 +25,142 @@ Line = dict[str, str]
 MOST_PIXELS = 50_000_000
 
 
-def check_ledger(dataset: Path) -> list[str]:
-    """Findings where the content of a row is not what its ledger line says; a Parquet file is not compared."""
-    lines = read_ledger(dataset / "ledger.csv")
-    found = contents(dataset, lines)
-    if found is None:
-        return []
-    if len(found) != len(lines):
-        return [f"{len(lines)} lines in ledger.csv, {len(found)} rows"]
-    pairs = zip(lines, found, strict=True)
-    other = [line["row_id"] for line, sha256 in pairs if line["content_sha256"] != sha256]
-    return [f"not what the ledger says: row {row_id}" for row_id in other]
+def check_ledger(dataset: Path, columns: Sequence[Column] = ()) -> tuple[list[str], list[str]]:
+    """(findings where a row is not what its ledger line says, what could not be compared).
+
+    columns  those of a table, as its run or generator describes them, where one is known
+    """
+    lines, table = read_ledger(dataset / "ledger.csv"), table_of(dataset)
+    if table is not None:
+        return _check_table(table, lines, columns)
+    if archive := archive_of(dataset):
+        return _check_archive(archive, lines), []
+    return _check_folder(rows_below(dataset), lines), []
 
 
 def is_drawn(folder: Path) -> bool:
-    """Whether it is what `sample` wrote, which has no manifest, and not a data set."""
-    return any((folder / name).is_file() for name in ("samples.npz", "samples.csv", "samples.parquet", "metadata.csv"))
+    """Whether it is what `sample` wrote, and not a data set, which has a manifest and its rows in splits."""
+    own = (folder / "manifest.json", folder / "train" / "metadata.csv")
+    return not any(path.is_file() for path in own) and not split_files(folder)
 
 
-def contents(dataset: Path, lines: Sequence[Line]) -> list[str] | None:
-    """sha256 of each row that a ledger names, as it lies there; None for Parquet, whose cells are not text."""
-    table = table_of(dataset)
-    if table is not None:
-        return None if table.suffix == ".parquet" else row_hashes(cells_of_file(table))
-    if (dataset / "samples.npz").is_file():
-        with np.load(dataset / "samples.npz", allow_pickle=False) as file:
-            return [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in file["x"]]
-    return [_file_hash(rows_below(dataset) / line["row_id"]) for line in lines]
+def _compare(lines: Sequence[Line], found: Sequence[str]) -> list[str]:
+    """Findings where the hash of a row, (N,), is not that of its line."""
+    if len(found) != len(lines):
+        return [f"{len(lines)} lines in ledger.csv, {len(found)} rows"]
+    pairs = zip(lines, found, strict=True)
+    return _unlike(line for line, sha256 in pairs if line["content_sha256"] != sha256)
+
+
+def _unlike(lines: Iterable[Line]) -> list[str]:
+    return [f"not what the ledger says: row {line['row_id']}" for line in lines]
+
+
+def _check_folder(folder: Path, lines: Sequence[Line]) -> list[str]:
+    """Findings on a folder of images or recordings: its files, its metadata.csv, files of no line."""
+    findings = _compare(lines, [_file_hash(folder / line["row_id"]) for line in lines])
+    named = {line["row_id"] for line in lines} | {"ledger.csv", "metadata.csv"}
+    below = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    added = [f"added: {name} (ledger.csv does not name it)" for name in below if name not in named]
+    return findings + _check_metadata(folder / "metadata.csv", lines) + added
+
+
+def _check_metadata(path: Path, lines: Sequence[Line]) -> list[str]:
+    """Findings where metadata.csv gives a file another label, source or sampler than the ledger, or leaves it out."""
+    if not path.is_file():
+        return [f"missing: {path.name}"]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            said = Counter(_facts(line, "file_name") for line in csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        return [f"changed: {path.name} (cannot be read: {error})"]
+    wanted = Counter(_facts(line, "row_id") for line in lines)
+    names = sorted({str(name) for name, *_ in (said - wanted) | (wanted - said)})
+    return [f"{path.name} does not say what ledger.csv says: {name}" for name in names]
+
+
+def _facts(line: Line, name: str) -> tuple[str | None, ...]:
+    return tuple(line.get(key) for key in (name, "label", "source", "sampler"))
+
+
+def _check_archive(path: Path, lines: Sequence[Line]) -> list[str]:
+    """Findings on a samples.npz: pixels against the hashes of the ledger, classes[y] against its labels."""
+    x, y, classes = read_archive(path)
+    if not len(lines) == len(x) == len(y):
+        return [f"{len(lines)} lines in ledger.csv, {len(x)} rows and {len(y)} labels in {path.name}"]
+    names = dict(enumerate(classes.tolist()))
+    return _unlike(
+        line
+        for line, pixels, label in zip(lines, x, y.tolist(), strict=True)
+        if line["content_sha256"] != hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+        or line["label"] != names.get(label)
+    )
+
+
+def read_archive(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y (N,) and classes (K,) of a samples.npz; DataError where it cannot be read."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return archive["x"], archive["y"].reshape(-1), archive["classes"].reshape(-1)
+    except Exception as error:  # a damaged archive raises whatever zip and numpy run into
+        raise DataError(f"{path.name} cannot be read ({error}); draw it again: gensynth sample") from None
+
+
+def _check_table(path: Path, lines: Sequence[Line], columns: Sequence[Column]) -> tuple[list[str], list[str]]:
+    """The same as `check_ledger`. Hashes are those of text cells, and not all types of Parquet tell how they read."""
+    cells = cells_of_file(path)
+    if lacking := [column.name for column in columns if column.name not in cells]:
+        return [f"changed: {path.name} (it lacks the columns {', '.join(lacking)})"], []
+    if len(cells) != len(lines) or path.suffix != ".parquet":
+        return _compare(lines, row_hashes(cells)), []
+    ways = zip(lines, row_hashes(cells), row_hashes(_spelled(cells, columns)), strict=True)
+    other = [line for line, *found in ways if line["content_sha256"] not in found]
+    if not other or _reads_one_way(path, columns):
+        return _unlike(other), []
+    hint = "" if columns else "; name the generator they were drawn from: generator=PATH"
+    rows = f"{len(other)} of {len(lines)} rows of {path.name}"
+    return [], [f"cells of {rows} not compared: the file does not keep how they were written{hint}"]
+
+
+def _spelled(cells: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """Cells of a Parquet file as their columns write numbers and what is missing."""
+    out = cells.copy()
+    for column in columns:
+        found = cells[column.name]
+        gaps_filled = found.where(found != "", column.missing)
+        is_number = column.kind == "numeric"
+        out[column.name] = cells_of(column, values_of(column, found.to_numpy())) if is_number else gaps_filled
+    return out
+
+
+def _reads_one_way(path: Path, columns: Sequence[Column]) -> bool:
+    """Whether there is one text for each cell of a Parquet file: fractions and gaps have one if columns are known."""
+    import pyarrow.parquet as parquet
+    from pyarrow import types
+
+    sure = [types.is_string, types.is_large_string, types.is_integer, *([types.is_float64] if columns else [])]
+    return all(
+        any(is_sure(column.type) for is_sure in sure) and (columns or not column.null_count)
+        for column in parquet.read_table(path).columns
+    )
 
 
 def rows_below(dataset: Path) -> Path:
     """Folder to which the row ids of images and recordings are relative."""
-    return dataset / "train" if (dataset / "train").is_dir() else dataset
+    return dataset if is_drawn(dataset) else dataset / "train"
+
+
+def archive_of(dataset: Path) -> Path | None:
+    """The samples.npz whose rows the ledger names."""
+    path = dataset / "samples.npz"
+    return path if path.is_file() and is_drawn(dataset) else None
 
 
 def table_of(dataset: Path) -> Path | None:
     """The table whose rows the ledger names; None for images and recordings."""
-    drawn = {path.suffix: path for path in (dataset / "samples.csv", dataset / "samples.parquet") if path.is_file()}
-    return next(iter(drawn.values()), None) or split_files(dataset).get("train")
+    if not is_drawn(dataset):
+        return split_files(dataset).get("train")
+    return next((path for kind in ("csv", "parquet") if (path := dataset / f"samples.{kind}").is_file()), None)
 
 
 def cells_of_file(path: Path) -> pd.DataFrame:
@@ -121,9 +221,8 @@ def _same_pixels(file: Path, dataset: Path, lines: Sequence[Line]) -> Line | Non
 
 def _pixels(dataset: Path, lines: Sequence[Line]) -> Iterable[np.ndarray | None]:
     """uint8 (C, H, W) of each line's image; None where it cannot be read."""
-    if (dataset / "samples.npz").is_file():
-        with np.load(dataset / "samples.npz", allow_pickle=False) as archive:
-            x = archive["x"]
+    if archive := archive_of(dataset):
+        x = read_archive(archive)[0]
         yield from (x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2))
         return
     for line in lines:

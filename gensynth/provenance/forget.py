@@ -24,14 +24,15 @@ USES = {
     "test": "used to score: the numbers of the report",
     "": "set aside: no split holds it",
 }
+DRAWN = "drawn"  # in place of a split: a folder that does not know the row, of rows from a generator that does
 
 
 @dataclass(frozen=True)
 class Dependence:
-    """What one run made of a row.
+    """What one run made of a row, or what was drawn elsewhere from its generator.
 
     run         its folder, relative to where was looked
-    split       train, val or test
+    split       train, val or test; `drawn` for rows that lie apart from the run, as those of `sample` do
     generators  sha256 of bundles that were trained on it, by their folder in the run
     rows        {how: row ids of the data set}: `real` the row itself, `parent` made from it, `named` made with its help
     may_hold    {sampler: rows}: made out of all training rows of the class together, none named
@@ -50,19 +51,35 @@ class Dependence:
 
 
 def forget(row_id: str, runs: Path) -> list[Dependence]:
-    """Every run below a folder that knows the row of the source; UsageError where there is no run."""
+    """Every run below a folder that knows the row of the source, then folders of rows from generators of such runs.
+
+    UsageError where there is no run.
+    """
     if not runs.is_dir():
         raise UsageError(f"there is no folder {runs.name!r}; name the one that holds your runs: runs=DIR")
     found = sorted(path.parents[1] for path in runs.rglob("split.csv") if path.parent.name == "run")
     if not found:
         raise UsageError(f"no run below {runs.resolve().name!r} (looked for run/split.csv); name another: runs=DIR")
-    told = []
+    told = {}
     for out in found:
         split = split_of(out, row_id)
         if split is not None:
-            name = runs.resolve().name if out == runs else out.relative_to(runs).as_posix()
-            told.append(_dependence(row_id, out, name, split))
-    return told
+            told[out] = _dependence(row_id, out, _name(out, runs), split)
+    bundles = {sha256 for one in told.values() for sha256 in one.generators.values()}
+    own = {out / "dataset" for out, one in told.items() if one.split == "train"}
+    return [*told.values(), *_drawn_elsewhere(row_id, bundles, runs, own)]
+
+
+def _name(folder: Path, runs: Path) -> str:
+    return runs.resolve().name if folder == runs else folder.relative_to(runs).as_posix()
+
+
+def _drawn_elsewhere(row_id: str, bundles: set[str], runs: Path, own: set[Path]) -> Iterator[Dependence]:
+    """Folders below `runs` whose ledger names one of the bundles; `own` are those that were looked at."""
+    for path in sorted(runs.rglob("ledger.csv")):
+        text = path.read_bytes() if path.parent not in own else b""
+        if any(sha256.encode() in text for sha256 in bundles):  # another program's ledger.csv names none
+            yield Dependence(_name(path.parent, runs), DRAWN, {}, *_made_of(row_id, read_ledger(path)))
 
 
 def split_of(out: Path, row_id: str) -> str | None:
@@ -77,6 +94,11 @@ def _dependence(row_id: str, out: Path, name: str, split: str) -> Dependence:
     trained = {path.parent.relative_to(out).as_posix(): file_sha256(path) for path in manifests}
     ledger = out / "dataset" / "ledger.csv"
     lines = read_ledger(ledger) if ledger.is_file() and split == "train" else []
+    return Dependence(name, split, trained if split == "train" else {}, *_made_of(row_id, lines))
+
+
+def _made_of(row_id: str, lines: list[dict[str, str]]) -> tuple[dict[str, list[str]], dict[str, int], dict[str, int]]:
+    """`rows`, `may_hold` and `drawn` of a Dependence, from the lines of a ledger."""
     label = next((line["label"] for line in lines if line["source"] == REAL and line["parent"] == row_id), None)
     rows: dict[str, list[str]] = {"real": [], "parent": [], "named": []}
     may_hold: Counter[str] = Counter()
@@ -93,7 +115,7 @@ def _dependence(row_id: str, out: Path, name: str, split: str) -> Dependence:
         elif not line["parent"] and line["label"] == label:
             may_hold[line["sampler"]] += 1
     kept = {how: ids for how, ids in rows.items() if ids}
-    return Dependence(name, split, trained if split == "train" else {}, kept, dict(may_hold), dict(drawn))
+    return kept, dict(may_hold), dict(drawn)
 
 
 def _texts(params: str) -> set[str]:
@@ -118,7 +140,9 @@ def forget_lines(row_id: str, found: list[Dependence]) -> list[str]:
         return [f'no run knows the row "{row_id}"']
     lines = []
     for one in found:
-        lines.append(f'{one.run}: row "{row_id}" in {one.split or "no split"}; {USES[one.split]}')
+        known = f'row "{row_id}" in {one.split or "no split"}; {USES.get(one.split, "")}'
+        drawn = f'rows from a generator that was trained on row "{row_id}"'
+        lines.append(f"{one.run}: {drawn if one.split == DRAWN else known}")
         lines += [f"  generator {sha256[:16]} ({place}) was trained on it" for place, sha256 in one.generators.items()]
         words = {"real": "the row itself", "parent": "made from it", "named": "made from another row with its help"}
         lines += [f"  {len(ids)} {words[how]}: {_shown(ids)}" for how, ids in one.rows.items()]
