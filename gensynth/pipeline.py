@@ -64,7 +64,7 @@ from gensynth.record import (
     write_text,
 )
 from gensynth.report.report import write_report
-from gensynth.report.review import PASSED_OVER, fool_rate, review_gate
+from gensynth.report.review import PASSED_OVER, check_rows, fool_rate, review_gate
 from gensynth.reread import (
     Looked,
     image_size,
@@ -180,9 +180,12 @@ def merge(job: Job, finished: Path) -> dict:
     config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
     _check_same_sampler(config.get("sampler"), job.config.get("sampler"), config.get("sampler_choice", ""))
     conditions = conditions_of(job, looked.train)
+    sampler, name_row = ready_sampler(job, bundle, asked_rows(looked, conditions)), row_names(conditions, job.seed)
     if looked.train.schema.tabular:
-        reviewed = names_of_rows(finished, reviewed, conditions, row_names(conditions, job.seed))
-    sampler = ready_sampler(job, bundle, asked_rows(looked, conditions))
+        reviewed = names_of_rows(finished, reviewed, conditions, name_row)
+    else:
+        makers = (sampler.name, job.fallback.name)
+        check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)

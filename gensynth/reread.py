@@ -158,6 +158,8 @@ def names_of_rows(
     pinned = {row: line_of(row) for row in reviewed if row.startswith("[")}
     if unknown := sorted(set(reviewed) - set(ledger) - set(pinned)):
         raise DataError("review.csv speaks of rows that the dataset does not have", unknown)
+    if unknown := [row for row, line in pinned.items() if conditions.of_line(line) not in conditions.names]:
+        raise DataError("review.csv speaks of rows of a class or group that this run does not have", unknown)
     lines = {row: ledger[row] for row in reviewed if row in ledger and ledger[row]["source"] != REAL} | pinned
     return {
         name_row(conditions.of_line(line), line["sampler"], int(line["index"])): reviewed[row_id]

@@ -36,7 +36,7 @@ from gensynth.report.review import (
     write_decision,
 )
 from gensynth.report.review_items import Item, half_and_half, worst_first
-from gensynth.report.review_page import serving
+from gensynth.report.review_page import leading_to, serving
 from gensynth.report.review_rows import ClassColumns, content, file_of
 from gensynth.reread import made_rows, pin_review, read_state, reread
 from gensynth.rundir import say
@@ -53,10 +53,10 @@ def review(words: list[str]) -> None:
     with _alone(run):
         look = open_look(run, int(settings["n"]), settings["blind"] == "true")
         try:
-            with serving(look, int(settings["port"])) as url:
+            with serving(look, int(settings["port"])) as url, contextlib.ExitStack() as until_the_end:
                 say(f"{look.invitation} at {url}\nevery click is saved; Ctrl-C ends")
                 if settings["open"] == "true":
-                    webbrowser.open(url)
+                    webbrowser.open(until_the_end.enter_context(leading_to(url)))
                 threading.Event().wait()
         finally:
             say(look.summary())

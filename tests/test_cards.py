@@ -147,7 +147,11 @@ def test_cards_never_let_a_name_become_markup() -> None:
             assert header(card)
 
 
-@pytest.mark.parametrize("name", ["no", "null", "a: b", "# c", "*x", "line\nbreak", '"', "é", "true"])
+STRANGE = ["no", "null", "a: b", "# c", "*x", "line\nbreak", '"', "é", "true", "🌹 \U00010ffff", "\x00\x07\x1b\\"]
+SEPARATORS = ["\x7f", "\x85", "\x9f", "a \u2028 b", "a \u2029 b", "\ufeff", "\uffff"]
+
+
+@pytest.mark.parametrize("name", [*STRANGE, *SEPARATORS])
 def test_header_survives_any_name(name: str) -> None:
     assert header(data_card({**FACTS, "name": name}))["pretty_name"] == f"{name}, balanced"
     assert header(model_card({**FACTS, "model": name}))["tags"][-1] == name

@@ -16,13 +16,14 @@ import pytest
 from conftest import stripes
 from PIL import Image
 
-from gensynth.balancing.export import made_row_name
+from gensynth.balancing.export import made_row_name, row_names
 from gensynth.data.columns import Column
 from gensynth.data.conditions import Conditions
 from gensynth.errors import DataError
 from gensynth.report.review import (
     Decision,
     RowName,
+    check_rows,
     fool_rate,
     made_as,
     pin_rows,
@@ -155,6 +156,69 @@ def test_run_review_is_extended_where_only_that_one_is_there(tmp_path):
     assert review_path(tmp_path) == tmp_path / "review.csv"
 
 
+# ---- rows that a review may speak of --------------------------------------------------------------
+
+
+def a_ledger(folder, samplers: dict[str, str]):
+    """A ledger of rows by name and the sampler that made them, "" for a real one."""
+    lines = "".join(f"{row},{'synthetic' if sampler else 'real'},{sampler}\n" for row, sampler in samplers.items())
+    (folder / "ledger.csv").write_text(f"row_id,source,sampler\n{lines}")
+    return folder / "ledger.csv"
+
+
+def test_rows_of_the_run_and_rows_that_it_made_before_may_be_spoken_of(tmp_path):
+    images = stripes(2)
+    conditions = Conditions.of(images, ())
+    ledger = a_ledger(tmp_path, {"band0/img 1.png": "", "band0/cvae-7-000002.png": "cvae", "band1/x-7-000000.png": "x"})
+    good = (
+        *("band0/img 1.png", "band0/cvae-7-000002.png"),  # in the ledger
+        *("band2/cvae-7-000000.png", "band2/cvae-7-1234567.png", "band0/jitter-7-000009.png"),  # replaced since
+        "band2/x-7-000003.png",
+    )
+
+    def check(*said: str) -> None:
+        reviewed = dict.fromkeys((*good, *said), "reject")
+        check_rows(reviewed, ledger, conditions.names, ("cvae", "jitter"), row_names(conditions, 7))
+
+    check()
+    for row in (
+        "train/band0/cvae-7-000002.png",
+        "band0/cvae-7-000002",
+        "band0/cvae-7-000002.jpg",
+        "band0/cvae-7-000002.png ",
+        "band0/cvae-7-000002.png\n",
+        "band0/cvae-8-000002.png",
+        "band0/gan-7-000002.png",
+        "band3/cvae-7-000002.png",
+        "band0/cvae-7-2.png",
+        "band0/cvae-7-0000002.png",
+        "band0/cvae-7-٠٠٠٠٠٢.png",
+        "band0/img 2.png",
+        "",
+    ):
+        with pytest.raises(DataError, match="neither has nor made") as caught:
+            check(row, "z")
+        text = str(caught.value)
+        assert f"2, the first {row!r}; " in text
+        assert text.endswith("like 'band0/cvae-7-000002.png', or take the lines out")
+        assert len(text.splitlines()) == 1
+
+
+def test_rows_of_cells_may_be_spoken_of_in_the_folder_of_their_class(tmp_path):
+    images = stripes(2)
+    sites = np.where(images.y == 0, "north", "south")
+    conditions = Conditions.of(replace(images, groups={"site": sites}), ("site",))
+    ledger, name_row = a_ledger(tmp_path, {}), row_names(conditions, 7)
+
+    def check(*said: str) -> None:
+        check_rows(dict.fromkeys(said, "reject"), ledger, conditions.names, ("cvae",), name_row)
+
+    check("band0/cvae-cell0-7-000012.png", name_row(conditions.names[2], "cvae", 3))
+    for row in ("band0/cvae-7-000012.png", "band0/cvae-cell1-7-000012.png", "band0/cvae-cell9-7-000012.png"):
+        with pytest.raises(DataError, match="review.csv speaks of rows .*: 1, the first"):
+            check(row)
+
+
 # ---- tables, whose row numbers move -----------------------------------------------------------------
 
 
@@ -186,6 +250,9 @@ def test_verdicts_stay_with_rows_of_a_table_when_a_merge_gives_their_numbers_awa
         writer.writerows([ledger_line("7", "1"), ledger_line("8", "2")])
     names = names_of_rows(tmp_path, read_review(tmp_path), Conditions.of_schema(schema), made_row_name(schema, 0))
     assert names == {"yes/cvae-0-000000": "reject", "yes/cvae-0-000001": "accept"}
+    made_as_nothing = {'["maybe", "cvae", "0"]': "reject"}
+    with pytest.raises(DataError, match="of a class or group that this run does not have"):
+        names_of_rows(tmp_path, made_as_nothing, Conditions.of_schema(schema), made_row_name(schema, 0))
 
 
 def test_a_file_without_anything_to_pin_is_left_alone(tmp_path):

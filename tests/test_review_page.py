@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,7 +29,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from gensynth.errors import UsageError
 from gensynth.report.review import RowName, read_answers, read_decisions
 from gensynth.report.review_items import Item
-from gensynth.report.review_page import serving
+from gensynth.report.review_page import leading_to, serving
 from gensynth.review import Asked, Blind, Review, _alone
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
@@ -239,6 +242,38 @@ def test_the_verb_serves_a_finished_run_until_a_signal(run, tmp_path, blind):
     }
 
 
+def test_a_browser_is_started_without_the_token_on_its_command_line(run, tmp_path):
+    out, seen, browser = tmp_path / "run", tmp_path / "seen", tmp_path / "browser"
+    shutil.copytree(run, out)
+    browser.write_text(
+        f"#!{sys.executable}\n"
+        "import json, os, pathlib, sys, urllib.parse\n"
+        "path = pathlib.Path(urllib.parse.urlsplit(sys.argv[1]).path)\n"
+        "modes = [os.stat(one).st_mode & 0o777 for one in (path, path.parent)]\n"
+        f"part, seen = (pathlib.Path({str(tmp_path)!r}, name) for name in ('part', 'seen'))\n"
+        "part.write_text(json.dumps([sys.argv[1:], str(path), modes, path.read_text()]))\n"
+        "part.replace(seen)\n"
+    )
+    browser.chmod(0o700)
+    (tmp_path / "tmp").mkdir()
+    words = {"BROWSER": f"{browser} %s", "TMPDIR": str(tmp_path / "tmp")}
+    command = [sys.executable, "-m", "gensynth", "review", str(out), "n=4"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | words) as process:
+        address = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]+/")
+        url = next(found[0] for line in process.stderr if (found := address.search(line)))
+        ends = time.monotonic() + 30
+        while not seen.exists() and time.monotonic() < ends:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+    arguments, path, modes, text = json.loads(seen.read_text())
+    assert arguments == [Path(path).as_uri()]
+    assert modes == [0o600, 0o700]
+    assert f'url={url}"' in text
+    assert process.returncode == 0
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_bad_words_are_one_line(run_cli, run, tmp_path):
     for words, said in (
         ((), "review needs the folder of a finished run"),
@@ -365,6 +400,15 @@ def test_a_person_at_the_keys_judges_takes_back_and_goes_on_after_a_reload(look,
         script = "return fetch('http://127.0.0.2:9/').then(() => 'sent', e => 'refused')"
         assert browser.execute_script(script) == "refused"
         assert any("Content Security Policy" in line for line in person.complaints())
+
+
+@pytest.mark.slow
+def test_the_file_that_a_browser_opens_leads_to_the_page(look, browser):
+    with serving(look, 0) as url, leading_to(url) as door:
+        browser.get(door)
+        WebDriverWait(browser, 30).until(lambda now: now.current_url == url)
+        WebDriverWait(browser, 30).until(lambda now: now.find_element(By.ID, "count").text == "0 of 6 looked at")
+        assert browser.execute_script("return document.referrer") == ""
 
 
 @pytest.mark.slow

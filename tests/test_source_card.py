@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gensynth.errors import DataError, UsageError
-from gensynth.provenance.licence import NOT_RECORDED, RANKS, hub_name, licence_page, rank, stricter_licence
+from gensynth.provenance.licence import NOT_RECORDED, RANKS, hub_name, licence_page, rank, stricter_licence, terms
 from gensynth.provenance.source_card import KEYS, SourceCard, find_source_card, read_source_card, stricter, warnings
 
+EITHER = "CC-BY-SA-4.0 OR GPL-3.0-only"
 FULL = """\
 title: Chest films of one clinic
 source: https://example.org/films
@@ -147,10 +148,24 @@ def test_the_warning_of_consent_says_who_is_in_the_data():
         ("MIT", "ask the clinic", "ask the clinic"),
         ("ask the clinic", "ask the clinic", "ask the clinic"),
         ("MIT", NOT_RECORDED, NOT_RECORDED),
+        (EITHER, "CC-BY-NC-4.0", f"CC-BY-NC-4.0 AND ({EITHER})"),
+        (f"({EITHER})", "CC-BY-NC-4.0", f"CC-BY-NC-4.0 AND ({EITHER})"),
+        (EITHER, "ODbL-1.0", f"({EITHER}) AND ODbL-1.0"),
+        (EITHER, "MIT", EITHER),
+        ("MIT OR GPL-3.0-only", "CC-BY-NC-4.0", "CC-BY-NC-4.0"),
+        ("ask Ann or Bob", "CC-BY-NC-4.0", "(ask Ann or Bob) AND CC-BY-NC-4.0"),
     ],
 )
 def test_the_stricter_licence_holds(a, b, merged):
     assert stricter_licence(a, b) == stricter_licence(b, a) == merged
+
+
+def test_licences_are_gathered_once_and_a_choice_stays_one():
+    for a, b, c in itertools.permutations((EITHER, "CC-BY-NC-4.0", "ODbL-1.0")):
+        both = stricter_licence(stricter_licence(a, b), c)
+        assert sorted(terms(both)) == sorted((f"({EITHER})", "CC-BY-NC-4.0", "ODbL-1.0"))
+        assert stricter_licence(both, a) == stricter_licence(b, both) == both
+        assert rank(both) == rank("CC-BY-NC-4.0")
 
 
 def test_ranks_follow_the_order_of_licences():
@@ -158,6 +173,10 @@ def test_ranks_follow_the_order_of_licences():
     assert [rank(name) for name in chain] == list(range(len(RANKS)))
     assert rank("MIT OR whatever") == 0
     assert rank("(MIT) AND (CC-BY-4.0)") == 1
+    assert rank("CC-BY-NC-4.0 AND CC-BY-SA-4.0 OR MIT") == 0  # AND binds tighter
+    assert rank("CC-BY-NC-4.0 AND (CC-BY-SA-4.0 OR MIT)") == 3
+    assert rank("((MIT AND CC-BY-4.0) OR (CC-BY-SA-4.0 AND (ODbL-1.0 OR whatever)))") == 1
+    assert rank("MIT) OR (MIT") == rank("(MIT OR MIT") == len(RANKS) - 1
     assert licence_page("whatever") == ""
     assert hub_name("GPL-3.0-only") == "gpl-3.0"
 
@@ -205,6 +224,13 @@ def test_the_address_of_the_terms_follows_the_licence():
     d = SourceCard(licence="CC-BY-NC-4.0", licence_url="u4")
     assert set(stricter(c, d).licence_url.split("; ")) == {"u3", "u4"}
     assert stricter(a, SourceCard(licence_url="u5")).licence_url == NOT_RECORDED
+    e = SourceCard(licence=EITHER, licence_url="u6")
+    once = stricter(stricter(e, d), a)
+    assert (once.licence, set(once.licence_url.split("; "))) == (f"CC-BY-NC-4.0 AND ({EITHER})", {"u4", "u6"})
+    for card in (e, d, once):
+        again = stricter(once, card)
+        assert (again.licence, again.licence_url) == (once.licence, once.licence_url)
+    assert set(stricter(once, c).licence_url.split("; ")) == {"u3", "u4", "u6"}
 
 
 def test_every_key_is_known():

@@ -8,6 +8,7 @@ condition like a label: in a table the group columns leave x before anything is 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from gensynth.errors import UsageError, nearest
 from gensynth.types import LabelledData, Schema
 
 CELLS = "cells"  # key of Schema.fields under which split rows say what their classes stand for
+TAKEN = ("cell", "filters", "index", "params", "sampler")  # row-aligned columns that made rows get
 PARAMS, CELL = "params", "cell"  # row-aligned columns of made rows: JSON of their parameters, name of their condition
 SEPARATOR = " / "
 NO_VALUE = "(none)"
@@ -45,7 +47,8 @@ class Conditions:
     def of(train: LabelledData, columns: tuple[str, ...]) -> Conditions:
         """Every cell that has a training row, by class, then by group values.
 
-        UsageError for columns that are not there or have so many values that cells would be single rows.
+        UsageError for columns that are not there or have so many values that cells would be single rows, and for
+        values from which two cells would get one name.
         """
         if not columns:
             count = len(train.schema.classes)
@@ -56,7 +59,13 @@ class Conditions:
                 f"data.groups=[{','.join(columns)}] gives {len(keys)} cells of label and groups, more than "
                 f"{MOST_CELLS}; name columns with few values"
             )
-        return Conditions(train.schema, columns, np.array([k[0] for k in keys]), tuple(k[1:] for k in keys))
+        found = Conditions(train.schema, columns, np.array([k[0] for k in keys]), tuple(k[1:] for k in keys))
+        if twice := [name for name, n in Counter(found.names).items() if n > 1]:
+            raise UsageError(
+                f'data.groups=[{",".join(columns)}]: two cells of label and groups would both be called "{twice[0]}"; '
+                f'write these classes or values without "{SEPARATOR}", and none as "{NO_VALUE}"'
+            )
+        return found
 
     @staticmethod
     def of_schema(schema: Schema) -> Conditions:
@@ -165,16 +174,18 @@ class Conditions:
         )
 
     def of_line(self, line: Mapping[str, str]) -> str:
-        """Name of the condition that a ledger line's row was asked for."""
+        """Name of the condition that a ledger line's row was asked for; one that says no groups is of no condition."""
         if not self.columns:
             return line["label"]
-        cell: dict[str, Any] = json.loads(line["params"])[CELL]
-        return SEPARATOR.join([line["label"], *(cell[name] or NO_VALUE for name in self.columns)])
+        cell: dict[str, Any] = json.loads(line["params"] or "{}").get(CELL, {})
+        return SEPARATOR.join([line["label"], *(cell[name] or NO_VALUE for name in self.columns if name in cell)])
 
 
 def check_groups(rows: LabelledData, columns: tuple[str, ...]) -> None:
-    """UsageError unless every group column came with the rows."""
+    """UsageError unless every group column came with the rows, under a name that rows do not use themselves."""
     for name in columns:
+        if name in TAKEN:
+            raise UsageError(f"data.groups={name}: made rows have a column of that name for themselves; rename yours")
         if name not in rows.groups:
             raise UsageError(f"data.groups={name} is not a column here; {nearest(name, rows.groups)}")
 

@@ -11,6 +11,7 @@ from typing import Any
 from gensynth.provenance.licence import NOT_RECORDED
 
 MISSING = f"{NOT_RECORDED.capitalize()}."
+_UNPRINTED = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")  # that YAML takes for no text
 _YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 
@@ -75,7 +76,7 @@ def estimate(entry: object) -> str:
 
 
 def header(entries: Sequence[tuple[str, str | list[str]]]) -> str:
-    """YAML between `---` lines; JSON strings are YAML strings, so any name is safe."""
+    """YAML between `---` lines, the strings written as JSON, so any name is safe."""
     lines = ["---"]
     for key, value in entries:
         if isinstance(value, list):
@@ -86,4 +87,7 @@ def header(entries: Sequence[tuple[str, str | list[str]]]) -> str:
 
 
 def _scalar(text: str) -> str:
-    return text if re.fullmatch(r"[a-z][a-z_-]*", text) and text not in _YAML_WORDS else json.dumps(text)
+    if re.fullmatch(r"[a-z][a-z_-]*", text) and text not in _YAML_WORDS:
+        return text
+    # An emoji stands as it is: JSON escapes it in two halves, which YAML does not join.
+    return _UNPRINTED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.provenance.licence import NOT_RECORDED, stricter_licence
+from gensynth.provenance.licence import NOT_RECORDED, stricter_licence, terms
 
 FILE = "source_card.json"
 LARGEST_BYTES = 2**20
@@ -168,7 +168,8 @@ def stricter(a: SourceCard, b: SourceCard) -> SourceCard:
     Consent that one source does not record is not recorded; rows are about people unless both say that they are not.
     """
     licence = stricter_licence(a.licence, b.licence)
-    pages = [card.licence_url for card in (a, b) if card.licence in licence.split(" AND ")]
+    held = [card for card in (a, b) if set(terms(card.licence)) <= set(terms(licence))]
+    pages = [page for card in held for page in card.licence_url.split("; ")]
     unrecorded = NOT_RECORDED in (a.consent, b.consent)
     both: dict[str, Any] = {
         name: _joined(getattr(a, name), getattr(b, name))

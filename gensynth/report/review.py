@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ VERDICTS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure", "rel
 PASSED_OVER = ("reject", "relabel")  # rows with these verdicts are left out by the next merge
 ANSWERS = ("real", "made")
 BLIND = "review_blind.csv"
+_INDEX = re.compile(r"(?<=-)([0-9]{6}|[1-9][0-9]{6,})(?=(\.[a-z]+)?\Z)")  # in the name of a made row
 NOBODY = {"value": None, "reason": "not run: nobody has looked yet"}
 
 
@@ -121,6 +123,33 @@ def row_names(ledger: Path, tabular: bool) -> list[RowName]:
     with ledger.open(encoding="utf-8", newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["source"] != REAL]
     return [RowName(line["row_id"], made_as(line) if tabular else "") for line in lines]
+
+
+def check_rows(
+    reviewed: Iterable[str],
+    ledger: Path,
+    conditions: Iterable[str],
+    samplers: Iterable[str],
+    name_row: Callable[[str, str, int], str],
+) -> None:
+    """DataError where review.csv speaks of rows that a run neither has nor can have made, as after a slip of the pen.
+
+    A row that an earlier merge replaced has left the ledger and its verdict holds, so a name of this run's making is
+    enough: one that name_row(condition, sampler, index) gives, whatever the index.
+
+    samplers  those that make rows now; the ledger tells of others
+    """
+    with ledger.open(encoding="utf-8", newline="") as file:
+        made_by = {line["row_id"]: line["sampler"] for line in csv.DictReader(file)}
+    makers = {*samplers, *made_by.values()} - {""}
+    forms = {name_row(condition, sampler, 0) for condition in conditions for sampler in makers}
+    unknown = [row for row in reviewed if row not in made_by and _INDEX.sub("000000", row) not in forms]
+    if unknown:
+        like = next((row for row, sampler in made_by.items() if sampler), min(forms))
+        raise DataError(
+            f"review.csv speaks of rows that this run neither has nor made: {len(unknown)}, the first {unknown[0]!r}; "
+            f"write row ids as they stand in dataset/ledger.csv, like {like!r}, or take the lines out"
+        )
 
 
 def made_as(line: Mapping[str, str]) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import html
 import json
 import re
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Protocol
 
 import jinja2
@@ -22,6 +25,10 @@ from gensynth.errors import DataError, UsageError
 
 MOST_BYTES = 4096  # of a request's body
 SECONDS = 30  # after which a silent connection is closed
+DOOR = """\
+<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>gensynth review</title>
+<meta http-equiv="refresh" content="0; url={url}"><p><a href="{url}">To the review</a></p>
+"""
 _FILE = re.compile(r"(row|real)-([0-9]{1,9})\.(png|wav)")
 _ITEM = re.compile(r"item/([0-9]{1,9})")
 
@@ -64,6 +71,19 @@ def serving(look: Look, port: int) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def leading_to(url: str) -> Iterator[str]:
+    """Address of a file of this user alone that leads a browser to `url`; it goes when the block is left.
+
+    Every user of a machine can read the command line by which a browser is started, and the token would stand there.
+    """
+    with tempfile.TemporaryDirectory(prefix="gensynth-review-") as folder:  # for its owner alone
+        path = Path(folder) / "open.html"
+        path.touch(mode=0o600)
+        path.write_text(DOOR.format(url=html.escape(url)), encoding="utf-8")
+        yield path.as_uri()
 
 
 class PageServer(ThreadingHTTPServer):
