@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -36,9 +38,43 @@ def people(n: int = 600, seed: int = 0) -> pd.DataFrame:
 
 def with_columns(frame: pd.DataFrame):
     rows = read_frame(frame, "rich").data
-    from dataclasses import replace
-
     return replace(rows, groups={name: frame[name].to_numpy(str) for name in ("sex", "region")})
+
+
+def named(labels, values, column="sex"):
+    """Rows with these labels and the text of one group column."""
+    rows = read_frame(pd.DataFrame({"income": range(len(labels)), "label": labels}), "label").data
+    return replace(rows, groups={column: np.array(values)})
+
+
+@pytest.mark.parametrize(
+    ("labels", "values", "name"),
+    [(["a", "a", "a / b"], ["z", "b / c", "c"], "a / b / c"), (["a", "a", "b"], ["", "(none)", ""], "a / (none)")],
+)
+def test_two_cells_of_one_name_are_refused(labels, values, name):
+    with pytest.raises(UsageError, match=re.escape(f'would both be called "{name}"')):
+        Conditions.of(named(labels, values), ("sex",))
+
+
+def test_a_group_column_may_not_be_called_like_one_of_made_rows():
+    with pytest.raises(UsageError, match=r"data\.groups=cell: .* rename yours"):
+        Conditions.of(named(["a", "b"], ["x", "y"], "cell"), ("cell",))
+
+
+def test_groups_written_as_numbers_are_categories_and_made_rows_have_no_new_ones(run_cli, tmp_path):
+    order = np.random.default_rng(0)
+    frame = pd.DataFrame({"site": order.choice([3, 11, 40], 300), "dose": order.normal(size=300).round(3)})
+    frame["ill"] = np.where(np.arange(300) < 12, "yes", "no")
+    (tmp_path / "sites.csv").write_text(frame.to_csv(index=False), encoding="utf-8")
+    words = ("data.label=ill", "data.groups=[site]", "sampler=jitter", "utility.run=false", "bias.accept=true")
+    code, _, err = run_cli("balance", tmp_path / "sites.csv", *words, f"out={tmp_path}/out", *FAST)
+    assert code == 0, err
+    with (tmp_path / "out/dataset/train.csv").open(encoding="utf-8", newline="") as file:
+        made = [row for row in csv.DictReader(file) if row["gensynth_source"] != "real"]
+    assert len(made) > 100
+    assert {row["site"] for row in made} <= {"3", "11", "40"}
+    bias = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["bias"]
+    assert len(bias["after"]["tables"]["site"]["groups"]) == 3
 
 
 def test_split_and_join_give_the_same_rows_back():
@@ -79,8 +115,6 @@ def test_without_groups_conditions_are_the_classes():
 
 
 def test_join_writes_what_a_made_row_was_asked_for_beside_its_parameters():
-    from dataclasses import replace
-
     rows = with_columns(people(60))
     cells = Conditions.of(rows, ("sex",))
     split = cells.split(rows)
@@ -139,8 +173,6 @@ def test_a_mapping_names_cells_and_unknown_ones_are_a_sentence():
 
 def test_a_column_of_many_values_is_refused():
     rows = with_columns(people())
-    from dataclasses import replace
-
     rows = replace(rows, groups={"age": np.arange(len(rows)).astype(str)})
     with pytest.raises(UsageError, match="name columns with few values"):
         Conditions.of(rows, ("age",))

@@ -57,7 +57,8 @@ def read_table(
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
     cells, done = deidentified(cells, deidentify or {}, kept=needed(label, subject, groups))
     first = next(iter(tables.values()))
-    kinds = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
+    kinds = _kinds_of_groups(cells, groups or []) | dict(kinds or {})
+    kinds |= {subject: "identifier"} if subject in cells.columns else {}
     source = build(
         cells, split, ids, label, kind=first.kind, ignore=ignore or [], kinds=kinds, like=like, tables=tables
     )
@@ -70,6 +71,13 @@ def read_table(
     if len(source.data.schema.classes) < min_classes:
         raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
     return replace(source, notes=(*source.notes, *notes_on(done), *notes), deidentified=done)
+
+
+def _kinds_of_groups(cells: pd.DataFrame, groups: list[str]) -> dict[str, str]:
+    """Groups written as numbers are categories: between site 2 and site 3 there is none."""
+    present = [name for name in groups if name in cells.columns]
+    found = {name: describe(name, cells[name].to_numpy(object)).kind for name in present}
+    return {name: "categorical" for name, kind in found.items() if kind == "numeric"}
 
 
 def needed(label: str, subject: str, groups: list[str] | None) -> dict[str, str]:

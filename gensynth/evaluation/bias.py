@@ -152,10 +152,12 @@ def share_entry(count: int, n: int) -> Entry:
 
 
 def impacts(counts: np.ndarray, names: list[str], classes: tuple[str, ...], favourable: str) -> dict[str, Entry]:
-    """Base rate of the favourable class of each group over that of the largest group, of rows per cell (K, G).
+    """Base rate of the favourable class of each group over that of the best-off group, of rows per cell (K, G).
 
-    The ratio of two shares with the interval of Katz et al., "Obtaining confidence intervals for the risk ratio in
-    cohort studies", 1978: log ratio -+ 1.96 sqrt(1/a - 1/n + 1/b - 1/m) for a of n rows against b of m.
+    The best-off has the highest rate among groups of LEAST_REAL rows (of all groups, where none has as many), as in the
+    four-fifths rule (EEOC, "Uniform guidelines on employee selection procedures", 1978, section 4D). The ratio of two
+    shares has the interval of Katz et al., "Obtaining confidence intervals for the risk ratio in cohort studies", 1978:
+    log ratio -+ 1.96 sqrt(1/a - 1/n + 1/b - 1/m) for a of n rows against b of m.
 
     >>> found = impacts(np.array([[30, 80], [70, 120]]), ["f", "m"], ("yes", "no"), "yes")["f"]
     >>> round(found["value"], 2), round(found["low"], 3), round(found["high"], 3)
@@ -165,7 +167,8 @@ def impacts(counts: np.ndarray, names: list[str], classes: tuple[str, ...], favo
         reason = "not defined: of more than two classes none is named; bias.favourable=CLASS"
         return {name: {"value": None, "reason": reason} for name in names}
     hits, totals = counts[classes.index(favourable)], counts.sum(axis=0)
-    reference = int(np.argmax(totals))
+    able = totals >= min(LEAST_REAL, totals.max())
+    reference = int(np.argmax(np.where(able, hits / np.maximum(totals, 1), -1.0)))
     out = {}
     for g, name in enumerate(names):
         facts = {"n": int(totals[g]), "few": bool(totals[g] < LEAST_REAL), "reference": names[reference]}

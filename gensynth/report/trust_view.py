@@ -108,7 +108,7 @@ def _impact_line(name: str, before: Mapping[str, Any], after: Mapping[str, Any])
         return []
     return [
         f"{name}: the group least often in class {now['favourable']} is there {percent(then['value'])} as often as the "
-        f"largest group before, {percent(now['value'])} after; under 80 % is the usual line for concern."
+        f"best-off group before, {percent(now['value'])} after; under 80 % is the usual line for concern."
     ]
 
 
