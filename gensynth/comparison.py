@@ -213,7 +213,8 @@ def _made_sets(
     made: dict[str, Made] = {}
     split = asked_rows(looked, asked.conditions)
     for name in used:
-        bundles = _bundles(job, run, split, name, models[name], generator_seeds)
+        several = len(used) * generator_seeds > 1
+        bundles = _bundles(job, run, split, name, models[name], generator_seeds, compared=several)
         made[name] = _fill(run, name, looked, [(own, GeneratorSampler().use(b)) for own, b in bundles], asked, trial)
         if name == used[0]:
             for arm, sampler in on_top.items():
@@ -226,7 +227,7 @@ def _made_sets(
 
 
 def _bundles(
-    job: Job, run: RunFolder, looked: Looked, name: str, model: ModelSettings, generator_seeds: int
+    job: Job, run: RunFolder, looked: Looked, name: str, model: ModelSettings, generator_seeds: int, *, compared: bool
 ) -> list[tuple[Job, Bundle]]:
     """The model trained with every seed, with the job of that seed."""
     found = []
@@ -235,7 +236,8 @@ def _bundles(
         own = replace(job, model=model, seed=seed)
         folder = run.path / "arms" / (name if generator_seeds == 1 else f"{name}-{turn}")
         with run.step(f"train {folder.name}"):
-            found.append((own, trained(own, folder, looked, time.monotonic(), resume=run.resumed)))
+            bundle = trained(own, folder, looked, time.monotonic(), resume=run.resumed, compared=compared)
+            found.append((own, bundle))
     return found
 
 

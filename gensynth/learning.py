@@ -50,7 +50,7 @@ def train_step(job: Job, run: RunFolder, looked: Looked, started: float) -> Bund
         return trained(job, run.path, looked, started, resume=run.resumed)
 
 
-def trained(job: Job, out: Path, looked: Looked, started: float, *, resume: bool) -> Bundle:
+def trained(job: Job, out: Path, looked: Looked, started: float, *, resume: bool, compared: bool = False) -> Bundle:
     """The bundle in out/generator, trained now unless an earlier try of the same run had finished it."""
     folder = out / "generator"
     learned = LabelledData.concat([looked.train, looked.marked])
@@ -65,6 +65,8 @@ def trained(job: Job, out: Path, looked: Looked, started: float, *, resume: bool
             resume=resume,
             row_size=_row_size(job, looked.source),
             deidentified=looked.source.deidentified,
+            made=len(looked.marked),
+            compared=compared,
         )
     bundle = load_bundle(folder, job.model.make)
     if bundle.facts["training"]["run"] != _written_identity(job, learned, looked.source.sha256):
@@ -83,6 +85,8 @@ def train_generator(
     resume: bool = False,
     row_size: str = "same",
     deidentified: Sequence[Mapping[str, Any]] = (),
+    made: int = 0,
+    compared: bool = False,
 ) -> None:
     """Fit codec and generator on real train rows; writes out/generator and out/run.
 
@@ -90,12 +94,14 @@ def train_generator(
     started       time.monotonic() from which trainer.max_minutes counts
     row_size      asked | same | found: where the size of a row comes from, see `provenance.guarantee`
     deidentified  columns that were hidden before rows came here
+    made          of the rows, how many carry the mark of made ones
+    compared      whether the generator is one of several that scores on real rows choose among
     """
     codec = fit_codec(real)
     rows, watched = (TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (real, val))
     module = build(lambda: _module(job, codec, len(real)), job.seed)
     identity = _identity(job, real, source_sha256)
-    loggers = make_loggers(job.logger, out / "run", out.name, job.config)
+    loggers = make_loggers(job.logger, out / "run", out.name, job.config, private=module.private)
     try:
         result = fit(
             module,
@@ -117,6 +123,7 @@ def train_generator(
         close_loggers(loggers, out / "run")
     facts = _bundle_facts(job, real, source_sha256, codec, result, _written_identity(job, real, source_sha256))
     facts |= {"row_size": row_size, "deidentified": [dict(line) for line in deidentified]}
+    facts |= {"learned_made_rows": made > 0, "compared": compared}
     if module.private:
         facts = private_facts(facts, module.guarantee(), facts["training"]["run"])
     save_bundle(out / "generator", module.cpu(), facts, model_card(_card_facts(facts)))
@@ -142,9 +149,11 @@ def _module(job: Job, codec: Codec, num_rows: int) -> Generator:
 
 
 def _row_size(job: Job, source: Source) -> str:
-    """Whether the size of a row was asked for, is that of all rows, or was found from rows of differing sizes."""
+    """Whether size and colours of a row were asked for, are those of all rows, or were found among differing ones."""
     words, modality = job.config.get("data", {}), source.data.schema.modality
     if modality == "image":
+        if source.recoloured:
+            return "found"
         return "asked" if words.get("image_size") else "found" if source.resized else "same"
     if modality == "audio":
         return "asked" if words.get("seconds") and words.get("sample_rate_hz") else "found"

@@ -38,7 +38,7 @@ ARMS = {
     "as in conf/": "",
     "equal shares": EQUAL,
     "shares .1, 1, .1": SMALL,
-    "bandwidth .3": "model.bandwidth=.3",
+    "bandwidth .7": "model.bandwidth=.7",
     "bandwidth 2": "model.bandwidth=2",
     "lr 1e-3": "model.lr=1e-3",
     "count_scale .1": "model.count_scale=.1",

@@ -263,6 +263,23 @@ def test_without_a_seed_the_noise_is_new_every_time_and_its_key_lasts_as_long_as
     assert not any(key_in(tmp_path / name).any() for name in "abc")
 
 
+def test_a_run_that_was_stopped_on_its_last_step_keeps_no_key_either(tmp_path, monkeypatch):
+    words = (DATA, "trainer.max_samples=96", "model.noise_seed=null")
+    stop_after(3, monkeypatch)
+    with pytest.raises(Interrupted):
+        trained(tmp_path, *words)
+    monkeypatch.undo()
+    assert key_in(tmp_path).any()
+    assert trained(tmp_path, *words, resume=True).steps_taken == 3
+    assert not key_in(tmp_path).any()
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "16-mixed"])
+def test_rounding_that_would_break_the_promise_is_refused(precision, tmp_path):
+    with pytest.raises(UsageError, match=f"trainer.precision={precision}: .* use trainer.precision=32-true"):
+        trained(tmp_path, DATA, f"trainer.precision={precision}")
+
+
 def test_a_bundle_holds_no_key_and_no_optimiser(whole):
     names = nn.ModuleDict(whole.inference_modules()).state_dict()
     assert {name.split(".")[0] for name in names} == {"embed", "encoder", "decoder"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from conftest import FAST
+from PIL import Image
 
 from gensynth.provenance.guarantee import (
     FILTERS,
@@ -29,6 +33,9 @@ CLEAN = {
     "modality": "image",
     "guarantee": PROMISED,
     "row_size": "same",
+    "fields": {"height": 8, "width": 8, "channels": 1},
+    "learned_made_rows": False,
+    "compared": False,
     "train_counts": {},
     "source_sha256": "",
     "training": {"choose": "last", "coverage": {}, "collapsed": [], "latent_nats": "", "run": "r"},
@@ -38,6 +45,8 @@ SPOILT_BUNDLES = {
     "recorded_noise": {"guarantee": PROMISED | {"noise": "recorded"}},
     "codec_fitted": {"modality": "table"},
     "row_size_from_data": {"row_size": "found"},
+    "cells_from_data": {"fields": {"cells": {"columns": ["sex"]}}},
+    "learned_made_rows": {"learned_made_rows": True},
     "exact_counts": {"train_counts": {"cat": 90, "dog": 10}},
     "source_hash": {"source_sha256": "ab12"},
     "evaluated_in_bundle": {"training": CLEAN["training"] | {"coverage": {"cat": 0.9}}},
@@ -67,8 +76,8 @@ def test_nothing_done_leaves_the_promise_whole():
         "add_remove",
     )
     assert facts["sentence"] == (
-        "(9.98, 1e-05)-differential privacy by DP-SGD holds: one training row more or less makes no outcome more than "
-        "2.159e+04 times as likely, apart from a chance of 1e-05."
+        "(9.98, 1e-05)-differential privacy by DP-SGD holds: whether one training row counts makes no outcome more "
+        "than 2.159e+04 times as likely, apart from a chance of 1e-05."
     )
     assert "merged" in facts["scope"]
 
@@ -95,6 +104,10 @@ def check_void(facts: dict, code: str) -> None:
     assert "does not hold" in facts["sentence"]
 
 
+def test_a_model_that_is_compared_with_others_may_have_been_chosen():
+    assert steps_of(CLEAN | {"compared": True}) == ["chosen_on_validation"]
+
+
 def test_every_step_is_derived_from_some_fact():
     assert set(SPOILT_BUNDLES) | set(SPOILT_ROWS) == set(STEPS)
 
@@ -118,7 +131,7 @@ def test_an_unknown_step_is_an_error():
 
 
 def test_a_fact_that_is_missing_or_unknown_is_not_taken_to_be_harmless():
-    for key in ("row_size", "train_counts", "source_sha256", "training", "modality"):
+    for key in ("row_size", "train_counts", "source_sha256", "training", "modality", "fields", "learned_made_rows"):
         with pytest.raises(KeyError):
             steps_of({name: value for name, value in CLEAN.items() if name != key})
     with pytest.raises(ValueError, match="row_size must be one of"):
@@ -145,6 +158,9 @@ def test_facts_of_a_private_model_tell_nothing_of_real_rows():
         "classes": ["cat", "dog"],
         "modality": "image",
         "row_size": "same",
+        "fields": {},
+        "learned_made_rows": False,
+        "compared": False,
         "num_rows": 100,
         "params": {"epsilon": 10.0},
         "source_sha256": "ab12",
@@ -163,3 +179,37 @@ def test_facts_of_a_private_model_tell_nothing_of_real_rows():
     assert not any(secret in repr(bare) for secret in ("hash of rows", "ab12", "90", "3.2"))
     assert repr(full) == before
     assert private_facts(full, PROMISED | {"counts": [88.2, 11.6]}, "")["train_counts"] == {"cat": 88, "dog": 12}
+
+
+DRAWN_FROM = {
+    "grey images of one size": ((), []),
+    "one image with colours": (("coloured",), ["row_size_from_data"]),
+    "cells of label and group": (("data.groups=[ward]",), ["cells_from_data"]),
+    "weights chosen on held-out rows": (("trainer.choose=macro",), ["chosen_on_validation"]),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN_FROM)
+def test_what_a_run_did_is_found_by_itself(name, run_cli, tmp_path):
+    words, steps = DRAWN_FROM[name]
+    photographs(tmp_path / "data", coloured="coloured" in words)
+    small = ("model=kernel_mean", "model.waves=20", "model.width=8", "model.delta=1e-3")
+    asked = [word for word in words if word != "coloured"]
+    code, _, err = run_cli("train", tmp_path / "data", *small, *asked, f"out={tmp_path}/T", *FAST)
+    assert code == 0, err
+    facts = json.loads((tmp_path / "T/generator/config.json").read_text(encoding="utf-8"))
+    assert steps_of(facts) == steps
+    code, _, err = run_cli("sample", f"generator={tmp_path}/T/generator", "counts=4", f"out={tmp_path}/S")
+    assert code == 0, err
+    assert ("does not hold" in err) == bool(steps)
+
+
+def photographs(folder, *, coloured):
+    """40 grey images 8 x 8 of two classes and two wards, one of them with colours where asked."""
+    lines = ["file_name,label,ward"]
+    folder.mkdir()
+    for i in range(40):
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3) if coloured and i == 7 else (8, 8), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{'ab'[i % 2]},{'xy'[i // 2 % 2]}")
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -20,7 +20,10 @@ _CACHE_BYTES = 2**29
 
 @dataclass(frozen=True)
 class ImageSet:
-    """x uint8 (M, C, H, W) of the M readable files; `kept` are their positions in the list that was read."""
+    """x uint8 (M, C, H, W) of the M readable files; `kept` are their positions in the list that was read.
+
+    `recoloured` counts grey ones that stand in three channels because others have colours.
+    """
 
     x: np.ndarray
     kept: np.ndarray
@@ -28,6 +31,7 @@ class ImageSet:
     findings: tuple[Finding, ...]
     resized: int
     notes: tuple[str, ...]
+    recoloured: int = 0
 
 
 def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | None, max_pixels: int) -> ImageSet:
@@ -51,7 +55,9 @@ def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | Non
     resized = sum(sizes[i] != (height, width) for i in tiles)
     plain = tuple(sizes[i] == (height, width) and _plain(files[i][1]) for i in tiles)
     notes = size_notes(len(tiles), resized, (height, width), image_size)
-    return ImageSet(_stack(list(tiles.values())), np.array(list(tiles), int), plain, tuple(findings), resized, notes)
+    x = _stack(list(tiles.values()))
+    recoloured = sum(tile.shape[0] != x.shape[1] for tile in tiles.values())
+    return ImageSet(x, np.array(list(tiles), int), plain, tuple(findings), resized, notes, recoloured)
 
 
 def _decode_all(

@@ -28,6 +28,7 @@ class Source:
     notes       sentences for the user; the first says what was recognised
     sha256      hash over sorted (row id, label, content hash)
     resized     how many images had another size than the model's
+    recoloured  how many were grey beside coloured ones
     files       row id -> file it was read from, where there is one
     cells       tables: all columns as text, as they were read, one line a row id
     deidentified  what was done to columns that name people: column, action, number of cells
@@ -40,6 +41,7 @@ class Source:
     notes: tuple[str, ...]
     sha256: str
     resized: int = 0
+    recoloured: int = 0
     files: dict[str, Path] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
     deidentified: tuple[dict[str, str | int], ...] = ()

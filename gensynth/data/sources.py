@@ -48,6 +48,7 @@ class _Rows:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     resized: int = 0
+    recoloured: int = 0
     files: dict[str, Path] = field(default_factory=dict)
     modality: str = "image"
     deidentified: Done = ()
@@ -192,7 +193,7 @@ def _read_sounds(parts: list[Listing], load: Callable[[list[tuple[str, Path]]], 
 def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int, mask: str) -> _Rows:
     """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
     rows, images, kept = _opened(parts, "image", lambda files: load_images(files, image_size, max_pixels))
-    rows = replace(rows, resized=images.resized)
+    rows = replace(rows, resized=images.resized, recoloured=images.recoloured)
     if not mask:
         return rows
     masks, faults = _masks(kept, mask, images.x.shape[2:], max_pixels)
@@ -311,6 +312,7 @@ def _number_classes(rows: _Rows, min_classes: int) -> Source:
         notes,
         source_hash(data),
         rows.resized,
+        rows.recoloured,
         rows.files,
         deidentified=rows.deidentified,
     )

@@ -29,6 +29,7 @@ ACCOUNTANTS = ("prv", "rdp")
 TIGHT = 2e-3  # how near below the epsilon asked the noise is fitted, as a part of it
 ERROR = 0.01  # of the exact accountant's upper bound, at an epsilon of 1 and above
 LEAST_NOISE, MOST_NOISE = 0.3, 1e6
+SLACK = 1e-4  # more noise: gradients are cut and summed in single precision
 
 
 def check_opacus() -> None:
@@ -127,7 +128,7 @@ def private_optimizer(
         """Noise from a keyed stream: Opacus would take it from a generator with a seed of 32 bits."""
 
         def add_noise(self) -> None:
-            scale = self.noise_multiplier * self.max_grad_norm
+            scale = self.noise_multiplier * self.max_grad_norm * (1 + SLACK)
             drawn = noise(sum(p.numel() for p in self.params)).split([p.numel() for p in self.params])
             for p, part in zip(self.params, drawn, strict=True):
                 noised = p.summed_grad.double() + scale * part.to(p.device).view_as(p)

@@ -91,7 +91,7 @@ class KernelMean(Generator):
         noise_seed: int | None,
     ) -> None:
         super().__init__(space)
-        _check(space, num_rows, delta, bandwidth, noise_seed)
+        _check(space, num_rows, delta, {"bandwidth": bandwidth, "count_scale": count_scale}, noise_seed)
         self.epsilon, self.delta, self.adjacency, self.count_scale = epsilon, delta, adjacency, count_scale
         self.sensitivity = sensitivity_of(adjacency, count_scale)
         self.sigma = gaussian_sigma(epsilon, delta, self.sensitivity * (1 + SLACK))
@@ -304,12 +304,13 @@ def leading(symmetric: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return values.flip(0)[:rank], (basis @ turn).flip(1)[:, :rank]
 
 
-def _check(space: Space, num_rows: int, delta: float, bandwidth: float, noise_seed: object) -> None:
+def _check(space: Space, num_rows: int, delta: float, scales: dict[str, float], noise_seed: object) -> None:
     """UsageError for rows that are not images, and for numbers that promise nothing."""
     if len(space.shape) != 3:
         raise UsageError("model=kernel_mean is for images; model=dp_cvae serves tables")
-    if not 0 < bandwidth < math.inf:
-        raise UsageError(f"model.bandwidth must be above 0, got {bandwidth}")
+    for key, value in scales.items():
+        if not 0 < value < math.inf:
+            raise UsageError(f"model.{key} must be above 0, got {value}")
     if noise_seed is not None and type(noise_seed) is not int:
         raise UsageError(f"model.noise_seed must be a whole number or null, got {noise_seed!r}")
     if not 0 < delta * num_rows < 1:

@@ -17,11 +17,13 @@ from typing import Any
 STEPS: Mapping[str, str] = {
     "recorded_noise": "the noise came from a seed that is written down: whoever knows it can take the noise off again",
     "codec_fitted": "columns were scaled by quantiles and levels of the training rows, which were read without noise",
-    "row_size_from_data": "the size of a row was taken from rows of differing sizes, without noise",
+    "row_size_from_data": "the size or the colours of a row were taken from rows that differ in them, without noise",
+    "cells_from_data": "which label x group cells there are was read from the rows, without noise",
+    "learned_made_rows": "made rows were learned from too: what they were made from counts more than once",
     "exact_counts": "exact numbers of rows a class were used or written, without noise",
     "source_hash": "a hash of the source data was written: whoever has all rows but one can test a guess at it",
     "evaluated_in_bundle": "scores against real rows were written into the bundle",
-    "chosen_on_validation": "weights, amount or model were chosen by real held-out rows",
+    "chosen_on_validation": "weights, amount or model were chosen, or could be, by scores of real held-out rows",
     "made_from_real_rows": "new rows were made from real rows, not from noise alone",
     "fallback_rows": "some rows came from a classical sampler, which alters real rows",
     "judge_filter": "rows were dropped by a classifier trained on real rows",
@@ -31,15 +33,17 @@ STEPS: Mapping[str, str] = {
     "reviewed": "a person kept or dropped rows with real rows beside them",
 }
 FILTERS = {"label_agreement": "judge_filter", "near_copy": "near_copy_filter", "value_range": "value_range_filter"}
+CELLS = "cells"  # of a schema's fields: see data/conditions.py
 FITTED_CODECS = ("table",)  # pixels and sound are scaled by constants
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")
 
 SCOPE = (
     "The promise is about the generator and about rows drawn from it unfiltered, in numbers that were asked for. "
-    "It takes the number of training rows, the class names and the size of a row as public. It does not cover a merged "
-    "data set, which holds the real rows themselves, nor a report, whose scores compare with real rows, nor what "
-    "lies in the run's own folder: checkpoints, curves, the split."
+    "It takes the number of training rows, which rows these are, the class names and the size of a row as public. "
+    "It is for one row: who has several is promised less; and for one generator: others from the same rows, tried or "
+    "kept, add up. It does not cover a merged data set, which holds the real rows themselves, nor a report, whose "
+    "scores compare with real rows, nor what else a run writes or logs: checkpoints, curves, counts, the split."
 )
 
 
@@ -66,7 +70,7 @@ class MadeRows:
 def steps_of(bundle: Mapping[str, Any], made: MadeRows | None = None) -> list[str]:
     """Codes of everything done that touches real rows without noise, in the order of STEPS; none without a promise.
 
-    bundle  the facts of config.json, with `guarantee`, `row_size` (asked | same | found) and `training.choose`
+    bundle  the facts of config.json; `row_size` is asked | same | found
     made    how rows were made from it; None: the bundle alone
     KeyError where a fact is missing, ValueError where a word is not known: nothing is taken to be harmless.
     """
@@ -84,10 +88,12 @@ def _of_bundle(bundle: Mapping[str, Any]) -> set[str]:
         "recorded_noise": promised["noise"] != "system",
         "codec_fitted": bundle["modality"] in FITTED_CODECS,
         "row_size_from_data": bundle["row_size"] == "found",
+        "cells_from_data": CELLS in bundle["fields"],
+        "learned_made_rows": bundle["learned_made_rows"],
         "exact_counts": bundle["train_counts"] != noisy_counts(bundle["classes"], promised),
         "source_hash": bool(bundle["source_sha256"]),
         "evaluated_in_bundle": any(training[name] for name in SCORES),
-        "chosen_on_validation": training["choose"] != "last",
+        "chosen_on_validation": training["choose"] != "last" or bundle["compared"],
     }
     return {code for code, true in done.items() if true}
 
@@ -137,12 +143,9 @@ def _sentence(promised: Mapping[str, Any], voided: list[dict[str, str]]) -> str:
 
 
 def _meaning(promised: Mapping[str, Any]) -> str:
-    rows = "exchanged" if promised["adjacency"] == "replace" else "more or less"
+    change = "exchanging one training row" if promised["adjacency"] == "replace" else "whether one training row counts"
     factor = f"{math.exp(min(promised['epsilon'], 700)):,.4g}"
-    return (
-        f"one training row {rows} makes no outcome more than {factor} times as likely, "
-        f"apart from a chance of {promised['delta']:g}"
-    )
+    return f"{change} makes no outcome more than {factor} times as likely, apart from a chance of {promised['delta']:g}"
 
 
 def noisy_counts(classes: Iterable[str], promised: Mapping[str, Any]) -> dict[str, int]:

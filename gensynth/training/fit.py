@@ -124,6 +124,8 @@ def fit(
         trainer.callbacks.extend([Progress(steps, module.phases()), checkpointing])
         with SIGNALS.defer():
             run_trainer(trainer, module, loader, state)
+        if state and state["step"] == schedule.total_steps:
+            checkpointing.save(trainer, module)  # what was saved before `finish` may hold a secret
         module.to(device)  # Lightning has put it on the CPU
         check_same_weights(module)
         appraisal.settle(module, trainer)
@@ -163,6 +165,11 @@ def _prepare(module: Generator, settings: TrainerSettings) -> None:
         if isinstance(part, Generator):
             part.accumulate = settings.accumulate
     _check_parts(module, settings)
+    if module.private and settings.precision != "32-true":
+        raise UsageError(
+            f"trainer.precision={settings.precision}: rounding lets one row change more than the promise of a private "
+            "model allows; use trainer.precision=32-true"
+        )
     if module.poisson and settings.label_power != 1:
         print("note: trainer.label_power is not used: every row enters a batch by a coin of its own", file=sys.stderr)
     if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):

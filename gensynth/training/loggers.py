@@ -26,15 +26,18 @@ METRICS = "metrics.csv"
 EARLIER = "metrics.before-resume.csv"
 
 
-def make_loggers(name: str, folder: Path, run_name: str, config: dict) -> list[Logger]:
-    """Loggers writing below `folder`; raises UsageError for a missing extra."""
+def make_loggers(name: str, folder: Path, run_name: str, config: dict, *, private: bool = False) -> list[Logger]:
+    """Loggers writing below `folder`; raises UsageError for a missing extra.
+
+    private  curves of real rows go where they were asked to go by name only: `auto` is then `csv`
+    """
     if name == "none":
         return []
     if (folder / METRICS).exists():  # Lightning's CSV logger would delete what a stopped run has logged
         join_metrics(folder)
         (folder / METRICS).replace(folder / EARLIER)
     loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
-    if name in ("auto", "wandb"):
+    if name == "wandb" or (name == "auto" and not private):
         loggers.append(_wandb(folder, run_name, config))
     if name == "tensorboard":
         try:
