@@ -40,6 +40,7 @@ def test_files_and_a_page_with_the_same_answer(report):
     out, facts = report
     assert sorted(p.name for p in (out / "arms").iterdir()) == ["cvae-0", "cvae-1"]
     assert (out / "arms/cvae-1/generator/model.safetensors").is_file()
+    assert json.loads((out / "arms/cvae-1/generator/config.json").read_text())["compared"]
     assert facts["verdict"]["answer"] in ("helps", "no_difference", "hurts")
     assert facts["verdict"]["use"] in {row["arm"] for row in facts["utility"]}
     assert "cvae" in facts["verdict"]["sentence"]

@@ -10,6 +10,8 @@ import pytest
 from conftest import FAST
 from PIL import Image
 
+from gensynth.balancing.export import encode_row
+from gensynth.balancing.mark import mark_of
 from gensynth.provenance.guarantee import (
     FILTERS,
     STEPS,
@@ -19,6 +21,8 @@ from gensynth.provenance.guarantee import (
     private_facts,
     steps_of,
 )
+from gensynth.training.loggers import make_loggers
+from gensynth.types import Schema
 
 PROMISED = {
     "mechanism": "DP-SGD",
@@ -181,20 +185,27 @@ def test_facts_of_a_private_model_tell_nothing_of_real_rows():
     assert private_facts(full, PROMISED | {"counts": [88.2, 11.6]}, "")["train_counts"] == {"cat": 88, "dog": 12}
 
 
+def test_curves_of_a_private_model_go_nowhere_by_themselves(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert [type(one).__name__ for one in make_loggers("auto", tmp_path, "r", {}, private=True)] == ["CSVLogger"]
+    assert not (tmp_path / "wandb").exists()
+
+
 DRAWN_FROM = {
     "grey images of one size": ((), []),
     "one image with colours": (("coloured",), ["row_size_from_data"]),
     "cells of label and group": (("data.groups=[ward]",), ["cells_from_data"]),
     "weights chosen on held-out rows": (("trainer.choose=macro",), ["chosen_on_validation"]),
+    "an image that was made": (("made", "data.allow_synthetic=true"), ["learned_made_rows"]),
 }
 
 
 @pytest.mark.parametrize("name", DRAWN_FROM)
 def test_what_a_run_did_is_found_by_itself(name, run_cli, tmp_path):
     words, steps = DRAWN_FROM[name]
-    photographs(tmp_path / "data", coloured="coloured" in words)
+    photographs(tmp_path / "data", *(word for word in words if "=" not in word))
     small = ("model=kernel_mean", "model.waves=20", "model.width=8", "model.delta=1e-3")
-    asked = [word for word in words if word != "coloured"]
+    asked = [word for word in words if "=" in word]
     code, _, err = run_cli("train", tmp_path / "data", *small, *asked, f"out={tmp_path}/T", *FAST)
     assert code == 0, err
     facts = json.loads((tmp_path / "T/generator/config.json").read_text(encoding="utf-8"))
@@ -204,12 +215,16 @@ def test_what_a_run_did_is_found_by_itself(name, run_cli, tmp_path):
     assert ("does not hold" in err) == bool(steps)
 
 
-def photographs(folder, *, coloured):
-    """40 grey images 8 x 8 of two classes and two wards, one of them with colours where asked."""
+def photographs(folder, *special):
+    """40 grey images 8 x 8 of two classes and two wards; one is `coloured` or `made` where asked."""
     lines = ["file_name,label,ward"]
     folder.mkdir()
     for i in range(40):
-        pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3) if coloured and i == 7 else (8, 8), np.uint8)
+        kind = special[0] if special and i == 7 else ""
+        pixels = np.random.default_rng(i).integers(0, 256, (8, 8, 3) if kind == "coloured" else (8, 8), np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
+        if kind == "made":
+            grey = Schema("image", ("a", "b"), {"height": 8, "width": 8, "channels": 1})
+            (folder / f"{i}.png").write_bytes(encode_row(grey, pixels[None], mark_of("synthetic", "ab" * 32)))
         lines.append(f"{i}.png,{'ab'[i % 2]},{'xy'[i // 2 % 2]}")
     (folder / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
