@@ -297,7 +297,8 @@ def rank_sets(trial: Trial, sets: Mapping[str, LabelledData]) -> tuple[dict[str,
 def _attacked(yardstick: Yardstick, trial: Trial, made: LabelledData, scored: SetScore) -> dict[str, Any]:
     """Copies and attacks on who was in the real rows that a set may have been made from."""
     trial.progress("privacy: copies and membership inference")
-    seed, points = rng.child(trial.seed, "privacy"), points_of(trial.train)
+    seed = rng.child(trial.seed, "privacy")
+    points = points_of(LabelledData.concat([yardstick.seen, trial.test]))
     return privacy_facts(yardstick.seen, trial.test, made, scored.found, seed=seed, points=points)
 
 

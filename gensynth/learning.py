@@ -131,12 +131,13 @@ def train_generator(
 
 def train_in_memory(job: Job, rows: LabelledData, val_share: float = 0.1) -> Bundle:
     """A generator trained on rows in memory, a share of each class kept aside to watch it; no file stays."""
-    split = split_rows(
-        rows, (1 - val_share, val_share, 0.0), rng.child(job.seed, "split"), np.full(len(rows), ""), None
-    )
+    sides = rows, rows[:0]
+    if val_share:
+        shares, seed = (1 - val_share, val_share, 0.0), rng.child(job.seed, "split")
+        split = split_rows(rows, shares, seed, np.full(len(rows), ""), None)
+        sides = rows[split == "train"], rows[split == "val"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        sides = rows[split == "train"], rows[split == "val"]
         train_generator(job, *sides, rows.content_hashes()[0], out, time.monotonic())
         return load_bundle(out / "generator", job.model.make)
 

@@ -68,8 +68,13 @@ def conditions_of(job: Job, train: LabelledData) -> Conditions:
     groups = job.data.groups
     if asks_for_cells(job.target, train.schema) and not groups:
         raise UsageError("target=cells balances label x group: name the groups with data.groups=[...]")
-    by_cell = asks_for_cells(job.target, train.schema) or not shown_in_rows(train.schema, groups)
-    return Conditions.of(train, groups if by_cell else ())
+    cells = asks_for_cells(job.target, train.schema)
+    if cells and job.symmetric:
+        raise UsageError("symmetric=true makes rows of every class; with target=cells leave it out, or name a target")
+    conditions = Conditions.of(train, groups if cells or not shown_in_rows(train.schema, groups) else ())
+    if cells:
+        resolve_cells(job.target, conditions.counts(train), conditions)  # a name that is none shows before training
+    return conditions
 
 
 def asked_rows(looked: Looked, conditions: Conditions) -> Looked:
@@ -79,7 +84,7 @@ def asked_rows(looked: Looked, conditions: Conditions) -> Looked:
 
 
 def drawing(
-    job: Job, looked: Looked, sampler: Sampler, conditions: Conditions
+    job: Job, looked: Looked, sampler: Sampler, conditions: Conditions, progress: Callable[[str], None] = say
 ) -> Callable[[dict[str, int], dict[str, str]], Filled]:
     """Teach fallback and filters once: draw(needed, reviewed), numbers by condition.
 
@@ -103,7 +108,7 @@ def drawing(
             seed=job.seed,
             rejected=frozenset(name for name, verdict in reviewed.items() if verdict in PASSED_OVER),
             name_row=export.row_names(conditions, job.seed),
-            progress=say,
+            progress=progress,
         )
         return replace(filled, rows=conditions.join(filled.rows), drawn=conditions.join(filled.drawn))
 
@@ -140,19 +145,24 @@ def asked_of(job: Job, conditions: Conditions, train: LabelledData, amount: floa
 
 
 def shadow_trainer(
-    job: Job, bundle: Bundle | None, conditions: Conditions, made: LabelledData
+    job: Job, looked: Looked, bundle: Bundle | None, conditions: Conditions, made: LabelledData
 ) -> Callable[[LabelledData, int], LabelledData]:
-    """(real rows, seed) -> as many rows as were made, unfiltered, by the same sampler taught anew on those rows."""
+    """(real rows, seed) -> as many rows as were made, by the same sampler, fallback and filters taught anew on those.
+
+    Of a condition that has none of these rows nothing is drawn.
+    """
+    wanted = np.bincount(conditions.index(made), minlength=len(conditions.names))
 
     def train_and_draw(rows: LabelledData, seed: int) -> LabelledData:
-        asked, sampler = conditions.split(rows), copy.deepcopy(job.sampler)
-        if bundle is not None and wants_generator(sampler):
+        taught = {name: copy.deepcopy(getattr(job, name)) for name in ("sampler", "fallback", "filters")}
+        own, asked = replace(job, seed=seed, logger="none", **taught), conditions.split(rows)
+        if bundle is not None and wants_generator(own.sampler):
             budget = replace(job.trainer, max_samples=bundle.facts["training"]["samples_seen"])
-            sampler.use(train_in_memory(replace(job, seed=seed, logger="none", trainer=budget), asked, val_share=0.0))
-        labels = np.sort(conditions.index(made))
-        counts = np.bincount(labels, minlength=len(conditions.names))
-        seeds = [rng.row_seeds(seed, name, 0, int(n)) for name, n in zip(conditions.names, counts, strict=True)]
-        return conditions.join(sampler.fit(asked).sample(labels, np.concatenate(seeds)))
+            own.sampler.use(train_in_memory(replace(own, trainer=budget), asked, val_share=0.0))
+        counts = np.where(conditions.counts(rows) > 0, wanted, 0)
+        needed = dict(zip(conditions.names, counts.tolist(), strict=True))
+        shadow = replace(looked, train=rows)
+        return drawing(own, shadow, own.sampler.fit(asked), conditions, lambda text: None)(needed, {}).rows
 
     return train_and_draw
 

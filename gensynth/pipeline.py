@@ -35,7 +35,7 @@ from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, GateError, UsageError, nearest
-from gensynth.job import Job
+from gensynth.job import Job, ModelSettings
 from gensynth.learning import check_learnable, train_step
 from gensynth.making import (
     asked_of,
@@ -85,6 +85,7 @@ from gensynth.training.bundle import (
     file_sha256,
     load_bundle,
 )
+from gensynth.training.fit import TrainerSettings
 from gensynth.training.loggers import read_curves
 from gensynth.trust import audit_before, audit_lines, dp_of_run, model_attacks_of, refuse_biased, trust_facts
 from gensynth.types import REAL, LabelledData
@@ -129,7 +130,7 @@ def balance(job: Job) -> dict:
             "utility_seeds": job.utility_seeds,
             "utility_steps": job.utility_steps,
             "inception": job.inception,
-            "test_opened": 0,
+            "test_opened": _times_opened(run),
             "source_sha256": looked.source.sha256,
             "label": looked.train.schema.fields.get("label", "label"),
             "classes": looked.train.schema.classes,
@@ -178,6 +179,9 @@ def merge(job: Job, finished: Path) -> dict:
         utility_steps=state["utility_steps"],
     )
     config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
+    if bundle is not None:  # for shadows, which are trained as it was
+        model = ModelSettings(bundle.facts["model"], type(bundle.generator), bundle.facts["params"])
+        job = replace(job, model=model, trainer=TrainerSettings(**config["trainer"]))
     _check_same_sampler(config.get("sampler"), job.config.get("sampler"), config.get("sampler_choice", ""))
     conditions = conditions_of(job, looked.train)
     sampler, name_row = ready_sampler(job, bundle, asked_rows(looked, conditions)), row_names(conditions, job.seed)
@@ -190,12 +194,7 @@ def merge(job: Job, finished: Path) -> dict:
         if job.out != finished:
             _carry_over(finished, job.out)
         pin_review(run.path, finished)
-        try:
-            facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed)
-        except GateError:
-            if (run.path / "dataset").is_dir():  # the data set stays; only the count of openings has changed
-                seal_run(run.path)
-            raise
+        facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed)
         same = {"sampler_choice": config.get("sampler_choice", "")}  # rows are made as they were
         write_json(run.path / "run" / "config.json", config | job.config | same)
         seal_run(run.path)
@@ -224,7 +223,8 @@ def _carry_over(finished: Path, out: Path) -> None:
         *(p.relative_to(finished).as_posix() for p in (finished / "run" / "samples").glob("*.png")),
         "run/review.csv",
     ):
-        if (finished / name).is_file():
+        counted = name == "run/state.json" and (out / name).is_file()  # by an earlier try: test rows were opened
+        if (finished / name).is_file() and not counted:
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(finished / name, out / name)
     if (finished / "generator").is_dir():
@@ -413,7 +413,7 @@ def _balance(
         transform = transform_facts(trial, sampler, filled.rows)
     with run.step("trust"):
         attacks = model_attacks_of(bundle, conditions) if bundle else []
-        shadow = shadow_trainer(job, bundle, conditions, filled.rows)
+        shadow = shadow_trainer(job, looked, bundle, conditions, filled.rows)
         trusted = trust_facts(trial, filled, assessed, job.trust, attacks, shadow)
     scores = assessed.facts | {key: transform[key] for key in ("operations", "robustness")} | trusted.facts
     scores["warnings"] += transform["left_out"]
@@ -440,12 +440,23 @@ def _balance(
 
 
 def _count_opening(run: RunFolder) -> int:
-    """How often test rows have been looked at in this run, this time included; kept in run/state.json."""
+    """How often test rows have been looked at in this run, this time included; kept in run/state.json.
+
+    A data set that stands is sealed with it at once: a merge in place may stop before it has another.
+    """
     path = run.path / "run" / "state.json"
     state = json.loads(path.read_text(encoding="utf-8"))
     state["test_opened"] = state.get("test_opened", 1) + 1  # a run of an older version has opened them once
     write_json(path, state)
+    if (run.path / "dataset").is_dir():
+        seal_run(run.path)
     return state["test_opened"]
+
+
+def _times_opened(run: RunFolder) -> int:
+    """How often an earlier try of this run has looked at test rows."""
+    path = run.path / "run" / "state.json"
+    return json.loads(path.read_text(encoding="utf-8"))["test_opened"] if run.resumed and path.is_file() else 0
 
 
 def _counter(total: int) -> Callable[[int], None]:

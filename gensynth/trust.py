@@ -66,18 +66,22 @@ def trust_facts(
         return Trusted(named | {"integrity": {}})
     space = next(space for space in yardstick.spaces if space.name == "self_supervised")
     trial.progress("privacy: copies and membership inference")
+    held_out = LabelledData.concat([trial.val, trial.test])
+    points = points_of(LabelledData.concat([trial.train, held_out]))  # of train rows alone, all others would lie far
     privacy = privacy_facts(
         trial.train,
-        LabelledData.concat([trial.val, trial.test]),
+        held_out,
         made,
         scored.found,
         seed=rng.child(trial.seed, "privacy"),
-        points=points_of(trial.train),
+        points=points,
         subject=trial.subject,
         whitebox=attacks,
     )
     if settings.shadows:
-        privacy["membership"].append(_shadowed(trial, made, settings.shadows, shadow))
+        trial.progress(f"privacy: {settings.shadows} shadow generators")
+        told = {"runs": settings.shadows, "targets": SHADOW_TARGETS, "seed": rng.child(trial.seed, "shadows")}
+        privacy["membership"].append(shadow_attack(trial.train, held_out, made, shadow, points=points, **told))
     integrity, suspects = integrity_facts(
         train=trial.train,
         held_out=trial.test,
@@ -92,20 +96,6 @@ def trust_facts(
     bias = _bias(trial, made, assessed, settings, yardstick, space, scored.found)
     nearest = nearest_rows(scored.found, made.ids, trial.train.ids)
     return Trusted({"bias": bias, "privacy": privacy, "integrity": integrity}, nearest, suspects)
-
-
-def _shadowed(trial: Trial, made: LabelledData, runs: int, shadow: Trainer) -> dict[str, Any]:
-    trial.progress(f"privacy: {runs} shadow generators")
-    return shadow_attack(
-        trial.train,
-        LabelledData.concat([trial.val, trial.test]),
-        made,
-        shadow,
-        runs=runs,
-        targets=SHADOW_TARGETS,
-        points=points_of(trial.train),
-        seed=rng.child(trial.seed, "shadows"),
-    )
 
 
 def model_attacks_of(bundle: Bundle, conditions: Conditions) -> list[ModelAttack]:

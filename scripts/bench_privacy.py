@@ -72,7 +72,8 @@ def met(name: str, auc: dict[str, Any]) -> bool:
 
 def run_seed(data: LabelledData, seed: int) -> list[dict[str, Any]]:
     train, fresh, *rest = quarters(data, seed)
-    held_out, points = LabelledData.concat(rest), points_of(train)
+    held_out = LabelledData.concat(rest)
+    points = points_of(LabelledData.concat([train, held_out]))
     lines = []
     for name, (made, copied) in fakes(train, fresh, seed).items():
         found = find_copies(train, held_out, made, points, seed)

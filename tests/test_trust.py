@@ -45,8 +45,9 @@ def test_what_a_person_accepts_is_merged_and_recorded(refused):
     base, _ = refused
     words = ["bias.max_drop=0", "seed=2", "bias.accept=true", "resume=true", f"out={base}/out"]
     assert main(["balance", str(base / "people.csv"), *WORDS, *words, *FAST]) == 0
-    verdict = json.loads((base / "out/report.json").read_text(encoding="utf-8"))["bias"]["gate"]
-    assert verdict["accepted"]
+    facts = json.loads((base / "out/report.json").read_text(encoding="utf-8"))
+    assert facts["bias"]["gate"]["accepted"]
+    assert facts["provenance"]["test_opened"] == 2  # the refused try has seen the scores
     assert lines(base / "out/dataset/train.csv")
 
 
@@ -145,6 +146,26 @@ def test_marked_rows_are_refused_unless_allowed_and_then_only_learned_from(refus
     merged = lines(tmp_path / "yes/dataset/train.csv")
     assert sum(row["gensynth_source"] == "real" for row in merged) == real
     assert len(merged) == 1200
+
+
+def shadow_of(folder):
+    attacks = json.loads((folder / "report.json").read_text(encoding="utf-8"))["privacy"]["membership"]
+    return next(line for line in attacks if line["attack"] == "shadow_lira")
+
+
+def test_shadow_generators_are_trained_filtered_and_filled_like_the_audited_one(run_cli, tmp_path):
+    """With cells so small that halves of the rows lack some."""
+    frame = people(300, seed=3)
+    frame.loc[:2, ["sex", "region", "rich"]] = "m", "c", "yes"
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    words = ("data.label=rich", "data.groups=[sex,region]", "target=cells", "bias.accept=true", "utility.run=false")
+    words = (*words, "filter=[near_copy]", "model.width=16", "privacy.shadows=4")
+    code, _, err = run_cli("balance", tmp_path / "people.csv", *words, f"out={tmp_path}/out", *FAST)
+    assert code == 0, err
+    assert shadow_of(tmp_path / "out")["runs"] == 4
+    code, _, err = run_cli("merge", tmp_path / "out", "bias.accept=true", "privacy.shadows=6")
+    assert code == 0, err
+    assert shadow_of(tmp_path / "out")["runs"] == 6
 
 
 def test_shadow_models_add_a_line_to_the_attacks(run_cli, tmp_path):

@@ -106,7 +106,8 @@ class Yardstick:
             overall |= columns
             for label, entry in shapes.items():
                 per_class[label]["shape[columns]"] = entry
-        found = find_copies(self.seen, self.test, made, points_of(self.train), self.seed)
+        points = points_of(LabelledData.concat([self.seen, self.test]))  # of both alike: neither lies nearer by that
+        found = find_copies(self.seen, self.test, made, points, self.seed)
         copied = copy_entries(found)
         faults = find_faults(
             name=name,
