@@ -29,11 +29,21 @@ def test_nothing_known_is_said_to_be_open():
     [
         ([attack(0.51, 0.47, 0.55)], "good", "no better than by a coin: 0.51 (0.47 to 0.55)"),
         ([attack(0.51, 0.47, 0.55), attack(0.9, 0.85, 0.95, "rows+model")], "bad", "holds rows and model can tell"),
+        ([attack(0.69, 0.50, 0.84)], "care", "was not seen to tell training rows from new ones better than by a coin"),
+        ([attack(0.69, 0.50, 0.84)], "care", "as few rows as these cannot rule out 0.84"),
+        ([attack(0.52, 0.501, 0.539), attack(0.5, 0.48, 0.52)], "good", "no better than by a coin: 0.52"),  # one of two
+        ([attack(0.6, 0.57, 0.63, "nothing"), attack(0.6, 0.57, 0.63)], "open", "differ by themselves"),
+        (
+            [attack(0.5, 0.47, 0.53) | {"most_exposed": {"auc": ENTRY | {"low": 0.8, "value": 0.9}}}],
+            "care",
+            "0.90 (0.80",
+        ),
         ([{"attack": "density_ratio", "release": "rows", "auc": {"value": None, "reason": "few"}}], "open", "Too few"),
     ],
 )
 def test_the_strongest_attack_decides_what_could_leak(attacks, tone, words):
-    privacy = {"membership": attacks, "exact_copies": {"value": 0.0, "ceiling": 0.0}}
+    none = {"value": 0.0, "low": 0.0, "high": 0.01, "ceiling": 0.0}
+    privacy = {"membership": attacks, "exact_copies": none, "near_copies": none}
     got, text = answers({"privacy": privacy})["What could leak?"]
     assert got == tone
     assert words in text
@@ -41,12 +51,22 @@ def test_the_strongest_attack_decides_what_could_leak(attacks, tone, words):
 
 
 def test_copies_beyond_what_real_rows_repeat_are_an_alarm():
-    privacy = {"membership": [attack(0.5, 0.4, 0.6)], "exact_copies": {"value": 0.2, "ceiling": 0.01}}
+    exact = {"value": 0.2, "low": 0.18, "high": 0.22, "ceiling": 0.01}
+    privacy = {"membership": [attack(0.5, 0.46, 0.54)], "exact_copies": exact}
     tone, text = answers({"privacy": privacy})["What could leak?"]
     assert tone == "bad"
-    assert "20 % of the made rows are copies or near copies" in text
-    privacy["exact_copies"]["ceiling"] = 0.19
-    assert answers({"privacy": privacy})["What could leak?"][0] == "good"
+    assert "20 % of the made rows are copies of a training row; of new real rows 1 % are." in text
+    for ceiling, tone in ((0.17, "care"), (0.19, "good")):
+        exact["ceiling"] = ceiling
+        assert answers({"privacy": privacy})["What could leak?"][0] == tone
+
+
+def test_copies_that_were_not_measured_are_not_called_none():
+    privacy = {"membership": [attack(0.5, 0.46, 0.54)], "near_copies": {"value": None, "reason": "not defined: few"}}
+    tone, text = answers({"privacy": privacy})["What could leak?"]
+    assert tone == "care"
+    assert "Near copies could not be told: not defined: few." in text
+    assert "0 %" not in text
 
 
 def test_the_strongest_attack_is_the_one_that_is_surest():
@@ -74,6 +94,22 @@ def test_a_refusal_is_bad_and_says_why():
     assert "1 cells of class and group have under 30" in text
     assert "50 % as often" in text
     assert answers({"bias": bias({"reasons": []})})["Who is in it?"][0] == "care"
+
+
+@pytest.mark.parametrize(
+    ("impact", "recall", "tone"),
+    [
+        ({"value": 0.9, "undefined": []}, {"tables": {"sex": {}}}, "good"),
+        ({"value": 0.7, "undefined": []}, {"tables": {"sex": {}}}, "care"),
+        ({"value": None, "reason": "not defined", "undefined": ["f"]}, {"tables": {"sex": {}}}, "care"),
+        ({"value": 0.9, "undefined": []}, {"reason": "not defined: no test rows"}, "care"),
+    ],
+)
+def test_good_is_an_impact_above_the_line_with_recall_measured(impact, recall, tone):
+    facts = bias({"reasons": []}) | {"recall": recall}
+    facts["before"]["collect"] = []
+    facts["after"]["tables"]["sex"]["disparate_impact"] = impact | {"favourable": "rich"}
+    assert answers({"bias": facts})["Who is in it?"][0] == tone
 
 
 def test_tables_hold_a_line_for_every_cell_and_class():

@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scipy.stats import norm
+
 GOOD, CARE, BAD, OPEN = "good", "care", "bad", "open"
 NOT_RECORDED = "not recorded"
-COIN = 0.5
+TONES = (GOOD, OPEN, CARE, BAD)  # the worst last
+COIN, WEAK = 0.5, 0.55  # an AUC that is surely below the second is called weak
+LINE = 0.8  # of disparate impact
 ATTACKS = {
     "no_rows": "how common it is among real rows: what an attacker knows who holds no made row",
     "shadow_lira": "how near made rows come in runs that were taught with it and without it (likelihood ratio)",
@@ -98,8 +102,15 @@ def _who(bias: Mapping[str, Any]) -> Answer:
     lines += [f"Refused: {reason}" for reason in verdict.get("reasons", [])]
     if verdict.get("accepted"):
         lines.append("A person accepted this (bias.accept=true).")
-    tone = BAD if verdict.get("reasons") else CARE if few or not bias.get("groups") else GOOD
-    return tone, lines
+    recall = bias.get("recall") or {}
+    open_ends = few or not bias.get("groups") or not recall.get("tables") or _below_line(after["tables"])
+    return (BAD if verdict.get("reasons") else CARE if open_ends else GOOD), lines
+
+
+def _below_line(tables: Mapping[str, Any]) -> bool:
+    """Whether some disparate impact is under the usual line or, for a group without one row of the class, undefined."""
+    impacts = [table.get("disparate_impact") or {} for table in tables.values()]
+    return any(one.get("undefined") or (_has(one) and one["value"] < LINE) for one in impacts)
 
 
 def _impact_line(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -120,42 +131,92 @@ def _worst_line(recall: Mapping[str, Any]) -> list[str]:
     return [
         f"The group a classifier serves worst ({with_['class']}, {with_['group']}) is recognised "
         f"{percent(with_['value'])} of the time with the made rows; the worst without them "
-        f"({without['class']}, {without['group']}) {percent(without['value'])}."
+        f"({without['class']}, {without['group']}) {percent(without['value'])}. "
+        "The lowest of many is low partly by chance."
     ]
 
 
 def _leaks(privacy: Mapping[str, Any]) -> Answer:
     if "membership" not in privacy:
         return OPEN, ["Not run."]
-    exact, near = (privacy.get(name) or {} for name in ("exact_copies", "near_copies"))
-    copied = sum(entry.get("value") or 0.0 for entry in (exact, near))
-    usual = sum(entry.get("ceiling") or 0.0 for entry in (exact, near))
     attacks = [one for one in privacy["membership"] if one["release"] != "nothing"]
-    worst = strongest(attacks)
-    lines = [_attack_line(attacks, release) for release in dict.fromkeys(one["release"] for one in attacks)]
+    count = sum(one["auc"].get("value") is not None for one in attacks)
+    lines = [_attack_line(attacks, release, count) for release in dict.fromkeys(one["release"] for one in attacks)]
     lines = [line for line in lines if line] or ["Too few held-out rows to attack the made rows."]
-    lines.append(
-        f"{percent(copied)} of the made rows are copies or near copies of a training row; of new real rows "
-        f"{percent(usual)} are."
-    )
-    dp = privacy.get("dp") or {}
-    lines.append(dp.get("sentence") or "No privacy was promised.")
-    lines.append("The data set holds the real training rows too: share it only with those who may see them.")
-    alarm = copied > usual + 0.05 or (worst is not None and worst["auc"]["low"] > COIN)
-    return (BAD if alarm else OPEN if worst is None else GOOD), lines
+    lines += _exposed_line(attacks, count)
+    apart = [one["auc"] for one in privacy["membership"] if one["release"] == "nothing" and _beyond(one["auc"], 10)]
+    if apart:
+        lines.append(
+            "Training rows and held-out rows differ by themselves, without any made row "
+            f"({between(apart[0])}): the attacks cannot be judged by these."
+        )
+    copied, told = _copies(privacy)
+    dp = (privacy.get("dp") or {}).get("sentence") or "No privacy was promised."
+    lines += [*told, dp, "The data set holds the real training rows too: share it only with those who may see them."]
+    found = OPEN if apart or not count else max((_tone(one["auc"], count) for one in attacks), key=TONES.index)
+    exposed = CARE if _exposed_line(attacks, count) else GOOD
+    return max(found, copied, exposed, key=TONES.index), lines
 
 
-def _attack_line(attacks: Sequence[Mapping[str, Any]], release: str) -> str:
+def _beyond(auc: Mapping[str, Any], tests: int) -> int:
+    """1 where an AUC is surely above a coin among so many tests (Bonferroni), -1 where below, else 0."""
+    if auc.get("value") is None:
+        return 0
+    wider = float(norm.ppf(1 - 0.025 / max(tests, 1)) / norm.ppf(0.975))
+    low, high = auc["value"] - wider * (auc["value"] - auc["low"]), auc["value"] + wider * (auc["high"] - auc["value"])
+    return int(low > COIN) - int(high < COIN)
+
+
+def _tone(auc: Mapping[str, Any], count: int) -> str:
+    """Good is an attack that is shown to be weak; one that was not found to be strong may be either."""
+    if auc.get("value") is None:
+        return OPEN
+    return BAD if _beyond(auc, count) > 0 else GOOD if auc["high"] <= WEAK else CARE
+
+
+def _attack_line(attacks: Sequence[Mapping[str, Any]], release: str, count: int) -> str:
     """What the strongest attack finds on what is released; empty where no attack has a number."""
-    mine = [one for one in attacks if one["release"] == release]
+    mine = [one for one in attacks if one["release"] == release and one["auc"].get("value") is not None]
     worst = strongest(mine)
     if worst is None:
         return ""
-    told = "no better than by a coin" if worst["auc"]["low"] <= COIN else "better than by a coin"
+    auc, tone = worst["auc"], _tone(worst["auc"], count)
+    can = "was not seen to" if tone == CARE else "can"
+    told = "no better than by a coin" if tone == GOOD else "better than by a coin"
+    unsure = f"; as few rows as these cannot rule out {auc['high']:.2f}" if tone == CARE else ""
     return (
-        f"Somebody who holds {release.replace('+', ' and ')} can tell training rows from new ones {told}: "
-        f"{between(worst['auc'])} where 0.5 is a coin and 1 is certainty (the strongest of {len(mine)} attacks)."
+        f"Somebody who holds {release.replace('+', ' and ')} {can} tell training rows from new ones {told}: "
+        f"{between(auc)} where 0.5 is a coin and 1 is certainty (the strongest of {len(mine)} attacks{unsure})."
     )
+
+
+def _exposed_line(attacks: Sequence[Mapping[str, Any]], count: int) -> list[str]:
+    """The tenth of the rows that are easiest to tell, where they surely can be."""
+    tenths = [one.get("most_exposed", {}).get("auc") or {} for one in attacks]
+    told = [auc for auc in tenths if _beyond(auc, count) > 0]
+    if not told:
+        return []
+    worst = max(told, key=lambda auc: auc["low"])
+    return [f"For the tenth of the rows that stand out most it is {between(worst)}."]
+
+
+def _copies(privacy: Mapping[str, Any]) -> Answer:
+    """Exact and near copies beside what real rows repeat of each other; what was not measured is not called none."""
+    exact, near = (privacy.get(name) or {} for name in ("exact_copies", "near_copies"))
+    known = [entry for entry in (exact, near) if _has(entry)]
+    copied, usual = (sum(entry.get(key) or 0.0 for entry in known) for key in ("value", "ceiling"))
+    what = " or ".join(name for name, entry in (("copies", exact), ("near copies", near)) if _has(entry))
+    lines = []
+    if what:
+        lines.append(
+            f"{percent(copied)} of the made rows are {what} of a training row; of new real rows {percent(usual)} are."
+        )
+    if not _has(near):
+        lines.append(f"Near copies could not be told: {near.get('reason', 'not measured')}.")
+    if copied > usual + 0.05:
+        return BAD, lines
+    more = any(entry.get("low", 0.0) > (entry.get("ceiling") or 0.0) for entry in known)
+    return (CARE if more or not known else GOOD), lines
 
 
 def strongest(attacks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
