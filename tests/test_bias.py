@@ -136,6 +136,13 @@ class TestAudit:
 
 
 class TestImpact:
+    def test_equal_rates_still_have_an_interval(self):
+        y, sex = np.repeat([1, 0, 1, 0], [50, 50, 100, 100]), np.repeat(["f", "m"], [100, 200])
+        found = audit(y, {"sex": sex}, np.full(300, REAL), CLASSES)["tables"]["sex"]["disparate_impact"]
+        assert (found["group"], found["reference"], found["value"]) == ("f", "m", 1.0)
+        assert found["low"] < 0.9
+        assert found["high"] > 1.1
+
     def test_ratio_and_interval_have_their_closed_form(self):
         y = np.repeat([1, 0, 1, 0], [12, 88, 60, 140])
         sex = np.repeat(["f", "m"], [100, 200])

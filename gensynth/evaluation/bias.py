@@ -168,7 +168,8 @@ def impacts(counts: np.ndarray, names: list[str], classes: tuple[str, ...], favo
         return {name: {"value": None, "reason": reason} for name in names}
     hits, totals = counts[classes.index(favourable)], counts.sum(axis=0)
     able = totals >= min(LEAST_REAL, totals.max())
-    reference = int(np.argmax(np.where(able, hits / np.maximum(totals, 1), -1.0)))
+    rates = np.where(able, hits / np.maximum(totals, 1), -1.0)
+    reference = int(np.lexsort((totals, rates))[-1])  # of equal rates, that of the larger group
     out = {}
     for g, name in enumerate(names):
         facts = {"n": int(totals[g]), "few": bool(totals[g] < LEAST_REAL), "reference": names[reference]}
@@ -189,7 +190,7 @@ def _ratio(a: int, n: int, b: int, m: int) -> Entry:
 
 
 def lowest_impact(impact: Mapping[str, Entry], favourable: str) -> Entry:
-    """Disparate impact: the lowest ratio of any group, with its interval, its group and the 80 % line beside it.
+    """Disparate impact: the lowest ratio of any other group, with its interval, its group and the 80 % line beside it.
 
     Feldman et al., "Certifying and removing disparate impact", 2015, definition 1.1. Groups without a ratio are listed
     as `undefined`: a group without one favourable row is worse off than any number says.
@@ -199,7 +200,8 @@ def lowest_impact(impact: Mapping[str, Entry], favourable: str) -> Entry:
     if len(defined) < 2:
         reason = next((impact[name]["reason"] for name in undefined), "not defined: one group only")
         return {"value": None, "reason": reason, "favourable": favourable, "undefined": undefined}
-    group = min(defined, key=lambda name: defined[name]["value"])
+    others = [name for name, entry in defined.items() if name != entry["reference"]]
+    group = min(others, key=lambda name: defined[name]["value"])
     return defined[group] | {"group": group, "favourable": favourable, "line": LINE, "undefined": undefined}
 
 
