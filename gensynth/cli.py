@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 IN_PLACE = ("merge", "verify", "forget")  # verbs without a folder of their own where out is left out
 MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
 MAY_BE_BELOW_ZERO = ("low", "high")  # ends of a range that values are drawn from
+ANEW = {"filter": "; filter=[NAMES] names others", "fallback": "; sampler@fallback=NAME names another"}  # for merge
+LISTS_OF_NAMES = ("data.groups", "data.ignore", "data.columns", "data.allow", "trust")
 TRUSTED = ("gensynth.", "torch.", "lightning.", "torchmetrics.", "kornia.", "imblearn.", "sklearn.")
 QUIET = (
     "hydra.run.dir=.",
@@ -155,7 +157,7 @@ def compose(verb: str, words: list[str]) -> Job:
             config = hydra.compose(verb, overrides(verb, words), return_hydra_config=True)
         plain = OmegaConf.to_container(config, resolve=False)
         plain.pop("hydra")
-        plain = OmegaConf.to_container(OmegaConf.create(plain), resolve=True)
+        plain = OmegaConf.to_container(_with_lists(OmegaConf.create(plain)), resolve=True)
         return _job(verb, plain, [verb, *words], config.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(explain(verb, error)) from None
@@ -169,7 +171,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
 
     SIGNALS.install()
     try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        plain = OmegaConf.to_container(_with_lists(config), resolve=True, throw_on_missing=True)
         base = str(plain["out"]) or ("" if verb in IN_PLACE else f"runs/{verb}-{_STARTED}")
         typed = [w for w in typed if not w.startswith("out=")] + ([f"out={base}"] if base else [])
         plain["out"] = _out_of_sweep(base)
@@ -182,6 +184,18 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
         return report_error(UsageError(explain(verb, error)), typed)
     except Exception as error:
         return report_error(error, typed)
+
+
+def _with_lists(config: DictConfig) -> DictConfig:
+    """The same keys, changed in place: one name where a list of names belongs is a list of it, and names are text."""
+    from omegaconf import ListConfig, OmegaConf
+
+    for key in LISTS_OF_NAMES:
+        value = OmegaConf.select(config, key)
+        if value is not None:
+            names = value if isinstance(value, ListConfig) else [value] if value != "" else []
+            OmegaConf.update(config, key, [str(name) for name in names])
+    return config
 
 
 def _out_of_sweep(out: str) -> str:
@@ -274,7 +288,7 @@ def _data_settings(config: dict, choice: str) -> Any:
         tuple(split),
         (tail[0], tail[1]) if tail else None,
         node["subject"],
-        groups=tuple(str(column) for column in node.get("groups", [])),
+        groups=tuple(dict.fromkeys(node.get("groups") or [])),
         card=_source_card(node),
         allow_synthetic=bool(node.get("allow_synthetic", False)),
     )
@@ -521,16 +535,26 @@ def _merge(config: dict, typed: list[str]) -> None:
 
 
 def _as_in_the_run(config: dict, run: Path, typed: list[str]) -> None:
-    """Sampler, fallback and filters of the finished run, where the words do not say otherwise."""
+    """Sampler, fallback, filters and limits of bias of the finished run, where the words do not say otherwise.
+
+    What a person accepts holds for one merge and is not among them.
+    filter=[near_copy] replaces what the run had, filter.near_copy.ratio=0.6 changes one key of it.
+    """
     path = run / "run" / "config.json"
     if not path.is_file():
         return
-    saved = json.loads(path.read_text(encoding="utf-8"))
+    saved = {"filter": {}} | json.loads(path.read_text(encoding="utf-8"))  # a run without filters names none
+    config.setdefault("filter", {})
+    said = [*_words_on("bias", typed), ["accept"]]
+    config["bias"] |= {key: value for key, value in saved.get("bias", {}).items() if [key] not in said}
     for group in ("sampler", "fallback", "filter", "export"):
-        if group in saved and not any(re.match(rf"~?(sampler@)?{group}\b", word) for word in typed):
+        changes = _words_on(group, typed)
+        if group in saved and [] not in changes:
             if isinstance(saved[group], dict):
                 _refuse_foreign(saved[group], config["trust"])
-            config[group] = saved[group]
+            given, config[group] = config.get(group) or {}, saved[group]
+            for keys in changes:
+                config[group] = _changed(config[group], given, keys, group)
             if files := [key for key in SAMPLER_PATHS if isinstance(saved[group], dict) and saved[group].get(key)]:
                 words = f"{group}.{files[0]}=PATH"
                 name = saved.get("sampler_choice", "NAME") if group == "sampler" else "NAME"
@@ -538,6 +562,25 @@ def _as_in_the_run(config: dict, run: Path, typed: list[str]) -> None:
                     f"this run was made with {saved[group][files[0]]}, whose place is not kept; give it to merge "
                     f"again: {'sampler=' if group == 'sampler' else 'sampler@fallback='}{name} {words}"
                 )
+
+
+def _words_on(group: str, typed: list[str]) -> list[list[str]]:
+    """The keys of a group that words change or take away (~); [] where a word chooses the whole group anew."""
+    words = [word.lstrip("-~") for word in typed if "=" in word or word.startswith("~")]
+    found = [re.match(rf"(?:sampler@)?{group}((?:\.[\w-]+)*)(?:=|$)", word) for word in words]
+    return [match[1].split(".")[1:] for match in found if match]
+
+
+def _changed(saved: Any, given: Mapping, keys: list[str], where: str) -> dict:
+    """What a finished run had, but the value below `keys` as it is in `given`, or gone as there."""
+    key, *rest = keys
+    if not isinstance(saved, dict) or key not in saved:
+        held = ", ".join(k for k in saved if not k.startswith("_")) if isinstance(saved, dict) else ""
+        anew = ANEW.get(where.split(".")[0], "")
+        raise UsageError(f"{where}.{key}: the finished run's {where} holds {held or 'nothing'}{anew}")
+    if rest:
+        return saved | {key: _changed(saved[key], given.get(key, {}), rest, f"{where}.{key}")}
+    return saved | {key: given[key]} if key in given else {k: v for k, v in saved.items() if k != key}
 
 
 def _sample(config: dict, typed: list[str]) -> None:

@@ -22,6 +22,7 @@ from gensynth import __version__, rng
 from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
 from gensynth.balancing.draw import FORMATS, write_samples
 from gensynth.balancing.export import row_names
+from gensynth.balancing.filters import check_filters
 from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import SMALL_CLASS
 from gensynth.balancing.plan import Amount, asks_for_cells, resolve_counts, resolve_target
@@ -159,6 +160,7 @@ def merge(job: Job, finished: Path) -> dict:
     bundle = load_bundle(finished / "generator") if (finished / "generator").is_dir() else None
     reviewed = read_review(finished)
     looked = reread(finished, bundle, state)
+    check_filters(job.filters, looked.train.schema)
     if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) in PASSED_OVER]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
     job = replace(
@@ -335,6 +337,7 @@ def look(job: Job, run: RunFolder) -> Looked:
         source, split = _cut(source, split, job)
         facts = look_at(source, split)
     check_groups(source.data, job.data.groups)
+    check_filters(job.filters, source.data.schema)
     if not asks_for_cells(job.target, source.data.schema):
         resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
     marked = check_origin(source.data, job.data.allow_synthetic or job.verb == "explore")

@@ -105,7 +105,7 @@ usage: gensynth VERB [DATA] [key=value ...]
   compare DATA       doing nothing, simple methods and both models under one plan, side by side
   review RUN         a person looks at the made rows, worst first: n=200; or guesses which are real: blind=true
   verify DATASET     every hash recomputed, n=100 made rows made again; is_mine=FILE: is it one of them
-  forget ROW_ID      which generators and rows depend on a row of the source, over all runs=DIR
+  forget ROW_ID      which generators, rows and folders drawn by sample depend on a row of the source, over all runs=DIR
   dashboard [RUNS]   a local page over all runs below a folder (default runs): port=6006 open=true
   doctor             what is installed and what is wrong
 

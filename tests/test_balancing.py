@@ -16,7 +16,7 @@ from gensynth.errors import UsageError
 from gensynth.models.judge import Judge
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import new_rows
-from gensynth.types import Schema
+from gensynth.types import LabelledData, Schema
 
 DATA = stripes(60)
 VAL = stripes(40, seed=1)
@@ -142,6 +142,24 @@ def test_near_copy_forgives_repeats_among_train_rows(reference):
     one = NearCopy(1 / 3)
     one.learn(twice)
     assert not one.keep(DATA[:1])[0]
+
+
+def test_value_range_refuses_rows_that_are_no_images():
+    x, y = np.array([[1.0], [np.nan], [2.0]]), np.array([0, 0, 1])
+    for modality in ("table", "audio", "text"):
+        rows = LabelledData.of_real(x, y, Schema(modality, ("a", "b")))
+        with pytest.raises(UsageError, match=f"value_range looks at pixels, and these rows are {modality}; leave it"):
+            ValueRange(0.25).learn(Reference(rows, rows, None))
+
+
+def test_a_row_without_a_mean_sets_no_limits(reference):
+    plain, holed = ValueRange(0.25), ValueRange(0.25)
+    x = DATA.x.astype(float)
+    x[0] = np.nan
+    plain.learn(replace(reference, train=DATA[1:]))
+    holed.learn(replace(reference, train=replace(DATA, x=x)))
+    np.testing.assert_array_equal(holed.keep(VAL), plain.keep(VAL))
+    assert holed.keep(VAL).mean() > 0.9
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 from conftest import FAST, write_digit_folder
 from PIL import Image
 
+from gensynth.cli import compose
 from gensynth.words import overrides
 
 TINY = (*FAST, "model.width=8", "utility.steps=30", "utility.seeds=3")
@@ -163,6 +164,22 @@ def test_mappings_are_read_as_text(typed):
 
 def test_leading_zeros_stay_in_class_names():
     assert overrides("sample", ["counts={007: 3, 3: 20}"]) == ["""counts='{"007": "3", "3": "20"}'"""]
+
+
+def test_one_name_is_a_list_of_it(run_cli, tmp_path):
+    lines = [f"{'fm'[i % 2]},{i % 17},{i * 7 % 13},{'yes' if i < 25 else 'no'}" for i in range(120)]
+    (tmp_path / "people.csv").write_text("\n".join(["sex,7,dose,label", *lines]) + "\n")
+    words = ("data.groups=sex", "data.ignore=7", "data.header=true")
+    code, out, err = run_cli("explore", tmp_path / "people.csv", *words, f"out={tmp_path}/e")
+    assert code == 0, err
+    assert 'column "7" is left out (data.ignore)' in out + err
+    config = json.loads((tmp_path / "e/run/config.json").read_text())
+    assert (config["data"]["groups"], config["data"]["ignore"]) == (["sex"], ["7"])
+    job = compose("balance", ["digits", "data.allow=flip_horizontal", "sampler=trivial_augment", "trust=mine"])
+    assert job.sampler.allow == ("flip_horizontal",)
+    assert job.config["trust"] == ["mine"]
+    job = compose("explore", [str(tmp_path / "people.csv"), "data.groups=[sex,7,sex]"])
+    assert job.data.groups == ("sex", "7")
 
 
 def test_doctor_finds_this_environment_healthy(run_cli):
@@ -404,6 +421,66 @@ def test_merge_honours_the_review(finished, run_cli, tmp_path):
     assert ledger[accepted]["review"] == "accept"
     assert len(ledger) == len(rows(finished[0] / "dataset/ledger.csv"))
     assert not (out / "dataset/train" / turned_down[0]).exists()
+
+
+@pytest.fixture(scope="module")
+def table_run(tmp_path_factory):
+    """A finished run of a table with missing cells, its filters not the ones of conf/merge.yaml."""
+    base = tmp_path_factory.mktemp("table")
+    lines = [f"{'fm'[i % 2]},{i % 17 if i % 10 else ''},{i * 7 % 13},{'yes' if i < 25 else 'no'}" for i in range(120)]
+    (base / "people.csv").write_text("\n".join(["sex,age,dose,label", *lines]) + "\n")
+    from gensynth.cli import main
+
+    words = ["sampler=jitter", "utility.run=false", "logger=none", "filter.label_agreement.quantile=0.01"]
+    assert main(["balance", str(base / "people.csv"), f"out={base}/out", *words]) == 0
+    return base / "out"
+
+
+def filters_of(run: Path) -> dict[str, float]:
+    """The filters that a run says it had, and the setting of each."""
+    saved = json.loads((run / "run/config.json").read_text())["filter"]
+    return {name: next(v for k, v in node.items() if k != "_target_") for name, node in saved.items()}
+
+
+@pytest.mark.parametrize(
+    ("words", "filters"),
+    [
+        ([], {"label_agreement": 0.01, "near_copy": 0.3333}),
+        (["filter.near_copy.ratio=0.6"], {"label_agreement": 0.01, "near_copy": 0.6}),
+        (["--filter.near_copy.ratio=0.6", "~filter.label_agreement"], {"near_copy": 0.6}),
+        (["filter=[near_copy]", "filter.near_copy.ratio=0.6"], {"near_copy": 0.6}),
+    ],
+)
+def test_merge_starts_from_the_filters_of_the_run(table_run, run_cli, tmp_path, words, filters):
+    code, _, err = run_cli("merge", table_run, *words, f"out={tmp_path}/m")
+    assert code == 0, err
+    assert filters_of(tmp_path / "m") == filters
+
+
+def test_a_run_without_filters_is_merged_without(table_run, run_cli, tmp_path):
+    assert run_cli("merge", table_run, "filter=[]", f"out={tmp_path}/m")[0] == 0
+    assert run_cli("merge", tmp_path / "m")[0] == 0
+    assert filters_of(tmp_path / "m") == {}
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        (
+            "filter.value_range.margin=1",
+            "filter.value_range: the finished run's filter holds label_agreement, near_copy;",
+        ),
+        ("~filter.value_range", "filter.value_range: the finished run's filter holds"),
+        ("fallback.shift=1", "fallback.shift: the finished run's fallback holds"),
+        ("filter.near_copy.ratio=x", "filter.near_copy.ratio must be a number"),
+    ],
+)
+def test_merge_refuses_keys_that_the_run_has_not(table_run, run_cli, tmp_path, word, hint):
+    code, _, err = run_cli("merge", table_run, word, f"out={tmp_path}/m")
+    assert code == 2
+    (line,) = err.strip().splitlines()
+    assert hint in line
+    assert not (tmp_path / "m").exists()
 
 
 # ---- sample ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from conftest import FAST, stripes, write_digit_folder
 
 from gensynth.balancing.plan import asks_for_cells, resolve_cells
 from gensynth.cli import main
-from gensynth.data.conditions import CELL, PARAMS, Conditions
+from gensynth.data.conditions import CELL, PARAMS, Conditions, check_groups
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
 from gensynth.types import Schema
@@ -56,9 +56,60 @@ def test_two_cells_of_one_name_are_refused(labels, values, name):
         Conditions.of(named(labels, values), ("sex",))
 
 
+def test_words_for_cells_are_checked_before_anything_is_trained(run_cli, tmp_path):
+    people(300, seed=3).to_csv(tmp_path / "people.csv", index=False)
+    words = ("data.label=rich", "data.groups=[sex]", f"out={tmp_path}/out", *TINY)
+    for word, told in (('target={"yes / fe": 90}', "yes / f"), ("symmetric=true", "symmetric=true makes rows")):
+        target = () if word.startswith("target") else ("target=cells",)
+        code, _, err = run_cli("balance", tmp_path / "people.csv", *words, word, *target, "resume=true")
+        assert code == 2
+        assert told in err
+        assert "[train]" not in err
+    assert not (tmp_path / "out/generator").exists()
+
+
 def test_a_group_column_may_not_be_called_like_one_of_made_rows():
     with pytest.raises(UsageError, match=r"data\.groups=cell: .* rename yours"):
         Conditions.of(named(["a", "b"], ["x", "y"], "cell"), ("cell",))
+
+
+@pytest.mark.parametrize("name", ["file_name", "label", "source", "sampler", "gensynth_source", "params"])
+def test_rows_that_leave_as_files_have_no_group_called_like_a_column_of_theirs(name):
+    rows = stripes(3)
+    for modality in ("image", "audio"):
+        named = replace(rows, schema=replace(rows.schema, modality=modality), groups={name: np.full(len(rows), "x")})
+        with pytest.raises(UsageError, match=rf"data\.groups={name}: .* rename yours"):
+            check_groups(named, (name,))
+
+
+@pytest.mark.parametrize("name", ["gensynth_source", "sampler", "index"])
+def test_names_that_made_rows_of_a_table_need_are_refused(name):
+    with pytest.raises(UsageError, match=rf"data\.groups={name}: .* rename yours"):
+        check_groups(named(["a", "b"], ["x", "y"], name), (name,))
+
+
+def test_a_table_may_have_groups_called_label_and_source(run_cli, tmp_path):
+    frame = people(200).rename(columns={"sex": "label", "region": "source"})
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    words = ("data.label=rich", "data.groups=[label,source]", "sampler=jitter", "utility.run=false", *FAST)
+    code, _, err = run_cli("balance", tmp_path / "people.csv", *words, "bias.accept=true", f"out={tmp_path}/out")
+    assert code == 0, err
+    made = [row for row in lines(tmp_path / "out/dataset/train.csv") if row["gensynth_source"] != "real"]
+    assert {row["label"] for row in made} == {"f", "m"}
+    assert {row["source"] for row in made} <= {"a", "b"}
+
+
+def test_a_taken_name_is_refused_before_anything_is_trained(run_cli, tmp_path):
+    folder = write_digit_folder(tmp_path / "images", {"zero": 10, "one": 10})
+    rows = [
+        (f"{name}/img{i:03d}.png", name, "ward" if i % 2 else "clinic") for name in ("zero", "one") for i in range(10)
+    ]
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file_name", "label", "source"), *rows])
+    code, _, err = run_cli("train", folder, "data.groups=[source]", f"out={tmp_path}/out", *FAST)
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith("gensynth: data.groups=source: made rows have a column")
+    assert not (tmp_path / "out/generator").exists()
 
 
 def test_groups_written_as_numbers_are_categories_and_made_rows_have_no_new_ones(run_cli, tmp_path):

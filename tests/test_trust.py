@@ -59,7 +59,7 @@ def test_a_merge_that_is_refused_in_place_leaves_data_set_report_and_seal_whole(
         return {name: (base / "out" / name).read_bytes() for name in names}
 
     before = standing()
-    code, _, err = run_cli("merge", base / "out", "bias.max_drop=0")
+    code, _, err = run_cli("merge", base / "out")  # with the limits of the run
     assert code == 6
     assert "a fall by 3% of itself" in err
     code, _, err = run_cli("merge", base / "out", "review.min=5", "bias.accept=true")

@@ -15,7 +15,7 @@ from gensynth.balancing.export import encode_row, folder_names, row_names
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
 from gensynth.balancing.mark import mark_of, parquet_note
 from gensynth.balancing.table_export import RowWriter, TableSink, made_seeds, row_hashes
-from gensynth.data.conditions import Conditions
+from gensynth.data.conditions import FILE_COLUMNS, Conditions
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import SYNTHETIC, LabelledData
 
@@ -120,7 +120,7 @@ def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int
         if by_class[label]:
             (folder / name).mkdir()
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as metadata:
-        metadata.write(csv_text(("file_name", "label", "source", "sampler", *conditions.columns), []))
+        metadata.write(csv_text((*FILE_COLUMNS, *conditions.columns), []))
         for rows in draw_chunks(sampler, counts, seed):
             hashes = []
             for name, x in zip(rows.ids.tolist(), rows.x, strict=True):

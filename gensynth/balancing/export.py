@@ -20,7 +20,7 @@ import numpy as np
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
 from gensynth.balancing.mark import Mark, mark_of, wav_with_xmp, xmp_packet
 from gensynth.data.audio_files import flac_bytes, wav_bytes
-from gensynth.data.conditions import Conditions
+from gensynth.data.conditions import FILE_COLUMNS, Conditions
 from gensynth.data.image import png_bytes
 from gensynth.training.bundle import manifest_of
 from gensynth.types import REAL, LabelledData, Schema
@@ -169,7 +169,7 @@ def _write_split(
     labels = np.array(data.schema.classes, dtype=object)[data.y]
     groups = {name: data.groups[name] for name in provenance.groups}
     rows = zip(names, labels, data.origin, sampler, *groups.values(), strict=True)
-    header = ("file_name", "label", "source", "sampler", *groups)
+    header = (*FILE_COLUMNS, *groups)
     (base / "metadata.csv").write_text(csv_text(header, rows), encoding="utf-8")
     if split == "train":
         lines = ledger_rows(

@@ -15,10 +15,11 @@ import numpy as np
 from gensynth.data.audio import mel_pixels
 from gensynth.data.table import TablePoints, modelled_columns
 from gensynth.data.text import TextPoints
+from gensynth.errors import UsageError
 from gensynth.models.judges import AnyJudge
 from gensynth.neighbours import nearest_distances
 from gensynth.samplers.sampler import Sampler
-from gensynth.types import LabelledData
+from gensynth.types import LabelledData, Schema
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ def looks_at(one: Filter, sampler: Sampler) -> bool:
     Other transformed real rows keep their label by construction, and are near copies on purpose.
     """
     return sampler.label_policy == "conditional" or (sampler.gated and isinstance(one, LabelAgreement))
+
+
+def check_filters(filters: list[Filter], schema: Schema) -> None:
+    """UsageError for a filter that cannot judge rows of this kind."""
+    if schema.modality != "image" and any(isinstance(one, ValueRange) for one in filters):
+        raise UsageError(
+            f"filter value_range looks at pixels, and these rows are {schema.modality}; leave it out of filter=[...]"
+        )
 
 
 class LabelAgreement:
@@ -128,7 +137,7 @@ def points_of(train: LabelledData) -> Callable[[np.ndarray], np.ndarray]:
 
 
 class ValueRange:
-    """Drops rows whose mean or contrast lies outside what the class's real rows span, plus a margin."""
+    """Drops images whose mean or contrast lies outside what the class's real ones span, plus a margin."""
 
     name = "value_range"
 
@@ -137,11 +146,14 @@ class ValueRange:
 
     def learn(self, reference: Reference) -> None:
         train = reference.train
+        check_filters([self], train.schema)
         facts = _mean_and_contrast(train)
         classes = len(train.schema.classes)
         self._low, self._high = np.full((classes, 2), -np.inf), np.full((classes, 2), np.inf)
-        for label in np.unique(train.y):
-            low, high = facts[train.y == label].min(0), facts[train.y == label].max(0)
+        known = np.isfinite(facts).all(axis=1)
+        for label in np.unique(train.y[known]):
+            mine = facts[known & (train.y == label)]
+            low, high = mine.min(0), mine.max(0)
             slack = self.margin * (high - low) + 2.0
             self._low[label], self._high[label] = low - slack, high + slack
 

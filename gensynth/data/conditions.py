@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from gensynth.data.columns import Column, values_of
+from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.errors import UsageError, nearest
 from gensynth.types import LabelledData, Schema
 
 CELLS = "cells"  # key of Schema.fields under which split rows say what their classes stand for
-TAKEN = ("cell", "filters", "index", "params", "sampler")  # row-aligned columns that made rows get
+FILE_COLUMNS = ("file_name", "label", "source", "sampler")  # of metadata.csv, before the group columns
+TAKEN = ("cell", "filters", "index", "params", "sampler", SOURCE_COLUMN)  # row-aligned columns that made rows get
 PARAMS, CELL = "params", "cell"  # row-aligned columns of made rows: JSON of their parameters, name of their condition
 SEPARATOR = " / "
 NO_VALUE = "(none)"
@@ -183,9 +185,12 @@ class Conditions:
 
 def check_groups(rows: LabelledData, columns: tuple[str, ...]) -> None:
     """UsageError unless every group column came with the rows, under a name that rows do not use themselves."""
+    taken = TAKEN if rows.schema.tabular else (*TAKEN, *FILE_COLUMNS)
     for name in columns:
-        if name in TAKEN:
-            raise UsageError(f"data.groups={name}: made rows have a column of that name for themselves; rename yours")
+        if name in taken:
+            raise UsageError(
+                f"data.groups={name}: made rows have a column of that name for themselves; rename yours or leave it out"
+            )
         if name not in rows.groups:
             raise UsageError(f"data.groups={name} is not a column here; {nearest(name, rows.groups)}")
 

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.provenance.licence import NOT_RECORDED, stricter_licence, terms
 
@@ -64,6 +66,12 @@ class SourceCard:
         return _card(facts, FILE)
 
 
+class _AsWritten(yaml.SafeLoader):
+    """YAML whose dates stay text, so that one which no calendar has is refused with its key."""
+
+
+_AsWritten.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+
 KEYS = tuple(field.name for field in fields(SourceCard))
 
 
@@ -73,15 +81,13 @@ def read_source_card(path: Path) -> SourceCard:
     UsageError for a file that is not there and for a key that is unknown, DataError for YAML that cannot be read and,
     with a line for each, for values of the wrong kind.
     """
-    import yaml
-
     if not path.is_file():
         raise UsageError(
             f"data.card={path.name}: there is no such file; a card is YAML with keys like licence, consent"
         )
     try:
-        facts = yaml.safe_load(_text(path))
-    except yaml.YAMLError as error:
+        facts = yaml.load(_text(path), _AsWritten)  # noqa: S506  (a safe loader)
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         raise DataError(f"{path.name} is not YAML{where}: {getattr(error, 'problem', '') or 'malformed'}") from None
