@@ -5,6 +5,7 @@ Rows come as a pandas DataFrame, a two-dimensional array of numbers, or images u
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,11 +18,11 @@ from imblearn.base import BaseSampler
 from imblearn.utils import check_target_type
 
 from gensynth import rng
+from gensynth.balancing.table_export import RowWriter, identifiers_of
 from gensynth.cli import compose
-from gensynth.data.columns import cells_of
+from gensynth.data.columns import Column
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.split import split_rows
-from gensynth.data.table import modelled_columns
 from gensynth.data.table_files import text_of
 from gensynth.data.table_source import build
 from gensynth.errors import DataError
@@ -81,7 +82,9 @@ def balance(
 
     As `gensynth balance DATA out=OUT model= target= trainer.max_minutes= seed=`; returns the facts of report.json.
     """
-    words = [f"target={dict(target) if isinstance(target, Mapping) else target}", f"out={out}"]
+    if isinstance(target, Mapping):
+        target = json.dumps({str(name): str(number) for name, number in target.items()})
+    words = [f"target={target}", f"out={out}"]
     job, source = _job("balance", X, model, minutes, seed, words), source_of(X, y)
     return run_balance(replace(job, data=replace(job.data, name="rows in memory", read=lambda: source)))
 
@@ -129,11 +132,12 @@ class ClassBalancer(BaseSampler):
         self.generator_ = train_in_memory(job, rows)
         added = {str(name): int(n) for name, n in self.sampling_strategy_.items()}
         labels = np.concatenate([np.full(n, rows.schema.index(c)) for c, n in added.items()] or [[]]).astype(np.int64)
-        seeds = [rng.row_seeds(self.random_state, c, 0, n) for c, n in added.items()] or [np.zeros(0, np.uint64)]
-        made = GeneratorSampler().use(self.generator_).sample(labels, np.concatenate(seeds))
+        parts = [rng.row_seeds(self.random_state, c, 0, n) for c, n in added.items()]
+        seeds = np.concatenate(parts or [np.zeros(0, np.uint64)])
+        made = GeneratorSampler().use(self.generator_).sample(labels, seeds)
         by_text = {str(name): name for name in names}
         new_y = np.array([by_text[rows.schema.classes[c]] for c in made.y], dtype=np.asarray(y).dtype)
-        return _below(X, made), np.concatenate([np.asarray(y), new_y])
+        return _below(X, made, seeds), np.concatenate([np.asarray(y), new_y])
 
 
 def labelled(X: Rows, y: Any) -> LabelledData:  # noqa: N803
@@ -156,7 +160,8 @@ def source_of(X: Rows, y: Any) -> Source:  # noqa: N803
     frame = frame.rename(columns=str)
     cells = text_of(frame).assign(**{LABEL: labels})
     ids = np.arange(len(cells)).astype(str)
-    return build(cells, np.full(len(cells), ""), ids, LABEL, kind="rows in memory", ignore=[], kinds={}, like=None)
+    kinds = {name: "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}
+    return build(cells, np.full(len(cells), ""), ids, LABEL, kind="rows in memory", ignore=[], kinds=kinds, like=None)
 
 
 def _images(x: np.ndarray, labels: np.ndarray) -> Source:
@@ -196,25 +201,40 @@ def _job(verb: str, X: Rows, model: str, minutes: float, seed: int, words: list[
     return compose(verb, [*common, *words])
 
 
-def _below(X: Rows, made: LabelledData) -> Rows:  # noqa: N803
-    """Given rows, then made ones, of the given type."""
+def _below(X: Rows, made: LabelledData, seeds: np.ndarray) -> Rows:  # noqa: N803
+    """Given rows, then made ones, of the given type; seeds (N,) of the made rows make identifiers."""
     if made.schema.modality == "image":
         new = made.x[:, 0] if X.ndim == 3 else np.moveaxis(made.x, 1, 3)
         return np.concatenate([X, new])
-    columns = modelled_columns(made.schema.fields)
-    frame = pd.DataFrame({c.name: cells_of(c, made.x[:, j]) for j, c in enumerate(columns)})
     given = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
-    frame = frame.reindex(columns=[str(name) for name in given.columns])
-    frame.columns = given.columns
-    typed = {name: pd.to_numeric(frame[name]) if _is_number(given[name]) else frame[name] for name in given.columns}
-    frame = pd.DataFrame(typed)
-    for name in given.columns:
-        if not frame[name].isna().any():
-            frame[name] = frame[name].astype(given[name].dtype)
+    texts = text_of(given.reset_index(drop=True))
+    cells = RowWriter(made.schema, identifiers_of(made.schema, texts)).cells(made, seeds)
+    facts = {c["name"]: Column.from_json(c) for c in made.schema.fields["columns"]}
+    columns = {c: _typed(facts[str(c)], cells[str(c)], texts[str(c)], given[c]) for c in given.columns}
+    frame = pd.DataFrame(columns, index=range(len(made)))
     if isinstance(X, pd.DataFrame):
         return pd.concat([X, frame], ignore_index=True)
     return np.concatenate([X, frame.to_numpy(X.dtype)])
 
 
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+def _typed(column: Column, cells: pd.Series, texts: pd.Series, given: pd.Series) -> pd.Series:
+    """Made text cells as values of the type of a given column, whose own cells read `texts`."""
+    typed = given.infer_objects()
+    is_number = pd.api.types.is_numeric_dtype(typed) and not pd.api.types.is_bool_dtype(typed)
+    if column.kind == "numeric" and is_number:
+        return pd.to_numeric(cells).astype(typed.dtype).astype(given.dtype)
+    if column.kind == "identifier" and is_number:
+        return _next_numbers(column.name, typed, len(cells)).astype(given.dtype)
+    if column.kind == "datetime" and pd.api.types.is_datetime64_any_dtype(typed):
+        return cells.astype(typed.dtype).astype(given.dtype)
+    first = ~texts.duplicated().to_numpy()
+    values = dict(zip(texts[first], given[first], strict=True))
+    return pd.Series([values.get(cell, cell) for cell in cells], dtype=object).astype(given.dtype)
+
+
+def _next_numbers(name: str, given: pd.Series, n: int) -> pd.Series:
+    """n numbers that count on from a column of numbers of rows; DataError where its type has no room for them."""
+    low = int(given.max()) + 1
+    if pd.api.types.is_integer_dtype(given) and low + n - 1 > np.iinfo(str(given.dtype).lower()).max:
+        raise DataError(f'column "{name}" numbers rows, and {given.dtype} ends before {n} more do; widen or drop it')
+    return pd.Series(np.arange(low, low + n, dtype=object)).astype(given.dtype)

@@ -62,6 +62,51 @@ def test_real_rows_stay_and_drawn_ones_follow_in_the_same_types():
     assert set(new_x.c[len(x) :]) <= {"u", "v"}
 
 
+def test_made_rows_have_a_value_of_the_right_type_in_every_column():
+    x, y = mixed(300)
+    r, n = np.random.default_rng(1), len(x)
+    x["flag"] = r.random(n) > 0.5
+    x["maybe"] = pd.array(r.choice([True, False, None], n), "boolean")
+    x["level"] = pd.Series(r.choice([3, 7, 20], n), dtype="category")
+    x["always"], x["version"] = 4, "v2"
+    x["number"], x["code"] = np.arange(-40, n - 40), [f"K{i:03d}" for i in range(n)]
+    x["day"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(r.integers(0, 90, n), unit="D")
+    x["mixed"] = pd.Series(r.choice([1.5, 2.5, 4.0], n), dtype=object)
+    new_x, _ = gensynth.ClassBalancer(minutes=QUICK, sampling_strategy={"yes": 250}).fit_resample(x, y)
+    made = new_x[n:]
+    pd.testing.assert_frame_equal(new_x[:n], x)
+    assert new_x.dtypes.tolist() == x.dtypes.tolist()
+    assert not made.drop(columns="maybe").isna().any(axis=None)
+    assert set(made.flag) == {True, False}
+    assert set(made.level) <= {3, 7, 20}
+    assert (made.always == 4).all()
+    assert (made.version == "v2").all()
+    assert made.number.min() == n - 40
+    assert new_x.number.is_unique
+    assert new_x.code.is_unique
+    assert made.mixed.map(type).eq(float).all()
+
+
+def test_numbers_of_rows_that_have_no_room_for_more_are_an_error():
+    x, y = numbers(256)
+    frame = pd.DataFrame(x).assign(row=np.arange(256, dtype=np.uint8))
+    with pytest.raises(DataError, match='column "row" numbers rows, and uint8 ends'):
+        gensynth.ClassBalancer(minutes=QUICK).fit_resample(frame, y)
+
+
+def test_arrays_with_a_constant_column_keep_it():
+    pixels, y = load_digits(n_class=3, return_X_y=True)
+    keep = (y < 2) | (np.arange(len(y)) % 4 == 0)
+    x, y = pixels.astype(int)[keep], y[keep]
+    assert (x[:, 0] == 0).all()
+    balancer = gensynth.ClassBalancer(minutes=QUICK)
+    new_x, _ = balancer.fit_resample(x, y)
+    assert new_x.dtype == x.dtype
+    assert (new_x[:, 0] == 0).all()
+    assert 0 <= new_x.min() <= new_x.max() <= 16
+    make_pipeline(balancer, LogisticRegression(max_iter=2000)).fit(x.astype(float), y)  # it refuses NaN
+
+
 def test_images_and_repeatability():
     x, y = images()
     one, labels = gensynth.ClassBalancer(minutes=QUICK, random_state=3).fit_resample(x, y)
@@ -97,6 +142,14 @@ def test_balance_rows_in_memory(tmp_path):
     counts = merged[merged.gensynth_source == "real"].gensynth_label.value_counts()
     expected = 0 if advised == 0 else round((1.0 if advised is None else advised) * (counts["no"] - counts["yes"]))
     assert added == expected
+
+
+def test_a_target_may_hold_classes_and_numbers_of_numpy(tmp_path):
+    x, y = numbers(300)
+    target = dict(zip(np.unique(y), [np.int64(240), "70"], strict=True))
+    gensynth.balance(x, y, out=tmp_path / "b", target=target, minutes=QUICK)
+    merged = pd.read_csv(tmp_path / "b/dataset/train.csv")
+    assert merged.gensynth_label.value_counts().to_dict() == {0: 240, 1: 70}
 
 
 @pytest.mark.parametrize(

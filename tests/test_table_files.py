@@ -188,3 +188,77 @@ def test_an_index_without_a_name_is_a_column(tmp_path):
     )
     assert source.data.schema.fields["order"] == ["unnamed", "v", "label"]
     assert source.data.schema.fields["columns"][0]["kind"] == "identifier"
+
+
+def test_a_table_that_is_not_there_is_wrong_words(tmp_path):
+    written(tmp_path, GOOD, "claims.csv")
+    with pytest.raises(UsageError, match=r'no table ".*/claim\.csv"; did you mean "claims\.csv"\?'):
+        read_file(tmp_path / "claim.csv")
+    with pytest.raises(UsageError, match="nothing in a folder"):
+        read_file(tmp_path / "nowhere/claim.csv")
+    with pytest.raises(UsageError, match="nothing in a folder"):
+        read_file(tmp_path / "claims.csv/claim.csv")
+    with pytest.raises(UsageError, match='no table "typo.csv"'):
+        read_table(str(tmp_path / "claims.csv"), test="typo.csv")
+
+
+def test_a_table_that_cannot_be_opened_is_one_line(tmp_path):
+    (tmp_path / "t.csv").mkdir()  # permissions do not stop every user
+    with pytest.raises(DataError, match=r"cannot be read") as caught:
+        read_file(tmp_path / "t.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_half_of_a_character_pair_is_named_line_by_line(tmp_path):
+    lines = ['{"a": "1\\ud83d", "b": "x"}', "", '{"a": "\\ud83d\\ude00", "b": "y"}', '{"a": "", "b": "\\ude00"}']
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match="2 names or cells hold half of a character pair") as caught:
+        read_file(path)
+    assert caught.value.problems == ('line 1: "a"', 'line 4: "b"')
+    for column in ("a", "0", "-2"):
+        with pytest.raises(DataError, match="1 names or cells"):
+            read_file(path, text=column)
+    path.write_text(lines[2] + '\n{"a": "x", "b\\ud83d": "z"}')
+    with pytest.raises(DataError, match=r'column name "b\\ud83d"'):
+        read_file(path)
+
+
+def parquet_cells(tmp_path, frame):
+    frame.to_parquet(tmp_path / "t.parquet")
+    return read_file(tmp_path / "t.parquet").cells
+
+
+def test_whole_numbers_and_booleans_of_parquet_stay_whole_beside_gaps(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "income": pd.array([77532, None, 2**60 + 1], "Int64"),
+            "small": pd.array([1, None, 255], "UInt8"),
+            "sick": pd.array([True, None, False], "boolean"),
+            "level": pd.Series([3, None, 7], dtype="Int64").astype("category"),
+            "sure": pd.Series([True, None, False], dtype="boolean").astype("category"),
+            "whole": [1, 2, 3],
+        }
+    )
+    assert parquet_cells(tmp_path, frame).to_dict("list") == {
+        "income": ["77532", "", str(2**60 + 1)],
+        "small": ["1", "", "255"],
+        "sick": ["true", "", "false"],
+        "level": ["3", "", "7"],
+        "sure": ["true", "", "false"],
+        "whole": ["1", "2", "3"],
+    }
+
+
+def test_an_index_with_a_name_is_a_column_of_parquet(tmp_path):
+    frame = pd.DataFrame({"inc": [5, 7], "age": [30, 40], "city": ["A", "B"]})
+    assert parquet_cells(tmp_path, frame.set_index("inc")).to_dict("list") == {
+        "inc": ["5", "7"],
+        "age": ["30", "40"],
+        "city": ["A", "B"],
+    }
+    assert list(parquet_cells(tmp_path, frame.set_index(["inc", "city"]))) == ["inc", "city", "age"]
+    assert list(parquet_cells(tmp_path, frame.rename_axis("row"))) == ["row", "inc", "age", "city"]
+    assert list(parquet_cells(tmp_path, frame.iloc[[1]])) == ["inc", "age", "city"]
+    with pytest.raises(DataError, match="columns of the same name"):
+        parquet_cells(tmp_path, frame.rename_axis("inc"))

@@ -125,6 +125,46 @@ def test_merge_honours_a_review_of_row_numbers(finished, run_cli):
     assert len(rows(finished / "again/dataset/ledger.csv")) == len(ledger)
 
 
+def coded(n: int = 100) -> pd.DataFrame:
+    """Rows whose codes fill their pattern, and an identifier that is called like what the writer notes of a row."""
+    r = np.random.default_rng(0)
+    y = np.arange(n) % 4 == 0
+    frame = pd.DataFrame(
+        {"code": [f"K{i:02d}" for i in range(n)], "index": np.arange(n), "label": np.where(y, "b", "a")}
+    )
+    return frame.assign(v=np.round(r.normal(3 * y), 2))
+
+
+@pytest.mark.parametrize("words", [(), ("data.long_tail=[40,10]",), ("data.allow_synthetic=true",)])
+def test_made_rows_get_identifiers_that_verify_finds_again(run_cli, tmp_path, words):
+    frame = coded()
+    if words == ("data.allow_synthetic=true",):
+        frame["gensynth_source"] = np.where(np.arange(len(frame)) % 5 == 0, "synthetic", "real")
+    frame.to_csv(tmp_path / "coded.csv", index=False)
+    plain = ("sampler=jitter", "utility.run=false", "logger=none")
+    code, _, err = run_cli("balance", tmp_path / "coded.csv", f"out={tmp_path}/o", *plain, *words)
+    assert code == 0, err
+    merged = rows(tmp_path / "o/dataset/train.csv")
+    for name in ("code", "index"):
+        assert len({row[name] for row in merged}) == len(merged)
+    code, out, err = run_cli("verify", tmp_path / "o/dataset")
+    assert code == 0, out + err
+    assert "rows regenerate" in out + err
+
+
+def test_a_missing_table_is_wrong_words_and_leaves_nothing(finished, run_cli, tmp_path):
+    for words in (
+        ("evaluate", "real=typo.csv", f"synthetic={finished}/claims.csv"),
+        ("evaluate", f"real={finished}/claims.csv", "synthetic=typo.csv"),
+        ("evaluate", f"real={finished}/claims.csv", f"synthetic={finished}/claims.csv", "test=typo.csv"),
+        ("balance", finished / "claims.csv", "data.test=typo.csv"),
+    ):
+        code, _, err = run_cli(*words, "data.label=fraud", f"out={tmp_path}/o")
+        assert code == 2, err
+        assert 'no table "typo.csv"' in err
+        assert not (tmp_path / "o").exists()
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_sample_writes_exact_counts_in_both_formats(finished, run_cli, kind, tmp_path):
     code, _, err = run_cli(

@@ -1,4 +1,4 @@
-"""Write tables as they came in: the input's columns in their order and types, and where each row comes from.
+"""Write tables as they came in: the input's columns and cells in their order, and where each row comes from.
 
 Real rows leave with the cells they were read with; made rows are written the way their column is written, so
 that nothing but `gensynth_source` tells them apart. A Parquet file with made rows says so in its metadata as well.
@@ -20,7 +20,7 @@ from gensynth.balancing.export import Provenance, seal
 from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
 from gensynth.balancing.mark import PARQUET_KEY, parquet_note
 from gensynth.data.columns import Column, cells_of, issue
-from gensynth.data.conditions import CELL
+from gensynth.data.conditions import CELL, TAKEN
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.types import REAL, LabelledData, Schema
 
@@ -45,7 +45,7 @@ class RowWriter:
             elif column.modelled:
                 out[column.name] = cells_of(column, rows.x[:, place])
                 place += 1
-            elif column.name in rows.groups:
+            elif column.name in rows.groups and column.name not in TAKEN:
                 out[column.name] = rows.groups[column.name]
             else:
                 out[column.name] = issue(column, seeds, self.taken.setdefault(column.name, set()))
@@ -64,8 +64,8 @@ def write_table_dataset(
     cells  text cells of the real rows, indexed by row id
     """
     schema = splits["train"].schema
-    identifiers = [c["name"] for c in schema.fields["columns"] if c["kind"] == "identifier"]
-    writer = RowWriter(schema, {name: set(cells[name].tolist()) for name in identifiers})
+    written = cells.loc[np.concatenate([data.ids[data.origin == REAL] for data in splits.values()])]
+    writer = RowWriter(schema, identifiers_of(schema, written))
     for split, data in splits.items():
         real = data.origin == REAL
         if split != "train" and not real.all():
@@ -92,6 +92,12 @@ def write_table_dataset(
     seal(folder, documents)
 
 
+def identifiers_of(schema: Schema, cells: pd.DataFrame) -> dict[str, set[str]]:
+    """Identifiers among text cells by column: of the rows that a data set holds, since others are not known later."""
+    names = [c["name"] for c in schema.fields.get("columns", ()) if c["kind"] == "identifier"]
+    return {name: set(cells[name].tolist()) for name in names}
+
+
 def _bundle_of(data: LabelledData, provenance: Provenance) -> str:
     """sha256 of the generator that made rows of `data`; empty where none did."""
     return provenance.generator_sha256 if (data.groups["sampler"] == provenance.generator).any() else ""
@@ -112,7 +118,7 @@ def made_seeds(rows: LabelledData, seed: int) -> np.ndarray:
 
 
 def suffix_of(schema: Schema) -> str:
-    """Tables leave as Parquet if they came as Parquet, else as CSV."""
+    """Tables leave as Parquet where their schema states Arrow types, which no reader of files does, else as CSV."""
     return ".parquet" if schema.fields.get("types") else ".csv"
 
 
@@ -161,7 +167,7 @@ class TableSink:
 
 
 def types_of(schema: Schema) -> dict[str, str]:
-    """Arrow type of each column: as it came, else int64 or double for numbers; other columns are text."""
+    """Arrow type of each column: as the schema states, else int64 or double for numbers; other columns are text."""
     found = {
         c["name"]: "int64" if c["integer"] else "double" for c in schema.fields["columns"] if c["kind"] == "numeric"
     }

@@ -9,17 +9,21 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gensynth.errors import DataError, UsageError
+from gensynth.errors import DataError, UsageError, nearest
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_BYTES = 4 * 2**30
 _SHOWN = 20
+_NULLABLE = {"bool": "boolean"} | {f"{u}int{n}": f"{u.upper()}Int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no file can hold it
+_HALF_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -33,15 +37,44 @@ class TableFile:
 
 
 def read_file(
-    path: Path, *, header: bool | None = None, columns: tuple[str, ...] = (), delimiter: str = "", encoding: str = ""
+    path: Path,
+    *,
+    header: bool | None = None,
+    columns: tuple[str, ...] = (),
+    delimiter: str = "",
+    encoding: str = "",
+    text: str = "",
 ) -> TableFile:
     """One table file as text.
 
     header  whether the first line names the columns; None: it does unless a cell of it is a number, or two
             are empty
     columns  names for a file without a header (or instead of its own)
-    DataError naming lines for ragged rows, duplicate names, unclosed quotes, NUL bytes and wrong encoding.
+    text     name or position of a column whose halves of character pairs its own reader looks after
+    UsageError where there is no such file. DataError for one that cannot be opened, and naming lines for ragged rows,
+    duplicate names, unclosed quotes, NUL bytes, wrong encoding and halves of character pairs.
     """
+    try:
+        return _read(path, header, columns, delimiter, encoding, text)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f'there is no table "{path}"; {_beside(path)}') from None
+    except OSError as error:
+        why = (error.strerror or "error").lower()
+        raise DataError(f'the table "{path}" cannot be read ({why}); give a file that may be opened') from None
+
+
+def _beside(path: Path) -> str:
+    """What to do about a name that no file has."""
+    try:
+        known = [other.name for other in path.parent.iterdir()]
+    except OSError:
+        known = []
+    return nearest(path.name, known) if known else f'there is nothing in a folder "{path.parent}"; check its name'
+
+
+def _read(
+    path: Path, header: bool | None, columns: tuple[str, ...], delimiter: str, encoding: str, text_column: str
+) -> TableFile:
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path.name} has more than {MAX_BYTES >> 30} GiB")
     suffix = path.suffix.lower()
@@ -49,7 +82,7 @@ def read_file(
         return _read_parquet(path, columns)
     text = _text(path, encoding)
     if suffix == ".jsonl":
-        return _read_json_lines(path, text, columns)
+        return _read_json_lines(path, text, columns, text_column)
     records, lines, delimiter = _records(path, text, "\t" if suffix == ".tsv" else delimiter)
     named = _is_header(records[0]) if header is None else header
     names = _names(path, records[0] if named else [], columns, len(records[0]))
@@ -161,8 +194,8 @@ def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -
     return names
 
 
-def _read_json_lines(path: Path, text: str, columns: tuple[str, ...]) -> TableFile:
-    rows, problems = [], []
+def _read_json_lines(path: Path, text: str, columns: tuple[str, ...], text_column: str) -> TableFile:
+    rows, lines, problems = [], [], []
     for number, line in enumerate(text.split("\n"), 1):  # other line ends may lie inside of strings
         if not line.strip():
             continue
@@ -175,13 +208,32 @@ def _read_json_lines(path: Path, text: str, columns: tuple[str, ...]) -> TableFi
             problems.append(f"line {number}: not a flat object")
             continue
         rows.append(row)
+        lines.append(number)
     if problems:
         raise DataError(f"{path.name}: {len(problems)} lines are not flat JSON objects", _some(problems))
     if not rows:
         raise DataError(f"{path.name} is empty")
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = {name: np.array([_json_cell(row.get(name)) for row in rows], dtype=object) for name in names}
-    return TableFile(_renamed(path, pd.DataFrame(cells, dtype=object), columns), "JSON Lines", 1, True)
+    keys = list(dict.fromkeys(name for row in rows for name in row))
+    names = _names(path, keys, columns, len(keys))
+    cells = [np.array([_json_cell(row.get(key)) for row in rows], dtype=object) for key in keys]
+    if _HALF_ESCAPED.search(text):
+        _check_letters(path, dict(zip(names, cells, strict=True)), lines, text_column)
+    return TableFile(pd.DataFrame(dict(zip(names, cells, strict=True)), dtype=object), "JSON Lines", 1, True)
+
+
+def _check_letters(path: Path, cells: dict[str, np.ndarray], lines: list[int], text_column: str) -> None:
+    """DataError where names or cells of other columns than that of the texts hold half of a character pair."""
+    names = list(cells)
+    places = {str(place): names[place] for place in range(-len(names), len(names))}
+    text_column = text_column if text_column in names else places.get(text_column, "")
+    problems = [f"column name {json.dumps(name)}" for name in names if _HALF.search(name)]
+    for name in names:
+        if name != text_column:
+            broken = [n for n, cell in zip(lines, cells[name].tolist(), strict=True) if _HALF.search(cell)]
+            problems += [f"line {n}: {json.dumps(name)}" for n in broken]
+    if problems:
+        what = "names or cells hold half of a character pair"
+        raise DataError(f"{path.name}: {len(problems)} {what}; repair its encoding", _some(problems))
 
 
 def _json_cell(value: object) -> str:
@@ -195,10 +247,14 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
     import pyarrow.parquet as parquet
 
     try:
-        frame = parquet.read_table(path).to_pandas(date_as_object=False)
+        # Whole numbers and booleans stay what they are where some are missing.
+        kinds = {arrow.type_for_alias(name): pd.api.types.pandas_dtype(kind) for name, kind in _NULLABLE.items()}
+        frame = parquet.read_table(path).to_pandas(date_as_object=False, types_mapper=kinds.get)
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path.name} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-    return TableFile(_renamed(path, text_of(frame), columns), "Parquet", 1, True)
+    index = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(level=index, allow_duplicates=True) if index else frame
+    return TableFile(text_of(_renamed(path, frame, columns)), "Parquet", 1, True)
 
 
 def _renamed(path: Path, frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -207,24 +263,27 @@ def _renamed(path: Path, frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.Da
 
 def text_of(frame: pd.DataFrame) -> pd.DataFrame:
     """A typed frame as text cells: missing is "", whole numbers without a point, dates in ISO form."""
-    out = {}
-    for name in frame.columns:
-        column = frame[name]
-        missing = column.isna().to_numpy()
-        if pd.api.types.is_bool_dtype(column):
-            text = np.where(column.fillna(False).to_numpy(bool), "true", "false").astype(object)
-        elif pd.api.types.is_datetime64_any_dtype(column):
-            stamps = column.dt.tz_localize(None) if column.dt.tz is not None else column
-            whole_days = bool((stamps.dropna() == stamps.dropna().dt.normalize()).all())
-            whole = bool((stamps.dropna() == stamps.dropna().dt.floor("s")).all())
-            form = "%Y-%m-%d" if whole_days else "%Y-%m-%dT%H:%M:%S" + ("" if whole else ".%f")
-            text = stamps.dt.strftime(form).to_numpy(object)
-        elif pd.api.types.is_float_dtype(column):
-            values = column.to_numpy(np.float64, na_value=np.nan)
-            single = str(column.dtype).lower() == "float32"
-            text = (values.astype(np.float32) if single else values).astype(str).astype(object)
-        else:
-            text = column.astype(str).to_numpy(object)
-        text[missing] = ""
-        out[str(name)] = text
-    return pd.DataFrame(out, dtype=object)
+    return pd.DataFrame({str(name): _text_cells(frame[name]) for name in frame.columns}, dtype=object)
+
+
+def _text_cells(column: pd.Series) -> np.ndarray:
+    """Text (N,) of a typed column."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        levels = _text_cells(column.cat.categories.to_series())
+        return np.append(levels, "")[column.cat.codes.to_numpy()]
+    if pd.api.types.is_bool_dtype(column):
+        text = np.where(column.fillna(False).to_numpy(bool), "true", "false").astype(object)
+    elif pd.api.types.is_datetime64_any_dtype(column):
+        stamps = column.dt.tz_localize(None) if column.dt.tz is not None else column
+        whole_days = bool((stamps.dropna() == stamps.dropna().dt.normalize()).all())
+        whole = bool((stamps.dropna() == stamps.dropna().dt.floor("s")).all())
+        form = "%Y-%m-%d" if whole_days else "%Y-%m-%dT%H:%M:%S" + ("" if whole else ".%f")
+        text = stamps.dt.strftime(form).to_numpy(object)
+    elif pd.api.types.is_float_dtype(column):
+        values = column.to_numpy(np.float64, na_value=np.nan)
+        single = str(column.dtype).lower() == "float32"
+        text = (values.astype(np.float32) if single else values).astype(str).astype(object)
+    else:
+        text = column.astype(str).to_numpy(object)
+    text[column.isna().to_numpy()] = ""
+    return text

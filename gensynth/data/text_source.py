@@ -44,6 +44,7 @@ def read_text(
     files, columns that are not there, and one class only.
     """
     options = {"header": header, "columns": tuple(columns or ()), "delimiter": delimiter, "encoding": encoding}
+    options["text"] = text
     cells, split, ids, tables, notes = read_cells(path, test, options)
     origin = origin_of(cells)
     cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
