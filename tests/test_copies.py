@@ -17,8 +17,10 @@ from gensynth.evaluation.copies import (
     copy_entries,
     find_copies,
     near_threshold,
+    nearer_to_train,
     nearest_rows,
     real_duplicates,
+    shuffled_variance,
 )
 from gensynth.evaluation.fakes import memorised, partly_memorised, swapped
 from gensynth.types import LabelledData, Schema
@@ -186,3 +188,66 @@ def test_no_rows_on_a_side_are_no_entries(empty):
     found = find_copies(TRAIN, held_out, made, POINTS, 0)
     assert copy_entries(found) == {}
     assert len(nearest_rows(found, made.ids, TRAIN.ids)) == len(made)
+
+
+def test_half_lies_in_the_interval_of_an_honest_generator_as_often_as_it_says():
+    """Few real rows and many made ones: what varies is which real rows were trained on."""
+    found = []
+    for i in range(200):
+        r = np.random.default_rng(i)
+        train, held_out, made = (plane(r.normal(size=(n, 2)), r.integers(0, 2, n)) for n in (60, 60, 500))
+        found.append(nearer_to_train(train, held_out, made, as_is, i))
+    assert np.mean([one["low"] <= 0.5 <= one["high"] for one in found]) == pytest.approx(0.95, abs=0.045)
+    assert np.std([one["z"] for one in found]) == pytest.approx(1, abs=0.15)
+
+
+def test_a_copier_lies_far_above_half_and_a_thousand_copies_of_one_row_do_not():
+    r = np.random.default_rng(0)
+    train, held_out = plane(r.normal(size=(60, 2))), plane(r.normal(size=(60, 2)))
+    copier = nearer_to_train(train, held_out, plane(train.x[r.integers(0, 60, 500)] + 1e-3), as_is, 0)
+    assert copier["low"] > 0.7
+    assert copier["z"] > 8
+    one = nearer_to_train(train, held_out, plane(train.x[np.zeros(1000, int)] + 1e-3), as_is, 0)
+    assert one["value"] == 1.0
+    assert one["low"] < 0.5
+    assert one["z"] < 1.1
+
+
+def test_rows_of_one_subject_are_dealt_out_together():
+    """20 people a side of 10 rows each, close together, and made rows round 30 of them: as if rows were people, .5
+    is missed too often."""
+    found = []
+    for i in range(100):
+        r = np.random.default_rng(i)
+        centres, person = 3 * r.normal(size=(40, 2)), np.repeat(np.arange(40), 10)
+        whose = np.concatenate([person, np.repeat(r.integers(0, 40, 30), 10)])
+        rows = plane(centres[whose] + r.normal(size=(700, 2)) / 5)
+        rows = replace(rows, groups={"who": whose.astype(str)})
+        sides = rows[:200], rows[200:400], rows[400:]
+        found.append([nearer_to_train(*sides, as_is, i, subject) for subject in ("who", "")])
+    inside = np.array([[one["low"] <= 0.5 <= one["high"] for one in pair] for pair in found]).mean(axis=0)
+    assert inside[0] == pytest.approx(0.95, abs=0.05)
+    assert inside[1] < 0.75
+
+
+def test_the_variance_is_that_of_rows_dealt_out_again_class_by_class_and_whole_subjects():
+    r = np.random.default_rng(0)
+    weight, unit, y = r.poisson(3.0, 40).astype(float), np.repeat(np.arange(20), 2), np.repeat([0, 1], [24, 16])
+    sums = []
+    for _ in range(4000):
+        side = np.concatenate([r.permutation(n) < n // 2 for n in (12, 8)])  # half of the subjects of each class
+        sums.append(weight[side[unit]].sum())
+    assert shuffled_variance(weight, unit, y) == pytest.approx(np.var(sums), rel=0.1)
+
+
+def test_a_class_of_one_train_row_has_no_near_copies():
+    train, held_out = (
+        plane([[0, 0], [0, 1], [1, 0], [5, 5], [5, 5]], [0, 0, 0, 1, 1]),
+        plane(np.random.default_rng(0).normal(size=(40, 2)).tolist(), [0] * 30 + [1] * 10),
+    )
+    found = find_copies(train, held_out, plane([[0.01, 0], [5.01, 5], [5, 5]], [0, 1, 1]), as_is, 0)
+    assert found.made.compared.tolist() == [True, False, False]
+    assert copy_entries(found)["near_copies"]["n_synthetic"] == 1
+    assert copy_entries(found)["near_copies"]["n_real"] == 30
+    assert copies_per_class(found)["b"]["near_copies"]["reason"].startswith("not defined: fewer than two train rows")
+    assert copies_per_class(found)["b"]["exact_copies"]["value"] == 0.5

@@ -150,6 +150,24 @@ class TestOutOfFold:
         for c in (0, 2):
             assert np.bincount(fold[y[rows] == c], minlength=FOLDS).tolist() == [(y == c).sum() // FOLDS] * FOLDS
 
+    def test_equal_rows_and_rows_of_a_subject_share_a_fold_and_folds_stay_even(self):
+        y, people = np.repeat([0, 1, 2, 3], [60, 30, 60, 12]), np.repeat(np.arange(54), 3)
+        people[90:120], people[150:] = 99, 100  # half of class 2, and all of class 3, belong to one person each
+        rows, fold = looked_at(y, 4, 0, people)
+        assert set(y[rows]) == {0, 1, 2}
+        assert all(len(set(fold[people[rows] == p])) == 1 for p in set(people[rows].tolist()))
+        assert [np.bincount(fold[y[rows] == c]).min() for c in (0, 1)] == [18, 9]
+        assert np.bincount(fold[y[rows] == 2]).max() == 30
+        alone, same = looked_at(y, 4, 0), looked_at(y, 4, 0, np.arange(len(y)))
+        assert all((a == b).all() for a, b in zip(alone, same, strict=True))
+
+    def test_a_row_is_not_judged_by_who_saw_its_equal(self):
+        """Rows of noise, each there three times: who saw one of them knows the label of the others."""
+        rows = clumps(100)
+        noise = replace(rows, y=np.random.default_rng(5).integers(0, 3, len(rows)))
+        found = out_of_fold(LabelledData.concat([noise, noise, noise]), rows.x[:0], seed=0)
+        assert (found.real.argmax(axis=1) == np.tile(noise.y, 3)).mean() < 0.5
+
     def test_common_classes_are_cut_first(self, monkeypatch):
         monkeypatch.setattr(confident, "MOST_ROWS", 100)
         y = np.repeat([0, 1, 2], [500, 20, 300])
@@ -261,6 +279,11 @@ class TestFacts:
         rows = clumps()
         rows = rows[(rows.y != 1) | (np.arange(300) < 15)]
         facts, _ = suspect_facts(rows, rows[:0], out_of_fold(rows, rows.x[:0], 0))
+        made = replace(rows, ids=np.array([f"m{i}" for i in range(len(rows))]))
+        of_made, worst = suspect_facts(rows, made, out_of_fold(rows, made.x, 0))
+        assert of_made["made"]["n"] == (rows.y != 1).sum()
+        assert of_made["made"]["count"] == 0
+        assert worst["made"] == []
         entry = facts["real"]["classes"]["clump1"]
         assert entry["value"] is None
         assert entry["reason"] == "not defined: fewer than 10 real training rows"

@@ -16,6 +16,7 @@ from gensynth.evaluation.distance import (
     mind,
 )
 from gensynth.evaluation.diversity import vendi, vendi_of_kernel, vendi_ratio
+from gensynth.evaluation.group_recall import group_recall
 from gensynth.evaluation.intervals import share_difference, wilson_interval
 from gensynth.evaluation.support import (
     clipped_coverage,
@@ -27,6 +28,7 @@ from gensynth.evaluation.support import (
     realism,
     squared_radii,
 )
+from gensynth.evaluation.utility import summarise
 from gensynth.neighbours import nearest_distances
 
 
@@ -275,6 +277,39 @@ def test_share_nearer_to_train_under_the_null():
         train, holdout, new = (normal(3 * i + j, n, 5) for j, n in enumerate((80, 20, 200)))
         shares.append((nearest_distances(new, train, 1)[0] < nearest_distances(new, holdout, 1)[0]).mean())
     assert np.mean(shares) == pytest.approx(0.8, abs=0.015)
+
+
+def gap_of(groups: int, rows: int, recall: np.ndarray, seed: int) -> dict:
+    """Gap and worst cell of one class in so many groups of so many rows, each with its recall, by 3 seeds alike."""
+    r = np.random.default_rng(seed)
+    group = np.repeat(np.arange(groups), rows)
+    y = np.append(np.ones(len(group), int), np.zeros(25, int))
+    right = np.append(r.random(len(group)) < recall[group], np.ones(25, bool))
+    once = np.tile(np.where(right, y, 1 - y), (3, 1))
+    predictions = {(arm, "boosting"): once for arm in ("real_only", "real_plus_synthetic")}
+    result = summarise(predictions, y, ("no", "yes"), (0, 1, 2), dict.fromkeys(("real_only", "real_plus_synthetic"), 1))
+    found = group_recall(result, {"who": np.append(group, np.zeros(25, int)).astype(str)})
+    return {"gap": found["tables"]["who"]["gap"]["without"], "worst": found["worst"]["without"]}
+
+
+def test_a_gap_of_equal_groups_is_expected_and_its_interval_holds_none():
+    """8 equal groups of 25 rows: the largest difference is .23 in the mean, and all chance."""
+    found = [gap_of(8, 25, np.full(8, 0.8), seed) for seed in range(40)]
+    gaps = [one["gap"] for one in found]
+    assert np.mean([gap["value"] for gap in gaps]) == pytest.approx(0.23, abs=0.05)
+    assert np.mean([gap["low"] == 0 for gap in gaps]) >= 0.9
+    for key in ("gap", "worst"):
+        seen, expected = (np.mean([one[key][name] for one in found]) for name in ("value", "expected"))
+        assert seen == pytest.approx(expected, abs=0.025)
+        assert found[0][key]["expected_from"] == "permuted groups"
+
+
+def test_a_true_gap_lies_in_its_interval_and_off_what_equal_groups_give():
+    recall = np.array([0.9, 0.9, 0.9, 0.4])
+    gaps = [gap_of(4, 60, recall, seed)["gap"] for seed in range(40)]
+    assert np.mean([gap["low"] <= 0.5 <= gap["high"] for gap in gaps]) >= 0.9
+    assert all(gap["low"] > gap["expected"] for gap in gaps)
+    assert {gap["lowest"] for gap in gaps} == {"3"}
 
 
 def test_intervals_of_shares():

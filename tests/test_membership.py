@@ -30,7 +30,16 @@ from gensynth.evaluation.membership import (
     rows_attacks,
 )
 from gensynth.evaluation.privacy import privacy_facts
-from gensynth.evaluation.roc import Z, auc_entry, clopper_pearson, delong, newcombe_low, tpr_entry
+from gensynth.evaluation.roc import (
+    Z,
+    auc_entry,
+    clopper_pearson,
+    clustered_delong,
+    delong,
+    newcombe_low,
+    threshold_ranks,
+    tpr_entry,
+)
 from gensynth.evaluation.whitebox import discriminator_attack, model_attacks
 from gensynth.neighbours import nearest_distances
 from gensynth.training.fit import build
@@ -122,6 +131,73 @@ def test_rates_that_rest_on_too_few_rows_are_refused():
     assert auc_entry(np.zeros(19), np.zeros(50))["value"] is None
 
 
+def in_clusters(subjects: int, rows: int, shift: float, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(scores, clusters) of two sides of so many subjects; half of the variance is that between subjects."""
+    r = np.random.default_rng(seed)
+    clusters = [np.repeat(np.arange(subjects), rows), np.repeat(np.arange(subjects, 2 * subjects), rows)]
+    scored = [(r.normal(size=2 * subjects)[own] + r.normal(size=len(own))) / np.sqrt(2) for own in clusters]
+    return [scored[0] + shift, scored[1]], clusters
+
+
+@pytest.mark.parametrize(("subjects", "shift"), [(30, 0.0), (8, 0.0), (30, 1.5)])
+def test_intervals_of_clustered_scores_hold_the_truth_as_often_as_they_say(subjects, shift):
+    from scipy.special import ndtr
+
+    truth, found = float(ndtr(shift / np.sqrt(2))), []
+    for seed in range(400):
+        sides, clusters = in_clusters(subjects, 10, shift, seed)
+        found.append((auc_entry(*sides, tuple(clusters)), auc_entry(*sides)))
+    inside = np.array([[entry["low"] <= truth <= entry["high"] for entry in pair] for pair in found]).mean(axis=0)
+    assert inside[0] == pytest.approx(0.95, abs=0.03)
+    assert inside[1] < 0.75  # as if rows were people
+    assert found[0][0]["clusters"] == [subjects, subjects]
+    assert "clusters" not in found[0][1]
+
+
+def test_clusters_of_one_row_are_no_clusters_and_perfect_clusters_count_once():
+    one, other = scores(60, 50, 0.4, 0)
+    own = np.arange(60), np.arange(60, 110)
+    assert clustered_delong(one, other, own) == pytest.approx(delong(one, other)[1])
+    together = [np.repeat(side, 5) for side in (one, other)]
+    clusters = tuple(np.repeat(side, 5) for side in own)
+    assert clustered_delong(*together, clusters) == pytest.approx(delong(one, other)[1])
+    apart = auc_entry(np.arange(50.0, 100), np.arange(50.0), (np.arange(50) // 2, np.arange(50) // 2 + 25))
+    assert apart["low"] == pytest.approx(newcombe_low(1.0, 25, 25))
+    few = auc_entry(np.arange(50.0), np.arange(50.0), (np.arange(50) % 4, np.arange(50)))
+    assert few["reason"] == "not defined: rows of 4 and 50 subjects, 5 of each needed"
+
+
+@pytest.mark.parametrize("n", [100, 300])
+@pytest.mark.parametrize("shift", [0.0, 1.0, 2.0])
+def test_intervals_of_rates_hold_the_truth_though_the_threshold_is_drawn_too(n, shift):
+    from scipy.special import ndtr, ndtri
+
+    truth = 1 - float(ndtr(ndtri(0.99) - shift))
+    found = [np.random.default_rng(seed) for seed in range(300)]
+    found = [tpr_entry(r.normal(shift, 1, n), r.normal(0, 1, n), 0.01) for r in found]
+    assert np.mean([entry["low"] <= truth <= entry["high"] for entry in found]) >= 0.95
+    assert all(entry["low"] <= entry["value"] <= entry["high"] for entry in found)
+
+
+def test_ranks_of_thresholds_hold_the_quantile_with_the_chance_they_say():
+    below, above = 0, 0
+    for seed in range(1500):
+        falling = np.sort(np.random.default_rng(seed).random(700))[::-1]
+        strict, loose = threshold_ranks(0.01, 700)
+        below += falling[strict - 1] < 0.99
+        above += falling[loose - 1] > 0.99
+    assert strict >= 1
+    assert max(below, above) / 1500 <= 0.0125 + 3 * np.sqrt(0.0125 / 1500)
+
+
+def test_rates_of_clustered_scores_have_wider_intervals_and_the_same_value():
+    sides, clusters = in_clusters(100, 10, 1.0, 0)
+    plain, own = tpr_entry(*sides, 0.01), tpr_entry(*sides, 0.01, tuple(clusters))
+    assert own["value"] == plain["value"]
+    assert (own["low"], own["clusters"]) == (0.0, [100, 100])
+    assert own["high"] > plain["high"]
+
+
 # Scores of the attacks
 
 
@@ -183,6 +259,24 @@ def test_halves_keep_subjects_together_and_classes_in_half():
     side = halved(named, 3, "who")
     assert all(len(set(side[people == p])) == 1 for p in np.unique(people))
     assert 0.4 < side.mean() < 0.6
+
+
+def test_intervals_of_all_lines_know_whose_rows_they_are():
+    train, fresh, held_out = pieces(0)
+    named = [
+        replace(rows, groups={"who": (np.arange(len(rows)) // 4 + 1000 * i).astype(str)})
+        for i, rows in enumerate((train, held_out))
+    ]
+    points = points_of(train)
+    roles = roles_of(*named, fresh, points, 0, "who")
+    line = rows_attacks(roles, fresh, points)[0]
+    people = [len(set(side.groups["who"].tolist())) for side in (roles.members, roles.non_members)]
+    assert line["auc"]["clusters"] == line["tpr"]["0.01"]["clusters"] == people
+    assert line["control"]["auc"]["clusters"][0] < people[1]
+    assert "clusters" in next(iter(line["per_class"].values()))["auc"]
+    alone = rows_attacks(replace(roles, subject=""), fresh, points)[0]
+    assert "clusters" not in alone["auc"]
+    assert alone["auc"]["value"] == line["auc"]["value"]
 
 
 def test_rows_that_others_equal_play_no_part():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gensynth.data.split import row_groups
 from gensynth.evaluation.intervals import wilson_interval
 from gensynth.evaluation.learners import learners_of
 from gensynth.evaluation.utility import UNCHANGED
@@ -62,8 +63,9 @@ def mean_self_confidence(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray
 def find_suspects(probabilities: np.ndarray, y: np.ndarray, thresholds: np.ndarray) -> Suspects:
     """Suspects among rows with out-of-sample probabilities (N, K), labels (N,) and thresholds (K,).
 
-    A row counts for the class whose threshold it reaches, of several for the most probable one (section 3.1,
-    equation 1).
+    A row counts for the class whose threshold it reaches (section 3.1, equation 1). Where it reaches several, it counts
+    for the most probable class of all, as in the authors' package cleanlab; equation 1 takes the most probable of those
+    that are reached. The two differ only where a still more probable class has a higher threshold.
 
     >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.2, 0.8]])
     >>> y = np.array([0, 0, 0, 1, 1])
@@ -135,14 +137,17 @@ class OutOfFold:
     others: np.ndarray
 
 
-def out_of_fold(train: LabelledData, others: np.ndarray, seed: int) -> OutOfFold:
+def out_of_fold(train: LabelledData, others: np.ndarray, seed: int, subject: str = "") -> OutOfFold:
     """Cross-validated probabilities of train rows, and of other rows x (M, ...), by the strong learner of the modality.
 
-    Three folds, stratified. At most MOST_ROWS train rows are looked at, the common classes cut first; classes with
-    fewer than LEAST_ROWS rows are left out. Each other row gets one fold's classifier, as a train row does, so that
+    Three folds, stratified; equal rows and rows of one subject share a fold, so that no classifier saw their like. At
+    most MOST_ROWS train rows are looked at, the common classes cut first; classes with fewer than LEAST_ROWS rows, or
+    with rows in one fold only, are left out. Each other row gets one fold's classifier, as a train row does, so that
     classifiers are no surer of it than of those.
+    subject  column of `groups` that says whom a row belongs to, or an empty text
     """
-    rows, fold = looked_at(train.y, len(train.schema.classes), seed)
+    groups = row_groups(train.content_hashes(), train.groups[subject] if subject else None)
+    rows, fold = looked_at(train.y, len(train.schema.classes), seed, groups)
     classes = len(train.schema.classes)
     real, of_others = np.zeros((len(rows), classes)), np.zeros((len(others), classes))
     steps = min(max(len(rows) // ROWS_A_STEP, LEAST_STEPS), MOST_STEPS)
@@ -155,19 +160,42 @@ def out_of_fold(train: LabelledData, others: np.ndarray, seed: int) -> OutOfFold
     return OutOfFold(rows, real, of_others)
 
 
-def looked_at(y: np.ndarray, num_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (n,), ascending, and the fold of each (n,): every fold holds a third of every class."""
+def looked_at(
+    y: np.ndarray, num_classes: int, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (n,), ascending, and the fold of each (n,): every fold holds a third of every class, as nearly as
+    groups (N,) allow that lie in one fold each."""
     order = numpy_generator(seed, "confident", "folds")
     counts = np.bincount(y, minlength=num_classes)
     most = _most_of_a_class(counts)
-    parts, folds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for c in np.flatnonzero(counts >= LEAST_ROWS):
-        mine = order.permutation(np.flatnonzero(y == c))[:most]
-        parts.append(mine)
-        folds.append((np.arange(len(mine)) + c) % FOLDS)
-    rows, fold = np.concatenate(parts), np.concatenate(folds)
+    enough = np.flatnonzero(counts >= LEAST_ROWS)
+    parts = [order.permutation(np.flatnonzero(y == c))[:most] for c in enough]
+    rows = np.concatenate([np.zeros(0, np.int64), *parts])
+    fold = _folds(y[rows], np.arange(len(rows)) if groups is None else groups[rows], counts)
     ascending = np.argsort(rows)
-    return rows[ascending], fold[ascending]
+    rows, fold = rows[ascending], fold[ascending]
+    folds_of_class = np.bincount(np.unique(y[rows] * FOLDS + fold) // FOLDS, minlength=num_classes)
+    learned = folds_of_class[y[rows]] > 1
+    return rows[learned], fold[learned]
+
+
+def _folds(y: np.ndarray, groups: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The fold (n,) of rows with labels and groups (n,): each group, the largest first, goes to the emptiest fold.
+
+    A group of several classes is dealt with the rarest of them, by counts (K,), which can spare it least.
+    """
+    by_rarity = np.argsort(counts, kind="stable")
+    _, first, place, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    rarest = np.full(len(sizes), len(counts))
+    np.minimum.at(rarest, place, np.argsort(by_rarity)[y])
+    order = np.lexsort((first, -sizes, rarest))
+    fold, filled = np.empty(len(sizes), np.int64), [[0] * FOLDS for _ in counts]
+    for g in order.tolist():
+        c = int(by_rarity[rarest[g]])
+        _, start = min((filled[c][f], (f - c) % FOLDS) for f in range(FOLDS))
+        fold[g] = (c + start) % FOLDS
+        filled[c][fold[g]] += int(sizes[g])
+    return fold[place]
 
 
 def _most_of_a_class(counts: np.ndarray) -> int:

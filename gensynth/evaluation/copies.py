@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2
 
+from gensynth.data.split import row_groups
 from gensynth.evaluation.fidelity import Entry
 from gensynth.evaluation.intervals import wilson_interval
-from gensynth.evaluation.roc import undefined
+from gensynth.evaluation.roc import Z, undefined
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
@@ -27,6 +28,8 @@ LEAST_ROWS = 20
 FALSE_SETS = 0.05  # share of sets of new real rows in which any row would be called a near copy
 NEAR_COPY = 1 / 3  # no row farther than this part of its surroundings is called a copy
 TAIL, LEAST_TAIL = 20, 10  # nearest held-out rows that say how their distances thin out towards 0
+TIED = 8  # rows of a side that are looked at for ties; of more, none alone matters
+ALONE = "fewer than two train rows of the class differ"
 ALARM = (
     "a copy alarm only: a high share is bad news, passing proves nothing about privacy, since rows can lie far from "
     "every training row and still tell who was in the training data"
@@ -43,6 +46,7 @@ class Nearness:
     calibrated  that over the mean distance to the nearest ones, 0 to 1; 1 where there is nothing to compare with
     nearest     number of that train row, -1 where there is none
     sits        bool, not equal to it but less than NEAR_COPY as far from it as from the second nearest
+    compared    bool, its class has two train rows that differ: one alone has no surroundings to be near in
     """
 
     y: np.ndarray
@@ -51,6 +55,7 @@ class Nearness:
     calibrated: np.ndarray
     nearest: np.ndarray
     sits: np.ndarray
+    compared: np.ndarray
 
     def below(self, threshold: float) -> np.ndarray:
         """Whether rows are near copies at a threshold, (M,)."""
@@ -83,16 +88,19 @@ class Copies:
     nearer: Entry
 
 
-def find_copies(train: LabelledData, held_out: LabelledData, made: LabelledData, points: Points, seed: int) -> Copies:
+def find_copies(
+    train: LabelledData, held_out: LabelledData, made: LabelledData, points: Points, seed: int, subject: str = ""
+) -> Copies:
     """Copies of `train` among all made rows, calibrated on held-out real rows.
 
-    points  rows x -> (N, P) in which near means alike
+    points   rows x -> (N, P) in which near means alike
+    subject  column of `groups` that says whom a row belongs to, or an empty text
     """
     hashes = train.content_hashes()
     _, place, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     fresh = numpy_generator(seed, "copies").permutation(len(held_out))[:MOST_ROWS]
     of_made, of_real = (_nearness(rows, train, hashes, points) for rows in (made, held_out[fresh]))
-    threshold, reason = near_threshold(of_real.calibrated[~of_real.exact], len(made))
+    threshold, reason = near_threshold(of_real.calibrated[~of_real.exact & of_real.compared], len(made))
     return Copies(
         classes=train.schema.classes,
         exact=of_made.exact,
@@ -105,7 +113,7 @@ def find_copies(train: LabelledData, held_out: LabelledData, made: LabelledData,
         train_y=train.y,
         threshold=threshold,
         reason=reason,
-        nearer=nearer_to_train(train, held_out, made, points, seed),
+        nearer=nearer_to_train(train, held_out, made, points, seed, subject),
     )
 
 
@@ -125,7 +133,8 @@ def _nearness(rows: LabelledData, train: LabelledData, hashes: np.ndarray, point
     np.divide(distance, mean, out=calibrated, where=mean > 0)
     calibrated[exact] = 0.0
     sits = ~exact & (distances[:, 0] < NEAR_COPY * distances[:, 1]) & counted[:, 1]
-    return Nearness(rows.y, exact, distance, calibrated.clip(max=1.0), nearest, sits)
+    compared = counted.sum(axis=1) > 1
+    return Nearness(rows.y, exact, distance, calibrated.clip(max=1.0), nearest, sits, compared)
 
 
 def _nearest_in_class(
@@ -170,10 +179,14 @@ def near_threshold(calibrated: np.ndarray, made: int) -> tuple[float, str]:
 
 
 def nearer_to_train(
-    train: LabelledData, held_out: LabelledData, made: LabelledData, points: Points, seed: int
+    train: LabelledData, held_out: LabelledData, made: LabelledData, points: Points, seed: int, subject: str = ""
 ) -> Entry:
     """Share of made rows whose nearest row among train rows is nearer than among as many held-out ones of the same
-    classes, ties half; 0.5 if train rows are no nearer than new ones. At most MOST_ROWS rows of each."""
+    classes, ties half; 0.5 if train rows are no nearer than new ones. At most MOST_ROWS rows of each.
+
+    Which real rows were trained on is a draw too, so z and the 95 % interval have the deviation of `shuffled_variance`,
+    in which rows of one subject stay together, and equal rows of one side count as one.
+    """
     order = numpy_generator(seed, "nearer to train")
     sides: list[list[np.ndarray]] = [[], []]
     for c in range(len(train.schema.classes)):
@@ -185,24 +198,74 @@ def nearer_to_train(
     asked = made[order.permutation(len(made))[:MOST_ROWS]]
     if not len(keep) or not len(asked):
         return undefined("no class has train and held-out rows" if len(asked) else "no made rows")
-    query = points(asked.x)
-    near = [
-        nearest_distances(query, points(side.x[r[keep]]), 1)[0][:, 0]
-        for side, r in zip((train, held_out), rows, strict=True)
-    ]
-    share = float(((near[0] < near[1]) + 0.5 * (near[0] == near[1])).mean())
-    low, high = wilson_interval(share, len(asked))
+    anchors = _apart(train[rows[0][keep]], held_out[rows[1][keep]])
+    near, places = _nearest_of_sides(points(asked.x), [points(side.x) for side in anchors])
+    share = float(((near[0][:, 0] < near[1][:, 0]) + 0.5 * (near[0][:, 0] == near[1][:, 0])).mean())
+    both = LabelledData.concat(anchors)
+    unit = np.arange(len(both))
+    unit = row_groups(unit.astype(str), both.groups[subject]) if subject else unit
+    weight = nearest_weights(np.hstack(near), np.hstack(places), len(both))
+    deviation = float(np.sqrt(shuffled_variance(weight, unit, both.y))) / len(asked)
     return {
         "value": share,
-        "low": low,
-        "high": high,
+        "low": max(share - Z * deviation, 0.0),
+        "high": min(share + Z * deviation, 1.0),
         "n_real": len(keep),
         "n_synthetic": len(asked),
         "expected": 0.5,
         "expected_from": "closed form",
-        "z": (share - 0.5) / (0.5 / np.sqrt(len(asked))),
+        "z": (share - 0.5) / deviation if deviation else 0.0,
         "text": ALARM,
     }
+
+
+def _apart(one: LabelledData, other: LabelledData) -> list[LabelledData]:
+    """Both sides, rows that are equal and lie on one side only once: their split may have kept them together."""
+    hashes = [side.content_hashes() for side in (one, other)]
+    shared = np.intersect1d(hashes[0], hashes[1])
+    keep = [np.isin(mine, shared) for mine in hashes]
+    for mine, kept in zip(hashes, keep, strict=True):
+        kept[np.unique(mine, return_index=True)[1]] = True
+    return [side[kept] for side, kept in zip((one, other), keep, strict=True)]
+
+
+def _nearest_of_sides(query: np.ndarray, sides: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Distances and row numbers, numbered through all sides, of the TIED nearest rows of each side, (M, at most TIED)
+    each."""
+    found = [nearest_distances(query, side, min(TIED, len(side))) for side in sides]
+    return [distances for distances, _ in found], [found[0][1], found[1][1] + len(sides[0])]
+
+
+def nearest_weights(distances: np.ndarray, places: np.ndarray, n: int) -> np.ndarray:
+    """By how much each of n real rows moves the number of made rows (M,) that lie nearer to its side, (n,).
+
+    A made row counts whole for its nearest row. Of t that are equally near, all must lie on one side to move the
+    number by a half, which has the variance 2**-t / 2: that of t rows of weight sqrt(2**(1 - t) / t) each.
+
+    >>> nearest_weights(np.array([[1.0, 2.0], [3.0, 3.0]]), np.array([[0, 1], [1, 2]]), 3).tolist()
+    [1.0, 0.5, 0.5]
+    """
+    tied = distances == distances.min(axis=1, keepdims=True)
+    t = tied.sum(axis=1, keepdims=True)
+    return np.bincount(places[tied], (tied * np.sqrt(2.0 ** (1 - t) / t))[tied], minlength=n)
+
+
+def shuffled_variance(weight: np.ndarray, unit: np.ndarray, y: np.ndarray) -> float:
+    """Variance of the summed weights (A,) of rows on the one side if units (A,), class by class (A,), are dealt out to
+    two sides of equal size at random.
+
+    Of a sample of half of A units without replacement (Cochran, "Sampling techniques", 1977, theorem 2.2): a quarter
+    of the sum of squared deviations from the mean, times A / (A - 1).
+
+    >>> round(shuffled_variance(np.array([1.0, 0.0, 0.0, 0.0]), np.arange(4), np.zeros(4, int)), 4)  # 1/2 * 1/2
+    0.25
+    """
+    _, first, place = np.unique(unit, return_index=True, return_inverse=True)
+    total, of_class = np.bincount(place, weight), y[first]
+    n = np.bincount(of_class)
+    mean = np.bincount(of_class, total) / np.maximum(n, 1)
+    squares = np.bincount(of_class, (total - mean[of_class]) ** 2)
+    return float((squares * n / np.maximum(n - 1, 1)).sum() / 4)
 
 
 def copy_entries(found: Copies) -> dict[str, Entry]:
@@ -213,15 +276,18 @@ def copy_entries(found: Copies) -> dict[str, Entry]:
     near_copies   share not equal to a train row but nearer than new real rows come; ceiling: that of held-out rows
     close_copies  share that sits on one train row: no row alone is called a copy by it, but a set whose share is far
                   above that of real rows is one of altered copies
+    Neither counts rows of classes without two train rows that differ.
     """
     out = {"nearer_to_train": found.nearer} if found.nearer["value"] is not None else {}
     if len(found.exact) and len(found.real.y):
         of_train = _drawn_repeats(found)
         of_real = found.real.exact
-        out["close_copies"] = share_beside(found.made.sits, found.real.sits)
+        made, real = found.made.compared, found.real.compared
+        if made.any() and real.any():
+            out["close_copies"] = share_beside(found.made.sits[made], found.real.sits[real])
         out["exact_copies"] = share_beside(found.exact, of_train if of_train.mean() > of_real.mean() else of_real)
-        if not found.reason:
-            out["near_copies"] = share_beside(found.near, found.real.below(found.threshold))
+        if made.any() and not found.reason:
+            out["near_copies"] = share_beside(found.near[made], found.real.below(found.threshold)[real])
             out["near_copies"]["threshold"] = found.threshold
     return out
 
@@ -259,7 +325,8 @@ def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
     out = {}
     for c in np.unique(found.made.y):
         mine = found.made.y == c
-        near = undefined(found.reason) if found.reason else share_entry(found.near[mine])
+        reason = found.reason or ("" if found.made.compared[mine].any() else ALONE)
+        near = undefined(reason) if reason else share_entry(found.near[mine])
         out[found.classes[c]] = {
             "exact_copies": share_entry(found.exact[mine]),
             "near_copies": near,
@@ -270,7 +337,8 @@ def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
 
 def real_duplicates(found: Copies) -> dict[str, Entry]:
     """What real rows do by themselves: train rows equal to another one, held-out rows equal or near to a train row."""
-    near = undefined(found.reason) if found.reason else share_entry(found.real.below(found.threshold))
+    below = found.real.below(found.threshold)[found.real.compared]
+    near = undefined(found.reason) if found.reason else share_entry(below)
     return {
         "train_equal_to_another": share_entry(found.repeated),
         "held_out_equal_to_train": share_entry(found.real.exact),

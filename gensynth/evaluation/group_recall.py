@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
+from scipy.stats import random_table
 
 from gensynth.evaluation.classification import RESAMPLES
 from gensynth.evaluation.groups import combined, groupings
-from gensynth.evaluation.intervals import joint_estimate
+from gensynth.evaluation.intervals import LEVEL, joint_estimate
 from gensynth.evaluation.utility import UtilityResult
 from gensynth.evaluation.verdict import BASELINE, CANDIDATE
 from gensynth.rng import numpy_generator
 
 Entry = dict[str, Any]
 LEAST_ROWS = 20
+PERMUTATIONS = 200
 SIDES = ("without", "with")
 
 
@@ -27,6 +30,7 @@ class Recalls:
     cut, label, group  of each cell (C,): name of the cut, class number, value
     n                  test rows int64 (C,)
     per_seed           (2, S, C); resampled: (2, B, C), mean over seeds, for test rows drawn again within their class
+    permuted           (2, P, C), mean over seeds, for groups dealt out anew to the test rows of each class
     generators         how many the seeds went through
     """
 
@@ -36,6 +40,7 @@ class Recalls:
     n: np.ndarray
     per_seed: np.ndarray
     resampled: np.ndarray
+    permuted: np.ndarray
     generators: int
 
 
@@ -52,7 +57,10 @@ def group_recall(
     gap     over the classes, the largest difference of recall between two groups of at least LEAST_ROWS test rows: of
             two classes the equalised-odds difference (Hardt et al., "Equality of opportunity in supervised learning",
             2016, definition 2.1)
-    Entries hold value, low, high, n: 95 %, seeds and test rows joined as in `joint_estimate`, differences paired.
+    Entries hold value, low, high, n: 95 %, seeds and test rows joined as in `joint_estimate`, differences paired. The
+    gap and the worst cell are extremes, off 0 and off the mean by chance alone: `expected` is their mean where groups
+    are equal, with groups dealt out anew to the test rows of each class, and the interval of the gap is `_gap`'s. That
+    of the worst cell is the one of this cell.
     """
     classes = tuple(result.per_class_recall[baseline])
     cuts, left_out = groupings(groups)
@@ -101,9 +109,10 @@ def recalls(
         again = (right @ belongs) / (drawn @ belongs)
     # A cell of few rows may have none in a resample.
     again = np.where(np.isnan(again), per_seed.mean(axis=1)[:, None, :], again)
+    permuted = _dealt_anew(labels, atom, hits, len(first), result.seeds[0]) @ belongs / n
     generators = max(result.generators[arm] for arm in (baseline, candidate))
     cut, label, group = ([key[i] for key in keys] for i in range(3))
-    return Recalls(cut, np.array(label), group, n.astype(np.int64), per_seed, again, generators)
+    return Recalls(cut, np.array(label), group, n.astype(np.int64), per_seed, again, permuted, generators)
 
 
 def _drawn_again(
@@ -123,6 +132,24 @@ def _drawn_again(
         drawn += times @ to_atom
         right += (times * (kind[1:, None, :] / hits.shape[1])) @ to_atom
     return drawn, right
+
+
+def _dealt_anew(labels: np.ndarray, atom: np.ndarray, hits: np.ndarray, num_atoms: int, seed: int) -> np.ndarray:
+    """Right answers (2, P, F), mean over seeds, of each atom where the rows of a class change their atoms at random.
+
+    Rows on which all seeds agree are alike, so tables of kind by atom with the margins seen are drawn, not orders of
+    the rows (Patefield, "Algorithm AS 159", 1981).
+    """
+    order = numpy_generator(seed, "group recall", "permuted groups")
+    right = np.zeros((2, PERMUTATIONS, num_atoms))
+    for c in np.unique(labels):
+        kind, counts = np.unique(hits.sum(axis=1)[:, labels == c], axis=1, return_counts=True)
+        atoms, sizes = np.unique(atom[labels == c], return_counts=True)
+        tables = (counts[:, None] * sizes / sizes.sum())[None]
+        if min(tables.shape[1:]) > 1:  # SciPy's tables of one line do not keep their margins, and need no chance
+            tables = random_table(counts, sizes).rvs(size=PERMUTATIONS, random_state=order)
+        right[:, :, atoms] = np.einsum("ik,pka->ipa", kind / hits.shape[1], tables)
+    return right
 
 
 def _entry(found: Recalls, per_seed: np.ndarray, resampled: np.ndarray, rows: np.ndarray, least: float) -> Entry:
@@ -177,25 +204,61 @@ def _worst(found: Recalls, classes: tuple[str, ...]) -> dict[str, Any]:
         place = {"class": classes[found.label[cell]], "group": found.group[cell], "cut": found.cut[cell]}
         rows = np.zeros(found.n[cell], dtype=np.int64)
         sides[side] = _entry(found, per_seed[i], resampled[i], rows, 0.0) | place
+        sides[side] |= _expected(found.permuted[i][:, enough].min(axis=1))
     rows = np.zeros(found.n[lowest].min(), dtype=np.int64)
     return sides | {"difference": _entry(found, per_seed[1] - per_seed[0], resampled[1] - resampled[0], rows, -1.0)}
 
 
+def _expected(permuted: np.ndarray) -> Entry:
+    return {"expected": float(permuted.mean()), "expected_from": "permuted groups"}
+
+
 def _gap(found: Recalls, cells: list[int], side: int, classes: tuple[str, ...]) -> Entry:
-    """The largest difference of mean recall between two groups of one class."""
-    mean = found.per_seed[side].mean(axis=0)
-    best: tuple[float, list[int], int, int] | None = None
-    for c in np.unique(found.label[cells]):
-        own = [i for i in cells if found.label[i] == c and found.n[i] >= LEAST_ROWS]
-        if len(own) > 1:
-            low, high = min(own, key=lambda i: mean[i]), max(own, key=lambda i: mean[i])
-            if best is None or mean[high] - mean[low] > best[0]:
-                best = float(mean[high] - mean[low]), own, low, high
-    if best is None:
+    """The largest difference of mean recall between two groups of one class.
+
+    It is a largest one of many, so the interval joins those of all pairs of groups of one class, each with its part of
+    the error (Bonferroni): if all of them hold, the largest true difference is no less than the largest lower end and
+    no more than the largest upper end.
+    """
+    enough = [i for i in cells if found.n[i] >= LEAST_ROWS]
+    one, other = (np.array(enough, dtype=np.int64)[k] for k in np.triu_indices(len(enough), 1))
+    same = found.label[one] == found.label[other]
+    one, other = one[same], other[same]
+    if not len(one):
         return {"value": None, "reason": f"not defined: no class has {LEAST_ROWS} test rows in two groups"}
-    _, own, low, high = best
-    again = np.ptp(found.resampled[side][:, own], axis=1)
-    rows = np.zeros(found.n[[low, high]].min(), dtype=np.int64)
-    series = found.per_seed[side]
-    entry = _entry(found, series[:, high] - series[:, low], again, rows, 0.0)
-    return entry | {"lowest": found.group[low], "highest": found.group[high], "class": classes[found.label[low]]}
+    mean = found.per_seed[side].mean(axis=0)
+    size, reach = np.abs(mean[one] - mean[other]), _reach(found, side, one, other)
+    first = int(size.argmax())
+    low, high = sorted((int(one[first]), int(other[first])), key=lambda i: mean[i])
+    largest = np.zeros(PERMUTATIONS)
+    for c in np.unique(found.label[one]):
+        own = [i for i in enough if found.label[i] == c]
+        largest = np.maximum(largest, np.ptp(found.permuted[side][:, own], axis=1))
+    return {
+        "value": float(size[first]),
+        "low": float(max((size - reach).max(), 0.0)),
+        "high": float(min((size + reach).max(), 1.0)),
+        "n": int(found.n[[low, high]].min()),
+        **_expected(largest),
+        "lowest": found.group[low],
+        "highest": found.group[high],
+        "class": classes[found.label[low]],
+    }
+
+
+def _reach(found: Recalls, side: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Half the width (P,) of the intervals of the P differences between cells, which all hold in 95 % of cases.
+
+    Variances and degrees of freedom are those of `joint_estimate`, the variance of two more rows of the smaller cell
+    included.
+    """
+    units = found.per_seed[side]
+    if found.generators > 1:
+        units = np.stack([units[g :: found.generators].mean(axis=0) for g in range(found.generators)])
+    by_seed = (units[:, one] - units[:, other]).var(axis=0, ddof=1) / len(units)
+    cells, place = np.unique(np.stack([one, other]), return_inverse=True)
+    (a, b), together = place.reshape(2, -1), np.cov(found.resampled[side][:, cells], rowvar=False)
+    rows = np.minimum(found.n[one], found.n[other])
+    by_rows = together[a, a] + together[b, b] - 2 * together[a, b] + 2.0 / rows**2
+    freedom = (by_seed + by_rows) ** 2 / (by_seed**2 / (len(units) - 1) + by_rows**2 / (rows - 1))
+    return stdtrit(freedom, 1 - LEVEL / (2 * len(one))) * np.sqrt(by_seed + by_rows)

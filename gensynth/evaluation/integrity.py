@@ -7,7 +7,7 @@ every figure, since a judge disagrees with some real labels too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,14 @@ def integrity_facts(
     space: str,
     seed: int,
     progress: Callable[[str], None],
+    subject: str = "",
 ) -> tuple[dict[str, Any], dict[str, list[Entry]]]:
     """What report.json says of label integrity, and the worst rows by their ids, for an internal file.
 
     train, held_out    real rows; made: the rows to be merged; drawn: a sample of every class from before the filters
     judged             x -> probabilities (N, K) of a classifier of real train rows
     transform, space   x -> features (N, D), and the name of that space
+    subject            column of `groups` that says whom a row belongs to, or an empty text
     Facts: classes {name: {"agreement_before", "agreement_after", "agreement_real", "lost_variety"}}, suspect {"real",
     "made"} (see `suspect_facts`; at most MOST_ROWS made rows), space, note. Rows: {"real", "made"}: lists of at most
     WORST {"row_id", "label", "believed", "self_confidence", "margin"}.
@@ -73,7 +75,7 @@ def integrity_facts(
     lost = lost_variety(train, held_out, drawn, transform, seed)
     progress(f"label integrity: suspect labels, {len(train)} real and {len(made)} made rows")
     some = made[numpy_generator(seed, "integrity", "made").permutation(len(made))[:MOST_ROWS]]
-    found = out_of_fold(train, some.x, child(seed, "integrity"))
+    found = out_of_fold(train, some.x, child(seed, "integrity"), subject)
     suspect, worst = suspect_facts(train, some, found)
     classes = {
         name: {
@@ -178,17 +180,20 @@ def suspect_facts(
     """Counts of suspect labels of real and made rows, and the worst rows.
 
     {"real": {"classes": {name: share with its interval, "count", "most_often": the class they look like}, "noise":
-    estimated share of wrong labels}, "made": the same}. Made rows are held to the thresholds of the real ones.
+    estimated share of wrong labels}, "made": the same}. Made rows are held to the thresholds of the real ones; those of
+    classes that could not be learned are judged by nobody and stand in no count.
     """
     names, looked = train.schema.classes, train[found.rows]
     thresholds = mean_self_confidence(found.real, looked.y)
+    learned, few = np.isfinite(thresholds), train.counts() < LEAST_ROWS
     facts, worst = {}, {}
     for key, rows, p, counts in (
         ("real", looked, found.real, train.counts()),
         ("made", made, found.others, made.counts()),
     ):
         suspects = find_suspects(p, rows.y, thresholds)
-        facts[key] = _counted(suspects, rows, names, counts, np.isfinite(thresholds))
+        suspects = replace(suspects, suspect=suspects.suspect & learned[rows.y])
+        facts[key] = _counted(suspects, rows, names, counts, learned, few)
         worst[key] = [
             {
                 "row_id": str(rows.ids[i]),
@@ -203,14 +208,20 @@ def suspect_facts(
 
 
 def _counted(
-    suspects: Suspects, rows: LabelledData, names: tuple[str, ...], counts: np.ndarray, learned: np.ndarray
+    suspects: Suspects,
+    rows: LabelledData,
+    names: tuple[str, ...],
+    counts: np.ndarray,
+    learned: np.ndarray,
+    few: np.ndarray,
 ) -> dict[str, Any]:
-    """Shares of suspects by class; `learned` (K,): classes that have enough real rows to be judged."""
+    """Shares of suspects by class; `learned` (K,): classes that can be judged; `few` (K,): those of few real rows."""
     classes = {}
     for c, name in enumerate(names):
         mine = rows.y == c
         if not learned[c]:
-            reason = f"not defined: fewer than {LEAST_ROWS} real training rows"
+            what = f"fewer than {LEAST_ROWS} real training rows" if few[c] else "all real training rows go together"
+            reason = f"not defined: {what}"
             classes[name] = {"value": None, "n": int(counts[c]), "reason": reason}
             continue
         wrong = mine & suspects.suspect
@@ -221,4 +232,4 @@ def _counted(
     noise: Entry = {"value": None, "reason": "not defined: no rows of classes that can be judged"}
     if judged.any():
         noise = dict(noise_share(suspects.joint[judged][:, judged], counts[judged]))
-    return {"classes": classes, "noise": noise, "count": int(suspects.suspect.sum()), "n": len(rows)}
+    return {"classes": classes, "noise": noise, "count": int(suspects.suspect.sum()), "n": int(learned[rows.y].sum())}

@@ -13,7 +13,8 @@ calibrated_distance  minus the distance to the nearest made row over the mean di
 nearest_distance     minus the distance to the nearest made row: theirs without calibration
 
 Every attack is run on a control too, one half of the non-members in the role of members: its AUC must be 0.5.
-Rows of one subject never lie on two sides, or non-members would be given away by their kin among the reference.
+Rows of one subject never lie on two sides, or non-members would be given away by their kin among the reference. Their
+scores go together, which the intervals take into account.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from gensynth.data.split import row_groups
-from gensynth.evaluation.roc import auc_entry, tpr_entries, undefined
+from gensynth.evaluation.roc import Clusters, auc_entry, tpr_entries, undefined
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
@@ -115,23 +116,41 @@ def attack_entry(attack: str, release: str, members: np.ndarray, non_members: np
     """An attack's line in report.json from its scores of members and non-members, higher for more likely members.
 
     {"attack", "release", "auc", "tpr": {rate}, "per_class": {class: {"auc", "tpr"}}, "most_exposed": {"auc", "tpr"},
-    "control": {"auc"}}; release: what an attacker holds, `rows`, `rows+model` or `rows+model+discriminator`.
+    "control": {"auc"}}; release: what an attacker holds, `rows`, `rows+model` or `rows+model+discriminator`. Where
+    subjects are named, intervals count rows of one as a cluster.
     """
-    both = members, non_members
+    people = subjects_of(roles)
+
+    def told_apart(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+        """AUC and rates of the members and of the non-members that two masks name."""
+        clusters = people and (people[0][one], people[1][other])
+        sides = members[one], non_members[other]
+        return {"auc": auc_entry(*sides, clusters), "tpr": tpr_entries(*sides, clusters)}
+
     classes = roles.members.schema.classes
-    per_class = {
-        classes[c]: _told_apart(members[roles.members.y == c], non_members[roles.non_members.y == c])
-        for c in np.unique(roles.members.y)
-    }
-    exposed = _told_apart(*(scores[mask] for scores, mask in zip(both, roles.exposed, strict=True)))
+    ys = roles.members.y, roles.non_members.y
+    per_class = {classes[c]: told_apart(ys[0] == c, ys[1] == c) for c in np.unique(ys[0])}
     one = halved(roles.non_members, child(roles.seed, "control"), roles.subject)
-    control = {"auc": auc_entry(non_members[one], non_members[~one])}
-    line: dict[str, Any] = {"attack": attack, "release": release, **_told_apart(members, non_members)}
-    return line | {"per_class": per_class, "most_exposed": exposed, "control": control}
+    halves = people and (people[1][one], people[1][~one])
+    line = told_apart(np.ones(len(members), bool), np.ones(len(non_members), bool))
+    return {
+        "attack": attack,
+        "release": release,
+        **line,
+        "per_class": per_class,
+        "most_exposed": told_apart(*roles.exposed),
+        "control": {"auc": auc_entry(non_members[one], non_members[~one], halves)},
+    }
 
 
-def _told_apart(members: np.ndarray, non_members: np.ndarray) -> dict[str, Any]:
-    return {"auc": auc_entry(members, non_members), "tpr": tpr_entries(members, non_members)}
+def subjects_of(roles: Roles) -> Clusters | None:
+    """Number of the subject of every member and of every non-member, None where no subject is named; a row of an empty
+    one is a subject by itself."""
+    if not roles.subject:
+        return None
+    whose = np.concatenate([side.groups[roles.subject] for side in (roles.members, roles.non_members)]).astype(str)
+    number = row_groups(np.arange(len(whose)).astype(str), whose)
+    return number[: len(roles.members)], number[len(roles.members) :]
 
 
 def density_ratio(to_reference: np.ndarray, to_made: np.ndarray) -> np.ndarray:
