@@ -154,7 +154,8 @@ def assess_made(
     if not len(made) or not len(trial.test):
         reason = "no synthetic rows were needed" if len(trial.test) else "there are no test rows"
         return Assessed(empty(not_run(reason)))
-    yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
+    real = (trial.train, trial.test, trial.train)
+    yardstick = Yardstick.of(*real, trial.seed, trial.progress, trial.inception, trial.subject)
     scored = yardstick.score("the made rows", made, trial.progress)
     warnings = [*untested(trial, needed), *yardstick.warnings()]
     facts = set_facts(scored) | {"spaces": yardstick.qualified, "warnings": warnings}

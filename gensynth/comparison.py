@@ -296,7 +296,8 @@ def _scores(
     changed = [name for name in candidates if name not in SIMPLE.values()]
     chosen = best_on_validation(trial, result, networks or changed or candidates)
     best = chosen.removesuffix(BOTH)
-    yardstick = Yardstick.of(trial.train, trial.test, trial.train, trial.seed, trial.progress, trial.inception)
+    real = (trial.train, trial.test, trial.train)
+    yardstick = Yardstick.of(*real, trial.seed, trial.progress, trial.inception, trial.subject)
     scored = {name: yardstick.score(name, one.rows[0], trial.progress) for name, one in made.items()}
     facts = set_facts(scored[best]) | utility_facts(result, chosen, trial.train)
     words = SIMPLE_ARMS | {name: f"the sampler {name}" for name in simple} | {name: name for name in online}

@@ -80,7 +80,8 @@ def trust_facts(
     )
     if settings.shadows:
         trial.progress(f"privacy: {settings.shadows} shadow generators")
-        told = {"runs": settings.shadows, "targets": SHADOW_TARGETS, "seed": rng.child(trial.seed, "shadows")}
+        told = {"runs": settings.shadows, "targets": SHADOW_TARGETS, "subject": trial.subject}
+        told["seed"] = rng.child(trial.seed, "shadows")
         privacy["membership"].append(shadow_attack(trial.train, held_out, made, shadow, points=points, **told))
     integrity, suspects = integrity_facts(
         train=trial.train,
@@ -88,6 +89,7 @@ def trust_facts(
         made=made,
         drawn=Drawn(filled.drawn, filled.passed),
         judged=yardstick.judge.probabilities,
+        subject=trial.subject,
         transform=space.transform,
         space=space.name,
         seed=trial.seed,

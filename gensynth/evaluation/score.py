@@ -60,6 +60,7 @@ class Yardstick:
 
     test  held-out real rows that made rows are compared with; they are not looked at before a set is scored
     seen  real rows that a generator may have learned from, for copies: train, or train and val
+    subject  column that says whose rows belong together
     """
 
     train: LabelledData
@@ -70,6 +71,7 @@ class Yardstick:
     qualified: dict[str, dict[str, Any]]
     floor: Callable[[np.ndarray], np.ndarray]
     seen: LabelledData
+    subject: str = ""
 
     @staticmethod
     def of(
@@ -79,6 +81,7 @@ class Yardstick:
         seed: int,
         progress: Callable[[str], None],
         inception: bool,
+        subject: str = "",
     ) -> Yardstick:
         """Fit and qualify; `inception` adds the literature's space, or raises UsageError where it cannot be had."""
         progress("feature spaces: judge, self-supervised, random, raw")
@@ -88,7 +91,7 @@ class Yardstick:
             spaces.append(inception_space())
         qualified = {space.name: qualify(space, train, rng.child(seed, "qualify", space.name)) for space in spaces}
         floor = partial(FLOORS[train.schema.modality], seed=seed)
-        return Yardstick(train, test, seed, judge, spaces, qualified, floor, seen)
+        return Yardstick(train, test, seed, judge, spaces, qualified, floor, seen, subject)
 
     @property
     def raw(self) -> str:
@@ -107,7 +110,7 @@ class Yardstick:
             for label, entry in shapes.items():
                 per_class[label]["shape[columns]"] = entry
         points = points_of(LabelledData.concat([self.seen, self.test]))  # of both alike: neither lies nearer by that
-        found = find_copies(self.seen, self.test, made, points, self.seed)
+        found = find_copies(self.seen, self.test, made, points, self.seed, self.subject)
         copied = copy_entries(found)
         faults = find_faults(
             name=name,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.membership import FLOOR, ROWS_ONLY, K, Points
+from gensynth.evaluation.membership import FLOOR, ROWS_ONLY, K, Points, halved, row_groups
 from gensynth.evaluation.roc import auc_entry, tpr_entries
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import child, numpy_generator
@@ -45,12 +45,14 @@ def shadow_attack(
     targets: int,
     points: Points,
     seed: int,
+    subject: str = "",
 ) -> dict[str, Any]:
     """The attack's line in report.json: {"attack", "release", "runs", "targets", "auc", "tpr", "control"}.
 
     train_and_draw  (rows, seed) -> made rows of a generator trained on those rows as the audited one was on `train`
     runs            shadow generators, an even number of at least LEAST_RUNS; each sees half of train and held-out rows
     targets         the most exposed rows of each side, equally many of each class as far as there are so many
+    subject         column that says whose rows belong together: intervals count these as one
     The control is one half of the held-out targets in the role of members: its AUC must be 0.5. The interval speaks of
     these targets and shadows. ValueError for too few runs or an odd number of them.
     """
@@ -60,16 +62,18 @@ def shadow_attack(
     chosen, members = choose_targets(pool, len(train), targets, points)
     shadows = run_shadows(pool, chosen, train_and_draw, runs, points, seed)
     scores = log_likelihood_ratio(nearness(pool[chosen], made, points), shadows)
-    unseen = scores[~members]
-    one = numpy_generator(seed, "shadow control").permutation(len(unseen)) % 2 == 0
+    unseen, one = scores[~members], halved(pool[chosen][~members], child(seed, "shadow control"), subject)
+    who = row_groups(np.arange(len(chosen)).astype(str), pool.groups[subject][chosen]) if subject else None
+    sides = None if who is None else (who[members], who[~members])
+    halves = None if who is None else (who[~members][one], who[~members][~one])
     return {
         "attack": "shadow_lira",
         "release": ROWS_ONLY,
         "runs": runs,
         "targets": len(chosen),
-        "auc": auc_entry(scores[members], unseen),
-        "tpr": tpr_entries(scores[members], unseen),
-        "control": {"auc": auc_entry(unseen[one], unseen[~one])},
+        "auc": auc_entry(scores[members], unseen, sides),
+        "tpr": tpr_entries(scores[members], unseen, sides),
+        "control": {"auc": auc_entry(unseen[one], unseen[~one], halves)},
     }
 
 
