@@ -600,7 +600,7 @@ def test_evaluate_a_set_of_one_class_and_a_balanced_folder(finished, run_cli, tm
     words = (
         f"real={images}",
         f"""synthetic=["{tmp_path}/s/samples.npz", "{out}/dataset"]""",
-        "utility.steps=100",
+        "utility.steps=30",
         "utility.seeds=3",
     )
     code, _, err = run_cli("evaluate", *words, f"out={tmp_path}/v")
@@ -717,6 +717,8 @@ def test_a_signal_saves_and_the_named_command_continues(number, code, run_cli, t
     refused = run_cli(*words)
     assert refused[0] == 2
     assert "resume=true" in refused[2]
+    if number == signal.SIGINT:
+        return  # what follows is the same for both
     assert run_cli(*words, "resume=true")[0] == 0
     assert run_cli(*[f"out={tmp_path}/whole" if w.startswith("out=") else w for w in words])[0] == 0
     assert sha256(tmp_path / "t/generator/model.safetensors") == sha256(tmp_path / "whole/generator/model.safetensors")

@@ -77,7 +77,7 @@ def test_images(run_cli, tmp_path):
         write_images(tmp_path / name, rows)
     sets = ",".join(f"'{tmp_path / name}'" for name in reversed(CODES))
     words = (f"real={tmp_path}/train", f"test={tmp_path}/test", f"synthetic=[{sets}]", "utility.seeds=3")
-    code, out, err = run_cli("evaluate", *words, "utility.steps=30", f"out={tmp_path}/e")
+    code, out, err = run_cli("evaluate", *words, "utility.steps=10", f"out={tmp_path}/e")
     assert code == 0, err
     check(json.loads((tmp_path / "e/report.json").read_text()), (tmp_path / "e/report.html").read_text(), "", "4")
     assert "1. oracle: no fault found" in out

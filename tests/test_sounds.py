@@ -219,6 +219,7 @@ def test_images_against_recordings_are_a_sentence(folder, digit_folder, run_cli,
     assert "holds rows of kind image, the real data audio" in err
 
 
+@pytest.mark.slow
 def test_a_folder_of_flac_leaves_as_flac_with_the_same_samples(folder, run_cli, tmp_path):
     import soundfile
 

@@ -73,7 +73,10 @@ def run_fit(folder, words, *, resume=False, appraise=lambda draw: {}, loggers=()
     return module, result
 
 
-@pytest.mark.parametrize("name", TRAIN)
+LONG = ("table-cvae-ended-early", "table-cgan")
+
+
+@pytest.mark.parametrize("name", [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in TRAIN])
 def test_resume_gives_the_weights_of_the_uninterrupted_run(name, tmp_path, monkeypatch):
     """Stopped after every kind of step: first, inside each phase, at the edges between phases."""
     whole, result = run_fit(tmp_path / "whole", TRAIN[name])
