@@ -80,9 +80,18 @@ def trust_facts(
     )
     if settings.shadows:
         trial.progress(f"privacy: {settings.shadows} shadow generators")
-        told = {"runs": settings.shadows, "targets": SHADOW_TARGETS, "subject": trial.subject}
-        told["seed"] = rng.child(trial.seed, "shadows")
-        privacy["membership"].append(shadow_attack(trial.train, held_out, made, shadow, points=points, **told))
+        line = shadow_attack(
+            trial.train,
+            held_out,
+            made,
+            shadow,
+            runs=settings.shadows,
+            targets=SHADOW_TARGETS,
+            points=points,
+            seed=rng.child(trial.seed, "shadows"),
+            subject=trial.subject,
+        )
+        privacy["membership"].append(line)
     integrity, suspects = integrity_facts(
         train=trial.train,
         held_out=trial.test,
