@@ -151,7 +151,7 @@ def audit_lines(audit_facts: dict[str, Any]) -> list[str]:
     lines = []
     for name, table in audit_facts["tables"].items():
         impact = table["disparate_impact"]
-        if impact["value"] is not None and impact["group"] != impact["reference"]:
+        if impact["value"] is not None:
             lines.append(
                 f'bias: {name}: "{impact["favourable"]}" is {impact["value"]:.0%} as frequent in {impact["group"]} as '
                 f"in {impact['reference']} ({impact['low']:.0%} to {impact['high']:.0%}; the usual line is 80 %)"

@@ -19,7 +19,7 @@ from gensynth.balancing.draw import TABLE_CHUNK
 from gensynth.balancing.export import encode_row
 from gensynth.balancing.mark import mark_of, read_mark
 from gensynth.balancing.merge import ATTEMPTS, DRAWS
-from gensynth.balancing.table_export import RowWriter, made_seeds, row_hashes
+from gensynth.balancing.table_export import RowWriter, identifiers_of, made_seeds, row_hashes
 from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.errors import DataError, GateError, UsageError
@@ -204,7 +204,7 @@ def _taken(looked: Looked) -> dict[str, set[str]]:
     if cells is None:
         return {}
     real = cells[cells.index.isin(np.concatenate([side.ids for side in looked.splits().values()]))]
-    return {name: set(real[name].tolist()) for name in identifiers(looked.train.schema)}
+    return identifiers_of(looked.train.schema, real)
 
 
 def _generator_alone(bundle: Bundle) -> Makers:
@@ -216,11 +216,6 @@ def _cell_columns(lines: Sequence[Line]) -> tuple[str, ...]:
     """Group columns by which rows were asked for, as the ledger's parameters name them."""
     params = json.loads(lines[0]["params"]) if lines and lines[0]["params"] else {}
     return tuple(params[CELL]) if CELL in params else ()
-
-
-def identifiers(schema: Schema) -> list[str]:
-    """Columns of a table that differ in every row."""
-    return [c["name"] for c in schema.fields.get("columns", ()) if c["kind"] == "identifier"]
 
 
 def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: Sequence[int]) -> dict[int, str]:

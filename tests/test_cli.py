@@ -423,6 +423,16 @@ def test_merge_honours_the_review(finished, run_cli, tmp_path):
     assert not (out / "dataset/train" / turned_down[0]).exists()
 
 
+def test_a_merge_refuses_a_review_of_rows_that_the_run_never_made(finished, run_cli, tmp_path):
+    out = tmp_path / "reviewed"
+    shutil.copytree(finished[0], out)
+    (out / "review.csv").write_text("row_id,verdict\none/nobody-0-000001.png,reject\n")
+    code, _, err = run_cli("merge", out, "review.min=1")
+    assert code == 3
+    assert "neither has nor made: 1, the first 'one/nobody-0-000001.png'" in err
+    assert sha256(out / "report.json") == sha256(finished[0] / "report.json")
+
+
 @pytest.fixture(scope="module")
 def table_run(tmp_path_factory):
     """A finished run of a table with missing cells, its filters not the ones of conf/merge.yaml."""

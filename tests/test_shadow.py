@@ -101,6 +101,18 @@ def test_every_target_is_seen_by_exactly_half_of_the_runs():
     assert (shadows.statistic[~shadows.trained_on] < 20).all()
 
 
+def test_a_run_sees_all_rows_of_a_subject_or_none():
+    whose = np.char.add("s", (np.arange(len(TRAIN)) % 90).astype(str))
+    pool = replace(TRAIN, groups={"who": whose})
+
+    def remember(rows: LabelledData, seed: int) -> LabelledData:
+        assert not set(rows.groups["who"]) & set(whose[~np.isin(TRAIN.ids, rows.ids)])
+        return rows
+
+    shadows = run_shadows(pool, np.arange(0, 500, 7), remember, 6, POINTS, 0, "who")
+    assert (shadows.trained_on.sum(0) == 3).all()
+
+
 def test_halves_are_halves_of_every_class():
     half = half_of_each_class(TRAIN.y, 0)
     sizes = TRAIN.counts()

@@ -70,6 +70,24 @@ def test_a_merge_that_is_refused_in_place_leaves_data_set_report_and_seal_whole(
     assert code == 0, out + err
 
 
+def test_a_refused_merge_elsewhere_has_looked_at_test_rows_when_it_goes_on(refused, run_cli, tmp_path):
+    base, _ = refused
+    before = json.loads((base / "out/run/state.json").read_text(encoding="utf-8"))["test_opened"]
+    assert run_cli("merge", base / "out", f"out={tmp_path}/x")[0] == 6
+    code, _, err = run_cli("merge", base / "out", f"out={tmp_path}/x", "bias.accept=true", "resume=true")
+    assert code == 0, err
+    facts = json.loads((tmp_path / "x/report.json").read_text(encoding="utf-8"))
+    assert facts["provenance"]["test_opened"] == before + 2
+
+
+def test_a_filter_of_pixels_is_refused_for_a_table_before_anything_is_trained(refused, run_cli, tmp_path):
+    words = ("data.label=rich", "filter=[value_range]", f"out={tmp_path}/x")
+    code, _, err = run_cli("balance", refused[0] / "people.csv", *words, *FAST)
+    assert code == 2
+    assert "filter value_range looks at pixels" in err
+    assert not (tmp_path / "x/generator").exists()
+
+
 def test_groups_that_are_not_learned_are_asked_for(run_cli, tmp_path):
     people(300, seed=3).to_csv(tmp_path / "people.csv", index=False)
     words = ("data.label=rich", "data.groups=[sex]", "data.ignore=[sex]", "sampler=jitter", "utility.run=false")

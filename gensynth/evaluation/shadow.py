@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.membership import FLOOR, ROWS_ONLY, K, Points, halved, row_groups
+from gensynth.data.split import row_groups
+from gensynth.evaluation.membership import FLOOR, ROWS_ONLY, K, Points, halved
 from gensynth.evaluation.roc import auc_entry, tpr_entries
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import child, numpy_generator
@@ -52,7 +53,7 @@ def shadow_attack(
     train_and_draw  (rows, seed) -> made rows of a generator trained on those rows as the audited one was on `train`
     runs            shadow generators, an even number of at least LEAST_RUNS; each sees half of train and held-out rows
     targets         the most exposed rows of each side, equally many of each class as far as there are so many
-    subject         column that says whose rows belong together: intervals count these as one
+    subject         column that says whose rows belong together: a run sees all or none, intervals count them as one
     The control is one half of the held-out targets in the role of members: its AUC must be 0.5. The interval speaks of
     these targets and shadows. ValueError for too few runs or an odd number of them.
     """
@@ -60,7 +61,7 @@ def shadow_attack(
         raise ValueError(f"runs must be even and at least {LEAST_RUNS}, got {runs}")
     pool = LabelledData.concat([train, held_out])
     chosen, members = choose_targets(pool, len(train), targets, points)
-    shadows = run_shadows(pool, chosen, train_and_draw, runs, points, seed)
+    shadows = run_shadows(pool, chosen, train_and_draw, runs, points, seed, subject)
     scores = log_likelihood_ratio(nearness(pool[chosen], made, points), shadows)
     unseen, one = scores[~members], halved(pool[chosen][~members], child(seed, "shadow control"), subject)
     who = row_groups(np.arange(len(chosen)).astype(str), pool.groups[subject][chosen]) if subject else None
@@ -96,13 +97,21 @@ def choose_targets(pool: LabelledData, n_train: int, most: int, points: Points) 
 
 
 def run_shadows(
-    pool: LabelledData, targets: np.ndarray, train_and_draw: Trainer, runs: int, points: Points, seed: int
+    pool: LabelledData,
+    targets: np.ndarray,
+    train_and_draw: Trainer,
+    runs: int,
+    points: Points,
+    seed: int,
+    subject: str = "",
 ) -> Shadows:
     """Train and draw `runs` times on random halves; run 2 i + 1 sees what run 2 i did not, so every row is seen by
-    half of the runs."""
+    half of the runs. Rows of one subject are seen together."""
     statistic, trained_on = np.empty((runs, len(targets))), np.empty((runs, len(targets)), dtype=bool)
     for run in range(runs):
-        seen = half_of_each_class(pool.y, child(seed, "shadow half", run // 2)) ^ bool(run % 2)
+        turn = child(seed, "shadow half", run // 2)
+        half = halved(pool, turn, subject) if subject else half_of_each_class(pool.y, turn)
+        seen = half ^ bool(run % 2)
         drawn = train_and_draw(pool[seen], child(seed, "shadow", run))
         statistic[run], trained_on[run] = nearness(pool[targets], drawn, points), seen[targets]
     return Shadows(statistic, trained_on)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gensynth.data.conditions import CELLS
+
 # Code -> what was done and why it makes the promise void.
 STEPS: Mapping[str, str] = {
     "recorded_noise": "the noise came from a seed that is written down: whoever knows it can take the noise off again",
@@ -33,7 +35,6 @@ STEPS: Mapping[str, str] = {
     "reviewed": "a person kept or dropped rows with real rows beside them",
 }
 FILTERS = {"label_agreement": "judge_filter", "near_copy": "near_copy_filter", "value_range": "value_range_filter"}
-CELLS = "cells"  # of a schema's fields: see data/conditions.py
 FITTED_CODECS = ("table",)  # pixels and sound are scaled by constants
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")

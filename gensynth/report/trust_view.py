@@ -10,11 +10,13 @@ from typing import Any
 
 from scipy.stats import norm
 
+from gensynth.evaluation.bias import LINE
+
 GOOD, CARE, BAD, OPEN = "good", "care", "bad", "open"
 NOT_RECORDED = "not recorded"
 TONES = (GOOD, OPEN, CARE, BAD)  # the worst last
 COIN, WEAK = 0.5, 0.55  # an AUC that is surely below the second is called weak
-LINE = 0.8  # of disparate impact
+STRICTER = 10  # by so much less chance may call training and held-out rows unlike
 ATTACKS = {
     "no_rows": "how common it is among real rows: what an attacker knows who holds no made row",
     "shadow_lira": "how near made rows come in runs that were taught with it and without it (likelihood ratio)",
@@ -144,7 +146,9 @@ def _leaks(privacy: Mapping[str, Any]) -> Answer:
     lines = [_attack_line(attacks, release, count) for release in dict.fromkeys(one["release"] for one in attacks)]
     lines = [line for line in lines if line] or ["Too few held-out rows to attack the made rows."]
     lines += _exposed_line(attacks, count)
-    apart = [one["auc"] for one in privacy["membership"] if one["release"] == "nothing" and _beyond(one["auc"], 10)]
+    apart = [
+        one["auc"] for one in privacy["membership"] if one["release"] == "nothing" and _beyond(one["auc"], STRICTER)
+    ]
     if apart:
         lines.append(
             "Training rows and held-out rows differ by themselves, without any made row "
