@@ -50,6 +50,12 @@ def test_the_strongest_attack_decides_what_could_leak(attacks, tone, words):
     assert "real training rows too" in text
 
 
+def test_the_worst_release_is_told_first():
+    attacks = [attack(0.5, 0.47, 0.53), attack(0.9, 0.85, 0.95, "rows+model")]
+    leak = next(part for part in trust_view({"privacy": {"membership": attacks}}) if "leak" in part["question"])
+    assert leak["lines"][0].startswith("Somebody who holds rows and model can tell")
+
+
 def test_copies_beyond_what_real_rows_repeat_are_an_alarm():
     exact = {"value": 0.2, "low": 0.18, "high": 0.22, "ceiling": 0.01}
     privacy = {"membership": [attack(0.5, 0.46, 0.54)], "exact_copies": exact}

@@ -143,7 +143,8 @@ def _leaks(privacy: Mapping[str, Any]) -> Answer:
         return OPEN, ["Not run."]
     attacks = [one for one in privacy["membership"] if one["release"] != "nothing"]
     count = sum(one["auc"].get("value") is not None for one in attacks)
-    lines = [_attack_line(attacks, release, count) for release in dict.fromkeys(one["release"] for one in attacks)]
+    surest = sorted(attacks, key=lambda one: -one["auc"].get("low", 0.0))  # a terminal shows the first line alone
+    lines = [_attack_line(attacks, release, count) for release in dict.fromkeys(one["release"] for one in surest)]
     lines = [line for line in lines if line] or ["Too few held-out rows to attack the made rows."]
     lines += _exposed_line(attacks, count)
     apart = [
