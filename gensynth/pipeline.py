@@ -20,6 +20,7 @@ import numpy as np
 
 from gensynth import __version__, rng
 from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
+from gensynth.balancing.decisions import PASSED_OVER, check_rows
 from gensynth.balancing.draw import FORMATS, write_samples
 from gensynth.balancing.export import row_names
 from gensynth.balancing.filters import check_filters
@@ -50,7 +51,7 @@ from gensynth.making import (
     trial_of,
 )
 from gensynth.provenance.guarantee import dp_facts, steps_of
-from gensynth.provenance.integrity import seal_run
+from gensynth.provenance.hashes import seal_run
 from gensynth.provenance.source_card import SourceCard
 from gensynth.record import (
     absent_warning,
@@ -65,7 +66,6 @@ from gensynth.record import (
     write_text,
 )
 from gensynth.report.report import write_report
-from gensynth.report.review import PASSED_OVER, check_rows, fool_rate, review_gate
 from gensynth.reread import (
     Looked,
     image_size,
@@ -78,6 +78,7 @@ from gensynth.reread import (
     real_sides,
     reread,
 )
+from gensynth.review.rates import fool_rate, review_gate
 from gensynth.rundir import RunFolder, say
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator

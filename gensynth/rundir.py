@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from gensynth.errors import DataError, UsageError
+from gensynth.errors import DataError, UsageError, nearest
 
 _MARKER = ".unfinished.json"
 
@@ -98,3 +98,25 @@ class RunFolder:
 def say(text: str) -> None:
     """Progress for a person, on stderr; results go to stdout."""
     print(text, file=sys.stderr, flush=True)
+
+
+def settings_of(verb: str, words: list[str], defaults: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """(folder that was named, "" for none; values of its keys) of a verb that serves a page until a signal comes.
+
+    defaults  of every key: a whole number, or true or false. UsageError for a key or a value that is neither.
+    """
+    folder, settings = "", dict(defaults)
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign or Path(word).is_dir():
+            folder = word
+        elif key not in defaults:
+            raise UsageError(f"{verb}: unknown key {key!r}; {nearest(key, defaults)}")
+        else:
+            settings[key] = value
+    for key, value in settings.items():
+        is_number = defaults[key].isdecimal()
+        if not (value.isdecimal() if is_number else value in ("true", "false")):
+            wanted = "a whole number" if is_number else "true or false"
+            raise UsageError(f"{verb}: {key} must be {wanted}, got {value!r}")
+    return folder, settings

@@ -17,6 +17,7 @@ import numpy as np
 from gensynth import __version__, rng
 from gensynth.balancing.draw import TABLE_CHUNK
 from gensynth.balancing.export import encode_row
+from gensynth.balancing.ledger import read_ledger
 from gensynth.balancing.mark import mark_of, read_mark
 from gensynth.balancing.merge import ATTEMPTS, DRAWS
 from gensynth.balancing.table_export import RowWriter, identifiers_of, made_seeds, row_hashes
@@ -24,14 +25,13 @@ from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
-from gensynth.provenance.integrity import (
+from gensynth.provenance.hashes import (
     MANIFEST,
     SEAL,
     check_dataset,
     check_generator,
     check_links,
     check_run,
-    read_ledger,
 )
 from gensynth.reread import Looked, read_state, reread
 from gensynth.samplers.generator import GeneratorSampler

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
+from gensynth.errors import DataError
 from gensynth.types import REAL, LabelledData
 
 LEDGER = (
@@ -36,6 +38,19 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
         # A lone carriage return ends the line for a reader, and Python's writer leaves it unquoted.
         (careful if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
     return out.getvalue()
+
+
+def read_ledger(path: Path) -> list[dict[str, str]]:
+    """The lines of a ledger.csv, in row order; DataError where it is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            lines = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} is damaged: {error}") from None
+    if tuple(reader.fieldnames or ()) != LEDGER:
+        raise DataError(f"{path.name} is damaged: its columns are {reader.fieldnames}")
+    return lines
 
 
 def ledger_rows(

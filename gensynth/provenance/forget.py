@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gensynth.balancing.ledger import read_ledger
 from gensynth.errors import UsageError
-from gensynth.provenance.integrity import read_ledger
 from gensynth.training.bundle import file_sha256
 from gensynth.types import REAL
 

@@ -6,14 +6,12 @@ a bit that flipped in the manifest itself is found as well.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gensynth.balancing.ledger import LEDGER
-from gensynth.errors import DataError
+from gensynth.balancing.ledger import read_ledger
 from gensynth.training.bundle import file_sha256, manifest_of
 from gensynth.training.checkpoint import write_atomically
 
@@ -21,19 +19,6 @@ MANIFEST = "manifest.json"
 SEAL = f"run/{MANIFEST}"
 OWN_MANIFEST = ("dataset", "generator")
 _OPEN = (SEAL, ".unfinished.json", "review", "run/review")  # beginnings of what goes on changing in a finished run
-
-
-def read_ledger(path: Path) -> list[dict[str, str]]:
-    """The lines of a ledger.csv, in row order; DataError where it is damaged."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            lines = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path.name} is damaged: {error}") from None
-    if tuple(reader.fieldnames or ()) != LEDGER:
-        raise DataError(f"{path.name} is damaged: its columns are {reader.fieldnames}")
-    return lines
 
 
 def seal_run(out: Path) -> None:
