@@ -40,13 +40,13 @@ def data_card(facts: Mapping[str, Any]) -> str:
     classes = facts.get("classes", {})
     total = sum(int(counts.get("after", 0)) for counts in classes.values())
     top = header(
-        [
-            ("annotations_creators", ["machine-generated"]),
-            *licence_header(card),
-            ("pretty_name", f"{name}, balanced"),
-            ("size_categories", [_size(total)]),
-            ("tags", ["synthetic", "gensynth"]),
-        ]
+        {
+            "annotations_creators": ["machine-generated"],
+            **licence_header(card),
+            "pretty_name": f"{name}, balanced",
+            "size_categories": [_size(total)],
+            "tags": ["synthetic", "gensynth"],
+        }
     )
     sections = {
         "Source": source_section(card),
@@ -77,7 +77,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
     """
     model, name, card = str(facts.get("model", "generator")), str(facts.get("name", "data set")), card_of(facts)
     counts = facts.get("train_counts", {})
-    top = header([*licence_header(card), ("tags", ["synthetic", "gensynth", model])])
+    top = header({**licence_header(card), "tags": ["synthetic", "gensynth", model]})
     summary = (
         f"A {plain(model)} generator, trained by gensynth on the training rows of **{plain(name)}**. Its only input is "
         "a class and a seed: the class is a condition, so every row drawn carries the label that was asked for."

@@ -23,13 +23,13 @@ def card_of(facts: Mapping[str, Any]) -> SourceCard:
     return SourceCard.from_json(facts.get("source_card") or {})
 
 
-def licence_header(card: SourceCard) -> list[tuple[str, str | list[str]]]:
+def licence_header(card: SourceCard) -> dict[str, str | list[str]]:
     """`license` of a Hugging Face header; what the hub has no name for is "other" with its own name and address."""
     name = hub_name(card.licence)
     if name != "other":
-        return [("license", name)]
-    page = [("license_link", card.licence_url)] if card.licence_url != NOT_RECORDED else []
-    return [("license", name), ("license_name", " ".join(card.licence.split())), *page]
+        return {"license": name}
+    page = {"license_link": card.licence_url} if card.licence_url != NOT_RECORDED else {}
+    return {"license": name, "license_name": " ".join(card.licence.split()), **page}
 
 
 def source_section(card: SourceCard) -> str:
