@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gensynth.provenance.card_sections import bias_section, card_of, dp_sentence, verdicts
+from gensynth.provenance.card_sections import bias_section, card_of, decisions, dp_sentence
 from gensynth.provenance.licence import NOT_RECORDED, licence_page
 from gensynth.provenance.source_card import SourceCard
 
@@ -83,7 +83,7 @@ def _doubts(integrity: Mapping[str, Any] | None) -> str:
 
 
 def _people_who_looked(review: Mapping[str, Any] | None) -> dict[str, str]:
-    return {"rai:dataAnnotationPlatform": "gensynth review, a local page"} if verdicts(review) else {}
+    return {"rai:dataAnnotationPlatform": "gensynth review, a local page"} if decisions(review) else {}
 
 
 def _limitations(facts: Mapping[str, Any], card: SourceCard) -> list[str]:
@@ -104,10 +104,9 @@ def _biases(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _personal(facts: Mapping[str, Any], card: SourceCard) -> list[str]:
-    people = {True: "yes", False: "no", None: "unknown"}[card.contains_people]
     removed = facts.get("deidentified") or ()
     return [
-        f"Rows are about people: {people}.",
+        f"Rows are about people: {card.about_people}.",
         f"Sensitive attributes: {', '.join(card.sensitive) or NOT_RECORDED}.",
         *(f"Column {one.get('column')} was treated: {one.get('action')}." for one in removed),
     ]
@@ -118,9 +117,8 @@ def terms(facts: Mapping[str, Any]) -> dict[str, Any]:
     card = card_of(facts)
     found: dict[str, Any] = {}
     if card.licence != NOT_RECORDED:
-        page = card.licence_url if card.licence_url != NOT_RECORDED else licence_page(card.licence)
-        named = {"@type": "sc:CreativeWork", "name": card.licence}
-        found["license"] = page if page == licence_page(card.licence) else named | ({"url": page} if page else {})
+        named = {"@type": "sc:CreativeWork", "name": card.licence} | ({"url": card.page} if card.page else {})
+        found["license"] = card.page if card.page == licence_page(card.licence) else named
     if card.citation != NOT_RECORDED:
         found["citeAs"] = card.citation
     if card.published != NOT_RECORDED:

@@ -9,24 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
+from markupsafe import Markup
 
 from gensynth.provenance.licence import NOT_RECORDED
 
 MISSING = f"{NOT_RECORDED.capitalize()}."
 
 
-def plain(text: object) -> str:
-    """Text that Markdown and HTML show as it is, on one line.
+def plain(text: object) -> Markup:
+    """Text that Markdown and HTML show as it is, on one line; what is marked up already stays.
 
     >>> print(plain("<b>a|b_c"))
     &lt;b&gt;a\\|b\\_c
     """
+    if isinstance(text, Markup):
+        return text
     escaped = html.escape(" ".join(str(text).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", escaped)
+    return Markup(re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", escaped))
 
 
-def code(value: object) -> str:
-    return f"`{' '.join(str(value).split()).replace('`', '')}`"
+def code(value: object) -> Markup:
+    return Markup(f"`{' '.join(str(value).split()).replace('`', '')}`")
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -35,12 +38,13 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are safe already; numbers stand at the right."""
-    if not rows:
+def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table of plain texts; numbers stand at the right. "Not recorded." for one without rows."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if not cells:
         return MISSING
-    rule = ["---:" if all(cell.isdigit() for cell in column) else "---" for column in zip(*rows, strict=True)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
+    rule = ["---:" if all(cell.isdigit() for cell in column) else "---" for column in zip(*cells, strict=True)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *cells])
 
 
 def bullets(lines: Iterable[object]) -> str:
