@@ -159,8 +159,8 @@ def _check_beside(run: Path) -> tuple[list[str], list[str]]:
 def _columns(dataset: Path, generator: Path | None) -> list[Column]:
     """Columns of a table as its run describes them, or the generator that the ledger names; none where neither can."""
     path, folder = dataset.parent / "run" / "state.json", generator or dataset.parent / "generator"
-    named = {line["generator_sha256"] for line in read_ledger(dataset / "ledger.csv")}
     if not has_run(dataset):
+        named = {line["generator_sha256"] for line in read_ledger(dataset / "ledger.csv")}
         is_named = (folder / MANIFEST).is_file() and file_sha256(folder / MANIFEST) in named
         path = folder / "config.json" if is_named else Path()
     try:
