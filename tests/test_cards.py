@@ -147,6 +147,12 @@ def test_cards_never_let_a_name_become_markup() -> None:
             assert header(card)
 
 
+def test_a_name_is_no_template() -> None:
+    name = "{{ 7 * 7 }} {% if x %} {# y #}"
+    assert "# {{ 7 \\* 7 }} {% if x %} {\\# y \\#}, balanced" in data_card({**FACTS, "name": name})
+    assert "\n{{ 7 * 7 }}\n" in model_card({**FACTS, "source_card": {"citation": "{{ 7 * 7 }}"}})
+
+
 STRANGE = ["no", "null", "a: b", "# c", "*x", "line\nbreak", '"', "é", "true", "🌹 \U00010ffff", "\x00\x07\x1b\\"]
 SEPARATORS = ["\x7f", "\x85", "\x9f", "a \u2028 b", "a \u2029 b", "\ufeff", "\uffff"]
 
