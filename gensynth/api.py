@@ -20,6 +20,7 @@ from imblearn.utils import check_target_type
 from gensynth import rng
 from gensynth.balancing.table_export import RowWriter, identifiers_of
 from gensynth.cli import compose
+from gensynth.component import NOTHING
 from gensynth.data.columns import Column
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.split import split_rows
@@ -86,7 +87,8 @@ def balance(
         target = json.dumps({str(name): str(number) for name, number in target.items()})
     words = [f"target={target}", f"out={out}"]
     job, source = _job("balance", X, model, minutes, seed, words), source_of(X, y)
-    return run_balance(replace(job, data=replace(job.data, name="rows in memory", read=lambda: source)))
+    data = replace(job.data, name="rows in memory", reader=NOTHING)
+    return run_balance(replace(job, data=data), source)
 
 
 class ClassBalancer(BaseSampler):
