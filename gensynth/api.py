@@ -133,7 +133,7 @@ class ClassBalancer(BaseSampler):
         job = _job("train", X, self.model, self.minutes, self.random_state, [])
         self.generator_ = train_in_memory(job, rows)
         added = {str(name): int(n) for name, n in self.sampling_strategy_.items()}
-        labels = np.concatenate([np.full(n, rows.schema.index(c)) for c, n in added.items()] or [[]]).astype(np.int64)
+        labels = np.repeat([rows.schema.index(c) for c in added], list(added.values())).astype(np.int64)
         parts = [rng.row_seeds(self.random_state, c, 0, n) for c, n in added.items()]
         seeds = np.concatenate(parts or [np.zeros(0, np.uint64)])
         made = GeneratorSampler().use(self.generator_).sample(labels, seeds)
@@ -162,7 +162,7 @@ def source_of(X: Rows, y: Any) -> Source:  # noqa: N803
     frame = frame.rename(columns=str)
     cells = text_of(frame).assign(**{LABEL: labels})
     ids = np.arange(len(cells)).astype(str)
-    kinds = {name: "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}
+    kinds = {str(name): "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}
     return build(cells, np.full(len(cells), ""), ids, LABEL, kind="rows in memory", ignore=[], kinds=kinds, like=None)
 
 

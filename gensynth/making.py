@@ -79,8 +79,8 @@ def conditions_of(job: Job, train: LabelledData) -> Conditions:
 
 def asked_rows(looked: Looked, conditions: Conditions) -> Looked:
     """The same rows with conditions for classes, for whatever makes new ones."""
-    sides = {name: conditions.split(getattr(looked, name)) for name in ("train", "val", "marked")}
-    return replace(looked, **sides)
+    train, val, marked = (conditions.split(rows) for rows in (looked.train, looked.val, looked.marked))
+    return replace(looked, train=train, val=val, marked=marked)
 
 
 def drawing(

@@ -115,8 +115,8 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
     label = fields.get("label", "label")
     if is_table(finished / "dataset"):
         groups = [*data.groups, *([data.subject] if data.subject else [])]
-        like, plain = state.schema, {"encoding": "utf-8", "header": True}
-        source = _read_tabular(finished / "dataset", label, like, groups=groups, **plain)
+        folder, like = finished / "dataset", state.schema
+        source = _read_tabular(folder, label, like, encoding="utf-8", header=True, groups=groups)
     else:
         words = _as_sounds(fields) if state.schema.modality == "audio" else {}
         source = read_path(str(finished / "dataset"), label=label, image_size=size, **words)
@@ -133,7 +133,7 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
         schema = Conditions.of_schema(bundle.schema).schema
         rows = aligned(rows, LabelledData.of_real(rows.x[:0], rows.y[:0], schema), "dataset")
     real = rows.origin == REAL
-    parts = {name: rows[real & (source.split == name)] for name in ("train", "val", "test")}
+    train, val, test = (rows[real & (source.split == name)] for name in ("train", "val", "test"))
     source = replace(
         source,
         quarantine=(),
@@ -144,7 +144,7 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
         deidentified=state.deidentified,
         resized=state.resized,
     )
-    return Looked(source, facts=state.explore, quarantined=state.quarantined, marked=rows[:0], **parts)
+    return Looked(source, train, val, test, state.explore, state.quarantined, marked=rows[:0])
 
 
 def _as_sounds(fields: dict[str, Any]) -> dict[str, Any]:
@@ -224,7 +224,8 @@ def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[s
 
     Where a source says which of its rows are real (a balanced data set), only the others are taken.
     """
-    sets, findings = {}, ()
+    sets: dict[str, LabelledData] = {}
+    findings: tuple[Finding, ...] = ()
     for number, path in enumerate(paths, 1):
         name = (
             path.name if [p.name for p in paths].count(path.name) == 1 else f"{number}: {path.parent.name}/{path.name}"

@@ -27,8 +27,10 @@ from gensynth.training.loggers import NAMES
 STARTED = time.strftime("%Y%m%d-%H%M%S")
 MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
 MAY_BE_BELOW_ZERO = ("low", "high")  # ends of a range that values are drawn from
-SAME = ("seed", "target", "symmetric", "features", "strict", "model", "trainer", "sampler", "fallback", "filter")
-SAME += ("export", "utility", "bias", "privacy", "review", "models", "samplers", "arms", "generator_seeds")
+SAME = frozenset(  # keys that mean the same in a configuration and in a job
+    "seed target symmetric features strict model trainer sampler fallback filter export utility bias privacy review "
+    "models samplers arms generator_seeds".split()
+)
 
 
 def job_of(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping[str, str]) -> Job:

@@ -150,9 +150,9 @@ def compose(verb: str, words: list[str]) -> Job:
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="gensynth"):
             config = hydra.compose(verb, overrides(verb, words), return_hydra_config=True)
-        plain = OmegaConf.to_container(config, resolve=False)
-        plain.pop("hydra")
-        plain = OmegaConf.to_container(_with_lists(OmegaConf.create(plain)), resolve=True)
+        unresolved: Any = OmegaConf.to_container(config, resolve=False)
+        own = OmegaConf.create({key: node for key, node in unresolved.items() if key != "hydra"})
+        plain: Any = OmegaConf.to_container(_with_lists(own), resolve=True)
         return job_of(verb, plain, [verb, *words], config.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(explain(verb, error)) from None

@@ -165,7 +165,7 @@ def overrides(verb: str, words: list[str]) -> list[str]:
 
 def _arms(words: list[str], modality: str) -> list[str]:
     """The same words, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
-    asked = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
+    asked: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
     if not asked and modality == "text":
         asked = ["none", "class_weights", "random_oversampling", "text_transforms"]  # no generator learns texts
     names = [OTHER_NAMES.get(str(name), str(name)) for name in (asked if isinstance(asked, list) else [asked])]
@@ -334,7 +334,8 @@ def quoted(text: str) -> str:
 
 def flags_first(words: list[str]) -> tuple[list[str], list[str]]:
     """Hydra's parser takes one run of key=value words only: flags and their values go in front."""
-    flags, keys = [], []
+    flags: list[str] = []
+    keys: list[str] = []
     for word, before in zip(words, ["", *words], strict=False):
         (flags if word.startswith("-") or before in FLAGS_WITH_VALUE else keys).append(word)
     return flags, keys
