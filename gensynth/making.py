@@ -18,11 +18,11 @@ from gensynth.errors import UsageError
 from gensynth.job import Job
 from gensynth.learning import train_in_memory
 from gensynth.models.judges import fit_judge
+from gensynth.progress import say
 from gensynth.report.review import PASSED_OVER
 from gensynth.reread import (
     Looked,
 )
-from gensynth.rundir import say
 from gensynth.samplers.audio import SafeAudio
 from gensynth.samplers.image_transforms import ImageTransforms
 from gensynth.samplers.jitter import Jitter

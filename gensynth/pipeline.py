@@ -49,6 +49,7 @@ from gensynth.making import (
     trial_of,
 )
 from gensynth.models.generator import Generator
+from gensynth.progress import bar, say
 from gensynth.provenance.guarantee import dp_facts, steps_of
 from gensynth.provenance.integrity import seal_run
 from gensynth.record import (
@@ -75,7 +76,7 @@ from gensynth.reread import (
     real_sides,
     reread,
 )
-from gensynth.rundir import RunFolder, say
+from gensynth.rundir import RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
 from gensynth.training.bundle import (
@@ -206,7 +207,8 @@ def sample(
         staged = run.path / ".staged"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
-        write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, _counter(sum(plan.values())))
+        with bar("sampling", sum(plan.values())) as advance:
+            write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, advance)
         os.sync()
         for path in sorted(staged.iterdir()):
             target = run.path / path.name
@@ -407,16 +409,3 @@ def _count_opening(run: RunFolder) -> int:
     if (run.path / "dataset").is_dir():
         seal_run(run.path)
     return state.test_opened
-
-
-def _counter(total: int) -> Callable[[int], None]:
-    """Progress of sampling, a line every tenth."""
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        before, done = done, done + rows
-        if before * 10 // max(total, 1) != done * 10 // max(total, 1):
-            say(f"sampling: {done:,} of {total:,}")
-
-    return count

@@ -20,6 +20,7 @@ from typing import Any
 from gensynth import rng
 from gensynth.errors import UsageError, nearest
 from gensynth.job import read_job
+from gensynth.progress import say
 from gensynth.report.review import (
     ANSWERS,
     BLIND,
@@ -40,7 +41,6 @@ from gensynth.report.review_items import Item, half_and_half, worst_first
 from gensynth.report.review_page import leading_to, serving
 from gensynth.report.review_rows import ClassColumns, content, file_of
 from gensynth.reread import finished_state, made_rows, pin_review, reread
-from gensynth.rundir import say
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData
 

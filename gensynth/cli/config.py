@@ -8,6 +8,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,8 @@ from gensynth.training.loggers import NAMES
 STARTED = time.strftime("%Y%m%d-%H%M%S")
 MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
 MAY_BE_BELOW_ZERO = ("low", "high")  # ends of a range that values are drawn from
-SAME = frozenset(  # keys that mean the same in a configuration and in a job
-    "seed target symmetric features strict model trainer sampler fallback filter export utility bias privacy review "
-    "models samplers arms generator_seeds".split()
-)
+# Keys that mean the same in a configuration and in a job.
+SAME = {field.name for field in fields(Job) if field.compare} - {"data", "logger", "sampler_choice"}
 
 
 def job_of(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping[str, str]) -> Job:
