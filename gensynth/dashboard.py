@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from gensynth.errors import UsageError
-from gensynth.rundir import say, settings_of
+from gensynth.progress import say
+from gensynth.rundir import settings_of
 
 SECONDS_BETWEEN_LOOKS = 5.0
 SETTINGS = {"port": "6006", "open": "true"}

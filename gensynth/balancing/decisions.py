@@ -17,7 +17,7 @@ from pathlib import Path
 from gensynth.balancing.ledger import csv_text, read_ledger
 from gensynth.data.conditions import CELL
 from gensynth.errors import DataError
-from gensynth.training.checkpoint import write_atomically
+from gensynth.files import write_atomically
 from gensynth.types import REAL
 
 DECISIONS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure", "relabel": "relabelled"}

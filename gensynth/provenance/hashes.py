@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gensynth.balancing.ledger import read_ledger
+from gensynth.files import write_atomically
 from gensynth.training.bundle import file_sha256, manifest_of
-from gensynth.training.checkpoint import write_atomically
 
 MANIFEST = "manifest.json"
 SEAL = f"run/{MANIFEST}"

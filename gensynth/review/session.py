@@ -29,12 +29,14 @@ from gensynth.balancing.decisions import (
     write_decision,
 )
 from gensynth.errors import UsageError
-from gensynth.reread import made_rows, pin_review, read_state, reread
+from gensynth.job import read_job
+from gensynth.progress import say
+from gensynth.reread import finished_state, made_rows, pin_review, reread
 from gensynth.review.items import Item, half_and_half, worst_first
 from gensynth.review.page import leading_to, serving
 from gensynth.review.rates import fool_rate, percent, share
 from gensynth.review.rows import ClassColumns, content, file_of
-from gensynth.rundir import say, settings_of
+from gensynth.rundir import settings_of
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData
 
@@ -79,16 +81,17 @@ def _alone(run: Path) -> Iterator[None]:
 
 def open_look(run: Path, most: int, blind: bool) -> Session:
     """What is shown of a finished run: at most `most` rows. UsageError where it has no made rows."""
-    state = read_state(run)
+    finished_state(run)
+    job = read_job(run)
     bundle = load_bundle(run / "generator") if (run / "generator").is_dir() else None
-    looked = reread(run, bundle, state)
+    looked = reread(run, bundle, job.data)
     made = made_rows(run, looked)
     if not len(made):
         raise UsageError(f"{run.name} has no made rows to look at")
     pin_review(run, run)
     by_id = {name.row_id: name for name in row_names(run / "dataset" / "ledger.csv", made.schema.tabular)}
     names = [by_id[row_id] for row_id in made.ids.tolist()]
-    title, seed = run.resolve().name, rng.child(state["seed"], "review")
+    title, seed = run.resolve().name, rng.child(job.seed, "review")
     if not blind:
         say(f"putting {len(made)} made rows in order, the worst first")
         items = worst_first(looked.train, made, seed, most)
