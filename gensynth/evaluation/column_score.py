@@ -68,7 +68,7 @@ def _column_entries(
         name: _scores(continuous, train, real, side, seed)
         for name, side in (("value", fake), ("floor", floor), ("ceiling", ceiling))
     }
-    entries = {}
+    entries: dict[str, Entry] = {}
     for metric, value in scored["value"].items():
         if value is None:
             entries[metric] = {
@@ -79,7 +79,7 @@ def _column_entries(
         least = None if metric in ("shape", "level_coverage", "missing_gap") else scored["floor"][metric]
         entries[metric] = _entry(real, fake, value, least, scored["ceiling"][metric])
     deviation = auc_deviation(0.5, len(real), len(real))
-    auc = entries["c2st_auc"]
+    auc: Entry = entries["c2st_auc"]
     auc |= {"expected": 0.5, "expected_from": "closed form", "z": (auc["value"] - 0.5) / deviation}
     return entries
 

@@ -49,7 +49,8 @@ def boosted_c2st(real: LabelledData, fake: LabelledData, seed: int) -> float:
     sides = [side[random.permutation(len(side))[:n]] for side in (real, fake)]
     model = boosting(real.schema, seed)
     model.set_params(categorical_features=[*model.categorical_features, len(real.schema.classes) < 255])
-    return c2st_auc(*(np.column_stack([side.x, side.y]) for side in sides), seed, model)
+    of_real, of_fake = (np.column_stack([side.x, side.y]) for side in sides)
+    return c2st_auc(of_real, of_fake, seed, model)
 
 
 def auc_deviation(auc: float, n: int, m: int) -> float:

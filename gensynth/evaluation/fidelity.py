@@ -39,8 +39,7 @@ MIN_ROWS = 2 * (K + 1)
 MOST_ROWS = 4_000
 KID_SUBSET = 1000
 PROPORTIONS = ("precision", "recall", "coverage", "clipped_density", "clipped_coverage")
-CLASS_METRICS = ("fid", "kid", "mind", "precision", "recall", "density", "coverage")
-CLASS_METRICS += ("clipped_density", "clipped_coverage", "vendi_ratio")
+CLASS_METRICS = ("fid", "kid", "mind", "precision", "recall", "density", "coverage", *PROPORTIONS[3:], "vendi_ratio")
 METRICS = ("fid", "fid_infinity", *CLASS_METRICS[1:], "c2st_auc")
 UNBOUNDED = ("kid", "fid_infinity")
 # Rows a dimension below which a covariance, or its extrapolation, says nothing.
@@ -168,8 +167,7 @@ class Compared:
 
     def take(self, rows: np.ndarray) -> Compared:
         """Some rows, on the scale of all: the deviations of a few rows of one class are too rough a scale."""
-        sides = (side[rows] for side in (self.real, self.fake, self.train, self.noise))
-        return Compared(self.sha256, *sides, self.scale)
+        return Compared(self.sha256, self.real[rows], self.fake[rows], self.train[rows], self.noise[rows], self.scale)
 
 
 def entries(sets: Compared, metrics: tuple[str, ...], reason: str, seed: int, repeats: int) -> dict[str, Entry]:
@@ -257,7 +255,8 @@ def _entry(sets: Compared, metric: str, values: dict[str, np.ndarray]) -> Entry:
     if metric in PROPORTIONS:
         # Halves that all score 1 have no spread; that does not make 1 certain.
         sure_low, sure_high = wilson_interval(min(max(value, 0.0), 1.0), n)
-        low, high = min(low, sure_low, value), max(high, sure_high, value)
+        low = min(sure_low, value if low is None else min(low, value))
+        high = max(sure_high, value if high is None else max(high, value))
     expected, source = _expected(sets, metric, float(values["ceiling"]))
     entry: Entry = {"value": value, "n_real": n, "n_synthetic": len(sets.fake), "space_sha256": sets.sha256}
     entry |= {"expected": expected, "expected_from": source}
