@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gensynth.evaluation.distance import (
+from gensynth.evaluation.metrics.distance import (
     Scale,
     _Precomputed,
     fid,

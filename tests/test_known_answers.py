@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gensynth.evaluation.detection import auc_deviation, c2st_auc
-from gensynth.evaluation.distance import (
+from gensynth.evaluation.group_recall import group_recall
+from gensynth.evaluation.intervals import share_difference, wilson_interval
+from gensynth.evaluation.metrics.detection import auc_deviation, c2st_auc
+from gensynth.evaluation.metrics.distance import (
     fid_as_is,
     frechet_distance,
     frechet_expected,
@@ -15,10 +17,8 @@ from gensynth.evaluation.distance import (
     kid_as_is,
     mind,
 )
-from gensynth.evaluation.diversity import vendi, vendi_of_kernel, vendi_ratio
-from gensynth.evaluation.group_recall import group_recall
-from gensynth.evaluation.intervals import share_difference, wilson_interval
-from gensynth.evaluation.support import (
+from gensynth.evaluation.metrics.diversity import vendi, vendi_of_kernel, vendi_ratio
+from gensynth.evaluation.metrics.support import (
     clipped_coverage,
     clipped_density,
     expected_clipped_coverage,

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from gensynth.data.table import modelled_columns
-from gensynth.evaluation.columns import is_continuous, level_coverage, missing_gap, shapes, trends
-from gensynth.evaluation.detection import FOLDS, MOST_ROWS, auc_deviation, boosted_c2st
 from gensynth.evaluation.fidelity import Entry, match_rows
+from gensynth.evaluation.metrics.columns import is_continuous, level_coverage, missing_gap, shapes, trends
+from gensynth.evaluation.metrics.detection import FOLDS, MOST_ROWS, auc_deviation, boosted_c2st
 from gensynth.rng import child
 from gensynth.types import LabelledData
 

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.detection import MIN_FOLD_ROWS, auc_deviation, c2st_auc
-from gensynth.evaluation.distance import (
+from gensynth.evaluation.features import FeatureSpace
+from gensynth.evaluation.intervals import Difference, half_sample_interval, wilson_interval
+from gensynth.evaluation.metrics.detection import MIN_FOLD_ROWS, auc_deviation, c2st_auc
+from gensynth.evaluation.metrics.distance import (
     Scale,
     fid_as_is,
     frechet_expected,
@@ -26,10 +28,8 @@ from gensynth.evaluation.distance import (
     kid_as_is,
     mind,
 )
-from gensynth.evaluation.diversity import vendi_ratio
-from gensynth.evaluation.features import FeatureSpace
-from gensynth.evaluation.intervals import Difference, half_sample_interval, wilson_interval
-from gensynth.evaluation.support import expected_coverage, membership
+from gensynth.evaluation.metrics.diversity import vendi_ratio
+from gensynth.evaluation.metrics.support import expected_coverage, membership
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 
