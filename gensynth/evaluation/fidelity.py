@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gensynth.evaluation.features import FeatureSpace
-from gensynth.evaluation.intervals import Difference, half_sample_interval, wilson_interval
+from gensynth.evaluation.intervals import half_sample_interval, wilson_interval
 from gensynth.evaluation.metrics.detection import MIN_FOLD_ROWS, auc_deviation, c2st_auc
 from gensynth.evaluation.metrics.distance import (
     Scale,
@@ -100,30 +100,6 @@ def fidelity(
             scored = entries(sets.take(mine), CLASS_METRICS, reason, child(seed, space.name, name), repeats)
             per_class[name].update({f"{metric}[{space.name}]": entry for metric, entry in scored.items()})
     return overall, per_class
-
-
-def comparable(one: Entry, other: Entry) -> Difference:
-    """Value of one entry minus that of another, with an interval; ValueError where they must not be compared.
-
-    Two scores belong side by side only in one feature space, at one n. The interval joins those of both
-    (Newcombe's square-and-add), as for independent sets; p is not known and given as 1.
-
-    >>> a = {"value": 2.0, "low": 1.5, "high": 2.5, "n_real": 9, "space_sha256": "aa"}
-    >>> comparable(a, a | {"value": 1.0, "low": 0.5, "high": 1.5}).low.__round__(2)
-    0.29
-    """
-    if one.get("space_sha256") != other.get("space_sha256"):
-        raise ValueError("these scores come from different feature spaces (space_sha256 differs): score both sets anew")
-    if one.get("value") is None or other.get("value") is None:
-        raise ValueError("a score that is not defined cannot be compared")
-    if None in (one["low"], other["low"]):
-        raise ValueError("a score without an interval cannot be compared: half of its rows are too few for one")
-    if one["n_real"] != other["n_real"]:
-        raise ValueError(f"these scores come from different numbers of rows: {one['n_real']} and {other['n_real']}")
-    mean = one["value"] - other["value"]
-    down = math.hypot(one["value"] - one["low"], other["high"] - other["value"])
-    up = math.hypot(one["high"] - one["value"], other["value"] - other["low"])
-    return Difference(mean, mean - down, mean + up, 1.0)
 
 
 def match_rows(
