@@ -19,8 +19,6 @@ from gensynth.evaluation.metrics.distance import (
 )
 from gensynth.evaluation.metrics.diversity import vendi, vendi_ratio
 from gensynth.evaluation.metrics.support import (
-    clipped_coverage,
-    clipped_density,
     expected_clipped_coverage,
     expected_coverage,
     membership,
@@ -30,6 +28,10 @@ from gensynth.evaluation.metrics.support import (
 )
 from gensynth.evaluation.utility import summarise
 from gensynth.neighbours import nearest_distances
+
+
+def clipped(name, *, real, fake, k=5):
+    return membership(real=real, fake=fake, k=k).clipped()[name]
 
 
 def normal(seed: int, n: int, d: int) -> np.ndarray:
@@ -131,8 +133,8 @@ def test_clipped_scores_read_as_the_share_of_good_rows(junk, value):
     for i in range(12):
         real, fake = normal(2 * i, 300, 8), normal(2 * i + 1, 300, 8)
         fake[: int(junk * 300)] += 50.0
-        coverage.append(clipped_coverage(real=real, fake=fake))
-        density.append(clipped_density(real=real, fake=fake))
+        coverage.append(clipped("clipped_coverage", real=real, fake=fake))
+        density.append(clipped("clipped_density", real=real, fake=fake))
     assert np.mean(coverage) == pytest.approx(value, abs=0.03)
     assert np.mean(density) == pytest.approx(value, abs=0.03)
 
@@ -144,7 +146,7 @@ def test_clipped_density_does_not_rise_with_rows_in_dense_regions():
     fake = np.concatenate([np.repeat(hub[None], 150, 0), normal(1, 150, 4) + 50])
     density = prdc(real=real, fake=fake)["density"]
     assert density > 1.0
-    assert clipped_density(real=real, fake=fake) < density - 0.1
+    assert clipped("clipped_density", real=real, fake=fake) < density - 0.1
 
 
 def test_clipped_scores_are_the_loops():
@@ -159,10 +161,12 @@ def test_clipped_scores_are_the_loops():
     np.fill_diagonal(among, False)
     median = np.sort(radii)[(len(radii) - 1) // 2]
     of_real = np.minimum((among & (distance < median)).sum(0) / k, 1).mean()
-    assert clipped_density(real=real, fake=fake, k=k) == pytest.approx(min(of_fake / of_real, 1))
+    assert clipped("clipped_density", real=real, fake=fake, k=k) == pytest.approx(min(of_fake / of_real, 1))
     covered = np.minimum((between < radii[:, None]).sum(1), k).mean() / k
     table = expected_clipped_coverage(40, 25, k)
-    assert clipped_coverage(real=real, fake=fake, k=k) == pytest.approx(np.interp(covered, table, np.arange(26) / 25))
+    assert clipped("clipped_coverage", real=real, fake=fake, k=k) == pytest.approx(
+        np.interp(covered, table, np.arange(26) / 25)
+    )
 
 
 def test_expected_clipped_coverage_is_the_beta_binomial():
@@ -324,7 +328,7 @@ def test_intervals_of_shares():
     assert np.mean([d.p < 0.05 for d in found]) == pytest.approx(0.05, abs=0.02)
 
 
-@pytest.mark.parametrize("metric", [frechet_distance, kernel_distance, prdc, clipped_coverage, realism])
+@pytest.mark.parametrize("metric", [frechet_distance, kernel_distance, prdc, membership, realism])
 def test_nan_and_unequal_dimensions_are_refused(metric):
     x = normal(0, 20, 3)
     with pytest.raises(ValueError, match="not finite"):

@@ -12,7 +12,6 @@ from gensynth.provenance.licence import NOT_RECORDED, hub_name, licence_page, sp
 from gensynth.provenance.markdown import MISSING, bullets, code, estimate, fenced, is_estimate, listed, plain, table
 from gensynth.provenance.source_card import SourceCard
 
-HEADLINES = ("fid", "kid", "mind", "precision", "recall", "coverage", "c2st_auc", "shape", "trend")
 COPIES = {"exact_copies": "exact copies of training rows", "near_copies": "near copies of training rows"}
 VERDICTS = ("accept", "reject", "unsure", "relabel", "accepted", "rejected", "relabelled")
 MOST_CELLS = 40
@@ -93,7 +92,7 @@ def metrics_section(facts: Mapping[str, Any]) -> str:
         [plain(space), plain(name), plain(estimate(entry)), *(_reference(entry, key) for key in ("floor", "ceiling"))]
         for space, metrics in (facts.get("fidelity") or {}).items()
         for name, entry in metrics.items()
-        if name in HEADLINES and is_estimate(entry) and entry["value"] is not None
+        if is_estimate(entry) and entry["value"] is not None and entry.get("headline")
     ]
     scores = facts.get("utility") or []
     used = [

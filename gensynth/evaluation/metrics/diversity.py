@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+from gensynth.evaluation.metrics.metric import FeaturePair, Metric
 
 
 def vendi(x: np.ndarray) -> float:
@@ -40,3 +44,13 @@ def vendi_ratio(*, real: np.ndarray, fake: np.ndarray) -> float:
         raise ValueError(f"a Vendi score grows with n: expected equally many rows, got {len(real)} and {len(fake)}")
     mean = np.asarray(real, np.float64).mean(axis=0)
     return vendi(fake - mean) / vendi(real - mean)
+
+
+class VendiRatio(Metric):
+    """`vendi_ratio` of scaled features."""
+
+    name, lower_is_better, bounds, ideal = "vendi_ratio", False, (0.0, math.inf), 1.0
+    headline, place = False, 30
+
+    def score(self, pair: FeaturePair) -> float:
+        return vendi_ratio(real=pair.real_scaled, fake=pair.fake_scaled)

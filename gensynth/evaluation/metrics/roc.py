@@ -11,8 +11,8 @@ from scipy.optimize import brentq
 from scipy.special import betaincinv, stdtrit
 from scipy.stats import binom, rankdata
 
-from gensynth.evaluation.fidelity import Entry
 from gensynth.evaluation.metrics.detection import auc_deviation
+from gensynth.evaluation.metrics.metric import Entry
 
 Z = 1.959964
 LEAST_ROWS = 20
