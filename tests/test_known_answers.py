@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+from statsmodels.stats.multitest import multipletests
 
 from gensynth.evaluation.group_recall import group_recall
-from gensynth.evaluation.intervals import share_difference, wilson_interval
+from gensynth.evaluation.intervals import holm, share_difference, wilson_interval
 from gensynth.evaluation.metrics.detection import auc_deviation, c2st_auc
 from gensynth.evaluation.metrics.distance import (
     fid_as_is,
@@ -316,6 +318,32 @@ def test_a_true_gap_lies_in_its_interval_and_off_what_equal_groups_give():
     assert np.mean([gap["low"] <= 0.5 <= gap["high"] for gap in gaps]) >= 0.9
     assert all(gap["low"] > gap["expected"] for gap in gaps)
     assert {gap["lowest"] for gap in gaps} == {"3"}
+
+
+def test_intervals_of_shares_are_the_published_formulas():
+    """Wilson (1927) and Newcombe (1998, method 10), written out."""
+    z2 = 1.959964**2
+
+    def wilson(share, n):
+        centre, reach = share + z2 / (2 * n), np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2)))
+        return np.array([centre - reach, centre + reach]) / (1 + z2 / n)
+
+    for n, m, hits, others in ((10, 7, 0, 7), (70, 80, 56, 48), (3, 2000, 1, 1), (1, 1, 1, 1)):
+        one, other = hits / n, others / m
+        np.testing.assert_allclose(wilson_interval(one, n), wilson(one, n), atol=1e-12)
+        (low, high), (other_low, other_high) = wilson(one, n), wilson(other, m)
+        found = share_difference(one, n, other, m)
+        assert found.low == pytest.approx(one - other - np.hypot(one - low, other_high - other), abs=1e-12)
+        assert found.high == pytest.approx(one - other + np.hypot(high - one, other - other_low), abs=1e-12)
+    pooled = (56 + 48) / 150
+    deviation = np.sqrt(pooled * (1 - pooled) * (1 / 70 + 1 / 80))
+    assert share_difference(56 / 70, 70, 48 / 80, 80).p == pytest.approx(2 * norm.sf(0.2 / deviation), abs=1e-12)
+    assert share_difference(1.0, 9, 1.0, 5).p == 1.0
+
+
+@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03], [0.5], [0.2, 0.2, 0.001, 1.0, 0.2], []])
+def test_holm_is_that_of_statsmodels(p):
+    np.testing.assert_allclose(holm(np.array(p)), multipletests(p, method="holm")[1], rtol=0, atol=1e-12)
 
 
 def test_intervals_of_shares():
