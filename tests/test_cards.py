@@ -64,7 +64,7 @@ AUDIT = {
 TOLD = {
     "fidelity": {
         "pixels": {
-            "kid": {"value": 0.25, "low": 0.125, "high": 0.5, "floor": 1.5, "ceiling": 0.0625},
+            "kid": {"value": 0.25, "low": 0.125, "high": 0.5, "floor": 1.5, "ceiling": 0.0625, "headline": True},
             "fid": {"value": None, "reason": "not defined: n too small"},
         }
     },

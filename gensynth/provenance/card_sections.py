@@ -13,7 +13,6 @@ from gensynth.provenance.licence import NOT_RECORDED, hub_name
 from gensynth.provenance.markdown import MISSING, bullets, estimate, is_estimate, listed, plain, table
 from gensynth.provenance.source_card import SourceCard
 
-HEADLINES = ("fid", "kid", "mind", "precision", "recall", "coverage", "c2st_auc", "shape", "trend")
 COPIES = {"exact_copies": "exact copies of training rows", "near_copies": "near copies of training rows"}
 REVIEWED = (*DECISIONS, *DECISIONS.values())
 MOST_CELLS = 40
@@ -46,7 +45,7 @@ def metrics_section(facts: Mapping[str, Any]) -> str:
         [space, name, estimate(entry), *(estimate(entry.get(key)) for key in ("floor", "ceiling"))]
         for space, metrics in (facts.get("fidelity") or {}).items()
         for name, entry in metrics.items()
-        if name in HEADLINES and is_estimate(entry) and entry["value"] is not None
+        if is_estimate(entry) and entry["value"] is not None and entry.get("headline")
     ]
     scores = facts.get("utility") or []
     used = [
