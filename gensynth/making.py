@@ -58,6 +58,10 @@ class Joined:
     def name(self) -> str:
         return self.inner.name
 
+    @property
+    def reason(self) -> str:
+        return self.inner.reason
+
     def keep(self, rows: LabelledData) -> np.ndarray:
         return self.inner.keep(self.conditions.join(rows))
 
@@ -79,8 +83,8 @@ def conditions_of(job: Job, train: LabelledData) -> Conditions:
 
 def asked_rows(looked: Looked, conditions: Conditions) -> Looked:
     """The same rows with conditions for classes, for whatever makes new ones."""
-    sides = {name: conditions.split(getattr(looked, name)) for name in ("train", "val", "marked")}
-    return replace(looked, **sides)
+    train, val, marked = (conditions.split(side) for side in (looked.train, looked.val, looked.marked))
+    return replace(looked, train=train, val=val, marked=marked)
 
 
 def drawing(

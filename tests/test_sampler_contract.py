@@ -236,8 +236,8 @@ def test_two_links_of_a_chain_draw_numbers_of_their_own():
 
 
 def test_a_fallback_of_the_same_name_goes_on_where_the_sampler_ended():
-    class Nothing:
-        name = "nothing"
+    class Half:
+        name, reason = "half", "came every second time"
 
         def keep(self, rows):
             return np.arange(len(rows)) % 2 == 0
@@ -245,5 +245,5 @@ def test_a_fallback_of_the_same_name_goes_on_where_the_sampler_ended():
     data = DATA["image"]
     sampler = built("noise").fit(data)
     words = {"rejected": frozenset(), "name_row": lambda k, s, i: f"{k}/{s}-{i}", "progress": lambda text: None}
-    filled = fill({"band0": 2000, "band1": 0, "band2": 0}, data, sampler, sampler, [Nothing()], seed=0, **words).rows
+    filled = fill({"band0": 2000, "band1": 0, "band2": 0}, data, sampler, sampler, [Half()], seed=0, **words).rows
     assert len(set(filled.ids.tolist())) == 2000
