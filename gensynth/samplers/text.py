@@ -11,7 +11,8 @@ import numpy as np
 from gensynth import rng
 from gensynth.errors import UsageError, nearest
 from gensynth.samplers.text_files import read_lexicon, read_templates
-from gensynth.samplers.text_operations import OPERATIONS, RISKS, Language
+from gensynth.samplers.text_language import Language
+from gensynth.samplers.text_operations import OPERATIONS, RISKS
 from gensynth.samplers.text_tokens import Protected
 from gensynth.samplers.transform import OfOperations
 
