@@ -27,6 +27,7 @@ from gensynth.assess import (
 )
 from gensynth.balancing.filters import points_of
 from gensynth.balancing.merge import Filled
+from gensynth.component import Component
 from gensynth.data.conditions import Conditions
 from gensynth.data.explore import shared_rows
 from gensynth.errors import UsageError, nearest
@@ -36,7 +37,7 @@ from gensynth.evaluation.score import Yardstick, utility_facts
 from gensynth.evaluation.shortcut import PROBE
 from gensynth.evaluation.utility import Arm
 from gensynth.evaluation.verdict import SIMPLE_ARMS, verdict
-from gensynth.job import Job, ModelSettings
+from gensynth.job import Job
 from gensynth.learning import check_learnable, trained
 from gensynth.making import Asked, asked_of, asked_rows, conditions_of, drawing, how_much, trial_of
 from gensynth.pipeline import look
@@ -78,23 +79,16 @@ class Made:
         return tuple(one.rows for one in self.sets)
 
 
-def compare(
-    job: Job,
-    models: Mapping[str, ModelSettings],
-    samplers: Mapping[str, Sampler],
-    asked: list[str],
-    generator_seeds: int,
-    further: list[str],
-) -> dict[str, Any]:
+def compare(job: Job, further: list[str]) -> dict[str, Any]:
     """Run the arms (the standard ones where none are asked for); returns the facts of report.json.
 
-    models           name -> settings of every generator that may be an arm
-    samplers         name -> every sampler that was asked for as an arm, before the suffix +online
-    generator_seeds  how often each is trained anew; seed s of a classifier sees generator s modulo that number
-    further          names of all samplers there are, for hints
+    Each model is trained `job.generator_seeds` times; seed s of a classifier sees generator s modulo that number.
+    further  names of all samplers there are, for hints
     UsageError for an unknown arm.
     """
-    wanted = _wanted(asked, list(models), samplers, further)
+    models, generator_seeds = job.models, job.generator_seeds
+    samplers: dict[str, Sampler] = {name: one.build() for name, one in job.samplers.items()}
+    wanted = _wanted(list(job.arms), list(models), samplers, further)
     if job.target == "auto":
         raise UsageError("compare takes no target=auto: each arm would choose its own amount; balance takes it")
     with job.open_out() as run:
@@ -198,7 +192,7 @@ def _made_sets(
     run: RunFolder,
     looked: Looked,
     trial: Trial,
-    models: Mapping[str, ModelSettings],
+    models: Mapping[str, Component],
     samplers: Mapping[str, Sampler],
     wanted: list[str],
     generator_seeds: int,
@@ -228,7 +222,7 @@ def _made_sets(
 
 
 def _bundles(
-    job: Job, run: RunFolder, looked: Looked, name: str, model: ModelSettings, generator_seeds: int, *, compared: bool
+    job: Job, run: RunFolder, looked: Looked, name: str, model: Component, generator_seeds: int, *, compared: bool
 ) -> list[tuple[Job, Bundle]]:
     """The model trained with every seed, with the job of that seed."""
     found = []
@@ -343,7 +337,7 @@ def _classes(looked: Looked, needed: Mapping[str, int]) -> dict[str, dict[str, i
     }
 
 
-def choice_of(facts: Mapping[str, Any], models: Mapping[str, ModelSettings]) -> str:
+def choice_of(facts: Mapping[str, Any], models: Mapping[str, Component]) -> str:
     """The word by which `balance` makes the rows that the verdict asks for; empty where it asks for none."""
     use = str(facts["verdict"]["use"])
     if use in models:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gensynth.errors import UsageError, nearest
-from gensynth.rundir import say
+from gensynth.progress import say
 
 SECONDS_BETWEEN_LOOKS = 5.0
 WORDS = {"port": "6006", "open": "true"}

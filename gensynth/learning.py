@@ -101,7 +101,7 @@ def train_generator(
     rows, watched = (TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (real, val))
     module = build(lambda: _module(job, codec, len(real)), job.seed)
     identity = _identity(job, real, source_sha256)
-    loggers = make_loggers(job.logger, out / "run", out.name, job.config, private=module.private)
+    loggers = make_loggers(job.logger, out / "run", out.name, job.to_json(), private=module.private)
     try:
         result = fit(
             module,
@@ -151,13 +151,13 @@ def _module(job: Job, codec: Codec, num_rows: int) -> Generator:
 
 def _row_size(job: Job, source: Source) -> str:
     """Whether size and colours of a row were asked for, are those of all rows, or were found among differing ones."""
-    words, modality = job.config.get("data", {}), source.data.schema.modality
+    given, modality = job.data.given, source.data.schema.modality
     if modality == "image":
         if source.recoloured:
             return "found"
-        return "asked" if words.get("image_size") else "found" if source.resized else "same"
+        return "asked" if given.get("image_size") else "found" if source.resized else "same"
     if modality == "audio":
-        return "asked" if words.get("seconds") and words.get("sample_rate_hz") else "found"
+        return "asked" if given.get("seconds") and given.get("sample_rate_hz") else "found"
     return "same"
 
 
@@ -200,7 +200,7 @@ def _bundle_facts(
         "source_sha256": source_sha256,
         "seed": job.seed,
         "train_counts": dict(zip(schema.classes, real.counts().tolist(), strict=True)),
-        "source_card": job.data.card.to_json() if job.data.card != SourceCard() else {},
+        "source_card": job.data.source_card.to_json() if job.data.source_card != SourceCard() else {},
         "guarantee": {},
         "training": {
             "run": identity,

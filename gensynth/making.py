@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -19,11 +18,11 @@ from gensynth.errors import UsageError
 from gensynth.job import Job
 from gensynth.learning import train_in_memory
 from gensynth.models.judges import fit_judge
+from gensynth.progress import say
 from gensynth.report.review import PASSED_OVER
 from gensynth.reread import (
     Looked,
 )
-from gensynth.rundir import say
 from gensynth.samplers.audio import SafeAudio
 from gensynth.samplers.image_transforms import ImageTransforms
 from gensynth.samplers.jitter import Jitter
@@ -36,15 +35,16 @@ from gensynth.types import LabelledData, Schema
 
 
 def ready_sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
-    """The sampler of the words, with the trained generator where it wants one, fitted on train rows."""
-    if wants_generator(job.sampler):
+    """The sampler of the job, with the trained generator where it wants one, fitted on train rows."""
+    sampler: Sampler = job.sampler.build()
+    if wants_generator(sampler):
         if bundle is None:
             raise UsageError(
-                f"sampler={job.sampler.name} works with a trained generator, and this run has none; "
+                f"sampler={sampler.name} works with a trained generator, and this run has none; "
                 "name the sampler it was made with: sampler=NAME"
             )
-        job.sampler.use(bundle)
-    return job.sampler.fit(looked.train)
+        sampler.use(bundle)
+    return sampler.fit(looked.train)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def conditions_of(job: Job, train: LabelledData) -> Conditions:
 
 def asked_rows(looked: Looked, conditions: Conditions) -> Looked:
     """The same rows with conditions for classes, for whatever makes new ones."""
-    train, val, marked = (conditions.split(side) for side in (looked.train, looked.val, looked.marked))
+    train, val, marked = (conditions.split(rows) for rows in (looked.train, looked.val, looked.marked))
     return replace(looked, train=train, val=val, marked=marked)
 
 
@@ -95,7 +95,7 @@ def drawing(
     sampler  fitted on rows of the conditions
     """
     real, asked = looked.train, conditions.split(looked.train)
-    fallback = job.fallback.fit(asked)
+    fallback = ready_fallback(job, asked)
     filters = [one for one in job.filters if looks_at(one, sampler)]
     if filters:
         judge = fit_judge(real, rng.child(job.seed, "filter judge"))
@@ -158,17 +158,23 @@ def shadow_trainer(
     wanted = np.bincount(conditions.index(made), minlength=len(conditions.names))
 
     def train_and_draw(rows: LabelledData, seed: int) -> LabelledData:
-        taught = {name: copy.deepcopy(getattr(job, name)) for name in ("sampler", "fallback", "filters")}
-        own, asked = replace(job, seed=seed, logger="none", **taught), conditions.split(rows)
-        if bundle is not None and wants_generator(own.sampler):
+        own, asked = replace(job, seed=seed, logger="none"), conditions.split(rows)
+        sampler: Sampler = own.sampler.build()
+        if bundle is not None and wants_generator(sampler):
             budget = replace(job.trainer, max_samples=bundle.facts["training"]["samples_seen"])
-            own.sampler.use(train_in_memory(replace(own, trainer=budget), asked, val_share=0.0))
+            sampler.use(train_in_memory(replace(own, trainer=budget), asked, val_share=0.0))
         counts = np.where(conditions.counts(rows) > 0, wanted, 0)
         needed = dict(zip(conditions.names, counts.tolist(), strict=True))
         shadow = replace(looked, train=rows)
-        return drawing(own, shadow, own.sampler.fit(asked), conditions, lambda text: None)(needed, {}).rows
+        return drawing(own, shadow, sampler.fit(asked), conditions, lambda text: None)(needed, {}).rows
 
     return train_and_draw
+
+
+def ready_fallback(job: Job, train: LabelledData) -> Sampler:
+    """The classical sampler of the job, or of the modality where it names none, fitted on train rows."""
+    sampler: Sampler = job.fallback.build() if job.fallback else fallback_of(train.schema)
+    return sampler.fit(train)
 
 
 def fallback_of(schema: Schema) -> Sampler:
@@ -188,12 +194,12 @@ def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledDat
         train=train,
         val=val,
         test=test,
-        fallback=job.fallback,
+        fallback=ready_fallback(job, train),
         seed=job.seed,
-        seeds=job.utility_seeds,
-        steps=job.utility_steps,
-        utility=job.utility_run,
-        inception=job.inception,
+        seeds=job.utility.seeds,
+        steps=job.utility.steps,
+        utility=job.utility.run,
+        inception=job.features == "inception",
         progress=say,
         groups=job.data.groups,
         subject=job.data.subject if job.data.subject in train.groups else "",

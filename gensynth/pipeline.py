@@ -8,7 +8,6 @@ Every function here is one verb of the command line; `cli.py` only turns words i
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -36,22 +35,23 @@ from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, GateError, UsageError, nearest
-from gensynth.job import Job, ModelSettings
+from gensynth.files import write_json, write_text
+from gensynth.job import Job
 from gensynth.learning import check_learnable, train_step
 from gensynth.making import (
     asked_of,
     asked_rows,
     conditions_of,
     drawing,
-    fallback_of,
     how_much,
     ready_sampler,
     shadow_trainer,
     trial_of,
 )
+from gensynth.models.generator import Generator
+from gensynth.progress import bar, say
 from gensynth.provenance.guarantee import dp_facts, steps_of
 from gensynth.provenance.integrity import seal_run
-from gensynth.provenance.source_card import SourceCard
 from gensynth.record import (
     absent_warning,
     facts_of,
@@ -61,14 +61,12 @@ from gensynth.record import (
     time_lapse,
     write_dataset,
     write_internal,
-    write_json,
-    write_text,
 )
 from gensynth.report.report import write_report
 from gensynth.report.review import PASSED_OVER, check_rows, fool_rate, review_gate
 from gensynth.reread import (
     Looked,
-    image_size,
+    RunState,
     names_of_rows,
     pin_review,
     read_review,
@@ -78,7 +76,7 @@ from gensynth.reread import (
     real_sides,
     reread,
 )
-from gensynth.rundir import RunFolder, say
+from gensynth.rundir import RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
 from gensynth.training.bundle import (
@@ -86,7 +84,6 @@ from gensynth.training.bundle import (
     file_sha256,
     load_bundle,
 )
-from gensynth.training.fit import TrainerSettings
 from gensynth.training.loggers import read_curves
 from gensynth.trust import audit_before, audit_lines, dp_of_run, model_attacks_of, refuse_biased, trust_facts
 from gensynth.types import REAL, LabelledData
@@ -109,107 +106,54 @@ def train(job: Job) -> Path:
     return job.out / "generator"
 
 
-def balance(job: Job) -> dict:
-    """The main job; returns the facts of report.json."""
+def balance(job: Job, source: Source | None = None) -> dict:
+    """The main job; returns the facts of report.json. `source` stands in for the reader of the job."""
     with job.open_out() as run:
-        looked = look(job, run)
-        for sampler in (job.sampler, job.fallback):
-            check_modality(sampler, looked.train.schema)
+        looked = look(job, run, source)
+        sampler: Sampler = job.sampler.build()
+        for one in (sampler, *([job.fallback.build()] if job.fallback else [])):
+            check_modality(one, looked.train.schema)
         conditions = conditions_of(job, looked.train)
         bundle = None
-        if wants_generator(job.sampler):
-            job.sampler.check(looked.train.schema, job.model.params)
+        if wants_generator(sampler):
+            sampler.check(looked.train.schema, job.model.params)
             bundle = train_step(job, run, asked_rows(looked, conditions), time.monotonic())
-        state = {
-            "seed": job.seed,
-            "target": job.target,
-            "symmetric": job.symmetric,
-            "data": job.data.name,
-            "groups": job.data.groups,
-            "subject": job.data.subject,
-            "utility_run": job.utility_run,
-            "utility_seeds": job.utility_seeds,
-            "utility_steps": job.utility_steps,
-            "inception": job.inception,
-            "test_opened": _times_opened(run),
-            "source_sha256": looked.source.sha256,
-            "label": looked.train.schema.fields.get("label", "label"),
-            "classes": looked.train.schema.classes,
-            "modality": looked.train.schema.modality,
-            "fields": looked.train.schema.fields,
-            "image_size": image_size(looked.train),
-            "explore": looked.facts,
-            "deidentified": looked.source.deidentified,
-            "resized": looked.source.resized,
-            "source_card": job.data.card.to_json(),
-            "quarantined": len(looked.source.quarantine),
-        }
-        write_json(run.path / "run" / "state.json", state)
+        earlier = read_state(run.path) if run.resumed else None
+        RunState.of(looked, earlier.test_opened if earlier else 0).write(run.path)
         sampler = ready_sampler(job, bundle, asked_rows(looked, conditions))
         facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed={})
         seal_run(run.path)
     return facts
 
 
-def merge(job: Job, finished: Path) -> dict:
+def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dict:
     """Filter, merge, export and evaluate a finished run again, without training, honouring its review.csv.
 
     Writes in place unless `job.out` is another folder.
+    job    that of the run, with what this call changes
+    model  class of the generator, where it is none of gensynth/models/
     """
-    state = read_state(finished)
-    bundle = load_bundle(finished / "generator") if (finished / "generator").is_dir() else None
+    bundle = load_bundle(finished / "generator", model) if (finished / "generator").is_dir() else None
     reviewed = read_review(finished)
-    looked = reread(finished, bundle, state)
+    looked = reread(finished, bundle, job.data)
     check_filters(job.filters, looked.train.schema)
     if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) in PASSED_OVER]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
-    job = replace(
-        job,
-        seed=state["seed"],
-        target=state["target"],
-        symmetric=state.get("symmetric", False),
-        data=replace(
-            job.data,
-            name=state["data"],
-            groups=tuple(state.get("groups", ())),
-            subject=state.get("subject", ""),
-            card=SourceCard.from_json(state.get("source_card", {})),
-        ),
-        utility_run=state.get("utility_run", True),
-        utility_seeds=state["utility_seeds"] or 5,
-        inception=state.get("inception", False),
-        utility_steps=state["utility_steps"],
-    )
-    config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
-    if bundle is not None:  # for shadows, which are trained as it was
-        model = ModelSettings(bundle.facts["model"], type(bundle.generator), bundle.facts["params"])
-        job = replace(job, model=model, trainer=TrainerSettings(**config["trainer"]))
-    _check_same_sampler(config.get("sampler"), job.config.get("sampler"), config.get("sampler_choice", ""))
     conditions = conditions_of(job, looked.train)
     sampler, name_row = ready_sampler(job, bundle, asked_rows(looked, conditions)), row_names(conditions, job.seed)
     if looked.train.schema.tabular:
         reviewed = names_of_rows(finished, reviewed, conditions, name_row)
     else:
-        makers = (sampler.name, job.fallback.name)
+        makers = (sampler.name, job.fallback.build().name)
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)
         pin_review(run.path, finished)
         facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed)
-        same = {"sampler_choice": config.get("sampler_choice", "")}  # rows are made as they were
-        write_json(run.path / "run" / "config.json", config | job.config | same)
+        job.write()
         seal_run(run.path)
     return facts
-
-
-def _check_same_sampler(before: dict | None, now: dict | None, choice: str) -> None:
-    """UsageError unless rows are made as they were: their names, by which a review knows them, would stay the same."""
-    if before and now and before != now:
-        name = choice or str(before["_target_"]).split(".")[-2]
-        settings = " ".join(f"sampler.{key}={value}" for key, value in before.items() if now.get(key) != value)
-        settings = settings.replace(f"sampler._target_={before['_target_']}", f"sampler={name}")
-        raise UsageError(f"this run was made with other words; give them to merge as well: {settings}")
 
 
 def _carry_over(finished: Path, out: Path) -> None:
@@ -218,6 +162,7 @@ def _carry_over(finished: Path, out: Path) -> None:
         "explore.json",
         "review.csv",
         "review_blind.csv",
+        "run/job.json",
         "run/state.json",
         "run/split.csv",
         "run/quarantine.csv",
@@ -233,9 +178,19 @@ def _carry_over(finished: Path, out: Path) -> None:
         shutil.copytree(finished / "generator", out / "generator", dirs_exist_ok=True)
 
 
-def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Callable[[], RunFolder]) -> Path:
-    """Draw unfiltered rows from a bundle; returns the output folder."""
-    bundle = load_bundle(generator)
+def sample(
+    generator: Path,
+    counts: Amount,
+    seed: int,
+    kind: str,
+    run_folder: Callable[[], RunFolder],
+    model: type[Generator] | None = None,
+) -> Path:
+    """Draw unfiltered rows from a bundle; returns the output folder.
+
+    model  class of the generator, where it is none of gensynth/models/
+    """
+    bundle = load_bundle(generator, model)
     known = FORMATS[bundle.schema.modality]
     kind = kind or known[0]
     if kind not in known:
@@ -252,7 +207,8 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
         staged = run.path / ".staged"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
-        write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, _counter(sum(plan.values())))
+        with bar("sampling", sum(plan.values())) as advance:
+            write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, advance)
         os.sync()
         for path in sorted(staged.iterdir()):
             target = run.path / path.name
@@ -298,7 +254,6 @@ def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData
     """Score, rank and report; `left_out` files could not be read."""
     train, val, test = sides
     with run.step("evaluate"):
-        job = replace(job, fallback=fallback_of(train.schema))
         scores, order, yardstick = rank_sets(trial_of(job, train, val, test), sets)
     best = sets[order[0]]
     facts = {
@@ -325,10 +280,11 @@ class _InPlace(RunFolder):
         self.path, self.verb, self.resumed, self.timing = folder, "merge", True, {}
 
 
-def look(job: Job, run: RunFolder) -> Looked:
+def look(job: Job, run: RunFolder, source: Source | None = None) -> Looked:
     """Read, split and write what a person should see before anything is trained."""
+    job.write()
     with run.step("read"):
-        source = job.data.read()
+        source = source or job.data.reader.make(**job.data.reader.params)
     if job.strict and source.quarantine:
         raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
     with run.step("explore"):
@@ -348,11 +304,10 @@ def look(job: Job, run: RunFolder) -> Looked:
         raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
     facts["notes"] = [*facts["notes"], *(line["text"] for line in marked)]
     if job.data.groups:
-        facts["bias"] = audit_before(parts["train"], job.data.groups, job.trust.favourable)
+        facts["bias"] = audit_before(parts["train"], job.data.groups, job.bias.favourable)
     write_json(run.path / "explore.json", facts)
     write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
-    write_json(run.path / "run" / "config.json", job.config)
     say("\n".join([*explore_lines(facts), *(audit_lines(facts["bias"]) if "bias" in facts else [])]))
     return Looked(
         source,
@@ -406,7 +361,7 @@ def _balance(
     needed = asked.by_class
     with run.step("sample and filter"):
         filled = draw(asked.rows, reviewed)
-        looked_at = review_gate(reviewed, filled.rows, job.trust.least_reviewed)
+        looked_at = review_gate(reviewed, filled.rows, job.review.min)
         if not looked_at["passed"]:
             raise GateError(looked_at["reason"])
         probe = draw_classes(probe_counts(real, needed)) if sampler.label_policy == "conditional" else real[:0]
@@ -417,7 +372,7 @@ def _balance(
     with run.step("trust"):
         attacks = model_attacks_of(bundle, conditions) if bundle else []
         shadow = shadow_trainer(job, looked, bundle, conditions, filled.rows)
-        trusted = trust_facts(trial, filled, assessed, job.trust, attacks, shadow)
+        trusted = trust_facts(trial, filled, assessed, job.bias, attacks, shadow, job.privacy.shadows)
     scores = assessed.facts | {key: transform[key] for key in ("operations", "robustness")} | trusted.facts
     scores["warnings"] += transform["left_out"]
     scores["how_much"] = advice
@@ -447,29 +402,10 @@ def _count_opening(run: RunFolder) -> int:
 
     A data set that stands is sealed with it at once: a merge in place may stop before it has another.
     """
-    path = run.path / "run" / "state.json"
-    state = json.loads(path.read_text(encoding="utf-8"))
-    state["test_opened"] = state.get("test_opened", 1) + 1  # a run of an older version has opened them once
-    write_json(path, state)
+    state = read_state(run.path)
+    assert state is not None  # written before anything is drawn
+    state = replace(state, test_opened=state.test_opened + 1)
+    state.write(run.path)
     if (run.path / "dataset").is_dir():
         seal_run(run.path)
-    return state["test_opened"]
-
-
-def _times_opened(run: RunFolder) -> int:
-    """How often an earlier try of this run has looked at test rows."""
-    path = run.path / "run" / "state.json"
-    return json.loads(path.read_text(encoding="utf-8"))["test_opened"] if run.resumed and path.is_file() else 0
-
-
-def _counter(total: int) -> Callable[[int], None]:
-    """Progress of sampling, a line every tenth."""
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        before, done = done, done + rows
-        if before * 10 // max(total, 1) != done * 10 // max(total, 1):
-            say(f"sampling: {done:,} of {total:,}")
-
-    return count
+    return state.test_opened

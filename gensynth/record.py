@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import replace
@@ -21,6 +20,7 @@ from gensynth.data.conditions import CELL
 from gensynth.data.explore import shared_rows
 from gensynth.data.image import first_tiles
 from gensynth.evaluation.score import nearest_pictures, wall_pictures
+from gensynth.files import write_json, write_text
 from gensynth.job import Job
 from gensynth.provenance.documents import documents as documents_of
 from gensynth.provenance.source_card import SourceCard
@@ -38,7 +38,6 @@ from gensynth.training.bundle import (
     manifest_of,
     replace_folder,
 )
-from gensynth.training.checkpoint import write_atomically
 from gensynth.trust import Trusted
 from gensynth.types import LabelledData
 
@@ -87,14 +86,14 @@ def facts_of(
             "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
             "test_opened": opened,
         },
-        "source_card": job.data.card.to_json(),
+        "source_card": job.data.source_card.to_json(),
         "deidentified": list(looked.source.deidentified),
         "warnings": [
             *opened_warning(opened),
             *shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
             *quarantined_warning(looked.quarantined),
             *looked.warnings,
-            *card_warnings(job.data.card),
+            *card_warnings(job.data.source_card),
             *(_collapsed(bundle) if bundle else []),
             *filled.warnings,
             *scores["warnings"],
@@ -117,7 +116,7 @@ def write_dataset(
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
     sha256 = bundle.sha256 if bundle else ""
-    source = job.data.card
+    source = job.data.source_card
     licence = source.licence if source != SourceCard() else ""
     provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed, licence, job.data.groups)
     columns = ("params", "sampler", "filters", CELL)
@@ -156,7 +155,7 @@ def write_dataset(
     if looked.source.cells is not None:
         write_table_dataset(staged, splits, looked.source.cells, provenance, documents)
     else:
-        originals = looked.source.files if job.export_original else looked.source.originals
+        originals = looked.source.files if job.export.original else looked.source.originals
         export.write_dataset(staged, splits, originals, provenance, documents)
     os.sync()
     replace_folder(staged, run.path / "dataset")
@@ -231,12 +230,3 @@ def write_internal(run: Path, trusted: Trusted) -> None:
         write_text(folder / "nearest.csv", csv_text(trusted.nearest[0], lines))
     if trusted.suspects:
         write_json(folder / "suspects.json", trusted.suspects)
-
-
-def write_json(path: Path, facts: object) -> None:
-    write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: file.write(text.encode()))

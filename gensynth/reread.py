@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,14 @@ from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
+from gensynth.files import write_json
+from gensynth.job import DataSettings
 from gensynth.report.review import line_of, pin_rows, read_decisions, review_path, row_names
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
 LONGEST_SECONDS = 3600.0
+STATE = "run/state.json"
 
 
 @dataclass(frozen=True)
@@ -50,49 +53,98 @@ class Looked:
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-def read_state(finished: Path) -> dict:
-    restore_folder(finished / "dataset")
-    path = finished / "run" / "state.json"
-    if not path.is_file() or not (finished / "dataset").is_dir():
-        raise UsageError(f"{finished} is not a finished balance run (no dataset/ and run/state.json in it)")
-    return json.loads(path.read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class RunState:
+    """What happened in a run so far and what its source was found to be, in run/state.json.
+
+    test_opened  how often test rows have been looked at
+    image_size   (height, width) of images, None for other rows
+    """
+
+    test_opened: int
+    quarantined: int
+    source_sha256: str
+    schema: Schema
+    image_size: tuple[int, int] | None
+    explore: dict[str, Any]
+    deidentified: tuple[dict[str, Any], ...]
+    resized: int
+
+    @staticmethod
+    def of(looked: Looked, test_opened: int) -> RunState:
+        source, schema = looked.source, looked.train.schema
+        facts = (source.sha256, schema, image_size(looked.train), looked.facts, tuple(source.deidentified))
+        return RunState(test_opened, len(source.quarantine), *facts, source.resized)
+
+    def write(self, run: Path) -> None:
+        schema = {"modality": self.schema.modality, "classes": self.schema.classes, "fields": self.schema.fields}
+        write_json(run / STATE, {**asdict(self), "schema": schema})
 
 
-def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
-    """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
-    size, label = state["image_size"], state.get("label", "label")
+def read_state(run: Path) -> RunState | None:
+    """None where a run has not come so far. DataError where the file is damaged."""
+    path = run / STATE
+    if not path.is_file():
+        return None
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        schema = facts.pop("schema")
+        size, deidentified = facts.pop("image_size"), tuple(facts.pop("deidentified"))
+        schema = Schema(schema["modality"], tuple(schema["classes"]), schema["fields"])
+        return RunState(**facts, schema=schema, image_size=tuple(size) if size else None, deidentified=deidentified)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{STATE} is damaged") from None
+
+
+def finished_state(run: Path) -> RunState:
+    """The state of a run with a data set; UsageError where there is none. A data set half renamed is put right."""
+    restore_folder(run / "dataset")
+    state = read_state(run)
+    if state is None or not (run / "dataset").is_dir():
+        raise UsageError(f"{run} is not a finished balance run (no dataset/ and {STATE} in it)")
+    return state
+
+
+def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
+    """The real rows of a finished run, in ledger order and with their first names, from its own dataset.
+
+    data  settings of the run
+    """
+    state = finished_state(finished)
+    fields, size = state.schema.fields, state.image_size
+    label = fields.get("label", "label")
     if is_table(finished / "dataset"):
-        like = Schema(state.get("modality", "table"), tuple(state["classes"]), state["fields"])
-        groups = [*state.get("groups", ()), *([state["subject"]] if state.get("subject") else [])]
-        source = _read_tabular(finished / "dataset", label, like, encoding="utf-8", header=True, groups=groups)
+        groups = [*data.groups, *([data.subject] if data.subject else [])]
+        folder, like = finished / "dataset", state.schema
+        source = _read_tabular(folder, label, like, encoding="utf-8", header=True, groups=groups)
     else:
-        words = _as_sounds(state["fields"]) if state.get("modality") == "audio" else {}
-        source = read_path(str(finished / "dataset"), label=label, image_size=tuple(size) if size else None, **words)
+        words = _as_sounds(fields) if state.schema.modality == "audio" else {}
+        source = read_path(str(finished / "dataset"), label=label, image_size=size, **words)
     with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
         first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
-    data = source.data
-    names = [first.get(row_id, row_id) for row_id in data.ids.tolist()]
-    renamed = dict(zip(data.ids.tolist(), names, strict=True))
+    rows = source.data
+    names = [first.get(row_id, row_id) for row_id in rows.ids.tolist()]
+    renamed = dict(zip(rows.ids.tolist(), names, strict=True))
     files = {renamed[row_id]: path for row_id, path in source.files.items()}
     originals = {renamed[row_id]: path for row_id, path in source.originals.items()}
-    cells = None if source.cells is None else source.cells.set_axis(names, axis=0)[data.origin == REAL]
-    data = replace(data, ids=np.array(names), parent=np.array(names))
+    cells = None if source.cells is None else source.cells.set_axis(names, axis=0)[rows.origin == REAL]
+    rows = replace(rows, ids=np.array(names), parent=np.array(names))
     if bundle is not None:
         schema = Conditions.of_schema(bundle.schema).schema
-        data = aligned(data, LabelledData.of_real(data.x[:0], data.y[:0], schema), "dataset")
-    real = data.origin == REAL
-    parts = {name: data[real & (source.split == name)] for name in ("train", "val", "test")}
+        rows = aligned(rows, LabelledData.of_real(rows.x[:0], rows.y[:0], schema), "dataset")
+    real = rows.origin == REAL
+    train, val, test = (rows[real & (source.split == name)] for name in ("train", "val", "test"))
     source = replace(
         source,
         quarantine=(),
         originals=originals,
         files=files,
-        sha256=state["source_sha256"],
+        sha256=state.source_sha256,
         cells=cells,
-        deidentified=tuple(state.get("deidentified", ())),
-        resized=state.get("resized", 0),
+        deidentified=state.deidentified,
+        resized=state.resized,
     )
-    return Looked(source, facts=state["explore"], quarantined=state["quarantined"], marked=data[:0], **parts)
+    return Looked(source, train, val, test, state.explore, state.quarantined, marked=rows[:0])
 
 
 def _as_sounds(fields: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +224,8 @@ def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[s
 
     Where a source says which of its rows are real (a balanced data set), only the others are taken.
     """
-    sets, findings = {}, ()
+    sets: dict[str, LabelledData] = {}
+    findings: tuple[Finding, ...] = ()
     for number, path in enumerate(paths, 1):
         name = (
             path.name if [p.name for p in paths].count(path.name) == 1 else f"{number}: {path.parent.name}/{path.name}"

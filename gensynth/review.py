@@ -19,6 +19,8 @@ from typing import Any
 
 from gensynth import rng
 from gensynth.errors import UsageError, nearest
+from gensynth.job import read_job
+from gensynth.progress import say
 from gensynth.report.review import (
     ANSWERS,
     BLIND,
@@ -38,8 +40,7 @@ from gensynth.report.review import (
 from gensynth.report.review_items import Item, half_and_half, worst_first
 from gensynth.report.review_page import leading_to, serving
 from gensynth.report.review_rows import ClassColumns, content, file_of
-from gensynth.reread import made_rows, pin_review, read_state, reread
-from gensynth.rundir import say
+from gensynth.reread import finished_state, made_rows, pin_review, reread
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData
 
@@ -103,16 +104,17 @@ def _alone(run: Path) -> Iterator[None]:
 
 def open_look(run: Path, most: int, blind: bool) -> Session:
     """What is shown of a finished run: at most `most` rows. UsageError where it has no made rows."""
-    state = read_state(run)
+    finished_state(run)
+    job = read_job(run)
     bundle = load_bundle(run / "generator") if (run / "generator").is_dir() else None
-    looked = reread(run, bundle, state)
+    looked = reread(run, bundle, job.data)
     made = made_rows(run, looked)
     if not len(made):
         raise UsageError(f"{run.name} has no made rows to look at")
     pin_review(run, run)
     by_id = {name.row_id: name for name in row_names(run / "dataset" / "ledger.csv", made.schema.tabular)}
     names = [by_id[row_id] for row_id in made.ids.tolist()]
-    title, seed = run.resolve().name, rng.child(state["seed"], "review")
+    title, seed = run.resolve().name, rng.child(job.seed, "review")
     if not blind:
         say(f"putting {len(made)} made rows in order, the worst first")
         items = worst_first(looked.train, made, seed, most)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from gensynth.errors import DataError, UsageError
+from gensynth.progress import say
 
 _MARKER = ".unfinished.json"
 
@@ -93,8 +93,3 @@ class RunFolder:
         begun = time.monotonic()
         yield
         self.timing[name] = round(time.monotonic() - begun, 2)
-
-
-def say(text: str) -> None:
-    """Progress for a person, on stderr; results go to stdout."""
-    print(text, file=sys.stderr, flush=True)

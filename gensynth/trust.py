@@ -27,7 +27,7 @@ from gensynth.evaluation.score import Yardstick
 from gensynth.evaluation.shadow import Trainer, shadow_attack
 from gensynth.evaluation.slices import NOTE, find_slices
 from gensynth.evaluation.whitebox import ModelAttack, model_attacks
-from gensynth.job import Job, TrustSettings
+from gensynth.job import BiasSettings, Job
 from gensynth.provenance.guarantee import MadeRows, dp_facts, steps_of
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler
@@ -51,14 +51,15 @@ def trust_facts(
     trial: Trial,
     filled: Filled,
     assessed: Assessed,
-    settings: TrustSettings,
+    settings: BiasSettings,
     attacks: Sequence[ModelAttack],
     shadow: Trainer,
+    shadows: int,
 ) -> Trusted:
     """Bias, privacy and label integrity of the rows that are to be merged.
 
     attacks  with what a release of the model would add
-    shadow   makes rows anew from other real ones, for the likelihood-ratio attack
+    shadow   makes rows anew from other real ones, for the likelihood-ratio attack; shadows: how often
     """
     yardstick, scored, made = assessed.yardstick, assessed.scored, filled.rows
     if yardstick is None or scored is None:
@@ -78,14 +79,14 @@ def trust_facts(
         subject=trial.subject,
         whitebox=attacks,
     )
-    if settings.shadows:
-        trial.progress(f"privacy: {settings.shadows} shadow generators")
+    if shadows:
+        trial.progress(f"privacy: {shadows} shadow generators")
         line = shadow_attack(
             trial.train,
             held_out,
             made,
             shadow,
-            runs=settings.shadows,
+            runs=shadows,
             targets=SHADOW_TARGETS,
             points=points,
             seed=rng.child(trial.seed, "shadows"),
@@ -180,13 +181,13 @@ def _not_measured(trial: Trial) -> dict[str, str]:
     return {"reason": f"not defined: {trial.why_not() or 'no rows were made'}"}
 
 
-def _audit(trial: Trial, made: LabelledData, settings: TrustSettings, recall: dict[str, Any]) -> dict[str, Any]:
+def _audit(trial: Trial, made: LabelledData, settings: BiasSettings, recall: dict[str, Any]) -> dict[str, Any]:
     """Representation before and after, and what the gate says."""
     columns = list(trial.groups)
     train, made = (with_groups(rows, columns) for rows in (trial.train, made))
     facts = before_and_after(train, LabelledData.concat([train, made]), columns, settings.favourable)
     verdict = gate(
-        facts["before"], facts["after"], recall, settings.max_drop, settings.max_recall_drop, settings.accept_bias
+        facts["before"], facts["after"], recall, settings.max_drop, settings.max_recall_drop, settings.accept
     )
     return {"groups": columns, **facts, "recall": recall, "gate": verdict}
 
@@ -195,7 +196,7 @@ def _bias(
     trial: Trial,
     made: LabelledData,
     assessed: Assessed,
-    settings: TrustSettings,
+    settings: BiasSettings,
     yardstick: Yardstick,
     space: FeatureSpace,
     found: Copies,

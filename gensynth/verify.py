@@ -23,6 +23,9 @@ from gensynth.balancing.table_export import RowWriter, identifiers_of, made_seed
 from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.errors import DataError, GateError, UsageError
+from gensynth.job import FILE as JOB
+from gensynth.job import read_job
+from gensynth.models.generator import Generator
 from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
 from gensynth.provenance.integrity import (
     MANIFEST,
@@ -40,7 +43,6 @@ from gensynth.training.bundle import Bundle, file_sha256, load_bundle
 from gensynth.types import REAL, LabelledData, Schema
 
 Line = dict[str, str]
-CONFIG = "run/config.json"
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,6 @@ def find_dataset(path: Path) -> Path:
     raise UsageError(f"{path.name or path} holds no ledger.csv; give a data set: gensynth verify OUT/dataset")
 
 
-def run_config(dataset: Path) -> dict:
-    """Settings of the run beside a data set; empty where there is none. DataError where they are damaged."""
-    if not has_run(dataset):
-        return {}
-    try:
-        return json.loads((dataset.parent / CONFIG).read_text(encoding="utf-8"))
-    except ValueError:
-        raise DataError(f"{CONFIG} is damaged: it is no JSON") from None
-
-
 def has_run(dataset: Path) -> bool:
     """Whether a data set lies in the run that made it: some part of it is there, be it not the whole.
 
@@ -90,21 +82,23 @@ def has_run(dataset: Path) -> bool:
 def verify(
     dataset: Path,
     generator: Path | None,
-    build: Callable[[dict], tuple[Sequence[Sampler], str]],
+    build: Callable[[], tuple[Sequence[Sampler], str]],
     n: int,
     seed: int,
+    model: type[Generator] | None = None,
 ) -> Verified:
     """Check every hash, then make n random made rows again.
 
-    build  settings of the run -> sampler and fallback, not fitted, and why rows of another one cannot be made again
+    build  sampler and fallback of the run, not fitted, and why rows of another one cannot be made again
+    model  class of the generator, where it is none of gensynth/models/
     GateError where the generator is damaged or not the one that the ledger names.
     """
     findings, told = check_files(dataset, generator)
     if findings:
         return Verified(tuple(findings), (*told, "rows were not made again: the files are not what they were"))
     lines = [line for line in read_ledger(dataset / "ledger.csv") if line["source"] != REAL and line["sampler"]]
-    samplers, why_not = build(run_config(dataset))
-    makers, reasons = ready(dataset, generator, samplers, lines)
+    samplers, why_not = build()
+    makers, reasons = ready(dataset, generator, samplers, lines, model)
     places = [i for i, line in enumerate(lines) if line["sampler"] in makers.samplers] if makers else []
     for name in sorted({line["sampler"] for line in lines} - set(makers.samplers if makers else ())):
         count = sum(line["sampler"] == name for line in lines)
@@ -151,38 +145,43 @@ def _check_beside(run: Path) -> tuple[list[str], list[str]]:
         findings.append(f"missing: {SEAL}")
         hint = "get it from where the run was made, or verify dataset/ in a folder of its own"
         told.append(f"report and run: not checked (no {SEAL}; {hint})")
-    if (run / SEAL).is_file() and not (run / CONFIG).is_file():
-        findings.append(f"missing: {CONFIG}")
+    if (run / SEAL).is_file() and not (run / JOB).is_file():
+        findings.append(f"missing: {JOB}")
     return findings, told
 
 
 def _columns(dataset: Path, generator: Path | None) -> list[Column]:
     """Columns of a table as its run describes them, or the generator that the ledger names; none where neither can."""
-    path, folder = dataset.parent / "run" / "state.json", generator or dataset.parent / "generator"
+    folder = generator or dataset.parent / "generator"
     named = {line["generator_sha256"] for line in read_ledger(dataset / "ledger.csv")}
-    if not has_run(dataset):
-        is_named = (folder / MANIFEST).is_file() and file_sha256(folder / MANIFEST) in named
-        path = folder / "config.json" if is_named else Path()
+    is_named = (folder / MANIFEST).is_file() and file_sha256(folder / MANIFEST) in named
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        if has_run(dataset):
+            state = read_state(dataset.parent)
+            return [Column.from_json(column) for column in state.schema.fields.get("columns", ())] if state else []
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8")) if is_named else {}
         schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
         fields = Conditions.of_schema(schema).schema.fields
         return [Column.from_json(column) for column in fields.get("columns", ())]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
         return []
 
 
 def ready(
-    dataset: Path, generator: Path | None, samplers: Sequence[Sampler], lines: Sequence[Line]
+    dataset: Path,
+    generator: Path | None,
+    samplers: Sequence[Sampler],
+    lines: Sequence[Line],
+    model: type[Generator] | None = None,
 ) -> tuple[Makers | None, dict[str, str]]:
     """Samplers fitted on the real rows of the data set, or the generator alone; and why others are missing."""
     folder = generator or dataset.parent / "generator"
-    bundle = load_bundle(folder) if generator or (folder / MANIFEST).is_file() else None
+    bundle = load_bundle(folder, model) if generator or (folder / MANIFEST).is_file() else None
     if bundle and (named := {line["generator_sha256"] for line in lines} - {"", bundle.sha256}):
         raise GateError(f"the ledger names the generator {min(named)[:16]}, {folder.name} is {bundle.sha256[:16]}")
     if not samplers:
         return (_generator_alone(bundle) if bundle else None), {}
-    looked = reread(dataset.parent, bundle, read_state(dataset.parent))
+    looked = reread(dataset.parent, bundle, read_job(dataset.parent).data)
     conditions = Conditions.of(looked.train, _cell_columns(lines))
     rows, used = conditions.split(looked.train), {line["sampler"] for line in lines}
     fitted: dict[str, Sampler] = {}

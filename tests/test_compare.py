@@ -50,14 +50,14 @@ def test_files_and_a_page_with_the_same_answer(report):
 
 
 def test_the_command_that_follows_keeps_the_words_of_the_data():
-    from gensynth.cli import _balance_command
+    from gensynth.cli.verbs import balance_command
     from gensynth.comparison import choice_of
 
     typed = ["compare", "my table.csv", "data.label=y", "arms=[cvae]", "out=c", "models.cvae.width=8", "seed=3"]
     choices = {"jitter": "sampler=jitter", "classical_augmentation": "sampler=image_transforms", "cvae": "model=cvae"}
     for use, choice in choices.items():
         facts = {"verdict": {"use": use}, "sets": {"cvae": {}}}
-        command = _balance_command(typed, choice_of(facts, {"cvae": None}))
+        command = balance_command(typed, choice_of(facts, {"cvae": None}))
         assert command == f"gensynth balance 'my table.csv' data.label=y seed=3 {choice}"
     for use in ("real_only", "class_weights", "cvae+classical"):
         assert choice_of({"verdict": {"use": use}, "sets": {"cvae": {}}}, {"cvae": None}) == ""

@@ -212,7 +212,7 @@ class TestPolicies:
 
     def test_the_data_set_gives_leave(self):
         plain, allowed = (
-            compose("balance", ["digits", "sampler=position", *words]).sampler.fit(GREY)
+            compose("balance", ["digits", "sampler=position", *words]).sampler.build().fit(GREY)
             for words in ([], ["data.allow=[flip_horizontal]"])
         )
         assert "flip_horizontal" not in dict(plain.operations())

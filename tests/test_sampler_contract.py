@@ -13,6 +13,7 @@ from conftest import stripes
 from gensynth import rng
 from gensynth.balancing.merge import fill
 from gensynth.cli import compose
+from gensynth.cli.overrides import conf_dir
 from gensynth.data.sources import MASK
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import UsageError
@@ -21,7 +22,6 @@ from gensynth.samplers.sampler import LABEL_POLICIES, check_modality, wants_gene
 from gensynth.samplers.transform import OfOperations, Transform
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData, Schema
-from gensynth.words import conf_dir
 
 NAMES = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
 TABLE = read_breast_cancer().data
@@ -53,7 +53,7 @@ WORDS = {"image": "digits", "table": "breast_cancer", "audio": "digits"}
 
 
 def built(name: str):
-    return compose("balance", ["digits", f"sampler={name}"]).sampler
+    return compose("balance", ["digits", f"sampler={name}"]).sampler.build()
 
 
 PAIRS = [(name, kind) for name in NAMES for kind in built(name).modalities if built(name).label_policy != "soft"]
@@ -210,12 +210,12 @@ def test_rows_of_another_kind_are_a_sentence():
 
 
 def test_a_chain_takes_what_all_its_links_take():
-    chain = compose("balance", ["digits", "sampler=chain", "sampler@sampler.then=jitter"]).sampler
+    chain = compose("balance", ["digits", "sampler=chain", "sampler@sampler.then=jitter"]).sampler.build()
     assert chain.modalities == ("table",)
     assert wants_generator(chain)
     oversampled = compose(
         "balance", ["digits", "sampler=chain", "sampler@sampler.first=smote", "sampler@sampler.then=noise"]
-    ).sampler
+    ).sampler.build()
     assert not wants_generator(oversampled)
     rows = oversampled.fit(DATA["image"]).sample(*asked(20))
     assert all(set(json.loads(text)) == {"smote", "noise"} for text in rows.groups["params"])
@@ -228,7 +228,7 @@ def test_a_chain_ends_with_something_that_changes_rows():
 
 def test_two_links_of_a_chain_draw_numbers_of_their_own():
     words = ["digits", "sampler=chain", "sampler@sampler.first=position", "sampler@sampler.then=colour"]
-    rows = compose("balance", words).sampler.fit(DATA["image"]).sample(*asked(150))
+    rows = compose("balance", words).sampler.build().fit(DATA["image"]).sample(*asked(150))
     told = [json.loads(text) for text in rows.groups["params"]]
     turned = np.array(["rotate" in one["position"] for one in told])
     lit = np.array(["brightness" in one["colour"] for one in told])

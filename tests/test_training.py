@@ -13,10 +13,11 @@ from gensynth.cli import compose
 from gensynth.data.codec import fit_codec
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import DataError, DivergedError, Interrupted, UsageError
+from gensynth.files import write_atomically
 from gensynth.models.cvae import held_out_bound
 from gensynth.models.generator import Phase, TrainingRows
 from gensynth.signals import SIGNALS
-from gensynth.training.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from gensynth.training.checkpoint import load_checkpoint, save_checkpoint
 from gensynth.training.fit import build, fit
 from gensynth.training.loader import BatchLoader, tempered
 from gensynth.training.schedule import Schedule, by_samples

@@ -55,7 +55,7 @@ def test_a_merge_that_is_refused_in_place_leaves_data_set_report_and_seal_whole(
     base, _ = refused
 
     def standing():
-        names = ("dataset/manifest.json", "report.json", "report.html", "run/config.json", "run/internal/nearest.csv")
+        names = ("dataset/manifest.json", "report.json", "report.html", "run/job.json", "run/internal/nearest.csv")
         return {name: (base / "out" / name).read_bytes() for name in names}
 
     before = standing()

@@ -14,8 +14,8 @@ from typing import Any
 
 from gensynth.balancing.ledger import LEDGER
 from gensynth.errors import DataError
+from gensynth.files import write_atomically
 from gensynth.training.bundle import file_sha256, manifest_of
-from gensynth.training.checkpoint import write_atomically
 
 MANIFEST = "manifest.json"
 SEAL = f"run/{MANIFEST}"

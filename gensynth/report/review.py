@@ -21,7 +21,7 @@ from gensynth.balancing.ledger import csv_text
 from gensynth.data.conditions import CELL
 from gensynth.errors import DataError
 from gensynth.evaluation.intervals import share_difference, wilson_interval
-from gensynth.training.checkpoint import write_atomically
+from gensynth.files import write_atomically
 from gensynth.types import REAL, LabelledData
 
 VERDICTS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure", "relabel": "relabelled"}

@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save
 
 from gensynth.data.codec import Codec, load_codec
 from gensynth.errors import GateError, GensynthError, UsageError
+from gensynth.files import sync_folder
 from gensynth.models.generator import Generator
-from gensynth.training.checkpoint import all_finite, sync_folder
+from gensynth.training.checkpoint import all_finite
 from gensynth.types import Schema
 
 FORMAT = 2

@@ -17,9 +17,10 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor, nn
 
 from gensynth import rng
+from gensynth.files import write_atomically
 from gensynth.models.generator import Batch, Generator, Phase, TrainingRows
 from gensynth.signals import SIGNALS
-from gensynth.training.checkpoint import save_checkpoint, write_atomically
+from gensynth.training.checkpoint import save_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 

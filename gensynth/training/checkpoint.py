@@ -1,4 +1,4 @@
-"""Checkpoints for resuming, and atomic files.
+"""Checkpoints for resuming.
 
 A checkpoint holds tensors, plain dicts and numbers only and loads with `weights_only=True`. It is
 staged beside its target, synced and renamed, so a kill at any moment leaves the old file or the new.
@@ -7,43 +7,17 @@ staged beside its target, synced and renamed, so a kill at any moment leaves the
 from __future__ import annotations
 
 import io
-import os
 import pickle
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from torch import nn
 
 from gensynth.errors import DataError, DivergedError, UsageError
+from gensynth.files import write_atomically
 from gensynth.training.schedule import Schedule
 
 FORMAT = 2
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call write(file) on a temporary file beside `path`, sync it, rename it over `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def all_finite(module: nn.Module) -> bool:

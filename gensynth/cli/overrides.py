@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gensynth.component import SAMPLER_PATHS
 from gensynth.errors import UsageError, nearest
 
 VERBS = (
@@ -54,7 +56,6 @@ PATH_KEYS = (
     "is_mine",
     "runs",
 )
-SAMPLER_PATHS = ("styles", "weights", "backgrounds", "lexicon", "templates")  # keys of samplers that may hold a path
 TEXT_KEYS = ("data.label", "data.text", "data.subject", "data.delimiter", "data.encoding", "row")
 FLAGS_WITH_VALUE = (
     "--config-dir",
@@ -135,7 +136,7 @@ examples:
 
 def conf_dir() -> Path:
     """The configuration folder: inside the installed package, or beside it in a checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     for folder in (here / "conf", here.parent / "conf"):
         if (folder / "balance.yaml").is_file():
             return folder
@@ -164,7 +165,7 @@ def overrides(verb: str, words: list[str]) -> list[str]:
 
 def _arms(words: list[str], modality: str) -> list[str]:
     """The same words, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
-    asked = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
+    asked: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
     if not asked and modality == "text":
         asked = ["none", "class_weights", "random_oversampling", "text_transforms"]  # no generator learns texts
     names = [OTHER_NAMES.get(str(name), str(name)) for name in (asked if isinstance(asked, list) else [asked])]
@@ -246,14 +247,14 @@ def _kind_of(path: Path, words: list[str]) -> str:
     """The file in conf/data that reads a path: texts where the words name their column, else by what lies there."""
     from gensynth.data.table_names import is_table
 
-    if any(word.startswith("data.text=") for word in words) or _experiment(words).get("data", {}).get("text"):
+    if any(word.startswith("data.text=") for word in words) or experiment_of(words).get("data", {}).get("text"):
         return "text"
     if is_table(path):
         return "table"
     return "audio" if path.is_dir() and _holds_sounds(path) else "auto"
 
 
-def _experiment(words: list[str]) -> dict[str, Any]:
+def experiment_of(words: list[str]) -> dict[str, Any]:
     """The settings of the experiment that the words name; empty without one."""
     import yaml
 
@@ -333,7 +334,8 @@ def quoted(text: str) -> str:
 
 def flags_first(words: list[str]) -> tuple[list[str], list[str]]:
     """Hydra's parser takes one run of key=value words only: flags and their values go in front."""
-    flags, keys = [], []
+    flags: list[str] = []
+    keys: list[str] = []
     for word, before in zip(words, ["", *words], strict=False):
         (flags if word.startswith("-") or before in FLAGS_WITH_VALUE else keys).append(word)
     return flags, keys
@@ -352,18 +354,18 @@ def known_keys(verb: str = "") -> set[str]:
             continue
         prefix = "" if inside in (".", "experiment") else f"{inside}."
         keys |= {inside} - {"."}
-        keys |= {f"{prefix}{key}" for key in _flat(yaml.safe_load(path.read_text(encoding="utf-8")) or {})}
+        keys |= {f"{prefix}{key}" for key in flat_keys(yaml.safe_load(path.read_text(encoding="utf-8")) or {})}
     return keys
 
 
-def _flat(node: Mapping, prefix: str = "") -> set[str]:
+def flat_keys(node: Mapping, prefix: str = "") -> set[str]:
     keys: set[str] = set()
     for key, value in node.items():
         if key == "defaults" or str(key).startswith("_"):
             continue
         keys.add(f"{prefix}{key}")
         if isinstance(value, Mapping):
-            keys |= _flat(value, f"{prefix}{key}.")
+            keys |= flat_keys(value, f"{prefix}{key}.")
     return keys
 
 
@@ -385,3 +387,8 @@ def explain(verb: str, error: Exception) -> str:
             return f'{verb}: unknown key "{key}"; {nearest(key, known_keys(verb))}'
     first = text.splitlines()[0] if text else type(error).__name__
     return f"{verb}: cannot understand the words given: {first}"
+
+
+def resume_command(words: list[str]) -> str:
+    """The command line that continues the run of these words."""
+    return shlex.join(["gensynth", *(w for w in words if not w.startswith("resume=")), "resume=true"])
