@@ -99,9 +99,15 @@ def wants_generator(sampler: Sampler) -> TypeGuard[UsesGenerator]:
 
 
 def new_rows(
-    x: np.ndarray, labels: np.ndarray, schema: Schema, *, origin: str, parent: np.ndarray, params: np.ndarray
+    x: np.ndarray,
+    labels: np.ndarray,
+    schema: Schema,
+    *,
+    origin: str | np.ndarray,
+    parent: np.ndarray,
+    params: np.ndarray,
 ) -> LabelledData:
-    """Rows without names yet (the merge names them), with origin, parents and parameters."""
+    """Rows without names yet (the merge names them), with origin, of all or of each, parents and parameters."""
     count = len(labels)
     return LabelledData(
         x=x,
