@@ -77,6 +77,7 @@ def run_fill(sampler, filters, needed, reference, train=DATA, rejected=frozenset
         seed=0,
         rejected=rejected,
         name_row=lambda c, s, i: f"{c}/{s}-{i}",
+        judged_as=lambda rows: rows,
         progress=lambda text: None,
     )
 

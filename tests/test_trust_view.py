@@ -158,3 +158,5 @@ def test_rows_of_the_fallback_are_no_rows_drawn():
     assert text == "None of 256 rows drawn. 41 more came from the fallback, which no filter judged."
     tone, text = answers({"filters": {"a": filters["a"]}})[question]
     assert (tone, text) == ("open", "No rows were drawn. 41 more came from the fallback, which no filter judged.")
+    _, text = answers({"filters": {"a": filters["a"] | {"rejected_review": 2}}})[question]
+    assert text.endswith("which no filter judged. Of these 2 were turned down by a person.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gensynth import rng
-from gensynth.balancing.filters import Judging
+from gensynth.balancing.filters import Filter
 from gensynth.errors import GateError
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData
@@ -42,11 +42,12 @@ def fill(
     train: LabelledData,
     sampler: Sampler,
     fallback: Sampler,
-    filters: Sequence[Judging],
+    filters: Sequence[Filter],
     *,
     seed: int,
     rejected: frozenset[str],
     name_row: Callable[[str, str, int], str],
+    judged_as: Callable[[LabelledData], LabelledData],
     progress: Callable[[str], None],
 ) -> Filled:
     """Draw `needed[class]` rows of every class.
@@ -56,6 +57,7 @@ def fill(
     filters    those that look at rows of this sampler
     rejected   row names a person turned down; they are passed over
     name_row   (class, sampler, index) -> row name
+    judged_as  rows as drawn -> as filters see them: those of a condition with their label and groups
     """
     real = dict(zip(train.schema.classes, train.counts().tolist(), strict=True))
     parts, warnings = [train[:0]], []
@@ -66,7 +68,7 @@ def fill(
             continue
         progress(f"sampling {count} of class {label}")
         few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
-        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row)
+        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row, judged_as)
         if few:
             text = (
                 f'class "{label}" has {real[label]} real training rows: filled by {fallback.name}, not {sampler.name}'
@@ -99,10 +101,16 @@ class _Taker:
     """Collects accepted rows of one class."""
 
     def __init__(
-        self, label: str, index: int, seed: int, rejected: frozenset[str], name_row: Callable[[str, str, int], str]
+        self,
+        label: str,
+        index: int,
+        seed: int,
+        rejected: frozenset[str],
+        name_row: Callable[[str, str, int], str],
+        judged_as: Callable[[LabelledData], LabelledData],
     ) -> None:
         self.label, self.index, self.seed = label, index, seed
-        self.rejected, self.name_row = rejected, name_row
+        self.rejected, self.name_row, self.judged_as = rejected, name_row, judged_as
         self.parts: list[LabelledData] = []
         self.drawn: list[tuple[LabelledData, np.ndarray]] = []
         self.position = 0  # after the last row that was drawn
@@ -113,7 +121,7 @@ class _Taker:
         """Rows that were taken."""
         return self.counts["accepted"] + self.counts["filled_by_fallback"]
 
-    def take(self, sampler: Sampler, count: int, filters: Sequence[Judging]) -> None:
+    def take(self, sampler: Sampler, count: int, filters: Sequence[Filter]) -> None:
         """Accept `count` rows of the sampler, as many as there are of ATTEMPTS x count draws."""
         drawn, accepted = self._take(sampler, count, filters, 0)
         self.counts["drawn"] += drawn
@@ -123,7 +131,7 @@ class _Taker:
         """Take `count` rows of the fallback, from that index on; they count neither as drawn nor as accepted."""
         self.counts["filled_by_fallback"] += self._take(fallback, count, [], start)[1]
 
-    def _take(self, sampler: Sampler, count: int, filters: Sequence[Judging], start: int) -> tuple[int, int]:
+    def _take(self, sampler: Sampler, count: int, filters: Sequence[Filter], start: int) -> tuple[int, int]:
         """Take at most `count` rows in index order from `start`: how many were drawn, and taken of these."""
         position, missing = start, count
         limit = start + ATTEMPTS * count + DRAWS
@@ -142,16 +150,17 @@ class _Taker:
         return position - start, count - missing
 
     def _judge(
-        self, rows: LabelledData, filters: Sequence[Judging], sampler: str, position: int
+        self, rows: LabelledData, filters: Sequence[Filter], sampler: str, position: int
     ) -> tuple[np.ndarray, dict[str, str]]:
         names = [self.name_row(self.label, sampler, position + i) for i in range(len(rows))]
         keep = np.array([name not in self.rejected for name in names], dtype=bool)
         self.counts["rejected_review"] += int((~keep).sum())
+        shown = self.judged_as(rows) if filters else rows
         for one in filters:
-            verdict = one.keep(rows)
+            mask = one.keep(shown)
             key = f"rejected_{one.name}"
-            self.counts[key] = self.counts.get(key, 0) + int((keep & ~verdict).sum())
-            keep &= verdict
+            self.counts[key] = self.counts.get(key, 0) + int((keep & ~mask).sum())
+            keep &= mask
         return keep, {one.name: "passed" for one in filters}
 
     def _named(self, rows: LabelledData, sampler: str, indices: np.ndarray, passed: dict[str, str]) -> LabelledData:

@@ -264,12 +264,13 @@ def _rejected(filters: Mapping[str, Any], reasons: Mapping[str, str]) -> Answer:
     rows = [row for row in filters.values() if isinstance(row, Mapping)]
     names = dict.fromkeys(key.removeprefix("rejected_") for row in rows for key in row if key.startswith("rejected_"))
     drawn, filled = (sum(int(row.get(key, 0)) for row in rows) for key in ("drawn", "filled_by_fallback"))
-    why = {name: f"were dropped by the filter {name}" for name in names} | reasons | {"review": BY_A_PERSON}
+    unnamed = {name: f"were dropped by the filter {name}" for name in names}
+    why = {**unnamed, **reasons, "review": BY_A_PERSON}
     lines = [f"{filled:,} more came from the fallback, which no filter judged."] if filled else []
-    if not drawn:
-        return OPEN, ["No rows were drawn.", *lines]
     counts = {name: sum(int(row.get(f"rejected_{name}", 0)) for row in rows) for name in names}
     parts = [f"{count:,} {why[name]}" for name, count in counts.items() if count]
+    if not drawn:
+        return OPEN, ["No rows were drawn.", *lines, *(f"Of these {part}." for part in parts)]
     said = f"Of {drawn:,} rows drawn, {'; '.join(parts)}." if parts else f"None of {drawn:,} rows drawn."
     return GOOD, [said, *lines]
 

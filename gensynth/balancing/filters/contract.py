@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -27,19 +26,6 @@ class Reference:
     train: LabelledData
     val: LabelledData
     judge: AnyJudge
-
-
-class Judging(Protocol):
-    """What a merge needs of a filter that has learned."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    def keep(self, rows: LabelledData) -> np.ndarray:
-        """Which rows (N,) bool stay."""
 
 
 class Filter(ABC):
