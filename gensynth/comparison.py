@@ -140,6 +140,7 @@ def _record(
             if not one.simple
             for label, counts in one.sets[0].counts.items()
         },
+        "filter_reasons": {name: why for one in made.values() for name, why in one.sets[0].reasons.items()},
         "warnings": [
             *(line for one in made.values() for line in one.transform["left_out"]),
             *(
@@ -211,8 +212,8 @@ def _made_sets(
         bundles = _bundles(job, run, split, name, models[name], generator_seeds, compared=several)
         made[name] = _fill(run, name, looked, [(own, GeneratorSampler().use(b)) for own, b in bundles], asked, trial)
         if name == used[0]:
-            for arm, sampler in on_top.items():
-                pairs = [(bundles[0][0], sampler.use(bundles[0][1]).fit(split.train))]
+            for arm, one in on_top.items():
+                pairs: list[tuple[Job, Sampler]] = [(bundles[0][0], one.use(bundles[0][1]).fit(split.train))]
                 made[arm] = _fill(run, arm, looked, pairs, asked, trial)
     for name, sampler in samplers.items():
         if name in wanted and name not in on_top and sampler.label_policy != "soft":

@@ -11,7 +11,7 @@ from gensynth import rng
 from gensynth.assess import Trial
 from gensynth.balancing import export
 from gensynth.balancing.decisions import PASSED_OVER
-from gensynth.balancing.filters import Filter, Reference, looks_at
+from gensynth.balancing.filters import Reference, looks_at
 from gensynth.balancing.merge import Filled, fill
 from gensynth.balancing.plan import asks_for_cells, resolve_cells, resolve_target
 from gensynth.data.conditions import Conditions, shown_in_rows
@@ -45,21 +45,6 @@ def ready_sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
             )
         sampler.use(bundle)
     return sampler.fit(looked.train)
-
-
-@dataclass(frozen=True)
-class Joined:
-    """A filter that looks at rows of conditions with their label and groups."""
-
-    inner: Filter
-    conditions: Conditions
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    def keep(self, rows: LabelledData) -> np.ndarray:
-        return self.inner.keep(self.conditions.join(rows))
 
 
 def conditions_of(job: Job, train: LabelledData) -> Conditions:
@@ -104,10 +89,11 @@ def drawing(
             asked,
             sampler,
             fallback,
-            [Joined(one, conditions) for one in filters],
+            filters,
             seed=job.seed,
             rejected=frozenset(name for name, verdict in reviewed.items() if verdict in PASSED_OVER),
             name_row=export.row_names(conditions, job.seed),
+            judged_as=conditions.join,
             progress=progress,
         )
         return replace(filled, rows=conditions.join(filled.rows), drawn=conditions.join(filled.drawn))

@@ -75,6 +75,7 @@ def facts_of(
             "notes": looked.facts["notes"],
         },
         "filters": filled.counts,
+        "filter_reasons": filled.reasons,
         "timing": run.timing,
         "provenance": {
             "version": __version__,

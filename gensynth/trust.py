@@ -133,7 +133,7 @@ def dp_of_run(job: Job, sampler: Sampler, bundle: Bundle | None, filled: Filled,
     made = MadeRows(
         from_noise=isinstance(sampler, GeneratorSampler),
         counts_asked=False,  # they fill up what real rows lack
-        filters=tuple(one.name for one in job.filters if looks_at(one, sampler)),
+        filters=tuple(one for one in job.filters if looks_at(one, sampler)),
         chosen=job.target == "auto",
         fallback_rows=int((filled.rows.groups["sampler"] != sampler.name).sum()),
         reviewed=reviewed,

@@ -13,13 +13,8 @@ from scipy.stats import poisson
 from gensynth import rng
 from gensynth.cli import compose
 from gensynth.errors import UsageError
-from gensynth.samplers.image_operations import (
-    FEW_PHOTONS,
-    OPERATIONS,
-    apply_operations,
-    filtered,
-    poisson_quantile,
-)
+from gensynth.samplers.image_changes import FEW_PHOTONS, filtered, poisson_quantile
+from gensynth.samplers.image_operations import OPERATIONS, apply_operations
 from gensynth.samplers.image_policies import AugMix, RandAugment, Transforms, TrivialAugment
 
 COLOUR, GREY = stripes(40, (3, 16, 16)), stripes(40)

@@ -84,7 +84,7 @@ def test_a_filter_of_pixels_is_refused_for_a_table_before_anything_is_trained(re
     words = ("data.label=rich", "filter=[value_range]", f"out={tmp_path}/x")
     code, _, err = run_cli("balance", refused[0] / "people.csv", *words, *FAST)
     assert code == 2
-    assert "filter value_range looks at pixels" in err
+    assert "filter value_range takes rows of kind image; these are of kind table; leave it out" in err
     assert not (tmp_path / "x/generator").exists()
 
 

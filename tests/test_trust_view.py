@@ -134,6 +134,29 @@ def test_what_was_rejected_is_counted_over_classes():
         "a": {"drawn": 100, "rejected_label_agreement": 7, "rejected_near_copy": 1},
         "b": {"drawn": 50, "rejected_label_agreement": 3},
     }
-    tone, text = answers({"filters": filters})["What was rejected, and why?"]
+    reasons = {"label_agreement": "did not look like their label", "near_copy": "sat on a training row"}
+    tone, text = answers({"filters": filters, "filter_reasons": reasons})["What was rejected, and why?"]
     assert tone == "good"
     assert text == "Of 150 rows drawn, 10 did not look like their label; 1 sat on a training row."
+
+
+def test_any_filter_is_counted_by_its_own_reason_or_its_name():
+    question = "What was rejected, and why?"
+    filters = {"a": {"drawn": 2304, "rejected_sharpness": 44, "rejected_old": 2, "rejected_review": 3}}
+    _, text = answers({"filters": filters, "filter_reasons": {"sharpness": "were out of focus"}})[question]
+    assert text == (
+        "Of 2,304 rows drawn, 44 were out of focus; 2 were dropped by the filter old; 3 were turned down by a person."
+    )
+    _, text = answers({"filters": {"a": {"drawn": 7, "rejected_old": 0}}})[question]
+    assert text == "None of 7 rows drawn."
+
+
+def test_rows_of_the_fallback_are_no_rows_drawn():
+    question = "What was rejected, and why?"
+    filters = {"a": {"drawn": 0, "filled_by_fallback": 41}, "b": {"drawn": 256, "filled_by_fallback": 0}}
+    _, text = answers({"filters": filters})[question]
+    assert text == "None of 256 rows drawn. 41 more came from the fallback, which no filter judged."
+    tone, text = answers({"filters": {"a": filters["a"]}})[question]
+    assert (tone, text) == ("open", "No rows were drawn. 41 more came from the fallback, which no filter judged.")
+    _, text = answers({"filters": {"a": filters["a"] | {"rejected_review": 2}}})[question]
+    assert text.endswith("which no filter judged. Of these 2 were turned down by a person.")

@@ -14,6 +14,7 @@ from gensynth.evaluation.bias import LINE
 
 GOOD, CARE, BAD, OPEN = "good", "care", "bad", "open"
 NOT_RECORDED = "not recorded"
+BY_A_PERSON = "were turned down by a person"
 TONES = (GOOD, OPEN, CARE, BAD)  # the worst last
 COIN, WEAK = 0.5, 0.55  # an AUC that is surely below the second is called weak
 STRICTER = 10  # by so much less chance may call training and held-out rows unlike
@@ -36,7 +37,7 @@ def trust_view(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("Who is in it?", _who(facts.get("bias") or {})),
         ("What could leak?", _leaks(facts.get("privacy") or {})),
         ("Do the labels hold?", _labels(facts.get("integrity") or {})),
-        ("What was rejected, and why?", _rejected(facts.get("filters") or {})),
+        ("What was rejected, and why?", _rejected(facts.get("filters") or {}, facts.get("filter_reasons") or {})),
         ("Who looked?", _looked(facts.get("review") or {})),
     )
     return [{"question": question, "tone": tone, "lines": lines} for question, (tone, lines) in parts]
@@ -259,20 +260,19 @@ def _has(entry: Mapping[str, Any]) -> bool:
     return entry.get("value") is not None
 
 
-def _rejected(filters: Mapping[str, Any]) -> Answer:
+def _rejected(filters: Mapping[str, Any], reasons: Mapping[str, str]) -> Answer:
     rows = [row for row in filters.values() if isinstance(row, Mapping)]
-    drawn = sum(int(row.get("drawn", 0)) for row in rows)
+    names = dict.fromkeys(key.removeprefix("rejected_") for row in rows for key in row if key.startswith("rejected_"))
+    drawn, filled = (sum(int(row.get(key, 0)) for row in rows) for key in ("drawn", "filled_by_fallback"))
+    unnamed = {name: f"were dropped by the filter {name}" for name in names}
+    why = {**unnamed, **reasons, "review": BY_A_PERSON}
+    lines = [f"{filled:,} more came from the fallback, which no filter judged."] if filled else []
+    counts = {name: sum(int(row.get(f"rejected_{name}", 0)) for row in rows) for name in names}
+    parts = [f"{count:,} {why[name]}" for name, count in counts.items() if count]
     if not drawn:
-        return OPEN, ["No rows were drawn."]
-    why = {
-        "rejected_label_agreement": "did not look like their label",
-        "rejected_near_copy": "sat on a training row",
-        "rejected_value_range": "lay outside what real rows span",
-        "rejected_review": "were turned down by a person",
-    }
-    counts = {name: sum(int(row.get(name, 0)) for row in rows) for name in why}
-    parts = [f"{counts[name]:,} {text}" for name, text in why.items() if counts.get(name)]
-    return GOOD, [f"Of {drawn:,} rows drawn, {'; '.join(parts)}." if parts else f"None of {drawn:,} rows drawn."]
+        return OPEN, ["No rows were drawn.", *lines, *(f"Of these {part}." for part in parts)]
+    said = f"Of {drawn:,} rows drawn, {'; '.join(parts)}." if parts else f"None of {drawn:,} rows drawn."
+    return GOOD, [said, *lines]
 
 
 def _looked(review: Mapping[str, Any]) -> Answer:
