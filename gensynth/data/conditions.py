@@ -61,7 +61,7 @@ class Conditions:
                 f"data.groups=[{','.join(columns)}] gives {len(keys)} cells of label and groups, more than "
                 f"{MOST_CELLS}; name columns with few values"
             )
-        found = Conditions(train.schema, columns, np.array([k[0] for k in keys]), tuple(k[1:] for k in keys))
+        found = Conditions(train.schema, columns, np.array([k[0] for k in keys]), tuple(k[1] for k in keys))
         if twice := [name for name, n in Counter(found.names).items() if n > 1]:
             raise UsageError(
                 f'data.groups=[{",".join(columns)}]: two cells of label and groups would both be called "{twice[0]}"; '
@@ -110,7 +110,7 @@ class Conditions:
         """Condition (N,) of rows with labels and group columns, -1 for a cell without a training row."""
         if not self.columns:
             return rows.y
-        place = {(label, *values): j for j, (label, values) in enumerate(zip(self.labels, self.groups, strict=True))}
+        place = {(label, values): j for j, (label, values) in enumerate(zip(self.labels, self.groups, strict=True))}
         return np.array([place.get(key, -1) for key in _keys(rows, self.columns)], np.int64)
 
     def counts(self, rows: LabelledData) -> np.ndarray:
@@ -203,10 +203,10 @@ def shown_in_rows(schema: Schema, columns: tuple[str, ...]) -> bool:
     return all(name in shown for name in columns)
 
 
-def _keys(rows: LabelledData, columns: tuple[str, ...]) -> list[tuple[int | str, ...]]:
+def _keys(rows: LabelledData, columns: tuple[str, ...]) -> list[tuple[int, tuple[str, ...]]]:
     """(label, group values) of every row."""
     check_groups(rows, columns)
-    return list(zip(rows.y.tolist(), *(rows.groups[name].tolist() for name in columns), strict=True))
+    return list(zip(rows.y.tolist(), zip(*(rows.groups[name].tolist() for name in columns), strict=True), strict=True))
 
 
 def _modelled(schema: Schema) -> list[str]:

@@ -28,7 +28,7 @@ from gensynth.types import REAL, LabelledData, Schema
 
 __all__ = ["MASK", "Finding", "Source", "read_digits", "read_path"]
 
-FileSet = TypeVar("FileSet", ImageSet, WaveformSet)
+FileSet = TypeVar("FileSet", bound=ImageSet | WaveformSet)
 MASK = "mask:"  # name of the masks among the row-aligned columns; no column of a file can have it
 
 
