@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +177,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
         plain["out"] = _out_of_sweep(base)
         if plain["out"] != base and plain["resume"] and is_finished(Path(plain["out"])):
             return 0
+        import_trusted(plain.get("trust", ()))
         return ACTIONS[verb](plain, typed) or 0
     except Interrupted as error:  # leaves a sweep as a whole
         raise SystemExit(report_error(error, typed)) from None
@@ -213,6 +214,15 @@ _STARTED = time.strftime("%Y%m%d-%H%M%S")
 
 
 # ---- configuration -> objects ---------------------------------------------------------------------
+
+
+def import_trusted(packages: Sequence[str]) -> None:
+    """Import what the user trusts: a package may bring kinds of rows, which `kinds.register` makes known."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UsageError(f"trust={package} cannot be imported ({error})") from None
 
 
 def target_of(node: Mapping, trust: list[str]) -> Any:

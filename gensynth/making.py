@@ -24,15 +24,11 @@ from gensynth.reread import (
     Looked,
 )
 from gensynth.rundir import say
-from gensynth.samplers.audio import SafeAudio
-from gensynth.samplers.image_transforms import ImageTransforms
-from gensynth.samplers.jitter import Jitter
 from gensynth.samplers.sampler import Sampler, wants_generator
-from gensynth.samplers.text import SafeText
 from gensynth.training.bundle import (
     Bundle,
 )
-from gensynth.types import LabelledData, Schema
+from gensynth.types import LabelledData
 
 
 def ready_sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
@@ -165,17 +161,6 @@ def shadow_trainer(
         return drawing(own, shadow, own.sampler.fit(asked), conditions, lambda text: None)(needed, {}).rows
 
     return train_and_draw
-
-
-def fallback_of(schema: Schema) -> Sampler:
-    """The classical sampler of a modality, at its usual settings."""
-    if schema.modality == "table":
-        return Jitter(0.1)
-    if schema.modality == "text":
-        return SafeText()
-    if schema.modality == "audio":
-        return SafeAudio()
-    return ImageTransforms(10.0, 0.12, 0.1, False)
 
 
 def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:

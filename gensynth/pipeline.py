@@ -20,7 +20,7 @@ import numpy as np
 
 from gensynth import __version__, rng
 from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
-from gensynth.balancing.draw import FORMATS, write_samples
+from gensynth.balancing.draw import write_samples
 from gensynth.balancing.export import row_names
 from gensynth.balancing.filters import check_filters
 from gensynth.balancing.ledger import csv_text
@@ -30,6 +30,7 @@ from gensynth.data.conditions import Conditions, check_groups
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
 from gensynth.data.finding import tell
+from gensynth.data.kinds import modality_of
 from gensynth.data.origin import check_origin
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
@@ -43,7 +44,6 @@ from gensynth.making import (
     asked_rows,
     conditions_of,
     drawing,
-    fallback_of,
     how_much,
     ready_sampler,
     shadow_trainer,
@@ -79,6 +79,7 @@ from gensynth.reread import (
     reread,
 )
 from gensynth.rundir import RunFolder, say
+from gensynth.samplers.fallback import fallback_of
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
 from gensynth.training.bundle import (
@@ -187,11 +188,11 @@ def merge(job: Job, finished: Path) -> dict:
     _check_same_sampler(config.get("sampler"), job.config.get("sampler"), config.get("sampler_choice", ""))
     conditions = conditions_of(job, looked.train)
     sampler, name_row = ready_sampler(job, bundle, asked_rows(looked, conditions)), row_names(conditions, job.seed)
-    if looked.train.schema.tabular:
-        reviewed = names_of_rows(finished, reviewed, conditions, name_row)
-    else:
+    if modality_of(looked.train.schema).in_files:
         makers = (sampler.name, job.fallback.name)
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
+    else:
+        reviewed = names_of_rows(finished, reviewed, conditions, name_row)
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)
@@ -236,7 +237,7 @@ def _carry_over(finished: Path, out: Path) -> None:
 def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Callable[[], RunFolder]) -> Path:
     """Draw unfiltered rows from a bundle; returns the output folder."""
     bundle = load_bundle(generator)
-    known = FORMATS[bundle.schema.modality]
+    known = modality_of(bundle.schema).formats
     kind = kind or known[0]
     if kind not in known:
         raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")

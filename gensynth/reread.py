@@ -7,25 +7,20 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gensynth import rng
 from gensynth.data.conditions import Conditions
 from gensynth.data.finding import Finding
+from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
-from gensynth.data.sources import read_path
 from gensynth.data.split import split_rows
 from gensynth.data.table_names import is_table
-from gensynth.data.table_source import read_table
-from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
 from gensynth.report.review import line_of, pin_rows, read_decisions, review_path, row_names
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
-
-LONGEST_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -60,14 +55,11 @@ def read_state(finished: Path) -> dict:
 
 def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
     """The real rows of a finished run, in ledger order and with their first names, from its own dataset."""
-    size, label = state["image_size"], state.get("label", "label")
-    if is_table(finished / "dataset"):
-        like = Schema(state.get("modality", "table"), tuple(state["classes"]), state["fields"])
-        groups = [*state.get("groups", ()), *([state["subject"]] if state.get("subject") else [])]
-        source = _read_tabular(finished / "dataset", label, like, encoding="utf-8", header=True, groups=groups)
-    else:
-        words = _as_sounds(state["fields"]) if state.get("modality") == "audio" else {}
-        source = read_path(str(finished / "dataset"), label=label, image_size=tuple(size) if size else None, **words)
+    label, folder = state.get("label", "label"), finished / "dataset"
+    modality = state.get("modality", "table" if is_table(folder) else "image")
+    like = Schema(modality, tuple(state["classes"]), state["fields"])
+    groups = [*state.get("groups", ()), *([state["subject"]] if state.get("subject") else [])]
+    source = modality_of(like).read_like(str(folder), like, label=label, groups=groups, written=True)
     with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
         first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
     data = source.data
@@ -93,29 +85,6 @@ def reread(finished: Path, bundle: Bundle | None, state: dict) -> Looked:
         resized=state.get("resized", 0),
     )
     return Looked(source, facts=state["explore"], quarantined=state["quarantined"], marked=data[:0], **parts)
-
-
-def _as_sounds(fields: dict[str, Any]) -> dict[str, Any]:
-    """How recordings are read at the rate and length of others; longer files are cut, not refused."""
-    rate = fields["sample_rate_hz"]
-    return {"sample_rate_hz": rate, "seconds": fields["samples"] / rate, "max_seconds": LONGEST_SECONDS}
-
-
-def _read_tabular(
-    path: Path,
-    label: str,
-    like: Schema,
-    *,
-    encoding: str = "",
-    header: bool | None = None,
-    groups: list[str] | None = None,
-) -> Source:
-    """A table or texts, read with the classes and columns of other rows."""
-    words: dict[str, Any] = {"label": label, "like": like, "encoding": encoding, "header": header, "min_classes": 1}
-    words["groups"] = groups or []
-    if like.modality == "text":
-        return read_text(str(path), text=like.fields["text"], **words)
-    return read_table(str(path), **words)
 
 
 def real_names(finished: Path) -> list[str]:
@@ -191,11 +160,8 @@ def as_made(rows: LabelledData) -> LabelledData:
 
 def read_like(path: Path, like: LabelledData, label: str) -> Source:
     """A source read with the image size, or the columns and classes, of other rows."""
-    if like.schema.tabular:
-        return _read_tabular(path, label, like.schema)
-    if like.schema.modality == "audio":
-        return read_path(str(path), label=label, min_classes=1, **_as_sounds(like.schema.fields))
-    return read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
+    kind = modality_of(like.schema)
+    return kind.read_like(str(path), like.schema, label=label, groups=[], written=False)
 
 
 def real_sides(
@@ -220,23 +186,18 @@ def with_val(rows: LabelledData, given: np.ndarray, seed: int) -> tuple[Labelled
 
 def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
     """The same rows with class indices and channels of `like`; DataError for unknown classes."""
-    if data.schema.modality != like.schema.modality:
-        raise DataError(f"{name} holds rows of kind {data.schema.modality}, the real data {like.schema.modality}")
+    kinds = data.schema.modality, like.schema.modality
+    if kinds[0] != kinds[1]:
+        raise DataError(f"{name} holds rows of kind {kinds[0]}, the real data {kinds[1]}")
     unknown = sorted(set(data.schema.classes) - set(like.schema.classes))
     if unknown:
         raise DataError(f"{name} has classes that the real data lacks", unknown)
     table = np.array([like.schema.index(c) for c in data.schema.classes])
-    if like.schema.modality != "image":
-        return replace(data, y=table[data.y], schema=like.schema)
-    x = data.x
-    channels = like.schema.fields["channels"] if "channels" in like.schema.fields else x.shape[1]
-    if x.shape[1] < channels:
-        x = np.repeat(x, channels, axis=1)
-    if x.shape[1] > channels:
-        raise DataError(f"{name} is in colour, the real data is grey")
+    x = modality_of(like.schema).fitting(data.x, like.schema, name)
     return replace(data, x=x, y=table[data.y], schema=like.schema)
 
 
 def image_size(rows: LabelledData) -> tuple[int, int] | None:
     """(height, width) of images, None for other rows."""
-    return (rows.x.shape[2], rows.x.shape[3]) if rows.schema.modality == "image" else None
+    fields = rows.schema.fields
+    return (fields["height"], fields["width"]) if "height" in fields else None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gensynth import rng
+from gensynth.data.kinds import modality_of
 from gensynth.errors import UsageError, nearest
 from gensynth.report.review import (
     ANSWERS,
@@ -110,7 +111,8 @@ def open_look(run: Path, most: int, blind: bool) -> Session:
     if not len(made):
         raise UsageError(f"{run.name} has no made rows to look at")
     pin_review(run, run)
-    by_id = {name.row_id: name for name in row_names(run / "dataset" / "ledger.csv", made.schema.tabular)}
+    ledger, in_files = run / "dataset" / "ledger.csv", modality_of(made.schema).in_files
+    by_id = {name.row_id: name for name in row_names(ledger, tabular=not in_files)}
     names = [by_id[row_id] for row_id in made.ids.tolist()]
     title, seed = run.resolve().name, rng.child(state["seed"], "review")
     if not blind:
@@ -237,7 +239,7 @@ class Review(Session):
         self.real, self.made, self.items = real, made, items
         self.names = [names[item.row] for item in items]
         self.invitation = f"{len(items)} of {len(made)} made rows, worst first,"
-        self._columns = ClassColumns(real) if real.schema.modality == "table" else None
+        self._columns = ClassColumns(real) if modality_of(real.schema).columns(real.schema) else None
         self._labels = [real.schema.classes[made.y[item.row]] for item in items]
 
     def said(self) -> list[Decision | None]:
@@ -314,7 +316,7 @@ class Blind(Session):
         starts = [0, len(pools[0]), len(pools[0]) + len(pools[1])]
         self._rows = [starts[one.pool] + one.row for one in asked]  # the pool of a made row, -1, is the last
         self.invitation = f"{len(asked)} rows, half of them made,"
-        self._columns = ClassColumns(pools[1]) if made.schema.modality == "table" else None
+        self._columns = ClassColumns(pools[1]) if modality_of(made.schema).columns(made.schema) else None
         self._labels = [made.schema.classes[self.rows.y[row]] for row in self._rows]
 
     def said(self) -> list[Decision | None]:

@@ -25,11 +25,6 @@ class Schema:
     classes: tuple[str, ...]
     fields: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def tabular(self) -> bool:
-        """Whether rows are lines of a table, with or without a column of texts, and leave as one."""
-        return self.modality in ("table", "text")
-
     def index(self, name: object) -> int:
         """Class index of a class name (compared as text); KeyError names the known ones."""
         text = str(name)

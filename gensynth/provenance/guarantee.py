@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gensynth.data.conditions import CELLS
+from gensynth.data.kinds import modality_named
 
 # Code -> what was done and why it makes the promise void.
 STEPS: Mapping[str, str] = {
@@ -35,7 +36,6 @@ STEPS: Mapping[str, str] = {
     "reviewed": "a person kept or dropped rows with real rows beside them",
 }
 FILTERS = {"label_agreement": "judge_filter", "near_copy": "near_copy_filter", "value_range": "value_range_filter"}
-FITTED_CODECS = ("table",)  # pixels and sound are scaled by constants
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")
 
@@ -87,7 +87,7 @@ def _of_bundle(bundle: Mapping[str, Any]) -> set[str]:
         raise ValueError(f"row_size must be one of {', '.join(ROW_SIZES)}, got {bundle['row_size']!r}")
     done = {
         "recorded_noise": promised["noise"] != "system",
-        "codec_fitted": bundle["modality"] in FITTED_CODECS,
+        "codec_fitted": modality_named(bundle["modality"]).codec_fitted,
         "row_size_from_data": bundle["row_size"] == "found",
         "cells_from_data": CELLS in bundle["fields"],
         "learned_made_rows": bundle["learned_made_rows"],
