@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
-from gensynth.balancing.filters import points_of
 from gensynth.balancing.plan import to_balance
+from gensynth.data.kinds import points_of, sight_of
 from gensynth.evaluation.amount import advise, too_few
 from gensynth.evaluation.arms import added, free_arms, half_and_half, simple_arms, without_groups
 from gensynth.evaluation.learners import learners_of
@@ -25,7 +25,7 @@ from gensynth.evaluation.verdict import CANDIDATE, not_run, verdict
 from gensynth.models.judges import fit_judge
 from gensynth.samplers.adversarial import Adversarial
 from gensynth.samplers.resample import RandomOversampling
-from gensynth.samplers.sampler import Sampler, links_of
+from gensynth.samplers.sampler import Sampler, links_of, takes
 from gensynth.samplers.smote import Smote
 from gensynth.samplers.transform import OfOperations
 from gensynth.types import LabelledData
@@ -33,6 +33,7 @@ from gensynth.types import LabelledData
 SWEEP_SEEDS = 3
 MOST_POOL = 400_000
 PROBE_ROWS = 500
+CLASSICAL_ARM = {"image": "classical_augmentation"}  # elsewhere the name of its sampler
 CLASSICAL = "real_plus_synthetic_and_classical"
 VAL = "val"
 
@@ -69,8 +70,9 @@ class Trial:
             return "utility.run is false"
         if not len(self.test):
             return "there are no test rows"
-        if self.train.schema.tabular and classes > MOST_CLASSES:
-            return f"{classes} classes are more than the {MOST_CLASSES} that arms are trained for"
+        most = MOST_CLASSES.get(self.train.schema.modality, classes)
+        if classes > most:
+            return f"{classes} classes are more than the {most} that arms are trained for"
         return ""
 
 
@@ -100,9 +102,9 @@ def advise_amount(trial: Trial, draw: Callable[[dict[str, int]], LabelledData]) 
 
 def simple_rows(trial: Trial, needed: Mapping[str, int]) -> dict[str, LabelledData]:
     """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
-    classical = "classical_augmentation" if trial.train.schema.modality == "image" else trial.fallback.name
+    classical = CLASSICAL_ARM.get(trial.train.schema.modality, trial.fallback.name)
     samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
-    samplers = {n: s for n, s in samplers.items() if trial.train.schema.modality in s.modalities}
+    samplers = {n: s for n, s in samplers.items() if takes(s, trial.train.schema)}
     samplers[classical] = trial.fallback
     labels = np.repeat(np.arange(len(needed)), list(needed.values()))
     seeds = [rng.row_seeds(rng.child(trial.seed, "arm"), name, 0, count) for name, count in needed.items()]
@@ -213,8 +215,8 @@ def shown(yardstick: Yardstick | None, made: LabelledData) -> tuple[np.ndarray, 
     """What pictures need: realism of made images or spectra, by which their wall is sorted, and the plane."""
     if yardstick is None:
         return np.zeros(len(made)), {}
-    drawn = made.schema.modality in ("image", "audio")
-    return yardstick.realism(made) if drawn else np.zeros(len(made)), yardstick.embedding(made)
+    seen = sight_of(made.schema) is not None
+    return yardstick.realism(made) if seen else np.zeros(len(made)), yardstick.embedding(made)
 
 
 def probe_facts(

@@ -25,11 +25,11 @@ from gensynth.assess import (
     transform_facts,
     untested,
 )
-from gensynth.balancing.filters import points_of
 from gensynth.balancing.merge import Filled
 from gensynth.component import Component
 from gensynth.data.conditions import Conditions
 from gensynth.data.explore import shared_rows
+from gensynth.data.kinds import points_of
 from gensynth.errors import UsageError, nearest
 from gensynth.evaluation.arms import added, half_and_half
 from gensynth.evaluation.novelty import label_agreement, novelty

@@ -94,3 +94,12 @@ def target_of(name: str, allowed: tuple[str, ...] = TRUSTED) -> Any:
 def allowed_below(trust: Sequence[str], rooms: tuple[str, ...] = TRUSTED) -> tuple[str, ...]:
     """Starts of dotted paths: those rooms, and packages that the words of this call trust."""
     return (*rooms, *(f"{package}." for package in trust))
+
+
+def import_trusted(packages: Sequence[str]) -> None:
+    """Import what the user trusts: a package may bring kinds of rows, which `kinds.register` makes known."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UsageError(f"trust={package} cannot be imported ({error})") from None

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from gensynth import __version__, rng
-from gensynth.data.codec import CODECS, Codec, fit_codec
+from gensynth.data.codec import Codec, fit_codec
+from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
 from gensynth.data.split import split_rows
 from gensynth.errors import UsageError
@@ -39,7 +40,7 @@ from gensynth.types import LabelledData, Schema
 
 def check_learnable(schema: Schema) -> None:
     """UsageError where no generator learns rows of this kind."""
-    if schema.modality not in CODECS:
+    if modality_of(schema).codec is None:
         raise UsageError(
             f"no generator learns rows of kind {schema.modality}; balance with sampler=NAME makes classical ones"
         )
@@ -151,14 +152,7 @@ def _module(job: Job, codec: Codec, num_rows: int) -> Generator:
 
 def _row_size(job: Job, source: Source) -> str:
     """Whether size and colours of a row were asked for, are those of all rows, or were found among differing ones."""
-    given, modality = job.data.given, source.data.schema.modality
-    if modality == "image":
-        if source.recoloured:
-            return "found"
-        return "asked" if given.get("image_size") else "found" if source.resized else "same"
-    if modality == "audio":
-        return "asked" if given.get("seconds") and given.get("sample_rate_hz") else "found"
-    return "same"
+    return modality_of(source.data.schema).row_size(job.data.given, source)
 
 
 def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:

@@ -23,15 +23,12 @@ from gensynth.progress import say
 from gensynth.reread import (
     Looked,
 )
-from gensynth.samplers.audio import SafeAudio
-from gensynth.samplers.image_transforms import ImageTransforms
-from gensynth.samplers.jitter import Jitter
+from gensynth.samplers.fallback import fallback_of
 from gensynth.samplers.sampler import Sampler, wants_generator
-from gensynth.samplers.text import SafeText
 from gensynth.training.bundle import (
     Bundle,
 )
-from gensynth.types import LabelledData, Schema
+from gensynth.types import LabelledData
 
 
 def ready_sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
@@ -157,17 +154,6 @@ def ready_fallback(job: Job, train: LabelledData) -> Sampler:
     """The classical sampler of the job, or of the modality where it names none, fitted on train rows."""
     sampler: Sampler = job.fallback.build() if job.fallback else fallback_of(train.schema)
     return sampler.fit(train)
-
-
-def fallback_of(schema: Schema) -> Sampler:
-    """The classical sampler of a modality, at its usual settings."""
-    if schema.modality == "table":
-        return Jitter(0.1)
-    if schema.modality == "text":
-        return SafeText()
-    if schema.modality == "audio":
-        return SafeAudio()
-    return ImageTransforms(10.0, 0.12, 0.1, False)
 
 
 def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:

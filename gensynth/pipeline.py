@@ -20,7 +20,7 @@ import numpy as np
 from gensynth import __version__, rng
 from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
 from gensynth.balancing.decisions import PASSED_OVER, check_rows
-from gensynth.balancing.draw import FORMATS, write_samples
+from gensynth.balancing.draw import write_samples
 from gensynth.balancing.export import row_names
 from gensynth.balancing.filters import check_filters
 from gensynth.balancing.ledger import csv_text
@@ -30,6 +30,7 @@ from gensynth.data.conditions import Conditions, check_groups
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
 from gensynth.data.finding import tell
+from gensynth.data.kinds import modality_of
 from gensynth.data.origin import check_origin
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
@@ -142,11 +143,11 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
         raise DataError("review.csv rejects real rows, which are never dropped", real)
     conditions = conditions_of(job, looked.train)
     sampler, name_row = ready_sampler(job, bundle, asked_rows(looked, conditions)), row_names(conditions, job.seed)
-    if looked.train.schema.tabular:
-        reviewed = names_of_rows(finished, reviewed, conditions, name_row)
-    else:
+    if modality_of(looked.train.schema).in_files:
         makers = (sampler.name, job.fallback.build().name)
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
+    else:
+        reviewed = names_of_rows(finished, reviewed, conditions, name_row)
     with job.open_out() if job.out != finished else _InPlace(finished) as run:
         if job.out != finished:
             _carry_over(finished, job.out)
@@ -192,7 +193,7 @@ def sample(
     model  class of the generator, where it is none of gensynth/models/
     """
     bundle = load_bundle(generator, model)
-    known = FORMATS[bundle.schema.modality]
+    known = modality_of(bundle.schema).formats
     kind = kind or known[0]
     if kind not in known:
         raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")

@@ -15,10 +15,10 @@ from gensynth.balancing import export
 from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import Filled
 from gensynth.balancing.table_export import write_table_dataset
-from gensynth.data.audio import mel_pixels
 from gensynth.data.conditions import CELL
 from gensynth.data.explore import shared_rows
 from gensynth.data.image import first_tiles
+from gensynth.data.kinds import sight_of
 from gensynth.evaluation.score import nearest_pictures, wall_pictures
 from gensynth.files import write_json, write_text
 from gensynth.job import Job
@@ -26,7 +26,7 @@ from gensynth.provenance.documents import documents as documents_of
 from gensynth.provenance.source_card import SourceCard
 from gensynth.provenance.source_card import warnings as card_warnings
 from gensynth.report.report import Pictures
-from gensynth.report.samples import column_bars, sample_rows, sample_sounds, sample_texts
+from gensynth.report.samples import SHOWN
 from gensynth.reread import (
     Looked,
 )
@@ -164,23 +164,20 @@ def write_dataset(
 def pictures_of(
     real: LabelledData, made: LabelledData, curves: dict, realism: np.ndarray, plane: dict[str, np.ndarray]
 ) -> Pictures:
-    if real.schema.modality == "table":
-        return Pictures({}, {}, curves, column_bars(real, made), sample_rows(real, made), plane)
-    if real.schema.modality == "text":
-        return Pictures({}, {}, curves, cells=sample_texts(real, made), plane=plane)
-    if real.schema.modality == "audio":
-        rate = real.schema.fields["sample_rate_hz"]
-        pictures = [replace(side, x=mel_pixels(side.x, rate)) for side in (real, made)]
-        walls, sounds = wall_pictures(*pictures, realism), sample_sounds(real, made)
-        return Pictures(walls, nearest_pictures(*pictures), curves, plane=plane, sounds=sounds)
-    return Pictures(wall_pictures(real, made, realism), nearest_pictures(real, made), curves, plane=plane)
+    shown = SHOWN.get(real.schema.modality, lambda real, made: {})(real, made)
+    walls, nearest, see = {}, {}, sight_of(real.schema)
+    if see is not None:
+        sides = [replace(side, x=see(side.x)) for side in (real, made)]
+        walls, nearest = wall_pictures(*sides, realism), nearest_pictures(*sides)
+    return Pictures(walls, nearest, curves, plane=plane, **shown)
 
 
 def time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
     """The first sample of every class in each preview of the training, by samples seen; none for tables."""
-    if real.schema.modality != "image":
+    fields = real.schema.fields
+    if "height" not in fields:
         return {}
-    height, width = real.x.shape[2:]
+    height, width = fields["height"], fields["width"]
     previews = sorted(path for path in folder.glob("*.png") if path.stem.isdigit())
     return {int(path.stem): first_tiles(np.asarray(Image.open(path)), height, width) for path in previews}
 

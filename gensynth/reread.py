@@ -15,19 +15,16 @@ from gensynth.balancing.decisions import line_of, pin_rows, read_decisions, revi
 from gensynth.balancing.ledger import read_ledger
 from gensynth.data.conditions import Conditions
 from gensynth.data.finding import Finding
+from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
-from gensynth.data.sources import read_path
 from gensynth.data.split import split_rows
 from gensynth.data.table_names import is_table
-from gensynth.data.table_source import read_table
-from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
 from gensynth.files import write_json
 from gensynth.job import DataSettings
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
-LONGEST_SECONDS = 3600.0
 STATE = "run/state.json"
 
 
@@ -58,14 +55,12 @@ class RunState:
     """What happened in a run so far and what its source was found to be, in run/state.json.
 
     test_opened  how often test rows have been looked at
-    image_size   (height, width) of images, None for other rows
     """
 
     test_opened: int
     quarantined: int
     source_sha256: str
     schema: Schema
-    image_size: tuple[int, int] | None
     explore: dict[str, Any]
     deidentified: tuple[dict[str, Any], ...]
     resized: int
@@ -73,7 +68,7 @@ class RunState:
     @staticmethod
     def of(looked: Looked, test_opened: int) -> RunState:
         source, schema = looked.source, looked.train.schema
-        facts = (source.sha256, schema, image_size(looked.train), looked.facts, tuple(source.deidentified))
+        facts = (source.sha256, schema, looked.facts, tuple(source.deidentified))
         return RunState(test_opened, len(source.quarantine), *facts, source.resized)
 
     def write(self, run: Path) -> None:
@@ -88,10 +83,9 @@ def read_state(run: Path) -> RunState | None:
         return None
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        schema = facts.pop("schema")
-        size, deidentified = facts.pop("image_size"), tuple(facts.pop("deidentified"))
+        schema, deidentified = facts.pop("schema"), tuple(facts.pop("deidentified"))
         schema = Schema(schema["modality"], tuple(schema["classes"]), schema["fields"])
-        return RunState(**facts, schema=schema, image_size=tuple(size) if size else None, deidentified=deidentified)
+        return RunState(**facts, schema=schema, deidentified=deidentified)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"{STATE} is damaged") from None
 
@@ -110,17 +104,11 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
 
     data  settings of the run
     """
-    state = finished_state(finished)
-    fields, size = state.schema.fields, state.image_size
-    label = fields.get("label", "label")
-    if is_table(finished / "dataset"):
-        groups = [*data.groups, *([data.subject] if data.subject else [])]
-        folder, like = finished / "dataset", state.schema
-        source = _read_tabular(folder, label, like, encoding="utf-8", header=True, groups=groups)
-    else:
-        words = _as_sounds(fields) if state.schema.modality == "audio" else {}
-        source = read_path(str(finished / "dataset"), label=label, image_size=size, **words)
-    ledger = read_ledger(finished / "dataset" / "ledger.csv")
+    state, folder = finished_state(finished), finished / "dataset"
+    like, label = state.schema, state.schema.fields.get("label", "label")
+    groups = [*data.groups, *([data.subject] if data.subject else [])]
+    source = modality_of(like).read_like(str(folder), like, label=label, groups=groups, written=True)
+    ledger = read_ledger(folder / "ledger.csv")
     first = {f"train/{row['row_id']}": row["parent"] for row in ledger if row["source"] == REAL}
     rows = source.data
     names = [first.get(row_id, row_id) for row_id in rows.ids.tolist()]
@@ -145,29 +133,6 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
         resized=state.resized,
     )
     return Looked(source, train, val, test, state.explore, state.quarantined, marked=rows[:0])
-
-
-def _as_sounds(fields: dict[str, Any]) -> dict[str, Any]:
-    """How recordings are read at the rate and length of others; longer files are cut, not refused."""
-    rate = fields["sample_rate_hz"]
-    return {"sample_rate_hz": rate, "seconds": fields["samples"] / rate, "max_seconds": LONGEST_SECONDS}
-
-
-def _read_tabular(
-    path: Path,
-    label: str,
-    like: Schema,
-    *,
-    encoding: str = "",
-    header: bool | None = None,
-    groups: list[str] | None = None,
-) -> Source:
-    """A table or texts, read with the classes and columns of other rows."""
-    words: dict[str, Any] = {"label": label, "like": like, "encoding": encoding, "header": header, "min_classes": 1}
-    words["groups"] = groups or []
-    if like.modality == "text":
-        return read_text(str(path), text=like.fields["text"], **words)
-    return read_table(str(path), **words)
 
 
 def real_names(finished: Path) -> list[str]:
@@ -242,11 +207,8 @@ def as_made(rows: LabelledData) -> LabelledData:
 
 def read_like(path: Path, like: LabelledData, label: str) -> Source:
     """A source read with the image size, or the columns and classes, of other rows."""
-    if like.schema.tabular:
-        return _read_tabular(path, label, like.schema)
-    if like.schema.modality == "audio":
-        return read_path(str(path), label=label, min_classes=1, **_as_sounds(like.schema.fields))
-    return read_path(str(path), label=label, image_size=image_size(like), min_classes=1)
+    kind = modality_of(like.schema)
+    return kind.read_like(str(path), like.schema, label=label, groups=[], written=False)
 
 
 def real_sides(
@@ -271,23 +233,12 @@ def with_val(rows: LabelledData, given: np.ndarray, seed: int) -> tuple[Labelled
 
 def aligned(data: LabelledData, like: LabelledData, name: str) -> LabelledData:
     """The same rows with class indices and channels of `like`; DataError for unknown classes."""
-    if data.schema.modality != like.schema.modality:
-        raise DataError(f"{name} holds rows of kind {data.schema.modality}, the real data {like.schema.modality}")
+    kinds = data.schema.modality, like.schema.modality
+    if kinds[0] != kinds[1]:
+        raise DataError(f"{name} holds rows of kind {kinds[0]}, the real data {kinds[1]}")
     unknown = sorted(set(data.schema.classes) - set(like.schema.classes))
     if unknown:
         raise DataError(f"{name} has classes that the real data lacks", unknown)
     table = np.array([like.schema.index(c) for c in data.schema.classes])
-    if like.schema.modality != "image":
-        return replace(data, y=table[data.y], schema=like.schema)
-    x = data.x
-    channels = like.schema.fields["channels"] if "channels" in like.schema.fields else x.shape[1]
-    if x.shape[1] < channels:
-        x = np.repeat(x, channels, axis=1)
-    if x.shape[1] > channels:
-        raise DataError(f"{name} is in colour, the real data is grey")
+    x = modality_of(like.schema).fitting(data.x, like.schema, name)
     return replace(data, x=x, y=table[data.y], schema=like.schema)
-
-
-def image_size(rows: LabelledData) -> tuple[int, int] | None:
-    """(height, width) of images, None for other rows."""
-    return (rows.x.shape[2], rows.x.shape[3]) if rows.schema.modality == "image" else None

@@ -10,9 +10,10 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.assess import Assessed, Trial
-from gensynth.balancing.filters import looks_at, points_of
+from gensynth.balancing.filters import looks_at
 from gensynth.balancing.merge import Filled
 from gensynth.data.conditions import Conditions
+from gensynth.data.kinds import points_of
 from gensynth.errors import GateError
 from gensynth.evaluation.bias import audit, before_and_after
 from gensynth.evaluation.bias_gate import gate

@@ -25,11 +25,6 @@ class Schema:
     classes: tuple[str, ...]
     fields: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def tabular(self) -> bool:
-        """Whether rows are lines of a table, with or without a column of texts, and leave as one."""
-        return self.modality in ("table", "text")
-
     def index(self, name: object) -> int:
         """Class index of a class name (compared as text); KeyError names the known ones."""
         text = str(name)
@@ -137,7 +132,7 @@ class LabelledData:
     def save(self, path: Path) -> None:
         """One .npz without pickle."""
         facts = {"modality": self.schema.modality, "classes": self.schema.classes, "fields": self.schema.fields}
-        groups = {f"group:{k}": v for k, v in self.groups.items()}
+        groups: dict[str, Any] = {f"group:{k}": v for k, v in self.groups.items()}
         np.savez(
             path,
             x=self.x.astype(str) if self.x.dtype == object else self.x,
@@ -156,7 +151,7 @@ class LabelledData:
             facts = json.loads(str(file["schema"]))
             schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
             groups = {k.removeprefix("group:"): file[k] for k in file.files if k.startswith("group:")}
-            x = file["x"].astype(object) if facts["modality"] == "text" else file["x"]
+            x = file["x"].astype(object) if file["x"].dtype.kind == "U" else file["x"]  # texts
             return LabelledData(x, file["y"], schema, file["ids"], file["origin"], file["parent"], groups)
 
     def content_hashes(self) -> np.ndarray:

@@ -23,6 +23,7 @@ from gensynth.balancing.merge import ATTEMPTS, DRAWS
 from gensynth.balancing.table_export import RowWriter, identifiers_of, made_seeds, row_hashes
 from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
+from gensynth.data.kinds import modality_of
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.job import FILE as JOB
 from gensynth.job import read_job
@@ -232,7 +233,7 @@ def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: S
             parts.append(regenerate(one, makers.conditions, condition, asked, seed))
         places += mine
     rows = LabelledData.concat(parts)
-    if rows.schema.tabular:
+    if not modality_of(rows.schema).in_files:
         order = np.argsort(places)
         hashes = _cell_hashes(dataset, makers, lines, rows[order], np.array(places)[order])
         return dict(zip(np.array(places)[order].tolist(), hashes, strict=True))

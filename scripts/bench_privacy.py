@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from bench_words import read_words
 
-from gensynth.balancing.filters import points_of
+from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import row_groups
 from gensynth.evaluation.copies import find_copies

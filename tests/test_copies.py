@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gensynth.balancing.filters import points_of
+from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.evaluation.copies import (

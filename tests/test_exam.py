@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gensynth.balancing.filters import points_of
+from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.data.table_source import read_breast_cancer, read_table

@@ -73,7 +73,7 @@ def finished_like(job: Job, run: Path) -> None:
 
     replace(job, out=run).write()
     (run / "dataset").mkdir(parents=True)
-    facts = {"test_opened": 1, "quarantined": 0, "source_sha256": "", "image_size": None, "explore": {}}
+    facts = {"test_opened": 1, "quarantined": 0, "source_sha256": "", "explore": {}}
     schema = {"modality": "image", "classes": ["a", "b"], "fields": {}}
     facts |= {"deidentified": [], "resized": 0, "schema": schema}
     (run / "run/state.json").write_text(json.dumps(facts), encoding="utf-8")

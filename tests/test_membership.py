@@ -12,8 +12,8 @@ from conftest import encoded, small_job, space_of, stripes
 from scipy.stats import beta
 
 from gensynth import rng
-from gensynth.balancing.filters import points_of
 from gensynth.data.image import ImageCodec
+from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.evaluation.copies import find_copies

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from gensynth.balancing.filters import points_of
+from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.evaluation.fakes import memorised, nonsense
 from gensynth.evaluation.shadow import (

@@ -21,7 +21,6 @@ from gensynth.types import SYNTHETIC, LabelledData
 
 CHUNK = 1024
 TABLE_CHUNK = 8192
-FORMATS = {"image": ("folder", "npz"), "table": ("csv", "parquet"), "audio": ("folder",)}
 
 
 def draw_chunks(
@@ -58,7 +57,8 @@ def write_samples(
     The ledger's content_sha256 is that of the PNG file, of the row's pixels in an .npz, of a table row's cells.
     """
     provenance = Provenance(seed, sampler.name, sampler.bundle.sha256, {})
-    write = {"npz": _write_npz, "folder": _write_folder}.get(kind, _write_table)
+    writers = {"npz": _write_npz, "folder": _write_folder}
+    write = writers.get(kind, _write_table)
     with (folder / "ledger.csv").open("w", encoding="utf-8", newline="") as ledger:
         ledger.write(csv_text(LEDGER, []))
 
@@ -67,7 +67,7 @@ def write_samples(
             ledger.write(csv_text(LEDGER, lines).split("\n", 1)[1])
             progress(len(rows))
 
-        write(folder / f"samples.{kind}" if kind in FORMATS["table"] else folder, sampler, counts, seed, note)
+        write(folder if kind in writers else folder / f"samples.{kind}", sampler, counts, seed, note)
 
 
 Note = Callable[[LabelledData, list[str]], None]

@@ -21,6 +21,8 @@ from gensynth.balancing.mark import Mark, wav_with_xmp, xmp_packet
 from gensynth.data.audio_files import flac_bytes, wav_bytes
 from gensynth.data.conditions import FILE_COLUMNS, Conditions
 from gensynth.data.image import png_bytes
+from gensynth.data.kinds import modality_of
+from gensynth.data.modality import npy_bytes
 from gensynth.training.bundle import manifest_of
 from gensynth.types import REAL, LabelledData, Schema
 
@@ -57,29 +59,33 @@ def _slug(index: int, label: str) -> str:
     return f"class_{index:03d}_{plain}".rstrip("_")
 
 
-def file_ending(schema: Schema) -> str:
-    """Ending of the files that rows leave as."""
-    return schema.fields["ending"] if schema.modality == "audio" else ".png"
-
-
 def encode_row(schema: Schema, x: np.ndarray, mark: Mark | None) -> bytes:
     """One row x as the bytes of its file, the same every time; a real row has no mark.
 
     A ledger's content_sha256 is the hash of these bytes.
     """
-    if schema.modality != "audio":
-        return png_bytes(x, xmp_packet(mark) if mark else "")
+    kind = modality_of(schema)
+    return (kind.encode or ENCODE.get(kind.name, npy_bytes))(schema, x, xmp_packet(mark) if mark else "")
+
+
+def _sound_bytes(schema: Schema, x: np.ndarray, xmp: str) -> bytes:
     rate_hz = schema.fields["sample_rate_hz"]
-    if file_ending(schema) == ".flac":
+    if schema.fields["ending"] == ".flac":
         return flac_bytes(x, rate_hz)
     sound = wav_bytes(x, rate_hz)
-    return wav_with_xmp(sound, xmp_packet(mark)) if mark else sound
+    return wav_with_xmp(sound, xmp) if xmp else sound
+
+
+ENCODE: dict[str, Callable[[Schema, np.ndarray, str], bytes]] = {
+    "image": lambda schema, x, xmp: png_bytes(x, xmp),
+    "audio": _sound_bytes,
+}
 
 
 def made_row_name(schema: Schema, seed: int) -> Callable[[str, str, int], str]:
     """(class, sampler, index) -> name of a made row, the same in every run of this seed; of an image, its file name."""
     folders = folder_names(schema.classes)
-    ending = "" if schema.tabular else file_ending(schema)
+    ending = modality_of(schema).ending(schema)
     return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}{ending}"
 
 
@@ -159,7 +165,7 @@ def _write_split(
 def _file_names(data: LabelledData, folders: dict[str, str], originals: dict[str, Path]) -> Iterator[str]:
     """Distinct file names in row order; made rows already carry theirs."""
     taken = {name.casefold() for name in data.ids[data.origin != REAL].tolist()}
-    ending = file_ending(data.schema)
+    ending = modality_of(data.schema).ending(data.schema)
     for row_id, label, origin in zip(data.ids.tolist(), data.y, data.origin, strict=True):
         if origin != REAL:
             yield row_id

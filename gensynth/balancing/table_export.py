@@ -41,7 +41,7 @@ class RowWriter:
         out = {fields["label"]: np.array(self.schema.classes, dtype=object)[rows.y]}
         place = 0
         for column in self.columns:
-            if self.schema.modality == "text" and column.name == fields["text"]:
+            if column.name == fields.get("text"):
                 out[column.name] = rows.x
             elif column.modelled:
                 out[column.name] = cells_of(column, rows.x[:, place])

@@ -165,6 +165,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
 
     from gensynth.cli.config import STARTED
     from gensynth.cli.verbs import ACTIONS
+    from gensynth.component import import_trusted
     from gensynth.signals import SIGNALS
 
     SIGNALS.install()
@@ -175,6 +176,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
         plain["out"] = _out_of_sweep(base)
         if plain["out"] != base and plain["resume"] and is_finished(Path(plain["out"])):
             return 0
+        import_trusted(plain.get("trust", ()))
         return ACTIONS[verb](plain, typed, HydraConfig.get().runtime.choices) or 0
     except Interrupted as error:  # leaves a sweep as a whole
         raise SystemExit(report_error(error, typed)) from None

@@ -71,7 +71,8 @@ FLAGS_WITH_VALUE = (
 )
 MAPPING_KEYS = ("counts", "target", "data.kinds", "data.deidentify")
 # What other rows need instead of the image's choice, where a verb has the group and the words do not say otherwise.
-CHOICES = {
+CHOICES: dict[str, dict[str, str]] = {
+    "image": {},
     "table": {
         "sampler@fallback": "sampler@fallback=jitter",
         "model@models.cvae": "model@models.cvae=table/cvae",
@@ -88,6 +89,10 @@ CHOICES = {
         "filter": "filter=[label_agreement,near_copy]",
     },
 }
+# For kinds of rows that are not built in.
+OTHER_CHOICES = {"sampler@fallback": "sampler@fallback=usual", "filter": "filter=[label_agreement,near_copy]"}
+# The arms of a kind that no generator learns.
+ARMS = {"text": ["none", "class_weights", "random_oversampling", "text_transforms"]}
 # Other names of arms.
 OTHER_NAMES = {"oversample": "random_oversampling", "undersample": "random_undersampling"}
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
@@ -124,14 +129,13 @@ def overrides(verb: str, words: list[str]) -> list[str]:
     modality = _modality(out)
     if verb == "compare":
         out = _arms(out, modality)
-    return _for_modality(verb, out, modality) if modality in CHOICES else out
+    return _for_modality(verb, out, modality)
 
 
 def _arms(words: list[str], modality: str) -> list[str]:
     """The same words, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
     asked: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
-    if not asked and modality == "text":
-        asked = ["none", "class_weights", "random_oversampling", "text_transforms"]  # no generator learns texts
+    asked = asked or ARMS.get(modality, [])
     names = [OTHER_NAMES.get(str(name), str(name)) for name in (asked if isinstance(asked, list) else [asked])]
     kept = [w for w in words if not w.startswith("arms=")]
     if not names:
@@ -159,8 +163,9 @@ def _for_modality(verb: str, words: list[str], modality: str) -> list[str]:
     """The same words with what rows of this kind need of the other groups; for tables the model's own file."""
     primary = (conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
     typed = {word.split("=", 1)[0].lstrip("~+") for word in words}
-    added = [choice for group, choice in CHOICES[modality].items() if f"- {group}:" in primary and group not in typed]
-    if modality != "table":
+    choices = CHOICES.get(modality, OTHER_CHOICES)
+    added = [choice for group, choice in choices.items() if f"- {group}:" in primary and group not in typed]
+    if "model@models.cvae" not in choices:
         return [*added, *words]
     if "- model:" in primary and "model" not in typed:
         added.append("model=cvae")
@@ -192,9 +197,7 @@ def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
     folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
     names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {
         "auto",
-        "table",
-        "text",
-        "audio",
+        *CHOICES,
     }
     if word in names:
         return [f"data={word}"]

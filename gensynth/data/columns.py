@@ -133,7 +133,7 @@ def describe(name: str, cells: np.ndarray, kind: str = "") -> Column:
 def values_of(column: Column, cells: np.ndarray) -> np.ndarray:
     """float64 (N,) of cells (N,); missing is NaN, a level that the column does not know is len(levels)."""
     if column.discrete:
-        index = pd.Index(column.levels).get_indexer(cells).astype(np.float64)
+        index = pd.Index(column.levels).get_indexer(pd.Index(cells)).astype(np.float64)
         index[index < 0] = len(column.levels)
         return np.where(cells == "", np.nan, index)
     if column.kind == "datetime":

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.data.columns import Column, values_of
+from gensynth.data.columns import values_of
+from gensynth.data.kinds import modality_of
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.errors import UsageError, nearest
 from gensynth.types import LabelledData, Schema
@@ -61,7 +62,7 @@ class Conditions:
                 f"data.groups=[{','.join(columns)}] gives {len(keys)} cells of label and groups, more than "
                 f"{MOST_CELLS}; name columns with few values"
             )
-        found = Conditions(train.schema, columns, np.array([k[0] for k in keys]), tuple(k[1:] for k in keys))
+        found = Conditions(train.schema, columns, np.array([k[0] for k in keys]), tuple(k[1] for k in keys))
         if twice := [name for name, n in Counter(found.names).items() if n > 1]:
             raise UsageError(
                 f'data.groups=[{",".join(columns)}]: two cells of label and groups would both be called "{twice[0]}"; '
@@ -90,12 +91,17 @@ class Conditions:
         )
 
     @cached_property
+    def _modelled(self) -> list[str]:
+        """Names of the columns of x, of a table."""
+        return [column.name for column in modality_of(self.schema).columns(self.schema)]
+
+    @cached_property
     def split_schema(self) -> Schema:
         """Schema of split rows: conditions as classes, without the group columns in x."""
         if not self.columns:
             return self.schema
         fields = dict(self.schema.fields)
-        if self.schema.modality == "table":
+        if self._modelled:
             fields["columns"] = [c for c in fields["columns"] if c["name"] not in self.columns]
         facts = {
             "classes": list(self.schema.classes),
@@ -110,7 +116,7 @@ class Conditions:
         """Condition (N,) of rows with labels and group columns, -1 for a cell without a training row."""
         if not self.columns:
             return rows.y
-        place = {(label, *values): j for j, (label, values) in enumerate(zip(self.labels, self.groups, strict=True))}
+        place = {(label, values): j for j, (label, values) in enumerate(zip(self.labels, self.groups, strict=True))}
         return np.array([place.get(key, -1) for key in _keys(rows, self.columns)], np.int64)
 
     def counts(self, rows: LabelledData) -> np.ndarray:
@@ -125,8 +131,8 @@ class Conditions:
         index = self.index(rows)
         known = index >= 0
         x = rows.x[known]
-        if rows.schema.modality == "table":
-            x = x[:, [name not in self.columns for name in _modelled(self.schema)]]
+        if self._modelled:
+            x = x[:, [name not in self.columns for name in self._modelled]]
         return replace(rows[known], x=x, y=index[known], schema=self.split_schema)
 
     def join(self, rows: LabelledData) -> LabelledData:
@@ -135,16 +141,14 @@ class Conditions:
             return rows
         values = np.array(self.groups, dtype=str)[rows.y]
         groups = {name: values[:, g] for g, name in enumerate(self.columns)}
-        x = self._with_groups(rows.x, groups) if rows.schema.modality == "table" else rows.x
+        x = self._with_groups(rows.x, groups) if self._modelled else rows.x
         cells = {PARAMS: self._params(rows), CELL: np.array(self.names)[rows.y]} if PARAMS in rows.groups else {}
         return replace(rows, x=x, y=self.labels[rows.y], schema=self.schema, groups={**rows.groups, **groups, **cells})
 
     def _with_groups(self, x: np.ndarray, groups: Mapping[str, np.ndarray]) -> np.ndarray:
         """Cells x (N, D) with the group columns in their places."""
-        columns = [Column.from_json(facts) for facts in self.schema.fields["columns"]]
-        rest = iter(x.T)
-        full = [values_of(c, groups[c.name]) if c.name in groups else next(rest) for c in columns if c.modelled]
-        return np.column_stack(full) if full else x
+        columns, rest = modality_of(self.schema).columns(self.schema), iter(x.T)
+        return np.column_stack([values_of(c, groups[c.name]) if c.name in groups else next(rest) for c in columns])
 
     def spread(self, needed: Mapping[str, int], counts: np.ndarray) -> dict[str, int]:
         """Rows asked of every class, shared among its cells as real rows are, (J,); by largest remainder."""
@@ -185,7 +189,7 @@ class Conditions:
 
 def check_groups(rows: LabelledData, columns: tuple[str, ...]) -> None:
     """UsageError unless every group column came with the rows, under a name that rows do not use themselves."""
-    taken = TAKEN if rows.schema.tabular else (*TAKEN, *FILE_COLUMNS)
+    taken = (*TAKEN, *FILE_COLUMNS) if modality_of(rows.schema).in_files else TAKEN
     for name in columns:
         if name in taken:
             raise UsageError(
@@ -197,17 +201,12 @@ def check_groups(rows: LabelledData, columns: tuple[str, ...]) -> None:
 
 def shown_in_rows(schema: Schema, columns: tuple[str, ...]) -> bool:
     """Whether made rows show these groups without being asked for them: modelled or constant columns of a table."""
-    if schema.modality != "table":
-        return False
-    shown = [c["name"] for c in schema.fields["columns"] if c["kind"] == "constant"] + _modelled(schema)
-    return all(name in shown for name in columns)
+    modelled = {column.name for column in modality_of(schema).columns(schema)}
+    constant = {c["name"] for c in schema.fields.get("columns", ()) if c["kind"] == "constant"}
+    return bool(modelled) and (modelled | constant).issuperset(columns)
 
 
-def _keys(rows: LabelledData, columns: tuple[str, ...]) -> list[tuple[int | str, ...]]:
+def _keys(rows: LabelledData, columns: tuple[str, ...]) -> list[tuple[int, tuple[str, ...]]]:
     """(label, group values) of every row."""
     check_groups(rows, columns)
-    return list(zip(rows.y.tolist(), *(rows.groups[name].tolist() for name in columns), strict=True))
-
-
-def _modelled(schema: Schema) -> list[str]:
-    return [c["name"] for c in schema.fields["columns"] if Column.from_json(c).modelled]
+    return list(zip(rows.y.tolist(), zip(*(rows.groups[name].tolist() for name in columns), strict=True), strict=True))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from gensynth.types import REAL, LabelledData, Schema
 
 __all__ = ["MASK", "Finding", "Source", "read_digits", "read_path"]
 
-FileSet = TypeVar("FileSet", ImageSet, WaveformSet)
 MASK = "mask:"  # name of the masks among the row-aligned columns; no column of a file can have it
 
 
@@ -180,45 +179,48 @@ def _are_sounds(listing: Listing) -> bool:
 
 def _read_sounds(parts: list[Listing], load: Callable[[list[tuple[str, Path]]], WaveformSet]) -> _Rows:
     """Opens all recordings of all parts together, so that rate and length are settled over train and test alike."""
-    rows, waves, _ = _opened(parts, "audio", load)
+    files, mixed = _of_kind(parts, "audio", SOUNDS)
+    found = load([(row.name, row.path) for row in files])
+    rows, _ = _opened(parts, files, mixed, found, "audio")
     all_flac = all(name.lower().endswith(".flac") for name in rows.ids.tolist())
     fields = {
-        "sample_rate_hz": waves.sample_rate_hz,
-        "samples": waves.x.shape[1],
+        "sample_rate_hz": found.sample_rate_hz,
+        "samples": found.x.shape[1],
         "ending": ".flac" if all_flac else ".wav",  # of the files that rows leave as
     }
-    return replace(rows, fields=fields, resized=len(waves.x) - len(rows.originals))
+    return replace(rows, fields=fields, resized=len(found.x) - len(rows.originals))
 
 
 def _read_files(parts: list[Listing], image_size: tuple[int, int] | None, max_pixels: int, mask: str) -> _Rows:
     """Opens all files of all parts together, so that colour and size are settled over train and test alike."""
-    rows, images, kept = _opened(parts, "image", lambda files: load_images(files, image_size, max_pixels))
-    rows = replace(rows, resized=images.resized, recoloured=images.recoloured)
+    files, mixed = _of_kind(parts, "image", EXTENSIONS)
+    found = load_images([(row.name, row.path) for row in files], image_size, max_pixels)
+    rows, kept = _opened(parts, files, mixed, found, "image")
+    rows = replace(rows, resized=found.resized, recoloured=found.recoloured)
     if not mask:
         return rows
-    masks, faults = _masks(kept, mask, images.x.shape[2:], max_pixels)
+    masks, faults = _masks(kept, mask, found.x.shape[2:], max_pixels)
     return replace(rows, groups=rows.groups | {MASK: masks}, findings=(*rows.findings, *faults))
 
 
-def _opened(
-    parts: list[Listing], modality: str, load: Callable[[list[tuple[str, Path]]], FileSet]
-) -> tuple[_Rows, FileSet, list[FileRow]]:
-    """Rows of the files of one kind that could be read, what was loaded, and their lines.
-
-    Files of another kind are findings. DataError where none can be read.
-    """
+def _of_kind(parts: list[Listing], kind: str, endings: tuple[str, ...]) -> tuple[list[FileRow], list[Finding]]:
+    """Lines of the files with these endings, and a finding for every other one."""
     listed = [row for part in parts for row in part.rows]
-    of_kind = {row.name: row.name.lower().endswith(SOUNDS) == (modality == "audio") for row in listed}
-    files = [row for row in listed if of_kind[row.name]]
-    found = load([(row.name, row.path) for row in files])
-    mixed = [
-        Finding(name, "other_kind", f"most files here are {modality}") for name, fits in of_kind.items() if not fits
-    ]
+    others = [row.name for row in listed if not row.name.lower().endswith(endings)]
+    files = [row for row in listed if row.name.lower().endswith(endings)]
+    return files, [Finding(name, "other_kind", f"most files here are {kind}") for name in others]
+
+
+def _opened(
+    parts: list[Listing], files: list[FileRow], mixed: list[Finding], found: ImageSet | WaveformSet, kind: str
+) -> tuple[_Rows, list[FileRow]]:
+    """Rows of the files that could be read, and their lines; DataError where none can."""
     findings = (*(finding for part in parts for finding in part.findings), *mixed, *found.findings)
     if not len(found.x):
-        raise DataError(f"not one {modality} file could be read", tell(findings))
+        raise DataError(f"not one {kind} file could be read", tell(findings))
     kept = [files[i] for i in found.kept]
     columns = sorted({column for row in kept for column in row.extra if column})
+    plain = [row for row, is_plain in zip(kept, found.plain, strict=True) if is_plain]
     rows = _Rows(
         kind=parts[0].kind,
         x=found.x,
@@ -227,14 +229,14 @@ def _opened(
         ids=np.array([row.name for row in kept]),
         origin=np.array([marked_origin(row.path) if row.origin == REAL else row.origin for row in kept]),
         groups={column: np.array([row.extra.get(column, "") for row in kept]) for column in columns},
-        originals={row.name: row.path for row, plain in zip(kept, found.plain, strict=True) if plain},
+        originals={row.name: row.path for row in plain},
         declared=frozenset().union(*(part.declared for part in parts)),
         findings=findings,
         notes=(*(note for part in parts for note in part.notes), *found.notes),
         files={row.name: row.path for row in kept},
-        modality=modality,
+        modality=kind,
     )
-    return rows, found, kept
+    return rows, kept
 
 
 def _masks(
@@ -289,11 +291,7 @@ def _number_classes(rows: _Rows, min_classes: int) -> Source:
     if len(classes) < min_classes:
         raise DataError(f"{rows.modality} rows of one class only ({classes[0]}); two are needed", tell(rows.findings))
     index = {name: i for i, name in enumerate(classes)}
-    fields = rows.fields
-    if rows.modality == "image":
-        channels, height, width = rows.x.shape[1:]
-        fields = {"height": height, "width": width, "channels": channels}
-    schema = Schema(rows.modality, classes, fields)
+    schema = Schema(rows.modality, classes, rows.fields or _image_fields(rows.x))
     data = LabelledData(
         x=rows.x,
         y=np.array([index[name] for name in rows.labels.tolist()], dtype=np.int64),
@@ -318,20 +316,27 @@ def _number_classes(rows: _Rows, min_classes: int) -> Source:
     )
 
 
+def _image_fields(x: np.ndarray) -> dict[str, Any]:
+    channels, height, width = x.shape[1:]
+    return {"height": height, "width": width, "channels": channels}
+
+
 def _recognised(kind: str, data: LabelledData) -> str:
     counts = data.counts()
     rare = int(np.argmin(counts))
-    f = data.schema.fields
-    if data.schema.modality == "audio":
-        return (
-            f"{kind}: {len(counts)} classes, {len(data)} recordings, {f['samples'] / f['sample_rate_hz']:.2f} s at "
-            f'{f["sample_rate_hz"]} Hz, smallest class "{data.schema.classes[rare]}" {counts[rare]}'
-        )
-    colour = "grey" if f["channels"] == 1 else "RGB"
-    return (
-        f"{kind}: {len(counts)} classes, {len(data)} images, {f['height']}x{f['width']} {colour}, "
-        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
-    )
+    words = SIZE_WORDS[data.schema.modality](len(data), data.schema.fields)
+    return f'{kind}: {len(counts)} classes, {words}, smallest class "{data.schema.classes[rare]}" {counts[rare]}'
+
+
+def _image_words(n: int, f: dict[str, Any]) -> str:
+    return f"{n} images, {f['height']}x{f['width']} {'grey' if f['channels'] == 1 else 'RGB'}"
+
+
+def _sound_words(n: int, f: dict[str, Any]) -> str:
+    return f"{n} recordings, {f['samples'] / f['sample_rate_hz']:.2f} s at {f['sample_rate_hz']} Hz"
+
+
+SIZE_WORDS = {"image": _image_words, "audio": _sound_words}
 
 
 def _class_notes(rows: _Rows, classes: tuple[str, ...]) -> list[str]:

@@ -12,6 +12,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -139,7 +140,7 @@ def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], li
     elif delimiter not in DELIMITERS:
         raise UsageError(f"data.delimiter={delimiter!r} is none of comma, semicolon, tab, bar")
     csv.field_size_limit(1 << 24)
-    quoting = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     records, lines, begins = [], [], 1
     try:

@@ -16,7 +16,7 @@ def is_table(path: Path) -> bool:
 
 def split_files(folder: Path) -> dict[str, Path]:
     """train, val and test tables of a folder; empty without a train table."""
-    found = {}
+    found: dict[str, Path] = {}
     for split in ("train", "val", "test"):
         for suffix in SUFFIXES:
             if (folder / f"{split}{suffix}").is_file():

@@ -187,7 +187,7 @@ def build(
     schema = like or Schema("table", classes, fields)
     data = LabelledData(
         x=x,
-        y=pd.Index(classes).get_indexer(labels).astype(np.int64),
+        y=pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64),
         schema=schema,
         ids=ids,
         origin=origin,
@@ -205,11 +205,11 @@ def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.
             differing = sorted(set(table.cells.columns) ^ set(first.columns))
             raise DataError(f"the {split} table has other columns", [f'"{name}"' for name in differing])
     cells = pd.concat([table.cells[list(first.columns)] for table in tables.values()], ignore_index=True)
-    split = np.concatenate([np.full(len(table.cells), name) for name, table in tables.items()])
+    splits = np.concatenate([np.full(len(table.cells), name) for name, table in tables.items()])
     ids = np.concatenate(
         [[f"{name}/{i}" if name else str(i) for i in range(len(table.cells))] for name, table in tables.items()]
     )
-    return cells, split, ids
+    return cells, splits, ids
 
 
 def origin_of(cells: pd.DataFrame) -> np.ndarray:

@@ -66,7 +66,7 @@ def read_text(
     classes = _classes(set(labels.tolist()), like, min_classes)
     data = LabelledData(
         x=cells[column].to_numpy(object),
-        y=pd.Index(classes).get_indexer(labels).astype(np.int64),
+        y=pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64),
         schema=like or Schema("text", classes, _fields(cells, name, column)),
         ids=ids,
         origin=origin,

@@ -10,8 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gensynth import rng
-from gensynth.data.audio import mel_pixels
-from gensynth.data.table import TablePoints, modelled_columns
+from gensynth.data.kinds import points_of, sight_of
 from gensynth.evaluation.features import random_space
 from gensynth.evaluation.metrics.diversity import vendi_ratio
 from gensynth.evaluation.metrics.support import prdc
@@ -19,7 +18,7 @@ from gensynth.models.encoders import random_encoder
 from gensynth.types import LabelledData
 
 LEAST_ROWS, MOST_ROWS, NEIGHBOURS = 8, 100, 3
-ROWS_IN_ALL = {"image": 2_000, "table": 2_000, "audio": 200}  # a look costs the same for many classes as for few
+ROWS_IN_ALL, SOUNDS_IN_ALL = 2_000, {"audio": 200}  # a look costs the same for many classes as for few
 
 Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]  # labels (N,), seeds (N,) -> rows in source units
 Appraise = Callable[[Draw], dict[str, dict[str, float]]]  # -> class -> coverage, variety
@@ -34,7 +33,8 @@ def appraiser(train: LabelledData, val: LabelledData, seed: int) -> Appraise:
     """
     transform = _features(train, rng.child(seed, "appraisal"))
     order = rng.numpy_generator(seed, "appraisal")
-    most = max(LEAST_ROWS, min(MOST_ROWS, ROWS_IN_ALL[train.schema.modality] // len(val.schema.classes)))
+    in_all = SOUNDS_IN_ALL.get(train.schema.modality, ROWS_IN_ALL)
+    most = max(LEAST_ROWS, min(MOST_ROWS, in_all // len(val.schema.classes)))
     chosen = {
         index: order.permutation(np.flatnonzero(val.y == index))[:most]
         for index in range(len(val.schema.classes))
@@ -61,12 +61,10 @@ def appraiser(train: LabelledData, val: LabelledData, seed: int) -> Appraise:
 
 
 def _features(train: LabelledData, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    if train.schema.modality == "image":
-        return random_space(train.x.shape[1:], seed).transform
-    if train.schema.modality == "audio":
-        rate = train.schema.fields["sample_rate_hz"]
-        space = random_space(mel_pixels(train.x[:1], rate).shape[1:], seed)
-        return lambda x: space.transform(mel_pixels(x, rate))
-    points = TablePoints(modelled_columns(train.schema.fields), train.x).transform
+    see = sight_of(train.schema)
+    if see is not None:
+        space = random_space(see(train.x[:1]).shape[1:], seed)
+        return lambda x: space.transform(see(x))
+    points = points_of(train)
     encoder = random_encoder(points(train.x[:1]).shape[1], seed)
     return lambda x: encoder.features(points(x))

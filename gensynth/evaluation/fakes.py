@@ -5,7 +5,7 @@ Every function takes real rows and gives as many rows; labels and schema stay as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +14,13 @@ from scipy.ndimage import uniform_filter1d
 from sklearn.feature_extraction.text import HashingVectorizer
 from torch.nn import functional as F
 
-from gensynth.data.table import modelled_columns
+from gensynth.data.kinds import modality_of
 from gensynth.rng import numpy_generator
 from gensynth.samplers.text_tokens import tokens
-from gensynth.types import SYNTHETIC, LabelledData
+from gensynth.types import SYNTHETIC, LabelledData, Schema
 
 Corruption = Callable[[LabelledData, int], LabelledData]
+Spoil = Callable[[LabelledData, np.random.Generator], np.ndarray]
 NOISE_PIXELS = 48.0
 HASHED_WORDS = 256
 
@@ -27,42 +28,57 @@ HASHED_WORDS = 256
 def noisy(rows: LabelledData, seed: int) -> LabelledData:
     """Gaussian noise on pixels (deviation 48 of 255), numbers (half a deviation) or waves (as loud as they are), a
     quarter of the levels or words redrawn."""
-    order = numpy_generator(seed, "fake", "noisy")
-    if rows.schema.modality == "image":
-        x = rows.x + order.normal(0, NOISE_PIXELS, rows.x.shape)
-        return replace(rows, x=np.clip(np.round(x), 0, 255).astype(np.uint8))
-    if rows.schema.modality == "audio":
-        loud = np.sqrt((rows.x.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
-        return replace(rows, x=(rows.x + loud * order.standard_normal(rows.x.shape)).astype(np.float32))
-    if rows.schema.modality == "text":
-        return replace(rows, x=_with_other_words(rows.x, order, 0.25))
-    x = rows.x.copy()
-    for j, column in enumerate(modelled_columns(rows.schema.fields)):
-        if column.discrete:
-            redrawn = order.random(len(x)) < 0.25
-            x[redrawn, j] = order.permutation(x[:, j])[redrawn]
-        else:
-            x[:, j] += 0.5 * np.nan_to_num(np.nanstd(x[:, j])) * order.standard_normal(len(x))
-    return replace(rows, x=x)
+    return _spoilt(rows, seed, "noise", NOISY, _noisy_numbers)
 
 
 def blurred(rows: LabelledData, seed: int) -> LabelledData:
     """Images averaged over 3 x 3 pixels twice, waves over 9 samples; columns or words shuffled within each class."""
-    if rows.schema.modality == "image":
-        x = torch.from_numpy(rows.x).float()
-        for _ in range(2):
-            x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        return replace(rows, x=x.round().to(torch.uint8).numpy())
-    if rows.schema.modality == "audio":
-        return replace(rows, x=uniform_filter1d(rows.x, 9, axis=1).astype(np.float32))
-    if rows.schema.modality == "text":
-        return replace(rows, x=_words_shuffled_within(rows, numpy_generator(seed, "fake", "blurred")))
-    order, x = numpy_generator(seed, "fake", "blurred"), rows.x.copy()
+    return _spoilt(rows, seed, "blur", BLURRED, _numbers_shuffled)
+
+
+def _spoilt(rows: LabelledData, seed: int, what: str, known: Mapping[str, Spoil], usual: Spoil) -> LabelledData:
+    kind = modality_of(rows.schema)
+    if what in kind.spoil:
+        return kind.spoil[what](rows, seed)
+    order = numpy_generator(seed, "fake", {"noise": "noisy", "blur": "blurred"}[what])
+    return replace(rows, x=known.get(kind.name, usual)(rows, order))
+
+
+def _noisy_pixels(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
+    return np.clip(np.round(rows.x + order.normal(0, NOISE_PIXELS, rows.x.shape)), 0, 255).astype(np.uint8)
+
+
+def _noisy_waves(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
+    loud = np.sqrt((rows.x.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
+    return (rows.x + loud * order.standard_normal(rows.x.shape)).astype(np.float32)
+
+
+def _noisy_numbers(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
+    x = rows.x.reshape(len(rows), -1).copy()
+    discrete = {j for j, c in enumerate(modality_of(rows.schema).columns(rows.schema)) if c.discrete}
+    for j in range(x.shape[1]):
+        if j in discrete:
+            redrawn = order.random(len(x)) < 0.25
+            x[redrawn, j] = order.permutation(x[:, j])[redrawn]
+        else:
+            x[:, j] += 0.5 * np.nan_to_num(np.nanstd(x[:, j])) * order.standard_normal(len(x))
+    return x.reshape(rows.x.shape)
+
+
+def _blurred_pixels(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
+    x = torch.from_numpy(rows.x).float()
+    for _ in range(2):
+        x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return x.round().to(torch.uint8).numpy()
+
+
+def _numbers_shuffled(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
+    x = rows.x.reshape(len(rows), -1).copy()
     for c in np.unique(rows.y):
         mine = np.flatnonzero(rows.y == c)
         for j in range(x.shape[1]):
             x[mine, j] = x[order.permutation(mine), j]
-    return replace(rows, x=x)
+    return x.reshape(rows.x.shape)
 
 
 def without_half(rows: LabelledData, seed: int, classes: tuple[int, ...] = ()) -> LabelledData:
@@ -116,12 +132,11 @@ def partly_memorised(
 def nonsense(rows: LabelledData, seed: int) -> LabelledData:
     """Uniform pixels, numbers and levels inside each column's range, white noise, any words: nothing was learned."""
     order = numpy_generator(seed, "fake", "nonsense")
-    if rows.schema.modality == "image":
-        return _called_synthetic(replace(rows, x=noise_images(rows.x, seed)))
-    if rows.schema.modality in ("audio", "text"):
-        return _called_synthetic(replace(rows, x=FLOORS[rows.schema.modality](rows.x, seed)))
+    columns = modality_of(rows.schema).columns(rows.schema)
+    if not columns:
+        return _called_synthetic(replace(rows, x=floor_of(rows.schema)(rows.x, seed)))
     x = rows.x.copy()
-    for j, column in enumerate(modelled_columns(rows.schema.fields)):
+    for j, column in enumerate(columns):
         present = x[~np.isnan(x[:, j]), j]
         low, high = (present.min(), present.max()) if len(present) else (0.0, 0.0)
         x[:, j] = order.choice(np.unique(present), len(x)) if column.discrete else order.uniform(low, high, len(x))
@@ -134,9 +149,9 @@ def noise_images(like: np.ndarray, seed: int) -> np.ndarray:
 
 
 def shuffled_columns(x: np.ndarray, seed: int) -> np.ndarray:
-    """Values (N, D) with every column shuffled on its own: right in each column, wrong in all pairs."""
-    order = numpy_generator(seed, "fidelity", "shuffle")
-    return np.column_stack([order.permutation(x[:, j]) for j in range(x.shape[1])])
+    """Numbers (N, ...) with every column shuffled on its own: right in each column, wrong in all pairs."""
+    order, flat = numpy_generator(seed, "fidelity", "shuffle"), x.reshape(len(x), -1)
+    return np.column_stack([order.permutation(flat[:, j]) for j in range(flat.shape[1])]).reshape(x.shape)
 
 
 def noise_waves(like: np.ndarray, seed: int) -> np.ndarray:
@@ -176,7 +191,23 @@ def _words_shuffled_within(rows: LabelledData, order: np.random.Generator) -> np
     return out
 
 
-FLOORS = {"image": noise_images, "table": shuffled_columns, "text": shuffled_words, "audio": noise_waves}
+FLOORS = {"image": noise_images, "text": shuffled_words, "audio": noise_waves}
+NOISY: dict[str, Spoil] = {
+    "image": _noisy_pixels,
+    "audio": _noisy_waves,
+    "text": lambda rows, order: _with_other_words(rows.x, order, 0.25),
+}
+BLURRED: dict[str, Spoil] = {
+    "image": _blurred_pixels,
+    "audio": lambda rows, order: uniform_filter1d(rows.x, 9, axis=1).astype(np.float32),
+    "text": _words_shuffled_within,
+}
+
+
+def floor_of(schema: Schema) -> Callable[[np.ndarray, int], np.ndarray]:
+    """(x, seed) -> as many rows as a generator that learned nothing might draw; of numbers each column shuffled."""
+    kind = modality_of(schema)
+    return kind.floor or FLOORS.get(kind.name, shuffled_columns)
 
 
 def _main_axis(x: np.ndarray) -> np.ndarray:

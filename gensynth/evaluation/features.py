@@ -18,11 +18,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 from torch.nn import functional as F
 
-from gensynth.data.audio import mel_pixels
-from gensynth.data.table import TablePoints, modelled_columns
-from gensynth.data.text import TextPoints
+from gensynth.data.kinds import modality_of, points_of, sight_of
+from gensynth.data.modality import Points
 from gensynth.errors import UsageError
-from gensynth.models.audio_judge import AudioJudge
 from gensynth.models.encoders import Encoder, fit_autoencoder, fit_classifier, random_encoder
 from gensynth.models.judge import Judge, chunked_features, network_sha256, pooling, scale_pixels, seeded_cnn
 from gensynth.models.judges import AnyJudge
@@ -30,7 +28,6 @@ from gensynth.rng import child
 from gensynth.types import LabelledData
 
 PCA_ROWS = 10_000
-RAW = {"image": "pixels", "table": "cells", "text": "words", "audio": "spectra"}
 
 
 @dataclass(frozen=True)
@@ -48,23 +45,19 @@ class FeatureSpace:
 def spaces_of(train: LabelledData, judge: AnyJudge, seed: int) -> list[FeatureSpace]:
     """All spaces of the modality, fitted on real train rows; the space of raw rows last.
 
-    judge  of images: the one whose last hidden layer is a space; of tables a dense network is trained for it
+    judge  where it sees pictures, its last hidden layer is a space; else a dense network is trained for it
     """
-    if isinstance(judge, Judge):
-        return image_spaces(train.x, judge, seed)
-    if isinstance(judge, AudioJudge):
-        rate = judge.sample_rate_hz
-        spaces = image_spaces(mel_pixels(train.x, rate), judge.judge, seed)
-        spaces[-1] = replace(spaces[-1], name=RAW["audio"])
-        return [replace(one, transform=_of_spectra(one, rate)) for one in spaces]
-    if train.schema.modality == "text":
-        return point_spaces(train, TextPoints(train.x).transform, seed)
-    return point_spaces(train, TablePoints(modelled_columns(train.schema.fields), train.x).transform, seed)
+    see, network = sight_of(train.schema), getattr(judge, "on_pictures", None)  # a judge of your own may lack it
+    if see is None or network is None:
+        return point_spaces(train, points_of(train), seed)
+    spaces = image_spaces(see(train.x), network, seed)
+    spaces[-1] = replace(spaces[-1], name=modality_of(train.schema).raw)
+    return [replace(one, transform=_of_pictures(one, see)) for one in spaces]
 
 
-def _of_spectra(space: FeatureSpace, sample_rate_hz: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The space of pictures as one of waveforms."""
-    return lambda x: space.transform(mel_pixels(x, sample_rate_hz))
+def _of_pictures(space: FeatureSpace, see: Points) -> Points:
+    """The space of pictures as one of rows."""
+    return lambda x: space.transform(see(x))
 
 
 def image_spaces(x: np.ndarray, judge: Judge, seed: int) -> list[FeatureSpace]:
@@ -86,7 +79,7 @@ def point_spaces(train: LabelledData, points: Callable[[np.ndarray], np.ndarray]
         space("judge", judge),
         space("self_supervised", fit_autoencoder(of_train, child(seed, "self_supervised"))),
         space("random", random_encoder(of_train.shape[1], child(seed, "random space"))),
-        components(RAW[train.schema.modality], points, of_train),
+        components(modality_of(train.schema).raw, points, of_train),
     ]
 
 

@@ -6,7 +6,9 @@ The first carries the verdict. All take rows in source units and give probabilit
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -18,18 +20,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
 
-from gensynth.data.audio import mel_pixels, mel_statistics
+from gensynth.data.audio import mel_statistics
+from gensynth.data.kinds import modality_of, points_of, sight_of
+from gensynth.data.modality import Points
 from gensynth.data.table import modelled_columns
-from gensynth.data.text import TextPoints
 from gensynth.evaluation.features import flat_pixels
 from gensynth.models.judge import Judge, as_it_is, judge_steps
-from gensynth.models.table_judge import boosting
+from gensynth.models.table_judge import boosting, boosting_points
 from gensynth.models.text_judge import counts_logistic
 from gensynth.rng import numpy_generator
 from gensynth.samplers.online import Online
 from gensynth.types import LabelledData, Schema
 
-LOGISTIC_ROWS = {"image": 5_000, "table": 20_000, "audio": 20_000}
+LOGISTIC_ROWS = {"image": 5_000, "text": 2**31}
 LOGISTIC_DIMS = 64
 LOGISTIC_ITERATIONS = 300
 # With four times the judge's learning rate, half of its steps reach the same accuracy (docs/experiments.md).
@@ -51,40 +54,40 @@ class Learner(Protocol):
 
 
 def learners_of(train: LabelledData, steps: int) -> list[Learner]:
-    """The strong and the weak learner of the modality; `steps` of the network, 0: by the number of rows."""
-    modality = train.schema.modality
-    if modality == "table":
-        return [Boosting(), Logistic(train.schema)]
-    if modality == "text":
-        return [CountsLogistic(), EmbeddingLogistic()]
-    pictures = SpectraFront(train.schema.fields["sample_rate_hz"]) if modality == "audio" else Pixels()
-    shape = pictures(train.x[:1]).shape[1:]
-    most = int(train.counts().max()) * len(train.schema.classes)
-    steps = steps or max(judge_steps(most, shape, most=2 * MOST_STEPS) // 2, 200)
-    return [SmallCnn(steps, pictures), Logistic(train.schema)]
-
-
-class Pixels:
-    """Images as they are."""
-
-    online = True
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return x
+    """The strong and the weak learner of the rows' kind; `steps` of the network, 0: by the number of rows."""
+    kind = modality_of(train.schema)
+    usual = _of_points if kind.pictures is None else _of_pictures
+    return (kind.learners or LEARNERS.get(kind.name, usual))(train, steps)
 
 
 @dataclass(frozen=True)
-class SpectraFront:
-    """Waveforms as pictures of their spectra; what happens to waves while training happens once, before."""
+class Front:
+    """Rows as pictures; `online`: what happens to rows while training happens to pictures, in every batch anew."""
 
-    sample_rate_hz: int
-    online = False
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return mel_pixels(x, self.sample_rate_hz)
+    see: Callable[[np.ndarray], np.ndarray]
+    online: bool
 
 
-PIXELS = Pixels()
+PIXELS = Front(lambda x: x, online=True)
+
+
+def _of_points(train: LabelledData, steps: int) -> list[Learner]:
+    return [Boosting(), Logistic(train.schema)]
+
+
+def _of_pictures(train: LabelledData, steps: int, front: Front | None = None) -> list[Learner]:
+    see = sight_of(train.schema)
+    assert see is not None
+    shape = see(train.x[:1]).shape[1:]
+    most = int(train.counts().max()) * len(train.schema.classes)
+    steps = steps or max(judge_steps(most, shape, most=2 * MOST_STEPS) // 2, 200)
+    return [SmallCnn(steps, front or Front(see, online=False)), Logistic(train.schema)]
+
+
+LEARNERS: dict[str, Callable[[LabelledData, int], list[Learner]]] = {
+    "image": partial(_of_pictures, front=PIXELS),
+    "text": lambda train, steps: [CountsLogistic(), Logistic(train.schema, "embedding_logistic")],
+}
 
 
 class SmallCnn:
@@ -92,13 +95,13 @@ class SmallCnn:
 
     name = "small_cnn"
 
-    def __init__(self, steps: int, pictures: Pixels | SpectraFront = PIXELS) -> None:
-        self.steps, self.pictures = steps, pictures
+    def __init__(self, steps: int, front: Front = PIXELS) -> None:
+        self.steps, self.front = steps, front
 
     def probabilities(
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
     ) -> list[np.ndarray]:
-        x = rows.x if self.pictures.online else self.pictures(online.once(rows.x, rows.y, seed))
+        x = rows.x if self.front.online else self.front.see(online.once(rows.x, rows.y, seed))
         judge = Judge.fit(
             x,
             rows.y,
@@ -108,9 +111,9 @@ class SmallCnn:
             balanced=False,
             weights=class_weights,
             learning_rate=LEARNING_RATE,
-            change=online.batches(len(rows.schema.classes), seed) if self.pictures.online else as_it_is,
+            change=online.batches(len(rows.schema.classes), seed) if self.front.online else as_it_is,
         )
-        return [judge.probabilities(self.pictures(x)).astype(np.float32) for x in inputs]
+        return [judge.probabilities(self.front.see(x)).astype(np.float32) for x in inputs]
 
 
 class CountsLogistic:
@@ -128,25 +131,11 @@ class CountsLogistic:
         return [_shares(model, x.tolist(), len(rows.schema.classes)) for x in inputs]
 
 
-class EmbeddingLogistic:
-    """Logistic regression on the 64 leading directions of the same counts (latent semantic analysis)."""
-
-    name = "embedding_logistic"
-
-    def probabilities(
-        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
-    ) -> list[np.ndarray]:
-        if len(np.unique(rows.y)) == 1:
-            return _one_class(rows, inputs)
-        x = online.once(rows.x, rows.y, seed)
-        points = TextPoints(x)
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
-        _fit_weighted(model, points.transform(x), rows.y, class_weights)
-        return [_shares(model, points.transform(one), len(rows.schema.classes)) for one in inputs]
-
-
 class Boosting:
-    """scikit-learn's HistGradientBoostingClassifier with discrete columns marked, otherwise its defaults."""
+    """scikit-learn's HistGradientBoostingClassifier with discrete columns marked, otherwise its defaults.
+
+    Rows that are no table it sees as points.
+    """
 
     name = "boosting"
 
@@ -156,23 +145,22 @@ class Boosting:
         if len(np.unique(rows.y)) == 1:
             return _one_class(rows, inputs)
         rows = replace(rows, x=online.once(rows.x, rows.y, seed))
-        model = boosting(rows.schema, seed)
-        model.fit(rows.x, rows.y, sample_weight=None if class_weights is None else class_weights[rows.y])
-        return [_shares(model, x, len(rows.schema.classes)) for x in inputs]
+        points, model = boosting_points(rows), boosting(rows.schema, seed)
+        model.fit(points(rows.x), rows.y, sample_weight=None if class_weights is None else class_weights[rows.y])
+        return [_shares(model, points(x), len(rows.schema.classes)) for x in inputs]
 
 
 class Logistic:
-    """Logistic regression: on at most 64 principal components of pixels, on levels and normal scores of columns, or
-    on the mean and deviation of every band of a spectrum.
+    """Logistic regression: on at most 64 principal components of pixels, on levels and normal scores of columns, on
+    the mean and deviation of every band of a spectrum, or on points: of texts, latent semantic analysis.
 
-    The seed picks 5,000 (images) or 20,000 (tables) rows of a larger arm.
+    The seed picks 5,000 (images) or 20,000 rows of a larger arm, of texts all.
     """
 
-    name = "logistic"
-
-    def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-        self.most = LOGISTIC_ROWS[schema.modality]
+    def __init__(self, schema: Schema, name: str = "logistic") -> None:
+        self.name = name
+        self.most = LOGISTIC_ROWS.get(schema.modality, 20_000)
+        self.model_of = LOGISTIC.get(schema.modality, _points_logistic)
 
     def probabilities(
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
@@ -183,23 +171,11 @@ class Logistic:
         if len(np.unique(rows.y)) == 1:
             return _one_class(rows, inputs)
         rows = replace(rows, x=online.once(rows.x, rows.y, seed))
-        model = self._model(rows)
-        _fit_weighted(model, self._x(rows.x), rows.y, class_weights)
+        see, model = self.model_of(rows)
+        _fit_weighted(model, see(rows.x), rows.y, class_weights)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*unknown categories.*")
-            return [_shares(model, self._x(x), classes) if len(x) else np.zeros((0, classes)) for x in inputs]
-
-    def _model(self, rows: LabelledData) -> Pipeline:
-        if self.schema.modality == "table":
-            return columns_logistic(rows.schema)
-        if self.schema.modality == "audio":
-            return make_pipeline(StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
-        return pixels_logistic(rows)
-
-    def _x(self, x: np.ndarray) -> np.ndarray:
-        if self.schema.modality == "audio":
-            return mel_statistics(x, self.schema.fields["sample_rate_hz"])
-        return x if self.schema.modality == "table" else flat_pixels(x)
+            return [_shares(model, see(x), classes) if len(x) else np.zeros((0, classes)) for x in inputs]
 
 
 def _fit_weighted(model: Pipeline, x: np.ndarray | list[str], y: np.ndarray, class_weights: np.ndarray | None) -> None:
@@ -217,6 +193,19 @@ def _one_class(rows: LabelledData, inputs: list[np.ndarray]) -> list[np.ndarray]
     """What a classifier knows that has seen one class."""
     sure = np.eye(len(rows.schema.classes), dtype=np.float32)[rows.y[0]]
     return [np.tile(sure, (len(x), 1)) for x in inputs]
+
+
+def _points_logistic(rows: LabelledData) -> tuple[Points, Pipeline]:
+    return points_of(rows), scaled_logistic()
+
+
+def _sound_logistic(rows: LabelledData) -> tuple[Points, Pipeline]:
+    return partial(mel_statistics, sample_rate_hz=rows.schema.fields["sample_rate_hz"]), scaled_logistic()
+
+
+def scaled_logistic() -> Pipeline:
+    """Logistic regression on standardised numbers."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
 
 
 def pixels_logistic(rows: LabelledData) -> Pipeline:
@@ -240,6 +229,13 @@ def columns_logistic(schema: Schema) -> Pipeline:
         (levels, np.flatnonzero(discrete).tolist()), (numbers, np.flatnonzero(~discrete).tolist())
     )
     return make_pipeline(columns, LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
+
+
+LOGISTIC: dict[str, Callable[[LabelledData], tuple[Points, Pipeline]]] = {
+    "image": lambda rows: (flat_pixels, pixels_logistic(rows)),
+    "table": lambda rows: (lambda x: x, columns_logistic(rows.schema)),
+    "audio": _sound_logistic,
+}
 
 
 def _shares(model: Pipeline, x: np.ndarray | list[str], classes: int) -> np.ndarray:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.manifold import TSNE
 
 from gensynth import rng
-from gensynth.balancing.filters import points_of
+from gensynth.data.kinds import modality_of, points_of
 from gensynth.evaluation.column_score import column_fidelity
 from gensynth.evaluation.copies import Copies, copy_entries, find_copies
-from gensynth.evaluation.fakes import FLOORS
+from gensynth.evaluation.fakes import floor_of
 from gensynth.evaluation.faults import find_faults
-from gensynth.evaluation.features import RAW, FeatureSpace, flat_pixels, inception_space, spaces_of
+from gensynth.evaluation.features import FeatureSpace, flat_pixels, inception_space, spaces_of
 from gensynth.evaluation.fidelity import MOST_ROWS, Entry, K, fidelity
 from gensynth.evaluation.metrics.classification import confusion, reliability
 from gensynth.evaluation.metrics.support import realism
@@ -28,7 +27,7 @@ from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
 TILES = 16
-MOST_CLASSES = 100  # for which all arms are still trained in reasonable time
+MOST_CLASSES = {"table": 100, "text": 100}  # for which all arms are still trained in reasonable time
 MOST_REALISM_ROWS = 2_000
 EMBEDDED = 400  # rows a side
 
@@ -90,20 +89,20 @@ class Yardstick:
         if inception:
             spaces.append(inception_space())
         qualified = {space.name: qualify(space, train, rng.child(seed, "qualify", space.name)) for space in spaces}
-        floor = partial(FLOORS[train.schema.modality], seed=seed)
+        floor = _seeded(floor_of(train.schema), seed)
         return Yardstick(train, test, seed, judge, spaces, qualified, floor, seen, subject)
 
     @property
     def raw(self) -> str:
         """Name of the space of raw rows."""
-        return RAW[self.train.schema.modality]
+        return modality_of(self.train.schema).raw
 
     def score(self, name: str, made: LabelledData, progress: Callable[[str], None]) -> SetScore:
         """Fidelity in every space, overall and per class, copies and faults of a set of that name."""
         kinds = {"train": self.train, "reference": self.test, "synthetic": made}
         progress(f"fidelity of {len(made)} rows in {len(self.spaces)} feature spaces{cut_text(self.test, made)}")
         overall, per_class = fidelity(spaces=self.spaces, floor=self.floor, seed=self.seed, **kinds)
-        if self.train.schema.modality == "table":
+        if modality_of(self.train.schema).columns(self.train.schema):
             progress("columns, pairs of columns and a two-sample test")
             columns, shapes = column_fidelity(self.train, self.test, made, self.floor, self.seed)
             overall |= columns
@@ -155,6 +154,10 @@ class Yardstick:
             return {}
         plane = TSNE(perplexity=min(30, n / 3), init="pca", random_state=0, max_iter=500).fit_transform(x)
         return {"xy": plane, "label": np.concatenate([s.y for s in sides]), "made": np.repeat([False, True], n)}
+
+
+def _seeded(floor: Callable[[np.ndarray, int], np.ndarray], seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: floor(x, seed)
 
 
 def cut_text(test: LabelledData, made: LabelledData) -> str:

@@ -164,6 +164,11 @@ class Judge:
         return cls(network, num_classes)
 
     @property
+    def on_pictures(self) -> Judge:
+        """Itself: images are pictures."""
+        return self
+
+    @property
     def sha256(self) -> str:
         """Hash of the weights."""
         return network_sha256(self.network)

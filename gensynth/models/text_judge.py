@@ -25,6 +25,8 @@ def counts_logistic(balanced: bool, seed: int) -> Pipeline:
 class TextJudge:
     """Class probabilities of texts x (N,); made by `fit`."""
 
+    on_pictures = None
+
     def __init__(self, model: Pipeline, num_classes: int, sha256: str) -> None:
         self.model, self.num_classes, self.sha256 = model, num_classes, sha256
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from gensynth.balancing.filters import Filter
 from gensynth.data.conditions import CELLS
+from gensynth.data.kinds import modality_named
 
 # Code -> what was done and why it makes the promise void.
 STEPS: Mapping[str, str] = {
@@ -36,7 +37,6 @@ STEPS: Mapping[str, str] = {
     "reviewed": "a person kept or dropped rows with real rows beside them",
 }
 FILTERS = {"label_agreement": "judge_filter"}  # others are called NAME_filter, where STEPS has words of their own
-FITTED_CODECS = ("table",)  # pixels and sound are scaled by constants
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")
 
@@ -88,7 +88,7 @@ def _of_bundle(bundle: Mapping[str, Any]) -> set[str]:
         raise ValueError(f"row_size must be one of {', '.join(ROW_SIZES)}, got {bundle['row_size']!r}")
     done = {
         "recorded_noise": promised["noise"] != "system",
-        "codec_fitted": bundle["modality"] in FITTED_CODECS,
+        "codec_fitted": modality_named(bundle["modality"]).codec_fitted,
         "row_size_from_data": bundle["row_size"] == "found",
         "cells_from_data": CELLS in bundle["fields"],
         "learned_made_rows": bundle["learned_made_rows"],

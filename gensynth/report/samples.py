@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from gensynth.data.audio_files import wav_bytes
@@ -88,3 +91,11 @@ def _bars(column: Column, real: np.ndarray, made: np.ndarray) -> tuple[list[str]
         for side in (real, made)
     ]
     return [f"{m:.3g}" for m in middles], shares[0], shares[1]
+
+
+# What a kind shows beside pictures, by the names of `Pictures`.
+SHOWN: dict[str, Callable[[LabelledData, LabelledData], dict[str, Any]]] = {
+    "table": lambda real, made: {"columns": column_bars(real, made), "cells": sample_rows(real, made)},
+    "text": lambda real, made: {"cells": sample_texts(real, made)},
+    "audio": lambda real, made: {"sounds": sample_sounds(real, made)},
+}

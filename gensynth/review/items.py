@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from gensynth import rng
-from gensynth.balancing.filters import points_of
+from gensynth.data.kinds import points_of
 from gensynth.models.judges import fit_judge
 from gensynth.neighbours import nearest_distances
 from gensynth.report.figures import shrink
@@ -23,6 +23,7 @@ from gensynth.types import LabelledData
 MOST_MADE, MOST_REAL, MOST_OF_CLASS = 5_000, 10_000, 2_000
 MOST_JUDGED = 2_000  # real rows that the judge learns from: a person waits for it
 COMPARED_PX = 64  # images are compared at no more than this side
+SMALLER: dict[str, Callable[[np.ndarray], np.ndarray]] = {"image": lambda x: shrink(x, COMPARED_PX)}
 MOST_NUMBERS = 1 << 25  # of a chunk of points
 OTHERS = 6
 
@@ -166,7 +167,8 @@ def half_and_half(made: LabelledData, pools: list[LabelledData], seed: int, most
 def _points(train: LabelledData) -> Points:
     """Rows as points, images at a size at which hundreds of them are compared in seconds."""
     of = points_of(train)
-    return (lambda x: of(shrink(x, COMPARED_PX))) if train.schema.modality == "image" else of
+    smaller = SMALLER.get(train.schema.modality)
+    return of if smaller is None else lambda x: of(smaller(x))
 
 
 def _chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -7,40 +7,39 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.data.audio import mel_pixels
 from gensynth.data.audio_files import wav_bytes
 from gensynth.data.columns import Column, cells_of
 from gensynth.data.image import png_bytes
+from gensynth.data.kinds import modality_of, sight_of
 from gensynth.data.table import modelled_columns
 from gensynth.types import LabelledData
 
 UNUSUAL, RARE_LEVEL = 0.01, 0.02
 LEVELS_SHOWN = 3
+SOUNDS = {"audio": lambda schema, x: wav_bytes(x, schema.fields["sample_rate_hz"])}  # kinds that can be heard
 SMOOTH_PX = 128  # larger images are not shown as squares of pixels
 
 
 def content(rows: LabelledData, i: int, name: str) -> dict[str, Any]:
     """What the page needs to show row i: text, or the names of files that `file_of` makes; nothing for tables."""
-    modality = rows.schema.modality
-    if modality == "text":
-        return {"kind": "text", "text": str(rows.x[i])}
-    if modality == "table":
+    kind, see = modality_of(rows.schema), sight_of(rows.schema)
+    if kind.columns(rows.schema):
         return {"kind": "table"}
-    if modality == "audio":
+    if see is None:
+        return {"kind": "text", "text": str(rows.x[i])}
+    if kind.name in SOUNDS:
         return {"kind": "audio", "sound": f"{name}.wav", "picture": f"{name}.png"}
-    height, width = rows.x.shape[2:]
+    height, width = see(rows.x[i : i + 1]).shape[2:]
     return {"kind": "image", "picture": f"{name}.png", "pixels": max(height, width) < SMOOTH_PX}
 
 
 def file_of(rows: LabelledData, i: int, ending: str) -> tuple[bytes, str]:
     """(bytes, content type) of a row, encoded anew: nothing but its pixels or samples is in it; KeyError for others."""
-    modality = rows.schema.modality
-    if modality == "audio" and ending == "wav":
-        return wav_bytes(rows.x[i], rows.schema.fields["sample_rate_hz"]), "audio/wav"
-    if modality == "audio" and ending == "png":
-        return png_bytes(mel_pixels(rows.x[i : i + 1], rows.schema.fields["sample_rate_hz"])[0]), "image/png"
-    if modality == "image" and ending == "png":
-        return png_bytes(rows.x[i]), "image/png"
+    see = sight_of(rows.schema)
+    if ending == "png" and see is not None:
+        return png_bytes(see(rows.x[i : i + 1])[0]), "image/png"
+    if ending == "wav":
+        return SOUNDS[rows.schema.modality](rows.schema, rows.x[i]), "audio/wav"
     raise KeyError(ending)
 
 

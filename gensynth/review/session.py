@@ -28,6 +28,7 @@ from gensynth.balancing.decisions import (
     write_answer,
     write_decision,
 )
+from gensynth.data.kinds import modality_of
 from gensynth.errors import UsageError
 from gensynth.job import read_job
 from gensynth.progress import say
@@ -89,7 +90,8 @@ def open_look(run: Path, most: int, blind: bool) -> Session:
     if not len(made):
         raise UsageError(f"{run.name} has no made rows to look at")
     pin_review(run, run)
-    by_id = {name.row_id: name for name in row_names(run / "dataset" / "ledger.csv", made.schema.tabular)}
+    ledger, in_files = run / "dataset" / "ledger.csv", modality_of(made.schema).in_files
+    by_id = {name.row_id: name for name in row_names(ledger, tabular=not in_files)}
     names = [by_id[row_id] for row_id in made.ids.tolist()]
     title, seed = run.resolve().name, rng.child(job.seed, "review")
     if not blind:
@@ -134,7 +136,7 @@ class Session(ABC):
         self.title, self.path, self.rows, self.places, self.real = title, path, rows, places, real
         self.count, self.classes = len(places), rows.schema.classes
         self.labels = [self.classes[rows.y[place]] for place in places]
-        self._columns = ClassColumns(real) if rows.schema.modality == "table" else None
+        self._columns = ClassColumns(real) if modality_of(rows.schema).columns(rows.schema) else None
         self._lock = threading.Lock()
         self._history: list[tuple[str, int, Decision | None, Decision | None]] = []  # tab, item, before, after
 

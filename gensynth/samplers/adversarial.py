@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from gensynth import rng
 from gensynth.blocks import aligned_blocks
 from gensynth.data.columns import round_values
+from gensynth.data.kinds import modality_of
 from gensynth.data.table import modelled_columns
 from gensynth.errors import UsageError, nearest
 from gensynth.models.judge import Judge, judge_steps
@@ -220,7 +221,8 @@ class Adversarial(Transform):
 
     def target(self, train: LabelledData, seed: int) -> Target:
         """A classifier of those rows that can be attacked."""
-        return ImageTarget(train, seed) if train.schema.modality == "image" else TableTarget(train, seed, self.frozen)
+        tabular = modality_of(train.schema).columns(train.schema)
+        return TableTarget(train, seed, self.frozen) if tabular else ImageTarget(train, seed)
 
     def against(self, target: Target, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """Rows x (N, ...) moved against a target, in blocks of aligned seeds."""

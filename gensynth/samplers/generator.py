@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from gensynth.data.kinds import kind_names, modality_named
 from gensynth.samplers.sampler import OfGenerator, new_rows
 from gensynth.training.bundle import Bundle
 from gensynth.types import SYNTHETIC, LabelledData, Schema
@@ -17,7 +18,9 @@ class GeneratorSampler(OfGenerator):
     name = "generator"
     label_policy = "conditional"
     deterministic = "per_row"
-    modalities = ("image", "table", "audio")
+
+    def __init__(self) -> None:
+        self.modalities = tuple(name for name in kind_names() if modality_named(name).codec)
 
     def check(self, schema: Schema, params: dict) -> None:
         pass

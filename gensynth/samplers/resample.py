@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gensynth.data.kinds import kind_names
 from gensynth.samplers.transform import Transform
 
 
@@ -11,7 +12,9 @@ class RandomOversampling(Transform):
     """Copies of real rows of the class, drawn with replacement."""
 
     name = "random_oversampling"
-    modalities = ("image", "table", "text", "audio")
+
+    def __init__(self) -> None:
+        self.modalities = kind_names()
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return x, np.full(len(x), '{"copy": true}')

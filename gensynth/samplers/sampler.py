@@ -80,11 +80,16 @@ class OfGenerator(ABC):
         """Take the bundle."""
 
 
+def takes(sampler: Sampler, schema: Schema) -> bool:
+    """Whether a sampler takes rows of this kind."""
+    return schema.modality in sampler.modalities
+
+
 def check_modality(sampler: Sampler, schema: Schema) -> None:
     """UsageError unless the sampler takes rows of this kind."""
-    if schema.modality not in sampler.modalities:
-        takes = " and ".join(sampler.modalities) or "nothing that all its links take"
-        raise UsageError(f"sampler={sampler.name} takes rows of kind {takes}; these are of kind {schema.modality}")
+    if not takes(sampler, schema):
+        known = " and ".join(sampler.modalities) or "nothing that all its links take"
+        raise UsageError(f"sampler={sampler.name} takes rows of kind {known}; these are of kind {schema.modality}")
 
 
 def links_of(sampler: Sampler) -> list[Sampler]:

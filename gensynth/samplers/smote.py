@@ -9,7 +9,7 @@ import numpy as np
 from imblearn.over_sampling import ADASYN, SMOTE, SMOTEN, SMOTENC
 
 from gensynth.data.columns import round_values
-from gensynth.data.table import modelled_columns
+from gensynth.data.kinds import modality_of
 from gensynth.errors import UsageError
 from gensynth.samplers.jitter import Jitter
 from gensynth.samplers.resample import RandomOversampling
@@ -39,10 +39,8 @@ class Smote:
         self.modalities = ("image", "table") if kind == "smote" else ("table",)
 
     def fit(self, train: LabelledData) -> Self:
-        modality = train.schema.modality
-        self._train = train
-        self._columns = modelled_columns(train.schema.fields) if modality == "table" else []
-        self._single = Jitter(0.1).fit(train) if modality == "table" else RandomOversampling().fit(train)
+        self._train, self._columns = train, modality_of(train.schema).columns(train.schema)
+        self._single = Jitter(0.1).fit(train) if self._columns else RandomOversampling().fit(train)
         return self
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
@@ -58,7 +56,7 @@ class Smote:
         is_class = self._train.y == k
         if is_class.sum() < 2:
             return self._single.sample(np.full(len(seeds), k), seeds).x
-        if self._train.schema.modality == "image":
+        if not self._columns:
             return self._of_images(is_class, seeds)
         x = self._filled(k)
         marks, count = is_class.astype(int), int(is_class.sum())

@@ -2,7 +2,7 @@
 
 from gensynth.balancing.filters.contract import Filter, Reference, check_filters, looks_at
 from gensynth.balancing.filters.label_agreement import LabelAgreement
-from gensynth.balancing.filters.near_copy import NearCopy, points_of
+from gensynth.balancing.filters.near_copy import NearCopy
 from gensynth.balancing.filters.value_range import ValueRange
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "ValueRange",
     "check_filters",
     "looks_at",
-    "points_of",
 ]

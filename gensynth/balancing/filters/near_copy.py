@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from gensynth.balancing.filters.contract import Filter, Reference
-from gensynth.data.audio import mel_pixels
-from gensynth.data.table import TablePoints, modelled_columns
-from gensynth.data.text import TextPoints
+from gensynth.data.kinds import modality_of, points_of
 from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
@@ -35,7 +31,7 @@ class NearCopy(Filter):
         self._points = points_of(train)
         self._train = {int(label): self._points(distinct[distinct.y == label].x) for label in np.unique(distinct.y)}
         self._least = self.ratio
-        if train.schema.modality == "table" and len(reference.val):
+        if modality_of(train.schema).columns(train.schema) and len(reference.val):
             self._least = min(self.ratio, float(np.quantile(self._ratios(reference.val), 0.05)))
 
     def keep(self, rows: LabelledData) -> np.ndarray:
@@ -50,15 +46,3 @@ class NearCopy(Filter):
                 distances, _ = nearest_distances(self._points(rows.x[mine]), train, k=2)
                 ratios[mine] = distances[:, 0] / np.maximum(distances[:, 1], 1e-12)
         return ratios
-
-
-def points_of(train: LabelledData) -> Callable[[np.ndarray], np.ndarray]:
-    """Rows x -> float32 (N, P) in which near means alike: pixels or spectra in [0, 1], scaled cells, weighted words."""
-    if train.schema.modality == "table":
-        return TablePoints(modelled_columns(train.schema.fields), train.x).transform
-    if train.schema.modality == "text":
-        return TextPoints(train.x).transform
-    if train.schema.modality == "audio":
-        rate = train.schema.fields["sample_rate_hz"]
-        return lambda x: mel_pixels(x, rate).reshape(len(x), -1).astype(np.float32) / 255
-    return lambda x: x.reshape(len(x), -1).astype(np.float32) / 255

@@ -1,0 +1,168 @@
+"""The built-in kinds of data, and those that a reader of your own brings; see `modality.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gensynth.data.audio import AudioCodec, mel_pixels
+from gensynth.data.facts import audio_facts, image_facts, table_facts, text_facts
+from gensynth.data.image import ImageCodec
+from gensynth.data.modality import Modality, Points
+from gensynth.data.source import Source
+from gensynth.data.sources import read_path
+from gensynth.data.table import TableCodec, TablePoints, modelled_columns
+from gensynth.data.table_source import read_table
+from gensynth.data.text import TextPoints
+from gensynth.data.text_source import read_text
+from gensynth.errors import DataError, UsageError
+from gensynth.types import LabelledData, Schema
+
+LONGEST_SECONDS = 3600.0
+
+
+def modality_of(schema: Schema) -> Modality:
+    """The record of rows of this schema."""
+    return modality_named(schema.modality)
+
+
+def modality_named(name: str) -> Modality:
+    """The record of that name; UsageError where no module that was imported brings one."""
+    if name not in KINDS and name not in _BROUGHT:
+        raise UsageError(f"rows of kind {name} are not known; name the package of their reader with trust=[PACKAGE]")
+    return KINDS[name] if name in KINDS else _BROUGHT[name]
+
+
+def kind_names() -> tuple[str, ...]:
+    """All kinds that are known by now."""
+    return (*KINDS, *_BROUGHT)
+
+
+def register(one: Modality) -> Modality:
+    """Make a kind of your own known, at the top level of the module that holds its reader; the same record comes back.
+
+    UsageError for a name of a built-in kind.
+    """
+    if one.name in KINDS:
+        raise UsageError(f"rows of kind {one.name} are gensynth's own; give yours another name")
+    _BROUGHT[one.name] = one
+    return one
+
+
+def sight_of(schema: Schema) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Rows x -> their pictures uint8 (N, C, H, W); None for kinds without."""
+    pictures = modality_of(schema).pictures
+    return None if pictures is None else partial(pictures, schema)
+
+
+def points_of(train: LabelledData) -> Points:
+    """Rows x -> float32 (N, P) in which near means alike: pixels or spectra in [0, 1], scaled cells, weighted words."""
+    return modality_of(train.schema).points(train)
+
+
+def _shown(schema: Schema, x: np.ndarray) -> np.ndarray:
+    return x
+
+
+def _spectra(schema: Schema, x: np.ndarray) -> np.ndarray:
+    return mel_pixels(x, schema.fields["sample_rate_hz"])
+
+
+def _pixel_points(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1).astype(np.float32) / 255
+
+
+def _images_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+    return read_path(path, label=label, image_size=(like.fields["height"], like.fields["width"]), min_classes=1)
+
+
+def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+    """At the rate and length of others; longer files are cut, not refused."""
+    rate = like.fields["sample_rate_hz"]
+    seconds = like.fields["samples"] / rate
+    words: dict[str, Any] = {"sample_rate_hz": rate, "seconds": seconds, "max_seconds": LONGEST_SECONDS}
+    return read_path(path, label=label, min_classes=1, **words)
+
+
+def _table_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+    words: dict[str, Any] = {"encoding": "utf-8", "header": True} if written else {}
+    return read_table(path, label=label, like=like, groups=groups, min_classes=1, **words)
+
+
+def _texts_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+    words: dict[str, Any] = {"encoding": "utf-8", "header": True} if written else {}
+    text = like.fields["text"]
+    return read_text(path, text=text, label=label, like=like, groups=groups, min_classes=1, **words)
+
+
+def _in_channels(x: np.ndarray, like: Schema, name: str) -> np.ndarray:
+    """Images (N, C, H, W) with the channels of others: grey ones are repeated."""
+    channels = like.fields["channels"] if "channels" in like.fields else x.shape[1]
+    if x.shape[1] > channels:
+        raise DataError(f"{name} is in colour, the real data is grey")
+    return np.repeat(x, channels, axis=1) if x.shape[1] < channels else x
+
+
+def _image_size(words: Mapping[str, Any], source: Source) -> str:
+    if source.recoloured:
+        return "found"
+    return "asked" if words.get("image_size") else "found" if source.resized else "same"
+
+
+def _sound_size(words: Mapping[str, Any], source: Source) -> str:
+    return "asked" if words.get("seconds") and words.get("sample_rate_hz") else "found"
+
+
+IMAGE = Modality(
+    "image",
+    points=lambda train: _pixel_points,
+    raw="pixels",
+    pictures=_shown,
+    codec=ImageCodec,
+    codec_fitted=False,  # pixels and sound are scaled by constants
+    formats=("folder", "npz"),
+    ending=lambda schema: ".png",
+    read_like=_images_like,
+    fitting=_in_channels,
+    row_size=_image_size,
+    facts=image_facts,
+)
+TABLE = Modality(
+    "table",
+    points=lambda train: TablePoints(modelled_columns(train.schema.fields), train.x).transform,
+    raw="cells",
+    codec=TableCodec,
+    columns=lambda schema: modelled_columns(schema.fields),
+    in_files=False,
+    formats=("csv", "parquet"),
+    ending=lambda schema: "",
+    read_like=_table_like,
+    facts=table_facts,
+)
+AUDIO = Modality(
+    "audio",
+    points=lambda train: lambda x: _pixel_points(_spectra(train.schema, x)),
+    raw="spectra",
+    pictures=_spectra,
+    codec=AudioCodec,
+    codec_fitted=False,
+    ending=lambda schema: schema.fields["ending"],
+    read_like=_sounds_like,
+    row_size=_sound_size,
+    facts=audio_facts,
+)
+TEXT = Modality(
+    "text",
+    points=lambda train: TextPoints(train.x).transform,
+    raw="words",
+    in_files=False,
+    formats=(),
+    ending=lambda schema: "",
+    read_like=_texts_like,
+    facts=text_facts,
+)
+KINDS = {one.name: one for one in (IMAGE, TABLE, TEXT, AUDIO)}
+_BROUGHT: dict[str, Modality] = {}

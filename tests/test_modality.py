@@ -1,0 +1,113 @@
+"""Kinds of rows are records: one of your own walks through the whole of a run, by one file and one YAML."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gensynth.data.kinds import KINDS, modality_named, register
+from gensynth.data.modality import Modality
+from gensynth.errors import UsageError
+
+OWN = Path(__file__).parent / "own_kind"
+FAST = ("utility.seeds=3", "utility.steps=60", "logger=none", "trainer=cpu", "trainer.max_samples=1280")
+
+
+def gensynth(*words: object) -> subprocess.CompletedProcess:
+    paths = [str(OWN), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-m", "gensynth", *map(str, words)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    """150 rising and 60 waving series of 12 numbers."""
+    r, t = np.random.default_rng(0), np.linspace(0, 1, 12)
+    lines = [["rising", *(t * r.uniform(0.6, 1.4) + 0.1 * r.standard_normal(12))] for _ in range(150)]
+    lines += [["waving", *(np.sin(6 * t + r.uniform(0, 1)) + 0.1 * r.standard_normal(12))] for _ in range(60)]
+    path = tmp_path_factory.mktemp("series") / "series.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([[line[0], *(f"{v:.4f}" for v in line[1:])] for line in lines])
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(series, tmp_path_factory):
+    out = tmp_path_factory.mktemp("balanced") / "run"
+    own = ("--config-dir", OWN, "trust=[series_kind]", f"data.path={series}")
+    done = gensynth("balance", "series", *own, "model=table/cvae", "model.width=8", *FAST, f"out={out}")
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_kind_of_your_own_is_balanced_and_reported(run):
+    facts = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    classes = facts["data"]["classes"]
+    assert classes["waving"]["after"] == classes["rising"]["after"]
+    assert {"judge", "numbers"} <= set(facts["fidelity"])
+    assert facts["verdict"]["answer"] != "not_run"
+    assert "<img" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_its_rows_leave_in_its_own_files_with_its_own_fallback(run):
+    with (run / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    made = [line for line in lines if line["source"] != "real"]
+    assert made
+    assert all(line["row_id"].endswith(".txt") for line in made)
+    numbers = (run / "dataset" / "train" / made[0]["row_id"]).read_text().split()
+    assert len(numbers) == 12
+    arms = {line["arm"] for line in json.loads((run / "report.json").read_text(encoding="utf-8"))["utility"]}
+    assert any("usual" in arm for arm in arms)
+
+
+def test_a_finished_run_is_merged_and_drawn_from_by_another_process(run, tmp_path):
+    merged = gensynth("merge", run, "trust=[series_kind]", "filter=[near_copy]", f"out={tmp_path}/merged")
+    assert merged.returncode == 0, merged.stderr
+    assert (tmp_path / "merged" / "report.json").is_file()
+    words = (f"generator={run}/generator", "counts=5", f"out={tmp_path}/drawn", "trust=[series_kind]")
+    drawn = gensynth("sample", *words)
+    assert drawn.returncode == 0, drawn.stderr
+    assert len(list((tmp_path / "drawn").rglob("*.txt"))) == 10
+    checked = gensynth("verify", run, "trust=[series_kind]", "n=5")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_without_trust_the_kind_is_not_known(run, tmp_path):
+    done = gensynth("merge", run, f"out={tmp_path}/merged")
+    assert done.returncode != 0
+    assert "trust=[PACKAGE]" in done.stderr
+
+
+def test_a_kind_that_names_nothing_but_itself_is_numbers(series, tmp_path):
+    out = tmp_path / "run"
+    own = ("--config-dir", OWN, "trust=[plain_kind]", f"data.path={series}")
+    done = gensynth("balance", "plain_series", *own, "sampler=random_oversampling", *FAST[:2], f"out={out}")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert "points" in facts["fidelity"]
+    assert {line["learner"] for line in facts["utility"]} == {"boosting", "logistic"}
+    rows = [np.load(path) for path in (out / "dataset" / "train" / "waving").glob("*.npy")]
+    assert {row.shape for row in rows} == {(12,)}
+    merged = gensynth("merge", out, "trust=[plain_kind]", f"out={tmp_path}/merged")
+    assert merged.returncode == 0, merged.stderr
+
+
+def test_own_kinds_are_not_replaced():
+    with pytest.raises(UsageError, match="another name"):
+        register(Modality("image"))
+    with pytest.raises(UsageError, match="not known"):
+        modality_named("smells")
+    assert set(KINDS) == {"image", "table", "text", "audio"}
