@@ -28,10 +28,8 @@ TRAIN = {
     "cgan-warm": ("cgan", "model.vae.prior=flow", "trainer.max_samples=2048"),
     "cgan-every-part": (
         "cgan",
-        *("model.vae.prior=flow", "model.vae.prior_unlabelled=0.2", "model.vae.prior_guidance=0.5"),
-        *("model.vae.prior_shrink=5", "model.vae.class_noise=0.5", "model.vae.body.trunk=shared"),
-        *("model.vae.body.likelihood=logistic", "model.gamma_auto=true", "model.penalty=difference"),
-        *("model.cutout=0.5", "trainer.accumulate=2", "trainer.max_samples=1024"),
+        *("model.vae.prior=flow", "model.vae.body.blocks=2", "model.gamma_auto=true"),
+        *("trainer.accumulate=2", "trainer.max_samples=1024"),
     ),
     "cgan-cold": ("cgan", "model.warm_start=false", "trainer.max_samples=2048"),
     "table-cvae": ("table/cvae", "model.width=8", "trainer.max_samples=8192"),

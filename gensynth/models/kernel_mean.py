@@ -207,7 +207,7 @@ class Addition(nn.Module):
         super().__init__()
         fold = stem_factor(*space.shape[1:])
         self.embed = nn.Embedding(space.num_classes, EMBEDDING)
-        self.decoder = Decoder(space.shape, width, latent, EMBEDDING, fold=fold, blocks=1, trunk="own")
+        self.decoder = Decoder(space.shape, width, latent, EMBEDDING, fold=fold, blocks=1)
         for parameter in self.decoder.head.parameters():
             nn.init.zeros_(parameter)
 

@@ -330,9 +330,7 @@ class Discriminator(nn.Module):
         self.project = nn.Embedding(space.num_classes, width)
         nn.init.normal_(self.project.weight, std=width**-0.5)
 
-    def augment_pair(
-        self, real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random: StepNoise
-    ) -> tuple[Tensor, Tensor]:
+    def augment_pair(self, real: Tensor, fake: Tensor, shifted: float, random: StepNoise) -> tuple[Tensor, Tensor]:
         """Unchanged: no move of a cell keeps the label of any row."""
         return real, fake
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.errors import UsageError, nearest
 from gensynth.models.augment import augment_pair
 from gensynth.models.generator import StepNoise, TrainingRows
 from gensynth.models.processes import mean_over_processes, shared_mean
@@ -135,28 +134,25 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1].
 
-    trunk  own: the class enters at the start; shared: only above the coarsest blocks, which all classes share
     `noise` (N, 0) is what other decoders draw with; an image is drawn from its latent alone.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int, trunk: str
+        self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int
     ) -> None:
         super().__init__()
         levels = halvings(*shape[1:], fold, least=1)
         self.folding = Folding(shape, fold, levels)
-        self.shared = trunk == "shared"
         sizes = [channels(width, level) for level in range(levels, -1, -1)]
         h, w = self.folding.coarse
-        self.start = nn.Linear(latent + (0 if self.shared else embedding), sizes[0] * h * w)
+        self.start = nn.Linear(latent + embedding, sizes[0] * h * w)
         self.ups = nn.ModuleList([nn.Conv2d(a, 4 * b, 1) for a, b in zip(sizes, sizes[1:], strict=False)])
         self.blocks = nn.ModuleList([Blocks(blocks, size, embedding) for size in sizes])
         self.head = nn.Conv2d(width, self.folding.folded_channels, 3, padding=1)
 
     def forward(self, z: Tensor, e: Tensor, noise: Tensor | None = None) -> Tensor:
-        start = z if self.shared else torch.cat([z, e], dim=1)
-        h = channels_last(self.start(start).unflatten(1, (-1, *self.folding.coarse)))
-        h = self.blocks[0](h, torch.zeros_like(e) if self.shared else e)
+        start = self.start(torch.cat([z, e], dim=1))
+        h = self.blocks[0](channels_last(start.unflatten(1, (-1, *self.folding.coarse))), e)
         for up, blocks in zip(self.ups, self.blocks[1:], strict=True):
             h = blocks(channels_last(F.pixel_shuffle(up(h), 2)), e)
         return self.folding.unfold(self.head(F.leaky_relu(h, 0.2))).float()
@@ -182,33 +178,20 @@ class Decoder(nn.Module):
 class Autoencoder(nn.Module):
     """Class embedding, encoder and decoder of images; latents (N, D).
 
-    fold        side of the pixel block folded into channels; 0: as a CPU needs it
-    blocks      residual blocks a resolution
-    trunk       own | shared: whether the class enters the decoder at its start or above its coarsest blocks
-    likelihood  gaussian: optimal sigma, summed over pixels (Rybkin et al., "Simple and effective VAE training with
-                calibrated decoders", ICML 2021, section 4.3) | logistic: discretised to 256 levels, one scale a channel
-                (Salimans et al., "PixelCNN++", ICLR 2017, section 2.1)
+    fold    side of the pixel block folded into channels; 0: as a CPU needs it
+    blocks  residual blocks a resolution
     """
 
     noise_size = 0  # a decoded latent is drawn without noise
     block = 256  # rows per forward pass when sampling
 
-    def __init__(
-        self, space: Space, width: int, *, fold: int, blocks: int, trunk: str, likelihood: str, embedding: int = 32
-    ) -> None:
+    def __init__(self, space: Space, width: int, *, fold: int, blocks: int, embedding: int = 32) -> None:
         super().__init__()
-        for key, word, known in (
-            ("trunk", trunk, ("own", "shared")),
-            ("likelihood", likelihood, ("gaussian", "logistic")),
-        ):
-            if word not in known:
-                raise UsageError(f"model.body.{key}={word} is not known; {nearest(word, known)}")
         fold = fold or stem_factor(*space.shape[1:])
         self.latent = latent_size(*space.shape[1:])
         self.embed = nn.Embedding(space.num_classes, embedding)
         self.encoder = Encoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks)
-        self.decoder = Decoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks, trunk=trunk)
-        self.log_scale = nn.Parameter(torch.full((space.shape[0], 1, 1), -3.0)) if likelihood == "logistic" else None
+        self.decoder = Decoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks)
 
     def start_at(self, rows: TrainingRows) -> None:
         """Nothing to take from the rows."""
@@ -221,8 +204,7 @@ class Autoencoder(nn.Module):
 
     def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
         """Negative log-likelihood a row, nats, averaged over rows (N, C, H, W)."""
-        mean = self.decode(z, labels)
-        return gaussian_nll(x, mean) if self.log_scale is None else logistic_nll(x, mean, self.log_scale)
+        return gaussian_nll(x, self.decode(z, labels))
 
     def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
         """What training makes small: the same."""
@@ -235,24 +217,13 @@ class Autoencoder(nn.Module):
 def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
     """Negative log-likelihood a row under the optimal shared sigma, scalar (mean over rows, sum over pixels).
 
-    The variance is the batch's own mean squared error; log sigma is kept above -6.
+    Rybkin et al., "Simple and effective VAE training with calibrated decoders", ICML 2021, section 4.3: the variance is
+    the batch's own mean squared error. Log sigma is kept above -6.
     """
     squared = (x - mean).square()
     variance = mean_over_processes(squared.mean()).clamp_min(math.exp(-12))
     pixels = x[0].numel()
     return squared.sum() / len(x) / (2 * variance) + 0.5 * pixels * (variance.log() + math.log(2 * math.pi))
-
-
-def logistic_nll(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """The same under logistics cut into the 256 levels of [-1, 1]; log_scale (C, 1, 1), kept above -7.
-
-    The lowest and the highest level take the tails.
-    """
-    inverse, centred = torch.exp(-log_scale.clamp_min(-7.0)), x - mean
-    upper, lower = inverse * (centred + 1 / 255), inverse * (centred - 1 / 255)
-    inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
-    log_mass = torch.where(x < -0.999, F.logsigmoid(upper), torch.where(x > 0.999, F.logsigmoid(-lower), inside))
-    return -log_mass.sum() / len(x)
 
 
 class Discriminator(nn.Module):
@@ -284,10 +255,8 @@ class Discriminator(nn.Module):
         self.project = nn.Embedding(space.num_classes, features)
         nn.init.normal_(self.project.weight, std=features**-0.5)
 
-    def augment_pair(
-        self, real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random: StepNoise
-    ) -> tuple[Tensor, Tensor]:
-        return augment_pair(real, fake, shifted, cut, random)
+    def augment_pair(self, real: Tensor, fake: Tensor, shifted: float, random: StepNoise) -> tuple[Tensor, Tensor]:
+        return augment_pair(real, fake, shifted, random)
 
     def features(self, x: Tensor, labels: Tensor) -> Tensor:
         """Features (N, F) of images; labels enter later."""
