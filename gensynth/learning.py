@@ -206,7 +206,7 @@ def _bundle_facts(
             "run": identity,
             "schedule": result.schedule.to_json(),
             "samples_seen": result.schedule.total_samples,
-            "latent_nats": _latent_nats(result.history),
+            "latent_nats": _latent_nats(result.latest),
             "coverage": {name: round(value, 4) for name, value in result.coverage.items()},
             "collapsed": result.collapsed,
             "choose": job.trainer.choose,
@@ -231,6 +231,6 @@ def _card_facts(facts: dict) -> dict:
     }
 
 
-def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
+def _latent_nats(latest: dict[str, float]) -> float | str:
     """What the latent told of a row when it was last logged; empty for a model without an encoder."""
-    return round(history["train/loss_kl"][-1][1], 4) if "train/loss_kl" in history else ""
+    return round(latest["loss_kl"], 4) if "loss_kl" in latest else ""

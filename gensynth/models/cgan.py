@@ -21,12 +21,20 @@ from torch.nn import functional as F
 
 from gensynth.models.cvae import CVAE, cosine, encode_all, known_rows
 from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
-from gensynth.models.nets import nets_of
+from gensynth.models.nets import Autoencoder, Discriminator, nets_of
 from gensynth.models.processes import mean_over_processes
 from gensynth.models.terms import Pair, terms_of
 from gensynth.types import Space
 
 REACH, GAIN = 20.0, 0.1  # of `gamma_auto`: what it holds constant, and how fast gamma follows
+
+
+class Drawing(nn.Module):
+    """The parts of an autoencoder that draw: the generator in the narrow sense."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.embed, self.decoder = autoencoder.embed, autoencoder.decoder
 
 
 class CGAN(Generator):
@@ -42,6 +50,9 @@ class CGAN(Generator):
     penalty_every  the penalties enter every n-th step, n times as strong
     augment        largest probability that a pair is shifted; ramps up from 0
     """
+
+    modalities = CVAE.modalities
+    gamma_scale: Tensor
 
     def __init__(
         self,
@@ -66,10 +77,10 @@ class CGAN(Generator):
         augment: float,
         ema_half_life: float,
     ) -> None:
-        super().__init__(space)
+        super().__init__(space, num_rows)
         self.vae = CVAE(space, num_rows, **(vae if warm_start else vae | {"prior": "normal"}))
-        self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
-        self.discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth, **d_body)
+        self.generator = Drawing(self.vae.autoencoder)
+        self.discriminator: Discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth, **d_body)
         self.rows_together = self.discriminator.rows_a_logit
         if batch_size % self.rows_together:
             raise ValueError(f"batch_size={batch_size} must be a multiple of {self.rows_together}")
@@ -120,12 +131,12 @@ class CGAN(Generator):
         else:
             self.vae.finish(rows, random)
             average = self.vae.ema.average
-            self.generator["embed"].load_state_dict(average.embed.state_dict())
-            self.generator["decoder"].load_state_dict(average.decoder.state_dict())
+            self.generator.embed.load_state_dict(average.embed.state_dict())
+            self.generator.decoder.load_state_dict(average.decoder.state_dict())
         self.ema.average.load_state_dict(self.generator.state_dict())
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        g_optimizer, d_optimizer, *warm = self.optimizers()
+        g_optimizer, d_optimizer, *warm = self.stepping()
         if batch.phase == "vae":
             return self.vae.vae_step(batch, warm[0])
         if batch.phase == "prior":
@@ -152,8 +163,8 @@ class CGAN(Generator):
 
     def _pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
         """Real rows and as many fake ones with the same labels, as seen, under the same augmentation."""
-        decoder = self.generator["decoder"]
-        fake = decoder.imitate(z, self.generator["embed"](batch.labels), batch.random)
+        decoder = self.generator.decoder
+        fake = decoder.imitate(z, self.generator.embed(batch.labels), batch.random)
         shifted = min(1.0, 5 * batch.progress) * self.augment
         return self.discriminator.augment_pair(decoder.seen(batch.x), fake, shifted, batch.random)
 
@@ -187,8 +198,8 @@ class CGAN(Generator):
             value = term(pair)
             said[f"term_{name}"], loss = value.detach(), loss + weight * value
         if self.warm_start:
-            e = self.generator["embed"](batch.labels)
-            loss = loss + self.anchor * self.generator["decoder"].tie(real, fake, batch.x, z, e)
+            e = self.generator.embed(batch.labels)
+            loss = loss + self.anchor * self.generator.decoder.tie(real, fake, batch.x, z, e)
         return loss, said
 
     def _discriminator_loss(self, pairs: list[tuple[Tensor, Tensor]], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -236,7 +247,7 @@ class CGAN(Generator):
             return self.vae.draw(noise, labels)
         average = self.ema.average
         latent, rest = noise.split([self.vae.prior.noise_size, self.vae.autoencoder.noise_size], dim=1)
-        return average["decoder"](self.vae.prior_ema.average(latent, labels), average["embed"](labels), rest)
+        return average.decoder(self.vae.prior_ema.average(latent, labels), average.embed(labels), rest)
 
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -247,7 +258,7 @@ class CGAN(Generator):
         if not self.warm_start:
             return super().decode(z, labels)
         average = self.ema.average
-        return average["decoder"](z, average["embed"](labels)).float().cpu()
+        return average.decoder(z, average.embed(labels)).float().cpu()
 
     @torch.no_grad()
     def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -256,11 +267,11 @@ class CGAN(Generator):
             return {}
         mean, log_variance = self.vae.ema.average.encode(x, labels)
         average = self.ema.average
-        return known_rows(mean, log_variance, average["decoder"].row_nll(mean, average["embed"](labels), x))
+        return known_rows(mean, log_variance, average.decoder.row_nll(mean, average.embed(labels), x))
 
     def inference_modules(self) -> dict[str, nn.Module]:
         average = self.ema.average
-        parts = {"embed": average["embed"], "decoder": average["decoder"], "prior": self.vae.prior_ema.average}
+        parts = {"embed": average.embed, "decoder": average.decoder, "prior": self.vae.prior_ema.average}
         if not self.warm_start:
             return parts
         vae = self.vae.ema.average

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
 from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
-from gensynth.models.nets import nets_of
-from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
+from gensynth.models.nets import Autoencoder, nets_of
+from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from gensynth.models.processes import mean_over_processes, shared_mean
 from gensynth.types import Space
 
@@ -41,14 +41,14 @@ def cosine(start: float, end: float, progress: float) -> float:
 
 
 @torch.no_grad()
-def encode_all(autoencoder: nn.Module, rows: TrainingRows, chunk: int = 512) -> tuple[Tensor, Tensor]:
+def encode_all(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 512) -> tuple[Tensor, Tensor]:
     """Posterior means and standard deviations (N, D) of all training rows."""
     parts = [autoencoder.encode(x, y) for x, y in zip(rows.x.split(chunk), rows.y.split(chunk), strict=True)]
     return torch.cat([m for m, _ in parts]), torch.cat([(0.5 * v).exp() for _, v in parts])
 
 
 @torch.no_grad()
-def held_out_bound(autoencoder: nn.Module, rows: TrainingRows, chunk: int = 2048) -> Tensor:
+def held_out_bound(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 2048) -> Tensor:
     """Negative evidence bound a row, nats, with the same noise at every call."""
     total = torch.zeros((), device=rows.x.device)
     random = torch.Generator(rows.x.device).manual_seed(0)
@@ -71,6 +71,11 @@ class CVAE(Generator):
     patience   looks at held-out rows (one an epoch) without improvement that are borne; 0: never look
     """
 
+    modalities = ("image", "table", "audio")
+    least: Tensor
+    looks_since: Tensor
+    cuts: Tensor
+
     def __init__(
         self,
         space: Space,
@@ -88,9 +93,9 @@ class CVAE(Generator):
         ema_half_life: float,
         patience: int,
     ) -> None:
-        super().__init__(space)
-        self.autoencoder = nets_of(nets).Autoencoder(space, width, **body)
-        self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
+        super().__init__(space, num_rows)
+        self.autoencoder: Autoencoder = nets_of(nets).Autoencoder(space, width, **body)
+        self.prior: Prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
         self.noise_size = self.prior.noise_size + self.autoencoder.noise_size
         self.block = self.autoencoder.block
         self.ema = Ema(self.autoencoder, ema_half_life)
@@ -122,15 +127,13 @@ class CVAE(Generator):
         if name == "prior":
             self._restore()
             self._codes = encode_all(self.ema.average, rows)
-            self.prior.standardise(self._codes[0], rows.y)
-            self.prior_ema.average.standardise(self._codes[0], rows.y)
+            for flow in (self.prior, self.prior_ema.average):
+                flow.standardise(self._codes[0], rows.y)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        optimizers = self.optimizers()
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         if batch.phase == "vae":
-            return self.vae_step(batch, optimizers[0])
-        return self.prior_step(batch, optimizers[1])
+            return self.vae_step(batch, self.stepping()[0])
+        return self.prior_step(batch, self.stepping()[1])
 
     def drawable(self, phase: str) -> bool:
         return phase != "vae" or isinstance(self.prior, NormalPrior)
@@ -227,7 +230,7 @@ def known_rows(mean: Tensor, log_variance: Tensor, nll: Tensor) -> dict[str, Ten
     return {"evidence_bound": -(nll + kl), "reconstruction": -nll}
 
 
-def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> NormalPrior | MixturePrior | FlowPrior:
+def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> Prior:
     """The prior by its name; `auto` chooses by rows."""
     if name == "auto":
         name = "flow" if num_rows >= FEW_ROWS else "mixture"
@@ -237,7 +240,7 @@ def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> Norma
     return kinds[name](latent, num_classes)
 
 
-def fit_mixture(prior: MixturePrior, autoencoder: nn.Module, rows: TrainingRows, random: torch.Generator) -> None:
+def fit_mixture(prior: MixturePrior, autoencoder: Autoencoder, rows: TrainingRows, random: torch.Generator) -> None:
     """Fit on several posterior samples a row, so that the encoder's own spread is part of the density."""
     mean, spread = encode_all(autoencoder, rows)
     repeats = max(1, min(8, 4_000 // len(mean)))

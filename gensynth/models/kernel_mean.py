@@ -64,6 +64,7 @@ class KernelMean(Generator):
     noise_seed      null: a secret from the operating system; a number makes a run repeatable and the promise void
     """
 
+    modalities = ("image",)
     private = True
     key: Tensor
     released: Tensor
@@ -90,7 +91,7 @@ class KernelMean(Generator):
         ema_half_life: float,
         noise_seed: int | None,
     ) -> None:
-        super().__init__(space)
+        super().__init__(space, num_rows)
         _check(space, num_rows, delta, {"bandwidth": bandwidth, "count_scale": count_scale}, noise_seed)
         self.epsilon, self.delta, self.adjacency, self.count_scale = epsilon, delta, adjacency, count_scale
         self.sensitivity = sensitivity_of(adjacency, count_scale)
@@ -157,9 +158,7 @@ class KernelMean(Generator):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step towards the released means; of the batch only its size, step and random numbers are used."""
         lr = cosine(self.lr, 0.02 * self.lr, batch.progress) * min(1.0, batch.progress / WARM_UP)
-        optimizers = self.optimizers()
-        optimizer = optimizers[0] if isinstance(optimizers, list) else optimizers
-        said, taken = self.descend(self._gap, batch, optimizer, lr, clip=1.0)
+        said, taken = self.descend(self._gap, batch, self.stepping()[0], lr, clip=1.0)
         if taken:
             self.ema.update(self.addition, batch.random.size, batch.samples_seen)
         return said

@@ -8,6 +8,7 @@ All priors turn standard normal noise (N, noise_size) and labels (N,) into laten
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -18,7 +19,28 @@ from torch.nn import functional as F
 from gensynth.models.generator import StepNoise
 
 
-class NormalPrior(nn.Module):
+class Prior(nn.Module):
+    """A density over latents for every label; `noise_size` normal numbers make a latent."""
+
+    noise_size: int
+
+    @abstractmethod
+    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """Noise (N, noise_size) and labels (N,) -> latents (N, D)."""
+
+    def standardise(self, codes: Tensor, labels: Tensor) -> None:
+        """Take what is needed of codes (N, D) and labels (N,) before a stage of steps; nothing where there is none."""
+
+    def loss(self, codes: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
+        """What such a stage makes small."""
+        raise NotImplementedError(f"{type(self).__name__} is not learned by steps")
+
+    @abstractmethod
+    def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
+        """log p(z | label) of latents (N, D), (N,), nats."""
+
+
+class NormalPrior(Prior):
     """N(0, I), the prior of the first stage; for ablation."""
 
     def __init__(self, latent: int, num_classes: int) -> None:
@@ -29,12 +51,15 @@ class NormalPrior(nn.Module):
         return noise
 
     def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
-        """log p(z | label) of latents (N, D), (N,), nats."""
         return standard_normal(z)
 
 
-class MixturePrior(nn.Module):
+class MixturePrior(Prior):
     """One Gaussian mixture a class, covariances shrunk towards the pooled one; for few rows."""
+
+    edges: Tensor
+    means: Tensor
+    factors: Tensor
 
     def __init__(self, latent: int, num_classes: int, components: int = 10) -> None:
         super().__init__()
@@ -75,7 +100,6 @@ class MixturePrior(nn.Module):
         return self.means[labels, component] + spread
 
     def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
-        """log p(z | label) of latents (N, D), (N,), nats."""
         weights = self.edges.diff(dim=1, prepend=torch.zeros_like(self.edges[:, :1])).clamp_min(1e-30)[labels]
         factors = self.factors[labels]
         white = torch.linalg.solve_triangular(factors, (z[:, None] - self.means[labels])[..., None], upper=False)
@@ -100,13 +124,18 @@ def _shrink(covariance: np.ndarray, pooled: np.ndarray, count: float) -> np.ndar
     return own * covariance + (1 - own) * pooled
 
 
-class FlowPrior(nn.Module):
+class FlowPrior(Prior):
     """Conditional flow matching with straight paths (Lipman et al., ICLR 2023, section 4.1, OT paths).
 
     An MLP predicts the velocity between noise and standardised latents; sampling runs `steps`
     midpoint steps, which keeps the cost of a latent well below that of decoding it. A class without rows is drawn
     with `nobody` in place of its embedding.
     """
+
+    mean: Tensor
+    scale: Tensor
+    own: Tensor
+    nobody: Tensor
 
     def __init__(self, latent: int, num_classes: int, hidden: int = 256, steps: int = 5) -> None:
         super().__init__()
