@@ -18,7 +18,7 @@ from gensynth.data.split import split_rows
 from gensynth.errors import UsageError
 from gensynth.evaluation.appraisal import appraiser
 from gensynth.job import Job
-from gensynth.models.generator import Generator, TrainingRows
+from gensynth.models.generator import Generator, TrainingRows, check_learns
 from gensynth.provenance.card import model_card
 from gensynth.provenance.guarantee import dp_facts, private_facts, steps_of
 from gensynth.provenance.source_card import SourceCard
@@ -97,6 +97,7 @@ def train_generator(
     made          of the rows, how many carry the mark of made ones
     compared      whether the generator is one of several that scores on real rows choose among
     """
+    check_learns(job.model.make, job.model.name, real.schema.modality)
     codec = fit_codec(real)
     rows, watched = (TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (real, val))
     module = build(lambda: _module(job, codec, len(real)), job.seed)

@@ -138,7 +138,7 @@ class Generator(LightningModule):
     poisson     whether every row enters a batch by a coin of its own, as the accounting of DP-SGD asks
     """
 
-    modalities: ClassVar[tuple[str, ...]]
+    modalities: ClassVar[tuple[str, ...]] = ()
     private: ClassVar[bool] = False
     poisson: ClassVar[bool] = False
     noise_size: int
@@ -306,6 +306,19 @@ class Generator(LightningModule):
             yield
         finally:
             self.train(training)
+
+
+def check_learns(model: type[Generator], name: str, modality: str) -> None:
+    """UsageError unless the model called `name` learns rows of this kind."""
+    if not model.modalities:
+        raise UsageError(
+            f'model={name}: {model.__name__} must declare `modalities`, the kinds it learns: ("image",), say'
+        )
+    if modality not in model.modalities:
+        raise UsageError(
+            f"model={name} learns rows of kind {' or '.join(model.modalities)}, and these are of kind {modality}; "
+            "choose another model=NAME, or sampler=NAME for classical rows"
+        )
 
 
 class Ema(nn.Module, Generic[Module]):

@@ -92,7 +92,7 @@ class KernelMean(Generator):
         noise_seed: int | None,
     ) -> None:
         super().__init__(space, num_rows)
-        _check(space, num_rows, delta, {"bandwidth": bandwidth, "count_scale": count_scale}, noise_seed)
+        _check(num_rows, delta, {"bandwidth": bandwidth, "count_scale": count_scale}, noise_seed)
         self.epsilon, self.delta, self.adjacency, self.count_scale = epsilon, delta, adjacency, count_scale
         self.sensitivity = sensitivity_of(adjacency, count_scale)
         self.sigma = gaussian_sigma(epsilon, delta, self.sensitivity * (1 + SLACK))
@@ -303,10 +303,8 @@ def leading(symmetric: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return values.flip(0)[:rank], (basis @ turn).flip(1)[:, :rank]
 
 
-def _check(space: Space, num_rows: int, delta: float, scales: dict[str, float], noise_seed: object) -> None:
-    """UsageError for rows that are not images, and for numbers that promise nothing."""
-    if len(space.shape) != 3:
-        raise UsageError("model=kernel_mean is for images; model=dp_cvae serves tables")
+def _check(num_rows: int, delta: float, scales: dict[str, float], noise_seed: object) -> None:
+    """UsageError for numbers that promise nothing."""
     for key, value in scales.items():
         if not 0 < value < math.inf:
             raise UsageError(f"model.{key} must be above 0, got {value}")
