@@ -19,7 +19,7 @@ from gensynth.data.split import split_rows
 from gensynth.errors import UsageError
 from gensynth.evaluation.appraisal import appraiser
 from gensynth.job import Job
-from gensynth.models.generator import Generator, TrainingRows
+from gensynth.models.generator import Generator, TrainingRows, check_learns
 from gensynth.provenance.card import model_card
 from gensynth.provenance.guarantee import dp_facts, private_facts, steps_of
 from gensynth.provenance.source_card import SourceCard
@@ -98,6 +98,7 @@ def train_generator(
     made          of the rows, how many carry the mark of made ones
     compared      whether the generator is one of several that scores on real rows choose among
     """
+    check_learns(job.model.make, job.model.name, real.schema.modality)
     codec = fit_codec(real)
     rows, watched = (TrainingRows(codec.encode(side.x), torch.from_numpy(side.y)) for side in (real, val))
     module = build(lambda: _module(job, codec, len(real)), job.seed)
@@ -200,7 +201,7 @@ def _bundle_facts(
             "run": identity,
             "schedule": result.schedule.to_json(),
             "samples_seen": result.schedule.total_samples,
-            "latent_nats": _latent_nats(result.history),
+            "latent_nats": _latent_nats(result.latest),
             "coverage": {name: round(value, 4) for name, value in result.coverage.items()},
             "collapsed": result.collapsed,
             "choose": job.trainer.choose,
@@ -225,6 +226,6 @@ def _card_facts(facts: dict) -> dict:
     }
 
 
-def _latent_nats(history: dict[str, list[tuple[int, float]]]) -> float | str:
+def _latent_nats(latest: dict[str, float]) -> float | str:
     """What the latent told of a row when it was last logged; empty for a model without an encoder."""
-    return round(history["train/loss_kl"][-1][1], 4) if "train/loss_kl" in history else ""
+    return round(latest["loss_kl"], 4) if "loss_kl" in latest else ""

@@ -149,7 +149,7 @@ def take_step(optimizer: DPOptimizer, bound: nn.Module, rows: tuple[Tensor, ...]
     for number, part in enumerate(parts, start=1):
         gradients, values = row_gradients(bound, *part)
         for name, parameter in bound.named_parameters():
-            parameter.grad_sample = gradients[name]
+            parameter.grad_sample = gradients[name]  # type: ignore[attr-defined]
         optimizer.signal_skip_step(do_skip=number < len(parts))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

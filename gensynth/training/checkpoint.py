@@ -17,7 +17,7 @@ from gensynth.errors import DataError, DivergedError, UsageError
 from gensynth.files import write_atomically
 from gensynth.training.schedule import Schedule
 
-FORMAT = 2
+FORMAT = 3
 
 
 def all_finite(module: nn.Module) -> bool:
@@ -32,9 +32,12 @@ def save_checkpoint(
     step: int,
     schedule: Schedule,
     run: str,
-    appraisal: dict,
+    notes: dict,
 ) -> None:
-    """Write the state after `step` whole steps; raises DivergedError instead of writing a non-finite state."""
+    """Write the state after `step` whole steps, and what callbacks must know to go on or to tell of the run.
+
+    Raises DivergedError instead of writing a non-finite state.
+    """
     if not all_finite(module):
         raise DivergedError("the weights are no longer finite; the last checkpoint before that is kept")
     state = {
@@ -44,7 +47,7 @@ def save_checkpoint(
         "schedule": schedule.to_json(),
         "weights": module.state_dict(),
         "optimizers": [o.state_dict() for o in optimizers],
-        "appraisal": appraisal,
+        "notes": notes,
     }
     buffer = io.BytesIO()  # a full disk then shows as an OSError of the write, not as a fault of the archive
     torch.save(state, buffer)
