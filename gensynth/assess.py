@@ -13,8 +13,8 @@ from gensynth.balancing.filters import points_of
 from gensynth.balancing.plan import to_balance
 from gensynth.evaluation.amount import advise, too_few
 from gensynth.evaluation.arms import added, free_arms, half_and_half, simple_arms, without_groups
-from gensynth.evaluation.classification import label_scores, tally
 from gensynth.evaluation.learners import learners_of
+from gensynth.evaluation.metrics.classification import label_scores, tally
 from gensynth.evaluation.novelty import operation_agreement
 from gensynth.evaluation.privacy import privacy_facts
 from gensynth.evaluation.robustness import robustness

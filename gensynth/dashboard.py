@@ -19,43 +19,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gensynth.errors import UsageError, nearest
+from gensynth.errors import UsageError
 from gensynth.progress import say
+from gensynth.rundir import settings_of
 
 SECONDS_BETWEEN_LOOKS = 5.0
-WORDS = {"port": "6006", "open": "true"}
+SETTINGS = {"port": "6006", "open": "true"}
 
 
 def dashboard(words: list[str]) -> None:
     """Serve the page until a signal comes: `dashboard [FOLDER] port=6006 open=true`."""
-    folder, settings = _settings(words)
+    named, settings = settings_of("dashboard", words, SETTINGS)
+    folder = Path(named or "runs")
+    if not folder.is_dir():
+        raise UsageError(f"dashboard: there is no folder {folder.name!r}; name the one that holds your runs")
+    if not runs_below(folder):
+        raise UsageError(f"dashboard: no run below {folder.name!r} (looked for run/metrics.csv)")
     with serving(folder, int(settings["port"])) as url:
         count = len(runs_below(folder))
         say(f"{count} run{'s' if count > 1 else ''} below {folder.name or folder} at {url} (Ctrl-C ends)")
         if settings["open"] == "true":
             webbrowser.open(url)
         threading.Event().wait()
-
-
-def _settings(words: list[str]) -> tuple[Path, dict[str, str]]:
-    folder, settings = Path("runs"), dict(WORDS)
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign:
-            folder = Path(word)
-        elif key not in WORDS:
-            raise UsageError(f"dashboard: unknown key {key!r}; {nearest(key, WORDS)}")
-        else:
-            settings[key] = value
-    if not settings["port"].isdigit():
-        raise UsageError(f"dashboard: port must be a whole number, got {settings['port']!r}")
-    if settings["open"] not in ("true", "false"):
-        raise UsageError(f"dashboard: open must be true or false, got {settings['open']!r}")
-    if not folder.is_dir():
-        raise UsageError(f"dashboard: there is no folder {folder.name!r}; name the one that holds your runs")
-    if not runs_below(folder):
-        raise UsageError(f"dashboard: no run below {folder.name!r} (looked for run/metrics.csv)")
-    return folder, settings
 
 
 def runs_below(folder: Path) -> dict[str, Path]:

@@ -13,21 +13,8 @@ from pathlib import Path
 from gensynth import __version__
 
 PACKAGES = (
-    "torch",
-    "lightning",
-    "hydra-core",
-    "torchmetrics",
-    "numpy",
-    "scikit-learn",
-    "pandas",
-    "pyarrow",
-    "pillow",
-    "safetensors",
-    "kornia",
-    "imbalanced-learn",
-    "matplotlib",
-    "jinja2",
-    "wandb",
+    *("torch", "lightning", "hydra-core", "torchmetrics", "numpy", "scikit-learn", "pandas", "pyarrow", "pillow"),
+    *("safetensors", "kornia", "imbalanced-learn", "matplotlib", "jinja2", "wandb"),
 )
 EXTRAS = {"audio": "soundfile", "dashboard": "tensorboard", "fairness": "fairlearn", "privacy": "opacus"}
 BAD_LIGHTNING = ("2.6.2", "2.6.3")

@@ -10,6 +10,7 @@ import numpy as np
 from gensynth import rng
 from gensynth.assess import Trial
 from gensynth.balancing import export
+from gensynth.balancing.decisions import PASSED_OVER
 from gensynth.balancing.filters import Reference, looks_at
 from gensynth.balancing.merge import Filled, fill
 from gensynth.balancing.plan import asks_for_cells, resolve_cells, resolve_target
@@ -19,7 +20,6 @@ from gensynth.job import Job
 from gensynth.learning import train_in_memory
 from gensynth.models.judges import fit_judge
 from gensynth.progress import say
-from gensynth.report.review import PASSED_OVER
 from gensynth.reread import (
     Looked,
 )

@@ -19,6 +19,7 @@ import numpy as np
 
 from gensynth import __version__, rng
 from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
+from gensynth.balancing.decisions import PASSED_OVER, check_rows
 from gensynth.balancing.draw import FORMATS, write_samples
 from gensynth.balancing.export import row_names
 from gensynth.balancing.filters import check_filters
@@ -51,7 +52,7 @@ from gensynth.making import (
 from gensynth.models.generator import Generator
 from gensynth.progress import bar, say
 from gensynth.provenance.guarantee import dp_facts, steps_of
-from gensynth.provenance.integrity import seal_run
+from gensynth.provenance.hashes import seal_run
 from gensynth.record import (
     absent_warning,
     facts_of,
@@ -63,7 +64,6 @@ from gensynth.record import (
     write_internal,
 )
 from gensynth.report.report import write_report
-from gensynth.report.review import PASSED_OVER, check_rows, fool_rate, review_gate
 from gensynth.reread import (
     Looked,
     RunState,
@@ -76,6 +76,7 @@ from gensynth.reread import (
     real_sides,
     reread,
 )
+from gensynth.review.rates import fool_rate, review_gate
 from gensynth.rundir import RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator

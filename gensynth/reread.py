@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
+from gensynth.balancing.decisions import line_of, pin_rows, read_decisions, review_path, row_names
+from gensynth.balancing.ledger import read_ledger
 from gensynth.data.conditions import Conditions
 from gensynth.data.finding import Finding
 from gensynth.data.source import Source
@@ -23,7 +24,6 @@ from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
 from gensynth.files import write_json
 from gensynth.job import DataSettings
-from gensynth.report.review import line_of, pin_rows, read_decisions, review_path, row_names
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
@@ -120,8 +120,8 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
     else:
         words = _as_sounds(fields) if state.schema.modality == "audio" else {}
         source = read_path(str(finished / "dataset"), label=label, image_size=size, **words)
-    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
-        first = {f"train/{row['row_id']}": row["parent"] for row in csv.DictReader(file) if row["source"] == REAL}
+    ledger = read_ledger(finished / "dataset" / "ledger.csv")
+    first = {f"train/{row['row_id']}": row["parent"] for row in ledger if row["source"] == REAL}
     rows = source.data
     names = [first.get(row_id, row_id) for row_id in rows.ids.tolist()]
     renamed = dict(zip(rows.ids.tolist(), names, strict=True))
@@ -171,18 +171,17 @@ def _read_tabular(
 
 
 def real_names(finished: Path) -> list[str]:
-    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
-        return [row["row_id"] for row in csv.DictReader(file) if row["source"] == REAL]
+    return [row["row_id"] for row in read_ledger(finished / "dataset" / "ledger.csv") if row["source"] == REAL]
 
 
 def read_review(finished: Path) -> dict[str, str]:
-    """Row -> verdict of review.csv, beside the dataset or in run/; empty where nobody has looked yet.
+    """Row -> decision of review.csv, beside the dataset or in run/; empty where nobody has looked yet.
 
     A row is its row_id, or for tables what it was made as, where the file says so. Raises DataError naming every
     line that is not understood.
     """
     decisions = read_decisions(review_path(finished))
-    return {row: decision.verdict for row, decision in decisions.items()}
+    return {row: decision.answer for row, decision in decisions.items()}
 
 
 def pin_review(review_of: Path, dataset_of: Path) -> None:
@@ -205,8 +204,7 @@ def names_of_rows(
     finished: Path, reviewed: dict[str, str], conditions: Conditions, name_row: Callable[[str, str, int], str]
 ) -> dict[str, str]:
     """A review of a table, by row number or what rows were made as, by the names that rows carry while drawn."""
-    with (finished / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
-        ledger = {row["row_id"]: row for row in csv.DictReader(file)}
+    ledger = {row["row_id"]: row for row in read_ledger(finished / "dataset" / "ledger.csv")}
     pinned = {row: line_of(row) for row in reviewed if row.startswith("[")}
     if unknown := sorted(set(reviewed) - set(ledger) - set(pinned)):
         raise DataError("review.csv speaks of rows that the dataset does not have", unknown)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from gensynth.errors import DataError, UsageError
+from gensynth.errors import DataError, UsageError, nearest
 from gensynth.progress import say
 
 _MARKER = ".unfinished.json"
@@ -93,3 +93,25 @@ class RunFolder:
         begun = time.monotonic()
         yield
         self.timing[name] = round(time.monotonic() - begun, 2)
+
+
+def settings_of(verb: str, words: list[str], defaults: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """(folder that was named, "" for none; values of its keys) of a verb that serves a page until a signal comes.
+
+    defaults  of every key: a whole number, or true or false. UsageError for a key or a value that is neither.
+    """
+    folder, settings = "", dict(defaults)
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign or Path(word).is_dir():
+            folder = word
+        elif key not in defaults:
+            raise UsageError(f"{verb}: unknown key {key!r}; {nearest(key, defaults)}")
+        else:
+            settings[key] = value
+    for key, value in settings.items():
+        is_number = defaults[key].isdecimal()
+        if not (value.isdecimal() if is_number else value in ("true", "false")):
+            wanted = "a whole number" if is_number else "true or false"
+            raise UsageError(f"{verb}: {key} must be {wanted}, got {value!r}")
+    return folder, settings

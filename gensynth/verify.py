@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from gensynth import __version__, rng
 from gensynth.balancing.draw import TABLE_CHUNK
 from gensynth.balancing.export import encode_row
+from gensynth.balancing.ledger import read_ledger
 from gensynth.balancing.mark import mark_of, read_mark
 from gensynth.balancing.merge import ATTEMPTS, DRAWS
 from gensynth.balancing.table_export import RowWriter, identifiers_of, made_seeds, row_hashes
@@ -27,14 +28,13 @@ from gensynth.job import FILE as JOB
 from gensynth.job import read_job
 from gensynth.models.generator import Generator
 from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
-from gensynth.provenance.integrity import (
+from gensynth.provenance.hashes import (
     MANIFEST,
     SEAL,
     check_dataset,
     check_generator,
     check_links,
     check_run,
-    read_ledger,
 )
 from gensynth.reread import Looked, read_state, reread
 from gensynth.samplers.generator import GeneratorSampler
@@ -219,13 +219,14 @@ def _cell_columns(lines: Sequence[Line]) -> tuple[str, ...]:
 
 def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: Sequence[int]) -> dict[int, str]:
     """{place in `lines`: content hash} of the chosen rows, made again; `lines` are all made rows in ledger order."""
+    kinds = [(line["sampler"], makers.conditions.of_line(line)) for line in lines]
     parts, places = [], []
-    for (sampler, condition), mine in _kinds(makers.conditions, lines, chosen).items():
-        asked = np.array([int(lines[i]["index"]) for i in mine])
-        seed = int(lines[mine[0]]["seed"])
+    for sampler, condition in dict.fromkeys(kinds[i] for i in chosen):
+        mine = [i for i in chosen if kinds[i] == (sampler, condition)]
+        asked, seed = np.array([int(lines[i]["index"]) for i in mine]), int(lines[mine[0]]["seed"])
         one = makers.samplers[sampler]
         if one.deterministic == "per_set":
-            drawn = [lines[i] for i in range(len(lines)) if _kind(makers.conditions, lines[i]) == (sampler, condition)]
+            drawn = [line for line, kind in zip(lines, kinds, strict=True) if kind == (sampler, condition)]
             parts.append(replay(one, makers.conditions, condition, asked, drawn, seed))
         else:
             parts.append(regenerate(one, makers.conditions, condition, asked, seed))
@@ -236,18 +237,6 @@ def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: S
         hashes = _cell_hashes(dataset, makers, lines, rows[order], np.array(places)[order])
         return dict(zip(np.array(places)[order].tolist(), hashes, strict=True))
     return {i: _picture_hash(dataset, rows.schema, x, lines[i]) for i, x in zip(places, rows.x, strict=True)}
-
-
-def _kind(conditions: Conditions, line: Line) -> tuple[str, str]:
-    return line["sampler"], conditions.of_line(line)
-
-
-def _kinds(conditions: Conditions, lines: Sequence[Line], chosen: Sequence[int]) -> dict[tuple[str, str], list[int]]:
-    """{(sampler, condition): places of chosen lines}."""
-    kinds: dict[tuple[str, str], list[int]] = {}
-    for i in chosen:
-        kinds.setdefault(_kind(conditions, lines[i]), []).append(i)
-    return kinds
 
 
 def regenerate(sampler: Sampler, conditions: Conditions, condition: str, index: np.ndarray, seed: int) -> LabelledData:
@@ -321,8 +310,7 @@ def _as_rows(conditions: Conditions, lines: Sequence[Line]) -> LabelledData:
     if conditions.columns:
         groups[CELL] = np.array([conditions.of_line(line) for line in lines])
     y = np.array([classes.index(line["label"]) for line in lines])
-    empty = LabelledData.of_real(np.zeros((len(lines), 0)), y, conditions.schema)
-    return LabelledData(empty.x, y, empty.schema, empty.ids, empty.origin, empty.parent, groups)
+    return replace(LabelledData.of_real(np.zeros((len(lines), 0)), y, conditions.schema), groups=groups)
 
 
 def _chunks(conditions: Conditions, lines: Sequence[Line]) -> list[np.ndarray]:

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from bench_images import Images, apply, digits, drawn, fashion, labelled, train_bundle, train_cnn
 from bench_words import read_words
+from canary_audit import canary_release_audit
 
 from gensynth.accounting import gaussian_delta, gaussian_epsilon
 from gensynth.cli import compose
 from gensynth.data.codec import fit_codec
-from gensynth.evaluation.epsilon import canary_release_audit
 from gensynth.models.generator import TrainingRows
 from gensynth.rng import numpy_generator
 

@@ -27,6 +27,7 @@ LAYERS = [
         "job",
         "learning",
         "making",
+        "metrics",
         "record",
         "trust",
         "verify",

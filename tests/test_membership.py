@@ -17,7 +17,6 @@ from gensynth.data.image import ImageCodec
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.evaluation.copies import find_copies
-from gensynth.evaluation.detection import auc_deviation
 from gensynth.evaluation.fakes import memorised, nonsense, partly_memorised
 from gensynth.evaluation.membership import (
     ATTACKS,
@@ -29,8 +28,8 @@ from gensynth.evaluation.membership import (
     roles_of,
     rows_attacks,
 )
-from gensynth.evaluation.privacy import privacy_facts
-from gensynth.evaluation.roc import (
+from gensynth.evaluation.metrics.detection import auc_deviation
+from gensynth.evaluation.metrics.roc import (
     Z,
     auc_entry,
     clopper_pearson,
@@ -40,6 +39,7 @@ from gensynth.evaluation.roc import (
     threshold_ranks,
     tpr_entry,
 )
+from gensynth.evaluation.privacy import privacy_facts
 from gensynth.evaluation.whitebox import discriminator_attack, model_attacks
 from gensynth.neighbours import nearest_distances
 from gensynth.training.fit import build

@@ -51,6 +51,7 @@ def utility() -> list[dict]:
 
 def facts() -> dict:
     entry = {"value": 12.34567, "n_real": 50, "n_synthetic": 60, "floor": 2.0, "ceiling": 42.0, "low": 11, "high": 13.5}
+    entry |= {"better": "lower"}
     counts = {"before": 9, "after": 20, "real": 9, "augmented": 1, "synthetic": 10}
     return {
         "verdict": {"answer": "helps", "sentence": "Use the synthetic rows."},

@@ -9,7 +9,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from gensynth.evaluation import learners
 from gensynth.evaluation.arms import free_arms, half_and_half
-from gensynth.evaluation.classification import (
+from gensynth.evaluation.intervals import holm, joint_estimate
+from gensynth.evaluation.learners import Logistic, SmallCnn
+from gensynth.evaluation.metrics.classification import (
     LABEL_METRICS,
     PROBABILITY_METRICS,
     calibration_slope,
@@ -18,8 +20,6 @@ from gensynth.evaluation.classification import (
     resampled_tally,
     tally,
 )
-from gensynth.evaluation.intervals import holm, joint_estimate
-from gensynth.evaluation.learners import Logistic, SmallCnn
 from gensynth.evaluation.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
 from gensynth.evaluation.verdict import answer_arms, not_run, verdict
 from gensynth.types import LabelledData, Schema

@@ -15,7 +15,7 @@ from conftest import FAST, write_digit_folder
 from PIL import Image
 
 from gensynth.cli import main
-from gensynth.provenance.integrity import SEAL, check_generator, check_run, seal_run
+from gensynth.provenance.hashes import SEAL, check_generator, check_run, seal_run
 from gensynth.verify import check_files, draws_of
 
 SMALL = (*FAST, "model.width=8", "utility.run=false", "filter=[]")

@@ -6,10 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from gensynth.balancing.mark import Mark, mark_of
+from gensynth.errors import DataError
 from gensynth.types import REAL, LabelledData
 
 LEDGER = (
@@ -38,6 +40,19 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
         # A lone carriage return ends the line for a reader, and Python's writer leaves it unquoted.
         (careful if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
     return out.getvalue()
+
+
+def read_ledger(path: Path) -> list[dict[str, str]]:
+    """The lines of a ledger.csv, in row order; DataError where it is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            lines = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} is damaged: {error}") from None
+    if tuple(reader.fieldnames or ()) != LEDGER:
+        raise DataError(f"{path.name} is damaged: its columns are {reader.fieldnames}")
+    return lines
 
 
 @dataclass(frozen=True)

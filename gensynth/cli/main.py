@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gensynth.cli.overrides import (
-    HELP,
     LATER,
     VERBS,
     conf_dir,
     explain,
     flags_first,
+    help_page,
     overrides,
     quoted,
     resume_command,
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     words = sys.argv[1:] if argv is None else argv
     if not words or "--help" in words or "-h" in words or words[0] == "help":
-        print(HELP)
+        print(help_page())
         return 0 if words else 2
     if words[0] == "--version":
         from gensynth import __version__

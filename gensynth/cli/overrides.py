@@ -92,46 +92,10 @@ CHOICES = {
 OTHER_NAMES = {"oversample": "random_oversampling", "undersample": "random_undersampling"}
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
-HELP = """gensynth: from an imbalanced labelled data set to a balanced one, with proof of what it is worth
 
-usage: gensynth VERB [DATA] [key=value ...]
-
-  demo               the whole walk on embedded digits, offline, in minutes
-  explore DATA       look first: counts, sizes, duplicates, what to fix
-  balance DATA       the main job: explore, split, train, sample, filter, merge, evaluate, report
-  train DATA         one generator; writes a bundle
-  sample             draw from a bundle: generator=PATH counts=500 | counts='{rare: 500}'
-  merge RUN          filter, merge and evaluate a finished run again, honouring its review.csv
-  evaluate           score any synthetic set, rank several: real=DIR test=DIR synthetic=DIR|'[A, B]'
-  compare DATA       doing nothing, simple methods and both models under one plan, side by side
-  review RUN         a person looks at the made rows, worst first: n=200; or guesses which are real: blind=true
-  verify DATASET     every hash recomputed, n=100 made rows made again; is_mine=FILE: is it one of them
-  forget ROW_ID      which generators, rows and folders drawn by sample depend on a row of the source, over all runs=DIR
-  dashboard [RUNS]   a local page over all runs below a folder (default runs): port=6006 open=true
-  doctor             what is installed and what is wrong
-
-DATA is a name (digits, digits_longtail, breast_cancer) or a path: a folder of class folders of images,
-WAV or FLAC (also train/val/test), a folder with metadata.csv, an IDX pair, an .npz; a table: .csv .tsv
-.jsonl .parquet (data.label=COLUMN or its position, data.header=false, data.ignore=[id]); texts: such a
-table with data.text=COLUMN.
-
-  out=DIR                 where to write              default runs/<verb>-<time>
-  model=cvae|cgan         which generator             default cvae (private: kernel_mean, dp_cvae)
-  sampler=NAME            how rows are made           default the generator; classical: trivial_augment, style,
-                          smote, jitter, text_transforms, audio_transforms ... (conf/sampler)
-  target=max|median|auto|N|'{class: N}'   final rows a class   default max (auto: chosen on validation)
-  data.groups=[sex,race]  by which bias is audited    target=cells balances label and groups together
-  trainer.max_minutes=5   training budget             default 5 (demo: 1)
-  seed=0                  one seed for everything     default 0
-  logger=auto|csv|wandb|tensorboard|none              default auto (W&B offline without a key, and CSV)
-  trainer=auto|cpu|gpu    experiment=NAME    resume=true    strict=true    -m for sweeps
-  --cfg job shows all keys; --config-dir DIR adds your own configuration groups
-
-examples:
-  gensynth demo
-  gensynth balance ./my_images out=./my_images_balanced
-  gensynth sample generator=./my_images_balanced/generator counts='{rare: 500}' out=./more
-"""
+def help_page() -> str:
+    """What `--help` prints."""
+    return (Path(__file__).parent / "help.txt").read_text(encoding="utf-8")
 
 
 def conf_dir() -> Path:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from gensynth.balancing.plan import to_balance
-from gensynth.evaluation.classification import corrected
 from gensynth.evaluation.learners import Learner
+from gensynth.evaluation.metrics.classification import corrected
 from gensynth.evaluation.utility import UNCHANGED, kept_rows
 from gensynth.rng import child
 from gensynth.types import LabelledData

@@ -12,9 +12,9 @@ import numpy as np
 from gensynth import rng
 from gensynth.data.audio import mel_pixels
 from gensynth.data.table import TablePoints, modelled_columns
-from gensynth.evaluation.diversity import vendi_ratio
 from gensynth.evaluation.features import random_space
-from gensynth.evaluation.support import prdc
+from gensynth.evaluation.metrics.diversity import vendi_ratio
+from gensynth.evaluation.metrics.support import prdc
 from gensynth.models.encoders import random_encoder
 from gensynth.types import LabelledData
 

@@ -12,7 +12,7 @@ from gensynth.evaluation.bias import share_entry
 from gensynth.evaluation.fidelity import MIN_ROWS, K
 from gensynth.evaluation.groups import groupings
 from gensynth.evaluation.intervals import half_sample_interval
-from gensynth.evaluation.support import expected_coverage, membership
+from gensynth.evaluation.metrics.support import expected_coverage, membership
 from gensynth.rng import numpy_generator
 
 Entry = dict[str, Any]

@@ -8,14 +8,24 @@ from dataclasses import replace
 import numpy as np
 
 from gensynth.data.table import modelled_columns
-from gensynth.evaluation.columns import is_continuous, level_coverage, missing_gap, shapes, trends
-from gensynth.evaluation.detection import FOLDS, MOST_ROWS, auc_deviation, boosted_c2st
 from gensynth.evaluation.fidelity import Entry, match_rows
+from gensynth.evaluation.metrics.columns import is_continuous, level_coverage, missing_gap, shapes, trends
+from gensynth.evaluation.metrics.detection import C2ST, FOLDS, MOST_ROWS, auc_deviation, boosted_c2st
 from gensynth.rng import child
 from gensynth.types import LabelledData
 
 SPACE = "columns"
 FEW_ROWS = 12
+HIGHER = {"better": "higher", "bounds": [0.0, 1.0], "ideal": 1.0}
+# What the entry of each metric says of it, as `metrics.metric.Metric.declaration` does.
+DECLARED: dict[str, Entry] = {
+    "shape": HIGHER | {"headline": True},
+    "trend": HIGHER | {"headline": True},
+    "trend_associated": HIGHER | {"headline": False},
+    "c2st_auc": C2ST().declaration(),
+    "level_coverage": HIGHER | {"headline": False},
+    "missing_gap": {"better": "lower", "bounds": [0.0, 1.0], "ideal": 0.0, "headline": False},
+}
 
 
 def column_fidelity(
@@ -49,7 +59,7 @@ def column_fidelity(
             per_class[name] = {"value": None, "reason": text}
             continue
         values = [shapes(continuous, sides[0].x, side.x).mean() for side in sides[1:]]
-        per_class[name] = _entry(sides[0], sides[1], values[0], None, values[1])
+        per_class[name] = _entry("shape", sides[0], sides[1], values[0], None, values[1])
     return overall, per_class
 
 
@@ -68,7 +78,7 @@ def _column_entries(
         name: _scores(continuous, train, real, side, seed)
         for name, side in (("value", fake), ("floor", floor), ("ceiling", ceiling))
     }
-    entries = {}
+    entries: dict[str, Entry] = {}
     for metric, value in scored["value"].items():
         if value is None:
             entries[metric] = {
@@ -77,9 +87,9 @@ def _column_entries(
             }
             continue
         least = None if metric in ("shape", "level_coverage", "missing_gap") else scored["floor"][metric]
-        entries[metric] = _entry(real, fake, value, least, scored["ceiling"][metric])
+        entries[metric] = _entry(metric, real, fake, value, least, scored["ceiling"][metric])
     deviation = auc_deviation(0.5, len(real), len(real))
-    auc = entries["c2st_auc"]
+    auc: Entry = entries["c2st_auc"]
     auc |= {"expected": 0.5, "expected_from": "closed form", "z": (auc["value"] - 0.5) / deviation}
     return entries
 
@@ -100,7 +110,9 @@ def _scores(
     }
 
 
-def _entry(real: LabelledData, fake: LabelledData, value: float, floor: float | None, ceiling: float | None) -> Entry:
+def _entry(
+    metric: str, real: LabelledData, fake: LabelledData, value: float, floor: float | None, ceiling: float | None
+) -> Entry:
     entry: Entry = {"value": float(value), "n_real": len(real), "n_synthetic": len(fake)}
     entry |= {"floor": None if floor is None else float(floor), "ceiling": None if ceiling is None else float(ceiling)}
-    return entry
+    return entry | DECLARED[metric]

@@ -17,7 +17,7 @@ from scipy.stats import chi2
 from gensynth.data.split import row_groups
 from gensynth.evaluation.fidelity import Entry
 from gensynth.evaluation.intervals import wilson_interval
-from gensynth.evaluation.roc import Z, undefined
+from gensynth.evaluation.metrics.roc import Z, undefined
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData

@@ -46,7 +46,7 @@ def find_faults(
     def fault(code: str, text: str, of_class: str = "") -> dict[str, str]:
         return {"code": code, "set": name, "class": of_class, "text": text}
 
-    found = _no_support(overall["clipped_density"])
+    found = _no_support(overall.get("clipped_density", {"value": None}))
     if found:
         return [fault(*found)]
     faults = _copies(copied, fault)
@@ -111,7 +111,10 @@ def _variety(per_class: dict[str, dict[str, Entry]], space: str) -> dict[str, tu
     defined = {
         label: (scores[f"clipped_coverage[{space}]"], scores[f"precision[{space}]"])
         for label, scores in per_class.items()
-        if scores.get(f"clipped_coverage[{space}]", {}).get("value") is not None
+        if all(
+            scores.get(f"{metric}[{space}]", {}).get("value") is not None
+            for metric in ("clipped_coverage", "precision")
+        )
         and scores[f"clipped_coverage[{space}]"]["n_real"] >= LEAST_ROWS
     }
     p = [share_difference(c["value"], c["n_synthetic"], c["ceiling"], c["n_real"]).p for c, _ in defined.values()]

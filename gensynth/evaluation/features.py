@@ -37,7 +37,7 @@ RAW = {"image": "pixels", "table": "cells", "text": "words", "audio": "spectra"}
 class FeatureSpace:
     """A name, the hash of everything that defines the map, and the map: rows x -> float32 (N, D).
 
-    Scores from spaces with different hashes must not be compared; `fidelity.comparable` refuses to.
+    Scores from spaces with different hashes must not be compared.
     """
 
     name: str

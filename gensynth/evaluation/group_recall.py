@@ -10,9 +10,9 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import random_table
 
-from gensynth.evaluation.classification import RESAMPLES
 from gensynth.evaluation.groups import combined, groupings
 from gensynth.evaluation.intervals import LEVEL, joint_estimate
+from gensynth.evaluation.metrics.classification import RESAMPLES
 from gensynth.evaluation.utility import UtilityResult
 from gensynth.evaluation.verdict import BASELINE, CANDIDATE
 from gensynth.rng import numpy_generator

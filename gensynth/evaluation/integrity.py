@@ -24,9 +24,9 @@ from gensynth.evaluation.confident import (
     noise_share,
     out_of_fold,
 )
-from gensynth.evaluation.diversity import vendi_ratio
 from gensynth.evaluation.fidelity import MIN_ROWS
 from gensynth.evaluation.intervals import half_sample_interval
+from gensynth.evaluation.metrics.diversity import vendi_ratio
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
 
 LEVEL = 0.05
+LEVEL_OF_Z = float(2 * ndtr(-1.959964))  # of a quantile with the digits of printed tables
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
     [0.03, 0.06, 0.06]
     """
+    # Written out, since statsmodels collects the garbage of the whole process at every call.
     order = np.argsort(p, kind="stable")
     raised = np.maximum.accumulate(np.asarray(p, np.float64)[order] * (len(p) - np.arange(len(p))))
     out = np.empty(len(p))
@@ -83,10 +85,8 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     >>> round(low, 3), round(high, 3)
     (0.827, 0.871)
     """
-    z2 = 1.959964**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    return centre - reach, centre + reach
+    low, high = proportion_confint(share * n, n, alpha=LEVEL_OF_Z, method="wilson")
+    return float(low), float(high)
 
 
 def share_difference(share: float, n: int, other: float, m: int) -> Difference:
@@ -96,13 +96,10 @@ def share_difference(share: float, n: int, other: float, m: int) -> Difference:
     >>> round(found.mean, 2), round(found.low, 4), round(found.high, 4)
     (0.2, 0.0524, 0.3339)
     """
-    (low, high), (other_low, other_high) = wilson_interval(share, n), wilson_interval(other, m)
-    mean = share - other
-    down, up = math.hypot(share - low, other_high - other), math.hypot(high - share, other - other_low)
-    pooled = (share * n + other * m) / (n + m)
-    deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-    p = math.erfc(abs(mean) / deviation / math.sqrt(2)) if deviation > 0 else 1.0
-    return Difference(mean, mean - down, mean + up, p)
+    counts = share * n, other * m
+    low, high = confint_proportions_2indep(counts[0], n, counts[1], m, method="newcomb", alpha=LEVEL_OF_Z)
+    p = proportions_ztest(counts, (n, m))[1] if 0 < sum(counts) < n + m else 1.0
+    return Difference(share - other, float(low), float(high), float(p))
 
 
 def half_sample_interval(value: float, halves: np.ndarray, bounds: tuple[float, float]) -> tuple[float, float]:

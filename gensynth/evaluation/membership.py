@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from gensynth.data.split import row_groups
-from gensynth.evaluation.roc import Clusters, auc_entry, tpr_entries, undefined
+from gensynth.evaluation.metrics.roc import Clusters, auc_entry, tpr_entries, undefined
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData

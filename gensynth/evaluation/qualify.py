@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.distance import Scale, mind
 from gensynth.evaluation.fakes import CORRUPTIONS
 from gensynth.evaluation.features import FeatureSpace
+from gensynth.evaluation.metrics.distance import mind
+from gensynth.evaluation.metrics.metric import Scale
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 

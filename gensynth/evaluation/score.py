@@ -12,15 +12,15 @@ from sklearn.manifold import TSNE
 
 from gensynth import rng
 from gensynth.balancing.filters import points_of
-from gensynth.evaluation.classification import confusion, reliability
 from gensynth.evaluation.column_score import column_fidelity
 from gensynth.evaluation.copies import Copies, copy_entries, find_copies
 from gensynth.evaluation.fakes import FLOORS
 from gensynth.evaluation.faults import find_faults
 from gensynth.evaluation.features import RAW, FeatureSpace, flat_pixels, inception_space, spaces_of
 from gensynth.evaluation.fidelity import MOST_ROWS, Entry, K, fidelity
+from gensynth.evaluation.metrics.classification import confusion, reliability
+from gensynth.evaluation.metrics.support import realism
 from gensynth.evaluation.qualify import qualify
-from gensynth.evaluation.support import realism
 from gensynth.evaluation.utility import UtilityResult, rarest_class
 from gensynth.evaluation.verdict import BASELINE, answer_arms
 from gensynth.models.judges import AnyJudge, fit_judge

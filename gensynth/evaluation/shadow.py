@@ -17,7 +17,7 @@ import numpy as np
 
 from gensynth.data.split import row_groups
 from gensynth.evaluation.membership import FLOOR, ROWS_ONLY, K, Points, halved
-from gensynth.evaluation.roc import auc_entry, tpr_entries
+from gensynth.evaluation.metrics.roc import auc_entry, tpr_entries
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.classification import (
+from gensynth.evaluation.intervals import Difference, joint_estimate
+from gensynth.evaluation.learners import Learner
+from gensynth.evaluation.metrics.classification import (
     LABEL_METRICS,
     LOSSES,
     PROBABILITY_METRICS,
@@ -24,8 +26,6 @@ from gensynth.evaluation.classification import (
     resampled_tally,
     tally,
 )
-from gensynth.evaluation.intervals import Difference, joint_estimate
-from gensynth.evaluation.learners import Learner
 from gensynth.rng import child, numpy_generator
 from gensynth.samplers.online import Online, Unchanged
 from gensynth.types import REAL, LabelledData

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.classification import LOSSES
 from gensynth.evaluation.intervals import LEVEL, Difference, holm
+from gensynth.evaluation.metrics.classification import LOSSES
 from gensynth.evaluation.utility import UtilityResult, paired_difference
 
 HEADLINE_METRIC = "balanced_accuracy"

@@ -25,26 +25,6 @@ from gensynth.report.figures import Interval, Pictures
 from gensynth.report.trust_view import attack_rows, cell_tables, integrity_rows, trust_view
 
 NOTHING = "real_only"
-LOWER_IS_BETTER = (
-    "fid",
-    "kid",
-    "fd",
-    "kd",
-    "mind",
-    "mmd",
-    "ece",
-    "brier",
-    "log_loss",
-    "nll",
-    "wasserstein",
-    "ks",
-    "tv",
-    "js",
-    "detection",
-    "c2st",
-    "gap",
-    "disparity",
-)
 ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
 HEADLINE_METRICS = ("balanced_accuracy", "macro_f1", "accuracy")
@@ -65,6 +45,9 @@ ENTRY_KEYS = (
     "seeds",
     "kind",
     "better",
+    "bounds",
+    "ideal",
+    "headline",
     "space_sha256",
     "difference",
     "answer",
@@ -297,10 +280,10 @@ def goodness(value: float, floor: float, ceiling: float, lower_is_better: bool) 
     return 100.0 * min(max((value - worst) / (best - worst), 0.0), 1.0)
 
 
-def score(label: str, entry: Any, lower: bool) -> Score:
+def score(label: str, entry: Any, lower: bool = False) -> Score:
     """A report entry ({"value", "n_real", "floor", ...}, a bare number, text or list) as one row.
 
-    `lower` says which end is better, unless the entry itself does with `better` ("lower" or "higher").
+    The entry says which end is better with `better` ("lower" or "higher"); `lower` counts where it does not.
     """
     if not isinstance(entry, Mapping):
         return Score(label, _text(entry), _sort(entry))
@@ -334,7 +317,7 @@ def score(label: str, entry: Any, lower: bool) -> Score:
 
 def scores(part: Any, risk: bool = False) -> list[Score]:
     """All leaves of a nested part of the facts as rows, labelled with their key path; a risk is better when lower."""
-    return [score(" › ".join(path), leaf, risk or lower_is_better(path[-1])) for path, leaf in _leaves(part, ())]
+    return [score(" › ".join(path), leaf, risk) for path, leaf in _leaves(part, ())]
 
 
 def reason(part: Any) -> str:
@@ -355,11 +338,6 @@ def interval(entry: Mapping[str, Any]) -> str:
     return f"{number(low)} to {number(high)}" if _is_number(low) and _is_number(high) else ""
 
 
-def lower_is_better(metric: str) -> bool:
-    """By the metric's name: distances and losses, not accuracies."""
-    return metric.lower().startswith(LOWER_IS_BETTER)
-
-
 def is_simple(row: Mapping[str, Any]) -> bool:
     """Whether an arm works without a trained generator; a row may say so itself with `kind`."""
     return row["kind"] == "simple" if "kind" in row else str(row.get("arm")) in (NOTHING, *SIMPLE_ARMS)
@@ -376,7 +354,7 @@ def best_arm(rows: Sequence[Mapping[str, Any]], simple: bool) -> Mapping[str, An
     rows = [row for row in rows if is_simple(row) == simple and _is_number(row.get("mean"))]
     if not rows:
         return None
-    sign = -1 if lower_is_better(str(rows[0].get("metric"))) else 1
+    sign = -1 if rows[0].get("better") == "lower" else 1
     return max(rows, key=lambda row: sign * row["mean"])
 
 
@@ -401,7 +379,7 @@ def verdict_view(verdict: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) 
         "sentence": opening,
         "numbers": numbers[:1].upper() + numbers[1:],
         "measured": f"{metric} of {learner} on the locked test rows".replace("_", " ") if here else "",
-        "cards": [(label, score(str(row["arm"]), row, lower_is_better(metric))) for label, row in cards if row],
+        "cards": [(label, score(str(row["arm"]), row)) for label, row in cards if row],
         "differences": [difference_view(line) for line in verdict.get("details", [])],
     }
 
@@ -486,14 +464,8 @@ def per_class_view(per_class: Mapping[str, Any]) -> list[dict[str, Any]]:
     for space in _unique(_space_of(metric) for metric in metrics):
         own = [metric for metric in metrics if _space_of(metric) == space]
         defined = [m for m in own if any(_is_number(_mapping(part.get(m)).get("value")) for part in classes.values())]
-        rows = [
-            (name, [score(m, part[m], lower_is_better(m)) if m in part else None for m in defined])
-            for name, part in classes.items()
-        ]
-        full = [
-            (m.partition("[")[0], [score(c, part[m], lower_is_better(m)) for c, part in classes.items() if m in part])
-            for m in own
-        ]
+        rows = [(name, [score(m, part[m]) if m in part else None for m in defined]) for name, part in classes.items()]
+        full = [(m.partition("[")[0], [score(c, part[m]) for c, part in classes.items() if m in part]) for m in own]
         views.append({"space": space, "columns": [m.partition("[")[0] for m in defined], "rows": rows, "metrics": full})
     return views
 
@@ -643,7 +615,7 @@ def _matrix(part: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _cells(part: Mapping[str, Any], names: Sequence[str]) -> list[Score | None]:
-    return [score(name, part[name], lower_is_better(name)) if name in part else None for name in names]
+    return [score(name, part[name]) if name in part else None for name in names]
 
 
 def _leaves(part: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -6,14 +6,12 @@ a bit that flipped in the manifest itself is found as well.
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gensynth.balancing.ledger import LEDGER
-from gensynth.errors import DataError
+from gensynth.balancing.ledger import read_ledger
 from gensynth.files import write_atomically
 from gensynth.training.bundle import file_sha256, manifest_of
 
@@ -21,19 +19,6 @@ MANIFEST = "manifest.json"
 SEAL = f"run/{MANIFEST}"
 OWN_MANIFEST = ("dataset", "generator")
 _OPEN = (SEAL, ".unfinished.json", "review", "run/review")  # beginnings of what goes on changing in a finished run
-
-
-def read_ledger(path: Path) -> list[dict[str, str]]:
-    """The lines of a ledger.csv, in row order; DataError where it is damaged."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            lines = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path.name} is damaged: {error}") from None
-    if tuple(reader.fieldnames or ()) != LEDGER:
-        raise DataError(f"{path.name} is damaged: its columns are {reader.fieldnames}")
-    return lines
 
 
 def seal_run(out: Path) -> None:
@@ -54,20 +39,13 @@ def _seal_text(files: Mapping[str, Any]) -> str:
 
 def check_dataset(folder: Path) -> list[str]:
     """Findings on every file below a dataset folder: missing, added or changed, its manifest among them."""
-    return _check_folder(folder, lambda files: _seal_text(files))
+    return _check_folder(folder, _seal_text)
 
 
 def check_generator(folder: Path) -> list[str]:
     """The same for the folder of a bundle, whose manifest repeats the format of its config.json."""
-
-    def expected(files: Mapping[str, Any]) -> str:
-        try:
-            found = json.loads((folder / "config.json").read_text(encoding="utf-8"))["format"]
-        except (OSError, ValueError, KeyError, TypeError):
-            found = None
-        return json.dumps({"format": found, "files": files}, indent=2) + "\n"
-
-    return _check_folder(folder, expected)
+    version = _facts(folder / "config.json").get("format")
+    return _check_folder(folder, lambda files: json.dumps({"format": version, "files": files}, indent=2) + "\n")
 
 
 def check_run(out: Path) -> list[str]:
@@ -86,7 +64,7 @@ def check_links(out: Path, dataset: Path) -> list[str]:
     """Findings where report.json or the ledger name another dataset or generator than the one that lies there."""
     findings = []
     generator = out / "generator" / MANIFEST
-    report = _facts(out / "report.json").get("provenance", {}) if (out / "report.json").is_file() else {}
+    report = _facts(out / "report.json").get("provenance", {})
     if "dataset_sha256" in report and report["dataset_sha256"] != file_sha256(dataset / MANIFEST):
         findings.append(f"changed: dataset/{MANIFEST} (report.json names another)")
     if generator.is_file():
@@ -97,7 +75,7 @@ def check_links(out: Path, dataset: Path) -> list[str]:
     return findings
 
 
-def _check_folder(folder: Path, expected: Any) -> list[str]:
+def _check_folder(folder: Path, expected: Callable[[Mapping[str, Any]], str]) -> list[str]:
     listed = _listed(folder / MANIFEST)
     if listed is None:
         return [f"changed: {folder.name}/{MANIFEST} (missing or cannot be read)"]

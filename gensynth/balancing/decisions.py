@@ -1,7 +1,7 @@
-"""What a person said of made rows: review.csv, the gate that asks for it, and the answers of a blind look.
+"""A person's decisions on synthetic rows: review.csv, and the answers of a blind look.
 
-Both files are the only place where verdicts lie. Each is written whole beside its target, synced and renamed, so a
-kill at any moment leaves the verdicts up to the last click. Lines and columns that somebody else wrote stay.
+Both files are the only place where decisions lie. Each is written whole beside its target, synced and renamed, so a
+kill at any moment leaves the decisions up to the last click. Lines and columns that somebody else wrote stay.
 """
 
 from __future__ import annotations
@@ -10,33 +10,28 @@ import csv
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gensynth.balancing.export import folder_names
-from gensynth.balancing.ledger import csv_text
+from gensynth.balancing.ledger import csv_text, read_ledger
 from gensynth.data.conditions import CELL
 from gensynth.errors import DataError
-from gensynth.evaluation.intervals import share_difference, wilson_interval
 from gensynth.files import write_atomically
-from gensynth.types import REAL, LabelledData
+from gensynth.types import REAL
 
-VERDICTS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure", "relabel": "relabelled"}
-PASSED_OVER = ("reject", "relabel")  # rows with these verdicts are left out by the next merge
+DECISIONS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure", "relabel": "relabelled"}
+PASSED_OVER = ("reject", "relabel")  # rows with these decisions are left out by the next merge
 ANSWERS = ("real", "made")
 BLIND = "review_blind.csv"
 _INDEX = re.compile(r"(?<=-)([0-9]{6}|[1-9][0-9]{6,})(?=(\.[a-z]+)?\Z)")  # in the name of a made row
-NOBODY = {"value": None, "reason": "not run: nobody has looked yet"}
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict of VERDICTS; `relabel` is the class that a person saw instead, where one was named."""
+    """One of DECISIONS, or of ANSWERS in a blind look; `relabel` is the class seen instead, where one was named."""
 
-    verdict: str
+    answer: str
     relabel: str = ""
 
 
@@ -66,6 +61,12 @@ class Lines:
         place = self.header.index(column) if column in self.header else len(line)
         return line[place] if place < len(line) else ""
 
+    def key(self, line: list[str]) -> str:
+        return self.get(line, "made_as") or self.get(line, "row_id")
+
+    def answer(self, line: list[str]) -> str:
+        return self.get(line, "verdict").strip().lower()
+
     def set(self, line: list[str], column: str, value: str) -> None:
         if column not in self.header:
             if not value:
@@ -78,50 +79,48 @@ class Lines:
 
 
 def review_path(run: Path) -> Path:
-    """Where the verdicts of a run lie: review.csv beside the dataset, or in run/ where only that one is there."""
+    """Where the decisions on a run lie: review.csv beside the dataset, or in run/ where only that one is there."""
     inside = run / "run" / "review.csv"
     return inside if inside.is_file() and not (run / "review.csv").is_file() else run / "review.csv"
 
 
 def read_decisions(path: Path) -> dict[str, Decision]:
-    """Verdicts by the key of a row; none where there is no file. The last line about a row counts.
+    """Decisions by the key of a row; none where there is no file. The last line about a row counts.
 
     Raises DataError naming every line that is not understood.
     """
     lines = _read(path, ("row_id", "verdict"))
     found, bad = {}, []
     for number, line in enumerate(lines.cells, 2):
-        key, verdict = lines.get(line, "made_as") or lines.get(line, "row_id"), _verdict(lines, line)
-        if verdict in VERDICTS:
-            found[key] = Decision(verdict, lines.get(line, "relabel"))
-        elif verdict:
-            bad.append(f'line {number}: verdict "{verdict}" for {key}')
+        key, answer = lines.key(line), lines.answer(line)
+        if answer in DECISIONS:
+            found[key] = Decision(answer, lines.get(line, "relabel"))
+        elif answer:
+            bad.append(f'line {number}: verdict "{answer}" for {key}')
     if bad:
         raise DataError(f"{path.name}: a verdict is accept, reject, unsure or relabel", bad)
     return found
 
 
 def write_decision(path: Path, row: RowName, decision: Decision | None) -> None:
-    """Put one verdict on disk, or take it back with None; everything else in the file stays."""
+    """Put one decision on disk, or take it back with None; everything else in the file stays."""
     lines = _read(path, ("row_id", "verdict"))
     lines.header = lines.header or ["row_id", "verdict", "relabel"]
-    mine = [line for line in lines.cells if (lines.get(line, "made_as") or lines.get(line, "row_id")) == row.key]
-    said = [line for line in mine if _verdict(lines, line)]
+    mine = [line for line in lines.cells if lines.key(line) == row.key]
+    decided = [line for line in mine if lines.answer(line)]
     if not mine:
         mine = [[]]
         lines.cells.extend(mine)
-    line = (said or mine)[-1]
-    lines.set(line, "row_id", row.row_id)
-    lines.set(line, "made_as", row.made_as)
-    for column in ("verdict", "relabel"):
-        lines.set(line, column, getattr(decision, column) if decision else "")
+    answer, relabel = (decision.answer, decision.relabel) if decision else ("", "")
+    values = {"row_id": row.row_id, "made_as": row.made_as, "verdict": answer, "relabel": relabel}
+    for column, value in values.items():
+        lines.set((decided or mine)[-1], column, value)
     _write(path, lines)
 
 
 def row_names(ledger: Path, tabular: bool) -> list[RowName]:
     """The made rows of a ledger, in its order."""
-    with ledger.open(encoding="utf-8", newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["source"] != REAL]
+    lines = [line for line in read_ledger(ledger) if line["source"] != REAL]
     return [RowName(line["row_id"], made_as(line) if tabular else "") for line in lines]
 
 
@@ -134,13 +133,12 @@ def check_rows(
 ) -> None:
     """DataError where review.csv speaks of rows that a run neither has nor can have made, as after a slip of the pen.
 
-    A row that an earlier merge replaced has left the ledger and its verdict holds, so a name of this run's making is
+    A row that an earlier merge replaced has left the ledger and its decision holds, so a name of this run's making is
     enough: one that name_row(condition, sampler, index) gives, whatever the index.
 
     samplers  those that make rows now; the ledger tells of others
     """
-    with ledger.open(encoding="utf-8", newline="") as file:
-        made_by = {line["row_id"]: line["sampler"] for line in csv.DictReader(file)}
+    made_by = {line["row_id"]: line["sampler"] for line in read_ledger(ledger)}
     makers = {*samplers, *made_by.values()} - {""}
     forms = {name_row(condition, sampler, 0) for condition in conditions for sampler in makers}
     unknown = [row for row in reviewed if row not in made_by and _INDEX.sub("000000", row) not in forms]
@@ -193,71 +191,6 @@ def pin_rows(path: Path, rows: Iterable[RowName]) -> None:
         _write(path, lines)
 
 
-def review_gate(reviewed: Mapping[str, str], made: LabelledData, least: int) -> dict[str, Any]:
-    """Whether a person looked at enough made rows, what was said in all and of every class.
-
-    reviewed  row name -> verdict, names as rows carry them while they are drawn
-    made      the rows that were kept; verdicts about others count only where they are why a row is left out
-    least     review.min: rows that must have a verdict, or all where fewer were made
-    The rows are shown worst first, so the acceptance is that of the worst rows; unsure is no acceptance.
-    """
-    seen = _seen(reviewed, made)
-    counts = _tally(verdict for verdict, _ in seen)
-    looked = len(seen)
-    left_out = counts["rejected"] + counts["relabelled"]
-    needed = min(least, len(made) + left_out)
-    passed = looked >= needed
-    reason = f"review.min={least}: a person has looked at {looked} of {needed} made rows; look at more: gensynth review"
-    return {
-        "looked": looked,
-        **counts,
-        "acceptance": share(counts["accepted"], looked),
-        "per_class": _per_class(seen, made),
-        "required": needed,
-        "passed": passed,
-        "reason": "" if passed else reason,
-    }
-
-
-def _seen(reviewed: Mapping[str, str], made: LabelledData) -> list[tuple[str, str]]:
-    """(verdict, class) of every row that was made."""
-    classes = made.schema.classes
-    folders = {folder: name for name, folder in folder_names(classes).items()}
-    labels = {row: classes[k] for row, k in zip(made.ids.tolist(), made.y.tolist(), strict=True)}
-    labels |= {
-        row: folders[row.rpartition("/")[0]]
-        for row, verdict in reviewed.items()
-        if verdict in PASSED_OVER and row.rpartition("/")[0] in folders
-    }
-    return [(verdict, labels[row]) for row, verdict in reviewed.items() if row in labels]
-
-
-def _per_class(seen: list[tuple[str, str]], made: LabelledData) -> dict[str, dict[str, int]]:
-    facts = {}
-    for name, count in zip(made.schema.classes, made.counts().tolist(), strict=True):
-        mine = [verdict for verdict, label in seen if label == name]
-        if count or mine:
-            facts[name] = {"made": count, "looked": len(mine), **_tally(mine)}
-    return facts
-
-
-def _tally(verdicts: Iterable[str]) -> dict[str, int]:
-    counts = Counter(verdicts)
-    return {past: counts[verdict] for verdict, past in VERDICTS.items()}
-
-
-def share(count: int, n: int) -> dict[str, Any]:
-    """A share with its 95 % interval (Wilson, 1927), or why there is none.
-
-    >>> share(45, 50)["value"], round(share(45, 50)["low"], 3), round(share(45, 50)["high"], 3)
-    (0.9, 0.786, 0.957)
-    """
-    if not n:
-        return dict(NOBODY)
-    low, high = wilson_interval(count / n, n)
-    return {"value": count / n, "low": max(low, 0.0), "high": min(high, 1.0), "n": n}
-
-
 def read_answers(path: Path) -> dict[str, tuple[str, str]]:
     """row_id -> (truth, answer) of a blind look, each `real` or `made`; none where there is no file.
 
@@ -277,53 +210,10 @@ def write_answer(path: Path, row_id: str, truth: str, answer: str) -> None:
     lines.header = lines.header or ["row_id", "truth", "answer"]
     lines.cells = [line for line in lines.cells if lines.get(line, "row_id") != row_id]
     if answer:
-        line: list[str] = []
-        for column, value in (("row_id", row_id), ("truth", truth), ("answer", answer)):
-            lines.set(line, column, value)
-        lines.cells.append(line)
+        lines.cells.append([])
+        for column, value in {"row_id": row_id, "truth": truth, "answer": answer}.items():
+            lines.set(lines.cells[-1], column, value)
     _write(path, lines)
-
-
-def fool_rate(path: Path) -> dict[str, Any]:
-    """Share of made rows that a person called real, beside the share of real rows called real, with their intervals.
-
-    `told_apart` is the second minus the first (interval of Newcombe, 1998): 0 where the person cannot tell them
-    apart, 1 where always. The idea is that of HYPE (Zhou et al., NeurIPS 2019), without its limits of time.
-    """
-    answers = list(read_answers(path).values())
-    made = [said == "real" for truth, said in answers if truth == "made"]
-    real = [said == "real" for truth, said in answers if truth == "real"]
-    facts = {"fool_rate": share(sum(made), len(made)), "real_called_real": share(sum(real), len(real))}
-    if not (made and real):
-        return {
-            **facts,
-            "told_apart": dict(NOBODY),
-            "sentence": "Nobody has looked blindly: gensynth review blind=true",
-        }
-    apart = share_difference(sum(real) / len(real), len(real), sum(made) / len(made), len(made))
-    sentence = (
-        f"Without being told, a person called {sum(made)} of {len(made)} made rows real "
-        f"({percent(facts['fool_rate'])}) and {sum(real)} of {len(real)} real rows real "
-        f"({percent(facts['real_called_real'])})."
-    )
-    told = {"value": apart.mean, "low": apart.low, "high": apart.high, "n": len(answers)}
-    return {**facts, "told_apart": told, "sentence": sentence}
-
-
-def percent(entry: Mapping[str, Any]) -> str:
-    """`90 %, 79 to 96 %`, or why there is no number.
-
-    >>> percent(share(45, 50)), percent(share(0, 0))
-    ('90 %, 79 to 96 %', 'not run: nobody has looked yet')
-    """
-    if entry["value"] is None:
-        return entry["reason"]
-    value, low, high = (f"{100 * entry[key]:.0f}" for key in ("value", "low", "high"))
-    return f"{value} %, {low} to {high} %"
-
-
-def _verdict(lines: Lines, line: list[str]) -> str:
-    return lines.get(line, "verdict").strip().lower()
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> Lines:

@@ -6,6 +6,7 @@ are those of a plain double loop for any chunk size. Cost O(N M D) time and O(ch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import torch
 from scipy.special import betaln, gammaln
 from torch import Tensor
 
+from gensynth.evaluation.metrics.metric import FeaturePair, Metric
 from gensynth.neighbours import Pair, check_features, nearest_squared, pair_distances, row_chunks
 
 # Where more pairs than this share of a chunk stay open, the chunk's bounds are taken in float64.
@@ -49,7 +51,7 @@ class Membership:
         }
 
     def clipped(self) -> dict[str, float]:
-        """clipped_density and clipped_coverage; see the functions of these names."""
+        """clipped_density and clipped_coverage; see the classes of these names."""
         n, m, k = len(self.fakes_per_ball), len(self.balls_per_fake), self.k
         of_reals = -(self.left_out_radii > 0).numpy().astype(np.int64)  # every row lies in its own ball: not counted
         for _, (inside,) in _memberships(self.real, self.real, [self.left_out_radii], None, 2048):
@@ -97,35 +99,6 @@ def prdc(*, real: np.ndarray, fake: np.ndarray, k: int = 5, chunk: int = 2048) -
     {'precision': 0.333, 'recall': 1.0, 'density': 0.667, 'coverage': 0.667}
     """
     return membership(real=real, fake=fake, k=k, chunk=chunk).prdc()
-
-
-def clipped_density(*, real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
-    """How close fakes lie to reals, in [0, 1]: about the share of good rows, whatever the others do.
-
-    Salvy et al., "Enhanced generative model evaluation with clipped density and coverage", 2025, section 4: the
-    balls are cut at the median radius, a fake row counts at most once (k balls), and the mean is divided by that
-    of the real rows, and cut at 1. Here a real row is looked up in balls that were drawn without it (they reach
-    to the next neighbour), as a fake row is, so that a perfect generator scores 1 in the mean before the cut.
-
-    >>> x = np.random.default_rng(0).normal(size=(2, 400, 2))
-    >>> round(clipped_density(real=x[0], fake=x[1]), 2), clipped_density(real=x[0], fake=x[1] + 100)
-    (1.0, 0.0)
-    """
-    return membership(real=real, fake=fake, k=k).clipped()["clipped_density"]
-
-
-def clipped_coverage(*, real: np.ndarray, fake: np.ndarray, k: int = 5) -> float:
-    """How much of the real rows fakes cover, in [0, 1]: reads as the share of fakes that are good.
-
-    Salvy et al. 2025, section 4: mean over real balls of min(k, fakes inside) / k, mapped back through what m
-    good rows would reach (`expected_clipped_coverage`), so half junk scores about 0.5.
-
-    >>> x = np.random.default_rng(0).normal(size=(2, 400, 2))
-    >>> junk = np.concatenate([x[1, :200], x[1, 200:] + 100])
-    >>> round(clipped_coverage(real=x[0], fake=x[1]), 2), round(clipped_coverage(real=x[0], fake=junk), 2)
-    (1.0, 0.49)
-    """
-    return membership(real=real, fake=fake, k=k).clipped()["clipped_coverage"]
 
 
 def expected_clipped_coverage(n: int, m: int, k: int) -> np.ndarray:
@@ -221,3 +194,84 @@ def _compared(pair: Pair, part: slice, limits: list[Tensor]) -> tuple[list[Tenso
     for sure, maybe in zip(decided, possible, strict=True):
         unsure |= sure ^ maybe
     return decided, unsure
+
+
+class Support(Metric):
+    """A metric of which rows lie in which balls; all of one k share the work."""
+
+    lower_is_better, bounds, ideal, proportion = False, (0.0, 1.0), 1.0, True
+
+    def __init__(self, k: int = 5, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.k = k
+
+    def rows_needed(self, dims: int) -> int:
+        return self.k + 1
+
+    def score(self, pair: FeaturePair) -> float:
+        return self.prdc(pair)[self.name]
+
+    def prdc(self, pair: FeaturePair) -> dict[str, float]:
+        return pair.once(("prdc", self.k), self._balls(pair).prdc)
+
+    def clipped(self, pair: FeaturePair) -> dict[str, float]:
+        return pair.once(("clipped", self.k), self._balls(pair).clipped)
+
+    def _balls(self, pair: FeaturePair) -> Membership:
+        return pair.once(("membership", self.k), lambda: membership(real=pair.real, fake=pair.fake, k=self.k))
+
+
+class Precision(Support):
+    """Share of fakes inside any real ball; see `prdc`."""
+
+    name, place = "precision", 20
+
+
+class Recall(Support):
+    """Share of reals inside any fake ball; see `prdc`."""
+
+    name, place = "recall", 21
+
+
+class Density(Support):
+    """Real balls that a fake row lies in, over k, averaged; see `prdc`."""
+
+    name, bounds, proportion = "density", (0.0, math.inf), False
+    headline, place = False, 22
+
+    def closed_form(self, pair: FeaturePair) -> float | None:
+        return 1.0
+
+
+class Coverage(Support):
+    """Share of real balls that hold a fake row; see `prdc`."""
+
+    name, place = "coverage", 23
+
+    def closed_form(self, pair: FeaturePair) -> float | None:
+        return expected_coverage(len(pair.real), len(pair.fake), self.k)
+
+
+class ClippedDensity(Support):
+    """How close fakes lie to reals, in [0, 1]: about the share of good rows, whatever the others do.
+
+    Salvy et al., "Enhanced generative model evaluation with clipped density and coverage", 2025, section 4: the
+    balls are cut at the median radius, a fake row counts at most once (k balls), and the mean is divided by that
+    of the real rows, and cut at 1. Here a real row is looked up in balls that were drawn without it (they reach
+    to the next neighbour), as a fake row is, so that a perfect generator scores 1 in the mean before the cut.
+    """
+
+    name, headline, place = "clipped_density", False, 24
+
+    def score(self, pair: FeaturePair) -> float:
+        return self.clipped(pair)[self.name]
+
+
+class ClippedCoverage(ClippedDensity):
+    """How much of the real rows fakes cover, in [0, 1]: reads as the share of fakes that are good.
+
+    Salvy et al. 2025, section 4: mean over real balls of min(k, fakes inside) / k, mapped back through what m
+    good rows would reach (`expected_clipped_coverage`), so half junk scores about 0.5.
+    """
+
+    name, place = "clipped_coverage", 25

@@ -1,13 +1,13 @@
 """How far two sets of features lie apart: Frechet, kernel and sliced Wasserstein distance, and torchmetrics' two.
 
-The functions `frechet_distance`, `kernel_distance` and `mind` are the definitions in float64; `fid` and `kid` are
-torchmetrics' behind its traps (standardised features, eval mode, subset size, its use of the global generator).
+The functions `frechet_distance`, `kernel_distance` and `mind` are the definitions in float64; `fid_as_is` and
+`kid_as_is` are torchmetrics' behind its traps (eval mode, subset size, its use of the global generator).
 """
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from gensynth.evaluation.metrics.metric import FeaturePair, Metric
 from gensynth.neighbours import check_features
 from gensynth.rng import child, numpy_generator
 
 KID_SUBSETS = 50
-# A dimension that hardly moves on real rows must not decide the score.
-SMALLEST_SCALE = 0.1
 
 
 def frechet_distance(*, real: np.ndarray, fake: np.ndarray) -> float:
@@ -68,24 +67,15 @@ def frechet_infinity(*, real: np.ndarray, fake: np.ndarray, seed: int, sizes: in
     return float(np.polyfit(1 / numbers, values, 1, w=numbers)[1])
 
 
-def frechet_null_bias(n: int, m: int, d: int) -> float:
-    """Expected Frechet distance of two samples (n and m rows) from one N(0, I_d); second order in 1/n, 1/m.
-
-    >>> round(frechet_null_bias(1000, 1000, 64), 3)
-    2.208
-    """
-    return (1 / n + 1 / m) * (d + d * (d + 1) / 4)
-
-
 def frechet_expected(*, real: np.ndarray, n: int, m: int) -> float:
     """Expected Frechet distance of n and m fresh rows of one Gaussian with the covariance of `real` (N, D).
 
     The Bures metric to second order gives (1/n + 1/m) (sum_i l_i + sum_ij l_i l_j (1 + [i=j]) / (2 (l_i + l_j)))
-    with the eigenvalues l; `frechet_null_bias` is the case of all l = 1.
+    with the eigenvalues l; (1/n + 1/m) (D + D (D + 1) / 4) where all of them are 1.
 
     >>> x = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]) * np.sqrt(3 / 4)
-    >>> round(frechet_expected(real=x, n=100, m=100), 6) == round(frechet_null_bias(100, 100, 2), 6)
-    True
+    >>> round(frechet_expected(real=x, n=100, m=100), 6)  # (1/100 + 1/100) (2 + 2 * 3 / 4)
+    0.07
     """
     values = np.linalg.eigvalsh(_moments(real)[1])
     values = values[values > 1e-12 * values.max(initial=0.0)]
@@ -96,7 +86,7 @@ def frechet_expected(*, real: np.ndarray, n: int, m: int) -> float:
 def kernel_distance(*, real: np.ndarray, fake: np.ndarray, chunk: int = 2048) -> float:
     """Unbiased MMD^2 with kernel (x.y / D + 1)^3 over all rows; 0 in the mean for equal distributions, may be negative.
 
-    Binkowski et al., "Demystifying MMD GANs", 2018, section 3.1 (there a mean over subsets, which is `kid`). Not
+    Binkowski et al., "Demystifying MMD GANs", 2018, section 3.1 (there a mean over subsets, which is `kid_as_is`). Not
     free of scale: standardise the features. O((N + M)^2 D) time, O(chunk * max(N, M)) memory.
 
     >>> x = np.array([[-1.0], [1.0]])
@@ -149,43 +139,10 @@ def mind(*, real: np.ndarray, fake: np.ndarray, seed: int, directions: int = 500
     return 3 * d * total / directions
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Shift and scale (D,) that bring features to comparable sizes."""
-
-    mean: np.ndarray
-    deviation: np.ndarray
-
-    @staticmethod
-    def of(real: np.ndarray) -> Scale:
-        """Mean and deviation of real rows (N, D); a tenth of the root mean square deviation at the least."""
-        real = np.asarray(real, np.float64)
-        deviation = real.std(axis=0)
-        deviation = np.maximum(deviation, SMALLEST_SCALE * np.sqrt((deviation**2).mean()))
-        return Scale(real.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
-
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        """Features (N, D) in float64, shifted and scaled."""
-        return (np.asarray(x, np.float64) - self.mean) / self.deviation
-
-
-def fid(*, real: np.ndarray, fake: np.ndarray) -> float:
-    """Frechet distance by torchmetrics of real (N, D) and fake (M, D), both standardised by the real rows.
-
-    Heusel et al. 2017, equation 6; without Inception features it is comparable within one feature space
-    only. Expect about `frechet_expected` of a perfect generator, not 0.
-
-    >>> x = np.array([[0.0], [2.0], [4.0], [6.0]])
-    >>> round(fid(real=x, fake=x + np.sqrt(5)), 4)  # one real deviation away
-    1.0
-    """
-    check_features(real, fake, at_least=2)
-    scale = Scale.of(real)
-    return fid_as_is(real=scale.apply(real), fake=scale.apply(fake))
-
-
 def fid_as_is(*, real: np.ndarray, fake: np.ndarray) -> float:
-    """`fid` of features (N, D), (M, D) that are of order 1 already; torchmetrics' one-pass sums need that.
+    """Frechet distance by torchmetrics of features (N, D), (M, D) of order 1, as its one-pass sums need.
+
+    Heusel et al. 2017, equation 6; without Inception features it is comparable within one feature space only.
 
     >>> x = np.array([[0.0], [2.0]])
     >>> round(fid_as_is(real=x, fake=x + 3), 4)
@@ -198,25 +155,13 @@ def fid_as_is(*, real: np.ndarray, fake: np.ndarray) -> float:
     return max(float(metric.compute()), 0.0)
 
 
-def kid(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int) -> tuple[float, float]:
-    """Kernel distance by torchmetrics, features standardised by the real rows: mean, deviation over subsets.
+def kid_as_is(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int) -> tuple[float, float]:
+    """Kernel distance by torchmetrics of features (N, D), (M, D) of order 1: mean, deviation over subsets.
 
     Unbiased MMD^2 with kernel (x.y/D + 1)^3, Binkowski et al., "Demystifying MMD GANs", 2018, section 3.1;
     it may be negative and is 0 in the mean for a perfect generator. The deviation is the scatter of 50
     subsets, no confidence interval. `subset_size` is cut to the smaller set; if it takes all rows of both,
     one subset is all there is.
-
-    >>> x = np.array([[-1.0], [1.0]])
-    >>> kid(real=x, fake=x, seed=0, subset_size=1000)  # (0 + 0) - 2 (8 + 8 + 0 + 0) / 4
-    (-8.0, 0.0)
-    """
-    check_features(real, fake, at_least=2)
-    scale = Scale.of(real)
-    return kid_as_is(real=scale.apply(real), fake=scale.apply(fake), seed=seed, subset_size=subset_size)
-
-
-def kid_as_is(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int) -> tuple[float, float]:
-    """`kid` of features (N, D), (M, D) that are of order 1 already.
 
     >>> x = np.array([[0.0], [2.0]])
     >>> kid_as_is(real=x, fake=x, seed=0, subset_size=2)  # 1 + 1 - 2 (1 + 1 + 1 + 125) / 4
@@ -269,3 +214,79 @@ class _Precomputed(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return features
+
+
+class FID(Metric):
+    """`fid_as_is` of scaled features. Expect about `frechet_expected` of a perfect generator, not 0."""
+
+    name, lower_is_better, bounds, ideal = "fid", True, (0.0, math.inf), 0.0
+    place = 10
+    rows_per_dim = 2  # below which a covariance says nothing
+
+    def score(self, pair: FeaturePair) -> float:
+        return fid_as_is(real=pair.real_scaled, fake=pair.fake_scaled)
+
+    def rows_needed(self, dims: int) -> int:
+        return self.rows_per_dim * dims
+
+    def too_few(self, n: int, dims: int) -> str:
+        needed = self.rows_needed(dims)
+        text = f"not defined: n too small, {n} rows, {needed} needed for a covariance in {dims} dimensions; see kid"
+        return "" if n >= needed else text
+
+    def closed_form(self, pair: FeaturePair) -> float | None:
+        """For Gaussian rows drawn without regard to class; matched classes may score less."""
+        return frechet_expected(real=pair.real_scaled, n=len(pair.real), m=len(pair.fake))
+
+
+class FIDInfinity(FID):
+    """`frechet_infinity` of scaled features."""
+
+    name, bounds = "fid_infinity", (-math.inf, math.inf)
+    per_class, headline, place = False, False, 11
+    rows_per_dim = 16
+
+    def __init__(self, sizes: int = 15, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.sizes = sizes
+
+    def score(self, pair: FeaturePair) -> float:
+        return frechet_infinity(real=pair.real_scaled, fake=pair.fake_scaled, seed=pair.seed, sizes=self.sizes)
+
+    def closed_form(self, pair: FeaturePair) -> float | None:
+        return 0.0
+
+
+class KID(Metric):
+    """`kid_as_is` of scaled features; beside it stands the same distance over all rows, `kernel_distance`."""
+
+    name, lower_is_better, bounds, ideal = "kid", True, (-math.inf, math.inf), 0.0
+    place = 12
+
+    def __init__(self, subset_size: int = 1000, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.subset_size = subset_size
+
+    def score(self, pair: FeaturePair) -> float:
+        sides = {"real": pair.real_scaled, "fake": pair.fake_scaled}
+        return kid_as_is(**sides, seed=pair.seed, subset_size=self.subset_size)[0]
+
+    def reference(self, pair: FeaturePair) -> float:
+        return kernel_distance(real=pair.real_scaled, fake=pair.fake_scaled)
+
+    def closed_form(self, pair: FeaturePair) -> float | None:
+        return 0.0
+
+
+class MIND(Metric):
+    """`mind` of scaled features."""
+
+    name, lower_is_better, bounds, ideal = "mind", True, (0.0, math.inf), 0.0
+    place = 13
+
+    def __init__(self, directions: int = 200, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.directions = directions
+
+    def score(self, pair: FeaturePair) -> float:
+        return mind(real=pair.real_scaled, fake=pair.fake_scaled, seed=pair.seed, directions=self.directions)

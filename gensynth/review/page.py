@@ -1,6 +1,6 @@
 """A page on this machine alone, behind a token in its address, that fetches nothing from elsewhere.
 
-Every request, of page, pictures and verdicts alike, names the token, and this machine as its host: a page of somebody
+Every request, of page, pictures and answers alike, names the token, and this machine as its host: a page of somebody
 else's in the same browser can guess neither, nor read an answer by pointing a name of its own at 127.0.0.1.
 """
 
@@ -17,11 +17,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from gensynth.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from gensynth.review.session import Session
 
 MOST_BYTES = 4096  # of a request's body
 SECONDS = 30  # after which a silent connection is closed
@@ -33,27 +36,8 @@ _FILE = re.compile(r"(row|real)-([0-9]{1,9})\.(png|wav)")
 _ITEM = re.compile(r"item/([0-9]{1,9})")
 
 
-class Look(Protocol):
-    """What a page shows and where its verdicts go; called from several threads."""
-
-    def state(self) -> dict[str, Any]:
-        """Title, classes, items with their verdicts, counts."""
-
-    def show(self, item: int) -> dict[str, Any]:
-        """Everything about one item; IndexError or KeyError for others."""
-
-    def file(self, kind: str, number: int, ending: str) -> tuple[bytes, str]:
-        """(bytes, content type) of a picture or sound; IndexError or KeyError for others."""
-
-    def decide(self, item: int, answer: str, relabel: str, tab: str) -> dict[str, Any]:
-        """Put a verdict on disk, then give the new state; ValueError for what is no verdict."""
-
-    def undo(self, tab: str) -> dict[str, Any]:
-        """Take back the last verdict of a browser tab, then give the new state."""
-
-
 @contextlib.contextmanager
-def serving(look: Look, port: int) -> Iterator[str]:
+def serving(look: Session, port: int) -> Iterator[str]:
     """The page on 127.0.0.1 until the block is left; gives its address. Port 0: any free one.
 
     UsageError where the port is taken.
@@ -91,7 +75,7 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, look: Look, port: int) -> None:
+    def __init__(self, look: Session, port: int) -> None:
         self.look, self.token = look, secrets.token_urlsafe(32)
         super().__init__(("127.0.0.1", port), Handler)
 
@@ -106,7 +90,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET of page, state, items and files; POST of verdicts; nothing else."""
+    """GET of page, state, items and files; POST of answers; nothing else."""
 
     server: PageServer
     server_version, sys_version = "gensynth", ""
@@ -130,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         return place if self.server.allows(self.headers["Host"], token) else None
 
     def _from_here(self) -> bool:
-        """Whether our own page, or no page at all, sends a verdict, as JSON, which no plain form can."""
+        """Whether our own page, or no page at all, sends an answer, as JSON, which no plain form can."""
         origin, kind = self.headers["Origin"], self.headers["Content-Type"] or ""
         own = f"http://{self.headers['Host']}"
         return origin in (None, own) and kind.split(";")[0].strip() == "application/json"

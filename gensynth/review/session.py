@@ -1,7 +1,4 @@
-"""A person looks: `gensynth review RUN` shows made rows beside real ones and keeps what is said in review.csv.
-
-With `blind=true` real and made rows are mixed and the question is which is which; answers go to review_blind.csv.
-"""
+"""One look at the rows of a run: what is shown, what a person says of it, and the file that keeps it."""
 
 from __future__ import annotations
 
@@ -12,47 +9,50 @@ import threading
 import webbrowser
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gensynth import rng
-from gensynth.errors import UsageError, nearest
-from gensynth.job import read_job
-from gensynth.progress import say
-from gensynth.report.review import (
+from gensynth.balancing.decisions import (
     ANSWERS,
     BLIND,
-    VERDICTS,
+    DECISIONS,
     Decision,
     RowName,
-    fool_rate,
-    percent,
     read_answers,
     read_decisions,
     review_path,
     row_names,
-    share,
     write_answer,
     write_decision,
 )
-from gensynth.report.review_items import Item, half_and_half, worst_first
-from gensynth.report.review_page import leading_to, serving
-from gensynth.report.review_rows import ClassColumns, content, file_of
+from gensynth.errors import UsageError
+from gensynth.job import read_job
+from gensynth.progress import say
 from gensynth.reread import finished_state, made_rows, pin_review, reread
+from gensynth.review.items import Item, half_and_half, worst_first
+from gensynth.review.page import leading_to, serving
+from gensynth.review.rates import fool_rate, percent, share
+from gensynth.review.rows import ClassColumns, content, file_of
+from gensynth.rundir import settings_of
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData
 
-WORDS = {"port": "0", "open": "true", "blind": "false", "n": "200"}
+SETTINGS = {"port": "0", "open": "true", "blind": "false", "n": "200"}
 MOST_SHOWN = 2_000
 
 
-def review(words: list[str]) -> None:
-    """Serve the page until a signal comes: `review RUN port=0 open=true blind=false n=200`."""
-    run, settings = _settings(words)
-    with _alone(run):
-        look = open_look(run, int(settings["n"]), settings["blind"] == "true")
+def serve(words: list[str]) -> None:
+    """Serve the page of a run until a signal comes."""
+    folder, settings = settings_of("review", words, SETTINGS)
+    if not folder:
+        raise UsageError("review needs the folder of a finished run: gensynth review RUN")
+    if not 1 <= int(settings["n"]) <= MOST_SHOWN:
+        raise UsageError(f"review: n must lie between 1 and {MOST_SHOWN}, got {settings['n']}")
+    with _alone(Path(folder)):
+        look = open_look(Path(folder), int(settings["n"]), settings["blind"] == "true")
         try:
             with serving(look, int(settings["port"])) as url, contextlib.ExitStack() as until_the_end:
                 say(f"{look.invitation} at {url}\nevery click is saved; Ctrl-C ends")
@@ -61,29 +61,6 @@ def review(words: list[str]) -> None:
                 threading.Event().wait()
         finally:
             say(look.summary())
-
-
-def _settings(words: list[str]) -> tuple[Path, dict[str, str]]:
-    run, settings = "", dict(WORDS)
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or Path(word).is_dir():
-            run = word
-        elif key not in WORDS:
-            raise UsageError(f"review: unknown key {key!r}; {nearest(key, WORDS)}")
-        else:
-            settings[key] = value
-    if not run:
-        raise UsageError("review needs the folder of a finished run: gensynth review RUN")
-    for key in ("port", "n"):
-        if not settings[key].isdecimal():
-            raise UsageError(f"review: {key} must be a whole number, got {settings[key]!r}")
-    for key in ("open", "blind"):
-        if settings[key] not in ("true", "false"):
-            raise UsageError(f"review: {key} must be true or false, got {settings[key]!r}")
-    if not 1 <= int(settings["n"]) <= MOST_SHOWN:
-        raise UsageError(f"review: n must lie between 1 and {MOST_SHOWN}, got {settings['n']}")
-    return Path(run), settings
 
 
 @contextlib.contextmanager
@@ -145,15 +122,19 @@ def _asked(pick: tuple[str, int, int], names: list[RowName], pools: list[Labelle
 class Session(ABC):
     """One look: rows that are shown, and what was said, which lies in a file before it is answered.
 
-    The file is read anew for every verdict, so that nothing is lost whoever else writes into it.
+    Item i is the row places[i] of `rows`; cells of a table are held against its class in `real`. The methods are called
+    from several threads. The file is read anew for every answer, so that nothing is lost whoever else writes into it.
     """
 
     answers: tuple[str, ...]
     mode: str
     invitation: str
 
-    def __init__(self, title: str, path: Path, count: int) -> None:
-        self.title, self.path, self.count = title, path, count
+    def __init__(self, title: str, path: Path, rows: LabelledData, places: Sequence[int], real: LabelledData) -> None:
+        self.title, self.path, self.rows, self.places, self.real = title, path, rows, places, real
+        self.count, self.classes = len(places), rows.schema.classes
+        self.labels = [self.classes[rows.y[place]] for place in places]
+        self._columns = ClassColumns(real) if rows.schema.modality == "table" else None
         self._lock = threading.Lock()
         self._history: list[tuple[str, int, Decision | None, Decision | None]] = []  # tab, item, before, after
 
@@ -169,37 +150,44 @@ class Session(ABC):
     def facts(self, said: list[Decision | None]) -> dict[str, Any]:
         """What the page shows beside the items."""
 
-    @abstractmethod
-    def labels(self) -> list[str]:
-        """Class of every item."""
+    def beside(self, item: int) -> list[int]:
+        """Real rows that an item is compared with."""
+        return []
 
-    @abstractmethod
-    def classes(self) -> tuple[str, ...]:
-        """All classes."""
-
-    @abstractmethod
     def show(self, item: int) -> dict[str, Any]:
-        """Everything about one item."""
+        """Everything about one item; IndexError for others."""
+        if not 0 <= item < self.count:
+            raise IndexError(item)
+        row = self.places[item]
+        facts = {"label": self.labels[item], "row": content(self.rows, row, f"row-{item}"), "beside": [], "others": []}
+        if self._columns:
+            beside = [self.real.x[n] for n in self.beside(item)]
+            facts["cells"] = self._columns.against(self.rows.x[row], int(self.rows.y[row]), beside)
+        return facts
 
-    @abstractmethod
     def file(self, kind: str, number: int, ending: str) -> tuple[bytes, str]:
-        """(bytes, content type) of the picture or sound of an item (`row`) or of a real row (`real`)."""
+        """(bytes, content type) of the picture or sound of an item (`row`); IndexError or KeyError for others."""
+        if kind != "row":
+            raise KeyError(kind)
+        return file_of(self.rows, self.places[number], ending)
 
     def state(self) -> dict[str, Any]:
+        """Title, classes, items with what was said of them, counts."""
         said = self.said()
         items = [
-            {"label": label, "answer": one.verdict if one else "", "relabel": one.relabel if one else ""}
-            for label, one in zip(self.labels(), said, strict=True)
+            {"label": label, "answer": one.answer if one else "", "relabel": one.relabel if one else ""}
+            for label, one in zip(self.labels, said, strict=True)
         ]
-        facts = {"title": self.title, "mode": self.mode, "classes": self.classes(), "file": self.path.name}
+        facts = {"title": self.title, "mode": self.mode, "classes": self.classes, "file": self.path.name}
         return {**facts, "answers": self.answers, "items": items, **self.facts(said)}
 
     def decide(self, item: int, answer: str, relabel: str, tab: str) -> dict[str, Any]:
+        """Put an answer on disk, then give the new state; ValueError for what is none."""
         if answer not in self.answers:
             raise ValueError(f"an answer is {', '.join(self.answers)}, got {answer!r}")
         if not 0 <= item < self.count:
             raise IndexError(item)
-        if answer == "relabel" and (relabel not in self.classes() or relabel == self.labels()[item]):
+        if answer == "relabel" and (relabel not in self.classes or relabel == self.labels[item]):
             raise ValueError(f"relabel takes another class of this data set, got {relabel!r}")
         decision = Decision(answer, relabel if answer == "relabel" else "")
         with self._lock:
@@ -209,7 +197,7 @@ class Session(ABC):
             return self.state()
 
     def undo(self, tab: str) -> dict[str, Any]:
-        """The last verdict of this tab that still stands is taken back; `undone` names the item."""
+        """The last answer of this browser tab that still stands is taken back; `undone` names the item."""
         with self._lock:
             said = self.said()
             for place in reversed(range(len(self._history))):
@@ -230,17 +218,14 @@ class Session(ABC):
 class Review(Session):
     """Made rows, worst first, beside real train rows: accept, reject, unsure, relabel."""
 
-    answers, mode = tuple(VERDICTS), "review"
+    answers, mode = tuple(DECISIONS), "review"
 
     def __init__(
         self, title: str, path: Path, real: LabelledData, made: LabelledData, names: list[RowName], items: list[Item]
     ) -> None:
-        super().__init__(title, path, len(items))
-        self.real, self.made, self.items = real, made, items
-        self.names = [names[item.row] for item in items]
+        super().__init__(title, path, made, [item.row for item in items], real)
+        self.items, self.names = items, [names[item.row] for item in items]
         self.invitation = f"{len(items)} of {len(made)} made rows, worst first,"
-        self._columns = ClassColumns(real) if real.schema.modality == "table" else None
-        self._labels = [real.schema.classes[made.y[item.row]] for item in items]
 
     def said(self) -> list[Decision | None]:
         decisions = read_decisions(self.path)
@@ -249,57 +234,44 @@ class Review(Session):
     def put(self, item: int, decision: Decision | None) -> None:
         write_decision(self.path, self.names[item], decision)
 
-    def labels(self) -> list[str]:
-        return self._labels
-
-    def classes(self) -> tuple[str, ...]:
-        return self.real.schema.classes
-
     def facts(self, said: list[Decision | None]) -> dict[str, Any]:
-        counts = Counter(one.verdict for one in said if one)
+        counts = Counter(one.answer for one in said if one)
         looked = counts.total()
         return {
-            "counts": {past: counts[verdict] for verdict, past in VERDICTS.items()},
+            "counts": {past: counts[decision] for decision, past in DECISIONS.items()},
             "acceptance": f"{percent(share(counts['accept'], looked))}" if looked else "",
-            "made": len(self.made),
+            "made": len(self.rows),
             "end": f"Honour it with: gensynth merge {self.title}",
         }
 
+    def beside(self, item: int) -> list[int]:
+        return list(dict.fromkeys(n for n in (self.items[item].same, self.items[item].nearest) if n >= 0))
+
     def show(self, item: int) -> dict[str, Any]:
-        if not 0 <= item < self.count:
-            raise IndexError(item)
-        one, classes = self.items[item], self.classes()
-        label = int(self.made.y[one.row])
-        beside = list(dict.fromkeys(n for n in (one.same, one.nearest) if n >= 0))
-        facts = {
-            "label": classes[label],
+        shown = super().show(item)
+        one = self.items[item]
+        return shown | {
             "name": self.names[item].row_id,
-            "origin": str(self.made.origin[one.row]),
-            "why": {"probability": one.probability, "called": classes[one.called], "times": one.times},
-            "row": content(self.made, one.row, f"row-{item}"),
-            "beside": [self._real(n, one) for n in beside],
-            "others": [{"label": classes[label], **content(self.real, n, f"real-{n}")} for n in one.others],
+            "origin": str(self.rows.origin[one.row]),
+            "why": {"probability": one.probability, "called": self.classes[one.called], "times": one.times},
+            "beside": [self._real(n, one) for n in self.beside(item)],
+            "others": [{"label": self.labels[item], **content(self.real, n, f"real-{n}")} for n in one.others],
         }
-        if self._columns:
-            facts["cells"] = self._columns.against(self.made.x[one.row], label, [self.real.x[n] for n in beside])
-        return facts
 
     def _real(self, n: int, one: Item) -> dict[str, Any]:
         kinds = [kind for kind, row in (("same", one.same), ("nearest", one.nearest)) if row == n]
-        equal = bool((self.made[one.row : one.row + 1].content_hashes() == self.real[n : n + 1].content_hashes())[0])
-        label = self.classes()[self.real.y[n]]
+        equal = bool((self.rows[one.row : one.row + 1].content_hashes() == self.real[n : n + 1].content_hashes())[0])
+        label = self.classes[self.real.y[n]]
         return {"kinds": kinds, "label": label, "equal": equal, **content(self.real, n, f"real-{n}")}
 
     def file(self, kind: str, number: int, ending: str) -> tuple[bytes, str]:
-        if kind == "row":
-            return file_of(self.made, self.items[number].row, ending)
-        return file_of(self.real, number, ending)
+        return file_of(self.real, number, ending) if kind == "real" else super().file(kind, number, ending)
 
     def summary(self) -> str:
         facts = self.facts(self.said())
         counts = ", ".join(f"{count} {past}" for past, count in facts["counts"].items())
         if facts["acceptance"]:
-            counts += f"; accepted of these, the worst of {len(self.made)}: {facts['acceptance']}"
+            counts += f"; accepted of these, the worst of {len(self.rows)}: {facts['acceptance']}"
         return f"{super().summary()}: {counts}"
 
 
@@ -311,13 +283,10 @@ class Blind(Session):
     def __init__(
         self, title: str, path: Path, made: LabelledData, pools: list[LabelledData], asked: list[Asked]
     ) -> None:
-        super().__init__(title, path, len(asked))
-        self.rows, self.asked = LabelledData.concat([*pools, made]), asked
         starts = [0, len(pools[0]), len(pools[0]) + len(pools[1])]
-        self._rows = [starts[one.pool] + one.row for one in asked]  # the pool of a made row, -1, is the last
-        self.invitation = f"{len(asked)} rows, half of them made,"
-        self._columns = ClassColumns(pools[1]) if made.schema.modality == "table" else None
-        self._labels = [made.schema.classes[self.rows.y[row]] for row in self._rows]
+        places = [starts[one.pool] + one.row for one in asked]  # the pool of a made row, -1, is the last
+        super().__init__(title, path, LabelledData.concat([*pools, made]), places, pools[1])
+        self.asked, self.invitation = asked, f"{len(asked)} rows, half of them made,"
 
     def said(self) -> list[Decision | None]:
         answers = read_answers(self.path)
@@ -325,32 +294,12 @@ class Blind(Session):
 
     def put(self, item: int, decision: Decision | None) -> None:
         one = self.asked[item]
-        write_answer(self.path, one.name, one.truth, decision.verdict if decision else "")
-
-    def labels(self) -> list[str]:
-        return self._labels
-
-    def classes(self) -> tuple[str, ...]:
-        return self.rows.schema.classes
+        write_answer(self.path, one.name, one.truth, decision.answer if decision else "")
 
     def facts(self, said: list[Decision | None]) -> dict[str, Any]:
         """The rate only at the end: before it would say whether the last answer was right."""
         done = all(said)
         return {"counts": {}, "acceptance": "", "made": 0, "end": fool_rate(self.path)["sentence"] if done else ""}
-
-    def show(self, item: int) -> dict[str, Any]:
-        if not 0 <= item < self.count:
-            raise IndexError(item)
-        row = self._rows[item]
-        facts = {"label": self._labels[item], "row": content(self.rows, row, f"row-{item}"), "beside": [], "others": []}
-        if self._columns:
-            facts["cells"] = self._columns.against(self.rows.x[row], int(self.rows.y[row]), [])
-        return facts
-
-    def file(self, kind: str, number: int, ending: str) -> tuple[bytes, str]:
-        if kind != "row":
-            raise KeyError(kind)
-        return file_of(self.rows, self._rows[number], ending)
 
     def summary(self) -> str:
         return f"{super().summary()}\n{fool_rate(self.path)['sentence']}"

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-
-def vendi_of_kernel(kernel: np.ndarray) -> float:
-    """exp of the entropy of the eigenvalues of K / n: the effective number of different rows, 1 to n.
-
-    Friedman & Dieng, "The Vendi score", 2023, definition 3.1; K (n, n) holds similarities with ones on its diagonal.
-
-    >>> round(vendi_of_kernel(np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])), 4)
-    2.1573
-    """
-    return _effective_number(np.linalg.eigvalsh(np.asarray(kernel, np.float64) / len(kernel)))
+from gensynth.evaluation.metrics.metric import FeaturePair, Metric
 
 
 def vendi(x: np.ndarray) -> float:
-    """Vendi score of rows (N, D) under cosine similarity; rows of length 0 are left out. O(min(N, D)^2 max(N, D)).
+    """Vendi score of rows (N, D) under cosine similarity, 1 to N: exp of the entropy of the eigenvalues of K / N.
 
+    Friedman & Dieng, "The Vendi score", 2023, definition 3.1. Rows of length 0 are left out. O(min(N, D)^2 max(N, D)).
     It looks at one set only, so junk raises it, and it grows with n: see `vendi_ratio`.
 
     >>> round(vendi(np.eye(5)), 6), round(vendi(np.ones((5, 3))), 6)
@@ -31,7 +25,9 @@ def vendi(x: np.ndarray) -> float:
         return 1.0
     n, d = unit.shape
     gram = unit @ unit.T if n <= d else unit.T @ unit
-    return _effective_number(np.linalg.eigvalsh(gram / n))
+    values = np.linalg.eigvalsh(gram / n)
+    values = values[values > 1e-12]
+    return float(np.exp(-(values * np.log(values)).sum()))
 
 
 def vendi_ratio(*, real: np.ndarray, fake: np.ndarray) -> float:
@@ -50,6 +46,11 @@ def vendi_ratio(*, real: np.ndarray, fake: np.ndarray) -> float:
     return vendi(fake - mean) / vendi(real - mean)
 
 
-def _effective_number(values: np.ndarray) -> float:
-    values = values[values > 1e-12]
-    return float(np.exp(-(values * np.log(values)).sum()))
+class VendiRatio(Metric):
+    """`vendi_ratio` of scaled features."""
+
+    name, lower_is_better, bounds, ideal = "vendi_ratio", False, (0.0, math.inf), 1.0
+    headline, place = False, 30
+
+    def score(self, pair: FeaturePair) -> float:
+        return vendi_ratio(real=pair.real_scaled, fake=pair.fake_scaled)

@@ -90,8 +90,11 @@ def trends(continuous: np.ndarray, train: np.ndarray, real: np.ndarray, fake: np
                 scores.append(1 - abs(pair[0] - pair[1]) / 2)
                 strength.append(abs(pair[0]))
                 continue
-            a, b, sizes = codes[i], codes[j], (codes[i][2], codes[j][2])
-            tables = [np.bincount(a[s] * sizes[1] + b[s], minlength=sizes[0] * sizes[1]) / len(a[s]) for s in (0, 1)]
+            sizes = codes[i][1], codes[j][1]
+            tables = [
+                np.bincount(a * sizes[1] + b, minlength=sizes[0] * sizes[1]) / len(a)
+                for a, b in zip(codes[i][0], codes[j][0], strict=True)
+            ]
             scores.append(1 - 0.5 * np.abs(tables[0] - tables[1]).sum())
             strength.append(cramers_v(tables[0].reshape(sizes)))
     return Trends(np.array(scores), np.array(strength))
@@ -110,15 +113,14 @@ def cramers_v(shares: np.ndarray) -> float:
     return float(np.sqrt(chi2 / freedom)) if freedom > 0 else 0.0
 
 
-def _codes(
-    continuous: bool, train: np.ndarray, real: np.ndarray, fake: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, int]:
+def _codes(continuous: bool, train: np.ndarray, real: np.ndarray, fake: np.ndarray) -> tuple[list[np.ndarray], int]:
+    """Codes of the cells of both sides, and how many there are."""
     if continuous:
         edges = np.unique(np.nanquantile(train, np.linspace(0.1, 0.9, 9)))
         parts = [np.where(np.isnan(v), 10, np.searchsorted(edges, v, "right")).astype(int) for v in (real, fake)]
-        return parts[0], parts[1], 11
+        return parts, 11
     values, codes = np.unique(np.concatenate([real, fake]), return_inverse=True, equal_nan=True)
-    return codes[: len(real)], codes[len(real) :], len(values)
+    return [codes[: len(real)], codes[len(real) :]], len(values)
 
 
 def _correlations(x: np.ndarray) -> np.ndarray:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import betaincinv, stdtrit
+from scipy.special import stdtrit
 from scipy.stats import binom, rankdata
+from statsmodels.stats.proportion import proportion_confint
 
-from gensynth.evaluation.detection import auc_deviation
-from gensynth.evaluation.fidelity import Entry
+from gensynth.evaluation.metrics.detection import auc_deviation
+from gensynth.evaluation.metrics.metric import Entry
 
 Z = 1.959964
 LEAST_ROWS = 20
@@ -131,9 +132,8 @@ def clopper_pearson(successes: float, n: float, error: float = ERROR) -> tuple[f
     >>> low, round(high, 4)  # 1 - 0.025 ** (1 / 10)
     (0.0, 0.3085)
     """
-    low = float(betaincinv(successes, n - successes + 1, error / 2)) if successes > 0 else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - error / 2)) if successes < n else 1.0
-    return low, high
+    low, high = proportion_confint(successes, n, alpha=error, method="beta")
+    return float(low), float(high)
 
 
 def tpr_entry(members: np.ndarray, non_members: np.ndarray, rate: float, clusters: Clusters | None = None) -> Entry:
