@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from contract_rows import DATA, numbers_of, two_others
@@ -82,3 +84,10 @@ def test_a_filter_that_looks_at_no_real_row_decides_alike_after_any(name, kind, 
     kept = one.keep(DATA[kind])
     one.learn(Reference(reference.val, reference.train, reference.judge))
     np.testing.assert_array_equal(one.keep(DATA[kind]), kept)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_filter_is_found_under_the_name_that_older_runs_hold(name):
+    component = COMPONENTS[name]
+    older = f"gensynth.balancing.filters.{component.target.rsplit('.', 1)[-1]}"
+    assert type(replace(component, target=older).build()) is type(component.build())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from gensynth.types import LabelledData
 
 DRAWS = 256  # rows are drawn in multiples of this, which is how generators compute them
 SMALL_CLASS = 20  # with fewer real rows no claim to have learned the class is made
+COUNTED = ("drawn", "accepted", "filled_by_fallback", "rejected_review")
 ATTEMPTS = 6  # at most this many draws for a row that is asked
 
 
@@ -97,24 +98,20 @@ def fill(
     )
 
 
+@dataclass
 class _Taker:
-    """Collects accepted rows of one class."""
+    """Collects accepted rows of one class; position: after the last row that was drawn."""
 
-    def __init__(
-        self,
-        label: str,
-        index: int,
-        seed: int,
-        rejected: frozenset[str],
-        name_row: Callable[[str, str, int], str],
-        judged_as: Callable[[LabelledData], LabelledData],
-    ) -> None:
-        self.label, self.index, self.seed = label, index, seed
-        self.rejected, self.name_row, self.judged_as = rejected, name_row, judged_as
-        self.parts: list[LabelledData] = []
-        self.drawn: list[tuple[LabelledData, np.ndarray]] = []
-        self.position = 0  # after the last row that was drawn
-        self.counts = {"drawn": 0, "accepted": 0, "filled_by_fallback": 0, "rejected_review": 0}
+    label: str
+    index: int
+    seed: int
+    rejected: frozenset[str]
+    name_row: Callable[[str, str, int], str]
+    judged_as: Callable[[LabelledData], LabelledData]
+    parts: list[LabelledData] = field(default_factory=list)
+    drawn: list[tuple[LabelledData, np.ndarray]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    position: int = 0
 
     @property
     def count(self) -> int:
