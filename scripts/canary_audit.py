@@ -17,9 +17,9 @@ from scipy.special import betaincinv
 
 from gensynth import rng
 from gensynth.errors import UsageError
-from gensynth.models import secret
 from gensynth.models.generator import TrainingRows
 from gensynth.models.kernel_mean import KernelMean
+from gensynth.models.private import secret
 
 CONFIDENCE = 0.95
 CHOOSING = 1e-4  # error of the bounds by which a threshold is chosen: at 0.025, the luckiest of thousands would be

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "gensynth"
 LAYERS = [
-    {"types", "rng", "errors", "accounting", "blocks", "neighbours", "signals"},
+    {"types", "rng", "errors", "blocks", "neighbours", "signals"},
     {"data"},
     {"models"},
     {"training"},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from gensynth.data.codec import fit_codec
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import DataError, DivergedError, Interrupted, UsageError
 from gensynth.files import write_atomically
+from gensynth.learning import train_generator
 from gensynth.models.cvae import held_out_bound
 from gensynth.models.generator import Phase, TrainingRows
 from gensynth.signals import SIGNALS
@@ -98,6 +101,36 @@ def test_resume_gives_the_weights_of_the_uninterrupted_run(name, tmp_path, monke
         assert again.schedule == schedule
         for key, tensor in whole.state_dict().items():
             assert torch.equal(tensor, resumed.state_dict()[key]), f"{key} differs after a stop at step {stop}"
+
+
+STOPS = {  # every second step is logged, and a cGAN's KL in its first phase only
+    "cvae": (("model.batch_size=8", "model.prior=mixture", "trainer.max_samples=3400"), (300, 424, 425)),
+    "cgan": (("model.vae.prior=flow", "trainer.max_samples=2048"), (9, 23, 24)),
+}
+
+
+@pytest.mark.parametrize("model", STOPS)
+def test_the_bundle_of_a_resumed_run_is_that_of_the_uninterrupted_one(model, tmp_path, monkeypatch):
+    words, stops = STOPS[model]
+    job = small_job(model, *words)
+
+    def train(out, *, resume=False) -> bytes:
+        train_generator(job, DATA, DATA[::4], "", out, 0.0, resume=resume)
+        assert json.loads((out / "generator" / "config.json").read_text())["training"]["latent_nats"]
+        return (out / "generator" / "config.json").read_bytes(), (out / "generator" / "manifest.json").read_bytes()
+
+    whole = train(tmp_path / "run")
+    assert json.loads(whole[0])["training"]["coverage"]
+    assert sum(json.loads(whole[0])["training"]["schedule"]["steps"]) == stops[-1]
+    shutil.rmtree(tmp_path / "run" / "generator")  # as a kill after the last checkpoint leaves it
+    assert train(tmp_path / "run", resume=True) == whole
+    for stop in stops:
+        shutil.rmtree(tmp_path / "run")
+        stop_after(stop, monkeypatch)
+        with pytest.raises(Interrupted):
+            train(tmp_path / "run")
+        monkeypatch.undo()
+        assert train(tmp_path / "run", resume=True) == whole, f"another bundle after a stop at step {stop}"
 
 
 def looks(coverage: list[tuple[float, float]], variety: float = 1.0, seen: list | None = None):

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gensynth.models.all_reduce import mean_over_processes
 from gensynth.models.cvae import CVAE, cosine, encode_all, known_rows
 from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
 from gensynth.models.nets import Autoencoder, Discriminator, nets_of
-from gensynth.models.processes import mean_over_processes
 from gensynth.models.terms import Pair, terms_of
 from gensynth.types import Space
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
+from gensynth.models.all_reduce import mean_over_processes, shared_mean
 from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
 from gensynth.models.nets import Autoencoder, nets_of
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior, Prior
-from gensynth.models.processes import mean_over_processes, shared_mean
 from gensynth.types import Space
 
 CUTS, CUT = 2, 0.25  # how often the learning rate falls before training ends early, and to which part

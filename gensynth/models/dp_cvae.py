@@ -23,9 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
-from gensynth.models import secret
 from gensynth.models.cvae import cosine, kl_per_dimension
-from gensynth.models.dp_sgd import (
+from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
+from gensynth.models.nets import Autoencoder, nets_of
+from gensynth.models.private import secret
+from gensynth.models.private.dp_sgd import (
     ACCOUNTANTS,
     ERROR,
     epsilon_spent,
@@ -34,8 +36,6 @@ from gensynth.models.dp_sgd import (
     rounded_up,
     take_step,
 )
-from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
-from gensynth.models.nets import Autoencoder, nets_of
 from gensynth.types import Space
 
 ROW_BY_ROW = ("dense", "columns")  # nets whose gradients can be had for every row in one pass

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from gensynth import rng
 from gensynth.blocks import aligned_blocks
 from gensynth.errors import DivergedError, UsageError
-from gensynth.models.processes import average_gradients
+from gensynth.models.all_reduce import average_gradients
 from gensynth.types import Space
 
 SKIPS_ALLOWED = 20

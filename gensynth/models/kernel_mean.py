@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gensynth.accounting import gaussian_sigma
 from gensynth.errors import UsageError, nearest
-from gensynth.models import secret
 from gensynth.models.cvae import cosine
 from gensynth.models.generator import Batch, Ema, Generator, Phase, StepNoise, TrainingRows
 from gensynth.models.nets.conv import Decoder, latent_size, stem_factor
-from gensynth.models.public_features import MAPS, ClassMeans, ImageFeatures, class_sums, gaps, scales_of
+from gensynth.models.private import secret
+from gensynth.models.private.accounting import gaussian_sigma
+from gensynth.models.private.public_features import MAPS, ClassMeans, ImageFeatures, class_sums, gaps, scales_of
 from gensynth.rng import torch_generator
 from gensynth.types import Space
 

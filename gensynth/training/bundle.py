@@ -175,7 +175,7 @@ def class_of(name: str, given: type[Generator] | None = None) -> type[Generator]
 
 
 def _known(params: dict) -> dict:
-    """Settings of a bundle without those that are retired; ValueError where one changes what is drawn."""
+    """Settings of a bundle without those that are gone; ValueError where one of them changes what is drawn."""
     for name, value in params.items():
         if RETIRED.get(name) not in (None, value):
             raise ValueError(f"it was trained with model.{name}={value}, which this version no longer has")

@@ -20,8 +20,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gensynth import rng
 from gensynth.errors import UsageError
+from gensynth.models.all_reduce import check_same_weights
 from gensynth.models.generator import Generator, TrainingRows
-from gensynth.models.processes import check_same_weights
 from gensynth.signals import SIGNALS
 from gensynth.training.callbacks import Appraisal, Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
@@ -202,7 +202,7 @@ def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed
 def make_trainer(settings: TrainerSettings, loggers: list[Logger], rank: int = 0) -> Trainer:
     """A Trainer without bars, sanity checks and checkpoints of its own; UsageError for hardware that is not here.
 
-    Each process has a Trainer of its own, on one device: what processes share lies in models/processes.py.
+    Each process has a Trainer of its own, on one device: what processes share lies in models/all_reduce.py.
     """
     enough = 0 < settings.devices <= torch.cuda.device_count()
     accelerator = settings.accelerator

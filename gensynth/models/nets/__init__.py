@@ -14,8 +14,8 @@ from types import ModuleType
 from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
+from gensynth.models.all_reduce import shared_mean
 from gensynth.models.generator import StepNoise, TrainingRows
-from gensynth.models.processes import shared_mean
 
 
 class Decoder(nn.Module):

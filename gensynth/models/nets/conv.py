@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gensynth.models import nets
+from gensynth.models.all_reduce import mean_over_processes
 from gensynth.models.augment import augment_pair
 from gensynth.models.generator import StepNoise
-from gensynth.models.processes import mean_over_processes
 from gensynth.types import Space
 
 COARSE = 8  # sides are halved until they are at most this

@@ -60,6 +60,7 @@ def epsilon_spent(
         return float(counted.get_epsilon(delta, eps_error=error))
 
 
+@cache
 def fitted_noise(epsilon: float, delta: float, sampling_rate: float, steps: int, accountant: str) -> float:
     """The least noise multiplier, nearly, at which `steps` steps stay within (epsilon, delta).
 
