@@ -16,7 +16,7 @@ from gensynth.balancing.table_export import row_hashes
 from gensynth.data.columns import Column, cells_of, values_of
 from gensynth.data.finding import FileFault
 from gensynth.data.image import EXTENSIONS, read_pixels
-from gensynth.data.table_files import read_file
+from gensynth.data.table_files import Form, read_file
 from gensynth.data.table_names import SUFFIXES, split_files
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.errors import DataError, UsageError
@@ -166,7 +166,7 @@ def table_of(dataset: Path) -> Path | None:
 
 def cells_of_file(path: Path) -> pd.DataFrame:
     """Text cells of a table file that this program wrote, without the column that says where rows come from."""
-    cells = read_file(path, header=True, encoding="" if path.suffix == ".parquet" else "utf-8").cells
+    cells = read_file(path, Form(header=True, encoding="" if path.suffix == ".parquet" else "utf-8")).cells
     return cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
 
 
