@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from gensynth.data.audio_files import (
-    AudioFault,
     Waveform,
     clipped_share,
     flac_bytes,
@@ -21,6 +20,7 @@ from gensynth.data.audio_files import (
     read_waveform,
     wav_bytes,
 )
+from gensynth.data.finding import FileFault
 from gensynth.errors import UsageError
 
 soundfile = pytest.importorskip("soundfile", reason='needs the extra "audio"')
@@ -45,7 +45,7 @@ def read(path: Path) -> Waveform:
 
 
 def reason(path: Path, max_seconds: float = LONGEST_SECONDS) -> str:
-    with pytest.raises(AudioFault) as caught:
+    with pytest.raises(FileFault) as caught:
         read_waveform(path, max_seconds)
     assert str(path.parent) not in str(caught.value)
     return caught.value.reason
@@ -209,7 +209,7 @@ class TestRefused:
             path.write_bytes(bad)
             try:
                 peaks.append(np.abs(read(path).samples).max())
-            except AudioFault as fault:
+            except FileFault as fault:
                 faults.append(str(fault))
         assert len(faults) > 10
         assert str(tmp_path) not in " ".join(faults)

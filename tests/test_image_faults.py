@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from gensynth.data.image import ImageCodec, ImageFault, contact_sheet, png_bytes, read_image, read_pixels
+from gensynth.data.finding import FileFault
+from gensynth.data.image import ImageCodec, contact_sheet, png_bytes, read_image, read_pixels
 from gensynth.data.plain_files import is_plain
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import LabelledData, Schema
@@ -35,7 +36,7 @@ def saved(path: Path, image: Image.Image, format: str | None = None) -> Path:
 
 
 def reason(path: Path, cap: int = CAP) -> str:
-    with pytest.raises(ImageFault) as caught:
+    with pytest.raises(FileFault) as caught:
         read_image(path, cap)
     assert str(path.parent) not in str(caught.value)
     return caught.value.reason
@@ -130,7 +131,7 @@ class TestRefused:
             for place in rng.integers(0, len(whole), 8):
                 broken[place] = rng.integers(0, 256)
             (tmp_path / name).write_bytes(bytes(broken[: rng.integers(1, len(whole) + 1)]))
-            with contextlib.suppress(ImageFault):
+            with contextlib.suppress(FileFault):
                 assert read_image(tmp_path / name, CAP).mode in ("L", "RGB")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gensynth.data.columns import cells_of, describe, issue, values_of
-from gensynth.data.table_files import read_file
+from gensynth.data.table_files import Form, read_file
 from gensynth.data.table_source import read_frame, read_table
 from gensynth.errors import DataError, UsageError
 
@@ -218,7 +218,7 @@ def test_half_of_a_character_pair_is_named_line_by_line(tmp_path):
     assert caught.value.problems == ('line 1: "a"', 'line 4: "b"')
     for column in ("a", "0", "-2"):
         with pytest.raises(DataError, match="1 names or cells"):
-            read_file(path, text=column)
+            read_file(path, Form(text=column))
     path.write_text(lines[2] + '\n{"a": "x", "b\\ud83d": "z"}')
     with pytest.raises(DataError, match=r'column name "b\\ud83d"'):
         read_file(path)

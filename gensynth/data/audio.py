@@ -34,9 +34,6 @@ GRIFFIN_LIM_STEPS = 32
 _CHUNK_SAMPLES = 2**18  # of waveforms transformed at once: about 25 MB of frames and spectra
 
 
-# ---- layout -----------------------------------------------------------------------------------------
-
-
 class MelGrid(NamedTuple):
     """How T samples become frames.
 
@@ -112,9 +109,6 @@ def _filters(sample_rate_hz: int, size: int) -> sparse.csr_array:
     return sparse.csr_array(mel_filters(sample_rate_hz, size, BANDS))
 
 
-# ---- Fourier frames ---------------------------------------------------------------------------------
-
-
 def _hann(size: int) -> np.ndarray:
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
 
@@ -147,9 +141,6 @@ def _overlap_add(pieces: np.ndarray, grid: MelGrid) -> np.ndarray:
     for quarter, part in enumerate(np.split(pieces, 4, axis=1)):
         track[quarter : quarter + len(pieces)] += part
     return track.ravel()
-
-
-# ---- sound to picture -------------------------------------------------------------------------------
 
 
 def log_mel(x: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -201,9 +192,6 @@ def _check_waveforms(x: np.ndarray) -> None:
         raise ValueError(f"expected float32 waveforms (N, T) with T > 0, got {x.dtype} {x.shape}")
     if not np.isfinite(x).all():
         raise ValueError("expected waveforms of finite numbers, got NaN or infinity")
-
-
-# ---- picture to sound -------------------------------------------------------------------------------
 
 
 def griffin_lim(mel: np.ndarray, sample_rate_hz: int, samples: int, steps: int) -> np.ndarray:
@@ -278,9 +266,6 @@ def _start_phases(magnitude: np.ndarray) -> np.ndarray:
     moment = (around * np.arange(-2, 3)).sum(axis=2)
     place = np.arange(bins) + np.divide(moment, total, out=np.zeros_like(total), where=total > 0)
     return np.cumsum(place, axis=0) * (np.pi / 2)  # a tone of bin b makes b quarter turns a hop
-
-
-# ---- codec ------------------------------------------------------------------------------------------
 
 
 class AudioCodec:

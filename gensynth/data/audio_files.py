@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import stat
 import struct
 import wave
 from collections import Counter
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.data.finding import Finding
+from gensynth.data.finding import FileFault, Finding, check_file
 from gensynth.data.suffixes import SOUNDS
 from gensynth.errors import UsageError
 
@@ -44,15 +43,6 @@ FULL_SCALE = 32768
 COVERED_SHARE = 0.95
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # what programs write that cannot go back to the header, when writing to a pipe
 _MOST_CHUNKS = 1000
-
-
-class AudioFault(Exception):
-    """One file that cannot be used: `reason` is a short code, `detail` a sentence."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason = reason
-        self.detail = detail
-        super().__init__(f"{reason}: {detail}")
 
 
 @dataclass(frozen=True)
@@ -94,11 +84,8 @@ class WaveformSet:
     sample_rate_hz: int
 
 
-# ---- one file ---------------------------------------------------------------------------------------
-
-
 def read_waveform(path: Path, max_seconds: float) -> Waveform:
-    """One WAV (PCM of 8, 16, 24 or 32 bits, float) or FLAC file as a mono waveform; raises AudioFault.
+    """One WAV (PCM of 8, 16, 24 or 32 bits, float) or FLAC file as a mono waveform; raises FileFault.
 
     The content decides, whatever the file is called. A file that holds less sound than its header promises is
     "truncated"; a WAV header with the length left open (0xFFFFFFFF) is read to the end of the file. Float samples up
@@ -107,14 +94,14 @@ def read_waveform(path: Path, max_seconds: float) -> Waveform:
     too_long. UsageError without soundfile.
     """
     soundfile = _soundfile()
-    _check_file(path)
+    check_file(path)
     bare = _check_container(path)
     with _faults(soundfile), soundfile.SoundFile(os.fsencode(path)) as file:
         _check_header(file, max_seconds)
         rate_hz, channels, subtype, announced = file.samplerate, file.channels, file.subtype, file.frames
         frames = file.read(dtype="float32", always_2d=True)
     if len(frames) < announced:
-        raise AudioFault("truncated", f"{len(frames)} of {announced} announced samples are there")
+        raise FileFault("truncated", f"{len(frames)} of {announced} announced samples are there")
     _check_samples(frames)
     clipped = clipped_share(frames, subtype)
     samples = np.clip(frames.mean(axis=1, dtype=np.float64), -1.0, 1.0).astype(np.float32)
@@ -144,36 +131,22 @@ def _soundfile() -> ModuleType:
     return soundfile
 
 
-def _check_file(path: Path) -> None:
-    """A regular file with content; a FIFO would block a reader for ever."""
-    try:
-        facts = os.stat(path)
-    except FileNotFoundError:
-        raise AudioFault("vanished", "the file was there when the folder was listed, and is gone") from None
-    except OSError as error:
-        raise AudioFault("unreadable", str(error.strerror).lower()) from None
-    if not stat.S_ISREG(facts.st_mode):
-        raise AudioFault("not_a_file", "neither a regular file nor a folder")
-    if facts.st_size == 0:
-        raise AudioFault("zero_bytes", "the file is empty")
-
-
 def _check_container(path: Path) -> bool:
-    """Whether a file is bare (see Waveform); AudioFault unless it is a WAV with all its sound, or a FLAC file."""
+    """Whether a file is bare (see Waveform); FileFault unless it is a WAV with all its sound, or a FLAC file."""
     try:
         with path.open("rb") as file:
             head = file.read(12)
             if head[:4] == b"fLaC":
                 return False
             if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-                raise AudioFault("not_audio", "the content is neither WAV nor FLAC")
+                raise FileFault("not_audio", "the content is neither WAV nor FLAC")
             return _check_chunks(file, path.stat().st_size)
     except OSError as error:
-        raise AudioFault("unreadable", str(error.strerror).lower()) from None
+        raise FileFault("unreadable", str(error.strerror).lower()) from None
 
 
 def _check_chunks(file: io.BufferedReader, size: int) -> bool:
-    """Whether a WAV file of `size` bytes is its format and its sound alone; AudioFault where sound is missing."""
+    """Whether a WAV file of `size` bytes is its format and its sound alone; FileFault where sound is missing."""
     names: list[bytes] = []
     place = 12
     while place + 8 <= size and len(names) < _MOST_CHUNKS:
@@ -183,46 +156,43 @@ def _check_chunks(file: io.BufferedReader, size: int) -> bool:
         place += 8 + length
         if name == b"data":
             if place > size and length != _UNKNOWN_LENGTH:
-                raise AudioFault("truncated", f"{length - (place - size)} of {length} announced bytes are there")
+                raise FileFault("truncated", f"{length - (place - size)} of {length} announced bytes are there")
             break
         place += length % 2
     if b"data" not in names:
-        raise AudioFault("truncated", "the header ends before the sound begins")
+        raise FileFault("truncated", "the header ends before the sound begins")
     return names == [b"fmt ", b"data"] and place == size
 
 
 @contextmanager
 def _faults(soundfile: ModuleType) -> Iterator[None]:
-    """Every way libsndfile can fail on damaged bytes, as an AudioFault without a path in its text."""
+    """Every way libsndfile can fail on damaged bytes, as an FileFault without a path in its text."""
     try:
         yield
     except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
         text = " ".join(str(getattr(error, "error_string", type(error).__name__)).split())[:200]
-        raise AudioFault("truncated" if "lost sync" in text else "unreadable", text) from None
+        raise FileFault("truncated" if "lost sync" in text else "unreadable", text) from None
 
 
 def _check_header(file: Any, max_seconds: float) -> None:
     """A SoundFile that was opened, held against what is read here."""
     if file.subtype not in SUBTYPES:
-        raise AudioFault("unsupported_encoding", f"{file.subtype}; PCM or float samples are expected")
+        raise FileFault("unsupported_encoding", f"{file.subtype}; PCM or float samples are expected")
     if not LOWEST_RATE_HZ <= file.samplerate <= HIGHEST_RATE_HZ:
-        raise AudioFault("bad_rate", f"{file.samplerate} Hz; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz is expected")
+        raise FileFault("bad_rate", f"{file.samplerate} Hz; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz is expected")
     if file.frames == 0:
-        raise AudioFault("no_samples", "the header is there, but no sound")
+        raise FileFault("no_samples", "the header is there, but no sound")
     seconds = file.frames / file.samplerate
     if seconds > max_seconds:
-        raise AudioFault("too_long", f"{seconds:.1f} s is more than {max_seconds:g} s")
+        raise FileFault("too_long", f"{seconds:.1f} s is more than {max_seconds:g} s")
 
 
 def _check_samples(frames: np.ndarray) -> None:
     if not np.isfinite(frames).all():
-        raise AudioFault("bad_range", "some samples are not finite numbers")
+        raise FileFault("bad_range", "some samples are not finite numbers")
     low, high = float(frames.min()), float(frames.max())
     if max(-low, high) > LARGEST_FLOAT:
-        raise AudioFault("bad_range", f"samples from {low:g} to {high:g}; -1 to 1 is expected")
-
-
-# ---- many files -------------------------------------------------------------------------------------
+        raise FileFault("bad_range", f"samples from {low:g} to {high:g}; -1 to 1 is expected")
 
 
 def load_waveforms(
@@ -264,8 +234,8 @@ def _read_all(files: list[tuple[str, Path]], max_seconds: float) -> tuple[dict[i
         try:
             found = read_waveform(path, max_seconds)
             if found.silent:
-                raise AudioFault("silent", f"no sample reaches {SILENT_PEAK:g} of full scale")
-        except AudioFault as fault:
+                raise FileFault("silent", f"no sample reaches {SILENT_PEAK:g} of full scale")
+        except FileFault as fault:
             findings.append(Finding(name, fault.reason, fault.detail))
             continue
         waves[i] = found
@@ -341,9 +311,6 @@ def _files(count: int) -> str:
 def _counts(counts: Counter, unit: str) -> str:
     """Counts in order of their keys."""
     return ", ".join(f"{key}{unit} ({count})" for key, count in sorted(counts.items()))
-
-
-# ---- writing ----------------------------------------------------------------------------------------
 
 
 def wav_bytes(x: np.ndarray, sample_rate_hz: int) -> bytes:

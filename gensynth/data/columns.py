@@ -104,30 +104,34 @@ def describe(name: str, cells: np.ndarray, kind: str = "") -> Column:
     ValueError where cells do not fit the stated kind.
     """
     present = cells[cells != ""]
-    numbers = _numbers(cells)
-    if kind == "numeric" or (not kind and _is_numeric(present, numbers)):
-        if kind and np.isnan(numbers).all():
-            raise ValueError(f'column "{name}" holds no numbers')
-        if not kind and _is_identifier(name, cells, numbers):
-            return _identifier(name, cells)
-        return _numeric(name, cells, numbers)
-    if kind in ("datetime", ""):
-        if format_ := _date_format(present):
-            return _datetime(name, cells, format_)
-        if kind:
-            raise ValueError(f'column "{name}": no date format fits all cells')
-    distinct = np.unique(present)
-    if not kind and len(distinct) <= 1 and len(present) in (0, len(cells)):
-        return Column(name, "constant", example=str(distinct[0]) if len(distinct) else "")
+    kind = kind or _kind_of(name, cells, present)
+    if kind == "numeric":
+        return _numeric(name, cells)
+    if kind == "datetime":
+        return _datetime(name, cells, _date_format(present))
     if kind == "constant":
         return Column(name, "constant", example=str(present[0]) if len(present) else "")
-    if kind == "identifier" or (not kind and _is_identifier(name, cells, None)):
+    if kind == "identifier":
         return _identifier(name, cells)
-    if kind == "text" or (not kind and _is_free_text(present, distinct)):
-        return Column(name, "text")
-    folded = {level.lower() for level in distinct.tolist()}
-    boolean = kind == "boolean" or (not kind and len(distinct) == 2 and folded in _BOOLEANS)
-    return Column(name, "boolean" if boolean else "categorical", levels=tuple(distinct.tolist()))
+    return Column(name, kind, levels=() if kind == "text" else tuple(np.unique(present).tolist()))
+
+
+def _kind_of(name: str, cells: np.ndarray, present: np.ndarray) -> str:
+    """The kind that all cells (N,) allow; `present` are those that are not empty."""
+    numbers = _numbers(cells)
+    if _is_numeric(present, numbers):
+        return "identifier" if _is_identifier(name, cells, numbers) else "numeric"
+    if _date_format(present):
+        return "datetime"
+    distinct = np.unique(present)
+    if len(distinct) <= 1 and len(present) in (0, len(cells)):
+        return "constant"
+    if _is_identifier(name, cells, None):
+        return "identifier"
+    if _is_free_text(present, distinct):
+        return "text"
+    is_boolean = len(distinct) == 2 and {level.lower() for level in distinct.tolist()} in _BOOLEANS
+    return "boolean" if is_boolean else "categorical"
 
 
 def values_of(column: Column, cells: np.ndarray) -> np.ndarray:
@@ -213,8 +217,11 @@ def _is_numeric(present: np.ndarray, numbers: np.ndarray) -> bool:
     return not bool(codes.any())
 
 
-def _numeric(name: str, cells: np.ndarray, numbers: np.ndarray) -> Column:
+def _numeric(name: str, cells: np.ndarray) -> Column:
+    numbers = _numbers(cells)
     known = ~np.isnan(numbers)
+    if not known.any():
+        raise ValueError(f'column "{name}" holds no numbers')
     low, high = float(numbers[known].min()), float(numbers[known].max())
     marks, how_often = np.unique(cells[~known].astype(str), return_counts=True)
     missing = str(marks[np.argmax(how_often)]) if len(marks) else ""
@@ -291,6 +298,8 @@ def _seconds(cells: np.ndarray, format_: str) -> np.ndarray:
 
 
 def _datetime(name: str, cells: np.ndarray, format_: str) -> Column:
+    if not format_:
+        raise ValueError(f'column "{name}": no date format fits all cells')
     seconds = _seconds(cells, format_)
     if np.nanmin(seconds) == np.nanmax(seconds) and not np.isnan(seconds).any():
         return Column(name, "constant", example=str(cells[0]))

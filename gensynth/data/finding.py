@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,26 @@ def tell(findings: tuple[Finding, ...], limit: int = 50) -> list[str]:
     lines = [printable(str(finding)) for finding in findings[:limit]]
     rest = len(findings) - limit
     return [*lines, f"... and {rest} more"] if rest > 0 else lines
+
+
+class FileFault(Exception):
+    """One file that cannot be used: `reason` is a short code, `detail` a sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+def check_file(path: Path) -> None:
+    """FileFault unless it is a regular file with content; a FIFO would block a reader for ever."""
+    try:
+        facts = os.stat(path)
+    except FileNotFoundError:
+        raise FileFault("vanished", "the file was there when the folder was listed, and is gone") from None
+    except OSError as error:
+        raise FileFault("unreadable", str(error.strerror).lower()) from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise FileFault("not_a_file", "neither a regular file nor a folder")
+    if facts.st_size == 0:
+        raise FileFault("zero_bytes", "the file is empty")

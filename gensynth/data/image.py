@@ -7,8 +7,6 @@ Every file becomes mode L or RGB with 8 bits: orientation applied, alpha laid on
 from __future__ import annotations
 
 import io
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from gensynth.data.finding import FileFault, check_file
 from gensynth.data.suffixes import IMAGES
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
@@ -27,22 +26,13 @@ EXTENSIONS = IMAGES
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-class ImageFault(Exception):
-    """One file that cannot be used: `reason` is a short code, `detail` a sentence."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason = reason
-        self.detail = detail
-        super().__init__(f"{reason}: {detail}")
-
-
 def read_image(path: Path, max_pixels: int) -> Image.Image:
-    """One image file as mode L (all channels equal) or RGB, upright; raises ImageFault.
+    """One image file as mode L (all channels equal) or RGB, upright; raises FileFault.
 
     Only the formats in FORMATS are tried, whatever the file is called, and the header's size is held
     against `max_pixels` (width x height) before a pixel is decoded.
     """
-    _check_file(path)
+    check_file(path)
     with _no_pillow_limit(), _faults():
         with Image.open(path, formats=FORMATS) as image:
             _check_header(image, max_pixels)
@@ -52,7 +42,7 @@ def read_image(path: Path, max_pixels: int) -> Image.Image:
 
 
 def read_pixels(path: Path, max_pixels: int) -> np.ndarray:
-    """One image file as uint8 (C, H, W), C = 1 when grey, else 3; raises ImageFault."""
+    """One image file as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault."""
     return to_chw(read_image(path, max_pixels))
 
 
@@ -74,20 +64,6 @@ def resize(x: np.ndarray, height: int, width: int) -> np.ndarray:
     return to_chw(to_picture(x).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _check_file(path: Path) -> None:
-    """A regular file with content; a FIFO would block a reader for ever."""
-    try:
-        facts = os.stat(path)
-    except FileNotFoundError:
-        raise ImageFault("vanished", "the file was there when the folder was listed, and is gone") from None
-    except OSError as error:
-        raise ImageFault("unreadable", _reason_of(error)) from None
-    if not stat.S_ISREG(facts.st_mode):
-        raise ImageFault("not_a_file", "neither a regular file nor a folder")
-    if facts.st_size == 0:
-        raise ImageFault("zero_bytes", "the file is empty")
-
-
 @contextmanager
 def _no_pillow_limit() -> Iterator[None]:
     """Pillow's own size limit warns, or raises, at sizes of its choosing; `max_pixels` decides instead."""
@@ -101,18 +77,18 @@ def _no_pillow_limit() -> Iterator[None]:
 
 @contextmanager
 def _faults() -> Iterator[None]:
-    """Every way a decoder can fail on damaged bytes, as an ImageFault without a path in its text."""
+    """Every way a decoder can fail on damaged bytes, as an FileFault without a path in its text."""
     try:
         yield
-    except (ImageFault, MemoryError):
+    except (FileFault, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageFault("not_an_image", f"the content is none of {', '.join(FORMATS)}") from None
+        raise FileFault("not_an_image", f"the content is none of {', '.join(FORMATS)}") from None
     except FileNotFoundError:
-        raise ImageFault("vanished", "the file was there when the folder was listed, and is gone") from None
+        raise FileFault("vanished", "the file was there when the folder was listed, and is gone") from None
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError and others
         truncated = isinstance(error, EOFError) or "truncat" in str(error).lower()
-        raise ImageFault("truncated" if truncated else "unreadable", _reason_of(error)) from None
+        raise FileFault("truncated" if truncated else "unreadable", _reason_of(error)) from None
 
 
 def _reason_of(error: Exception) -> str:
@@ -125,11 +101,11 @@ def _reason_of(error: Exception) -> str:
 def _check_header(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageFault("too_large", f"{width}x{height} is more than {max_pixels} pixels")
+        raise FileFault("too_large", f"{width}x{height} is more than {max_pixels} pixels")
     frames = getattr(image, "n_frames", 1)
     # An MPO is a photograph with a preview or a depth map behind it; its first picture is the photograph.
     if frames > 1 and image.format != "MPO":
-        raise ImageFault("animated", f"{frames} frames or pages; one image a file is expected")
+        raise FileFault("animated", f"{frames} frames or pages; one image a file is expected")
 
 
 def _load(image: Image.Image) -> None:
@@ -152,22 +128,22 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     try:
         return image.convert("RGB")
     except ValueError:
-        raise ImageFault("unsupported_mode", f"colour mode {image.mode} has no conversion to RGB") from None
+        raise FileFault("unsupported_mode", f"colour mode {image.mode} has no conversion to RGB") from None
 
 
 def _from_16_bit(values: np.ndarray) -> Image.Image:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise ImageFault("bad_range", f"integers from {low} to {high}; 0 to 65535 is expected")
+        raise FileFault("bad_range", f"integers from {low} to {high}; 0 to 65535 is expected")
     return Image.fromarray(np.rint(values / 257).astype(np.uint8))
 
 
 def _from_float(values: np.ndarray) -> Image.Image:
     if not np.isfinite(values).all():
-        raise ImageFault("bad_range", "some pixels are not finite numbers")
+        raise FileFault("bad_range", "some pixels are not finite numbers")
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 255:
-        raise ImageFault("bad_range", f"numbers from {low:g} to {high:g}; 0 to 1 or 0 to 255 is expected")
+        raise FileFault("bad_range", f"numbers from {low:g} to {high:g}; 0 to 1 or 0 to 255 is expected")
     return Image.fromarray(np.rint(values * (255.0 if high <= 1 else 1.0)).astype(np.uint8))
 
 

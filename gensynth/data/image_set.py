@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gensynth.data.finding import Finding
-from gensynth.data.image import ImageFault, read_pixels, resize
+from gensynth.data.finding import FileFault, Finding
+from gensynth.data.image import read_pixels, resize
 from gensynth.data.plain_files import is_plain
 from gensynth.errors import UsageError
 
@@ -48,7 +48,7 @@ def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | Non
         name, path = files[i]
         try:
             pixels = decoded.pop(i) if i in decoded else read_pixels(path, max_pixels)
-        except ImageFault as fault:
+        except FileFault as fault:
             findings.append(Finding(name, fault.reason, fault.detail))
             continue
         tiles[i] = resize(pixels, height, width)
@@ -71,7 +71,7 @@ def _decode_all(
     for i, (name, path) in enumerate(files):
         try:
             pixels = read_pixels(path, max_pixels)
-        except ImageFault as fault:
+        except FileFault as fault:
             findings.append(Finding(name, fault.reason, fault.detail))
             continue
         sizes[i] = pixels.shape[1:]

@@ -15,34 +15,7 @@ from PIL import Image, TiffImagePlugin
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"sBIT", b"bKGD"}
 _WEBP_CHUNKS = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"}
-_TIFF_TAGS = {
-    254,
-    256,
-    257,
-    258,
-    259,
-    262,
-    266,
-    273,
-    274,
-    277,
-    278,
-    279,
-    280,
-    281,
-    282,
-    283,
-    284,
-    296,
-    317,
-    320,
-    322,
-    323,
-    324,
-    325,
-    338,
-    339,
-}
+_TIFF_TAGS = {254, *range(256, 260), 262, 266, 273, 274, *range(277, 285), 296, 317, 320, *range(322, 326), 338, 339}
 _ORIENTATION = 274
 
 

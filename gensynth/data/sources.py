@@ -15,9 +15,9 @@ from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx,
 from gensynth.data.audio_files import EXTENSIONS as SOUNDS
 from gensynth.data.audio_files import WaveformSet, load_waveforms
 from gensynth.data.deidentify import Done, deidentified_columns, notes_on
-from gensynth.data.finding import Finding, tell
+from gensynth.data.finding import FileFault, Finding, tell
 from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, listed_path
-from gensynth.data.image import EXTENSIONS, ImageFault, read_pixels
+from gensynth.data.image import EXTENSIONS, read_pixels
 from gensynth.data.image_set import ImageSet, check_image_size, choose_size, load_images, resize, size_notes
 from gensynth.data.origin import marked_origin
 from gensynth.data.source import Source, class_order, source_hash
@@ -250,9 +250,9 @@ def _masks(
         path = listed_path(row, column) if column in row.extra else ("missing_file", f"no column {column}")
         try:
             if isinstance(path, tuple):
-                raise ImageFault(*path)
+                raise FileFault(*path)
             masks[i] = resize(read_pixels(path, max_pixels), *size).max(axis=0)
-        except ImageFault as fault:
+        except FileFault as fault:
             faults.append(Finding(f"{row.name} ({column})", fault.reason, f"{fault.detail}; the row is kept whole"))
     return masks, tuple(faults)
 

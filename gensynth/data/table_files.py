@@ -37,26 +37,33 @@ class TableFile:
     found_header: bool
 
 
-def read_file(
-    path: Path,
-    *,
-    header: bool | None = None,
-    columns: tuple[str, ...] = (),
-    delimiter: str = "",
-    encoding: str = "",
-    text: str = "",
-) -> TableFile:
+@dataclass(frozen=True)
+class Form:
+    """How table files are written, where a person says so.
+
+    header     whether the first line names the columns; None: it does unless a cell of it is a number, or two are empty
+    columns    names for a file without a header (or instead of its own)
+    text       name or position of a column whose halves of character pairs its own reader looks after
+    """
+
+    header: bool | None = None
+    columns: tuple[str, ...] = ()
+    delimiter: str = ""
+    encoding: str = ""
+    text: str = ""
+
+
+GUESSED = Form()
+
+
+def read_file(path: Path, form: Form = GUESSED) -> TableFile:
     """One table file as text.
 
-    header  whether the first line names the columns; None: it does unless a cell of it is a number, or two
-            are empty
-    columns  names for a file without a header (or instead of its own)
-    text     name or position of a column whose halves of character pairs its own reader looks after
     UsageError where there is no such file. DataError for one that cannot be opened, and naming lines for ragged rows,
     duplicate names, unclosed quotes, NUL bytes, wrong encoding and halves of character pairs.
     """
     try:
-        return _read(path, header, columns, delimiter, encoding, text)
+        return _read(path, form)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f'there is no table "{path}"; {_beside(path)}') from None
     except OSError as error:
@@ -73,20 +80,18 @@ def _beside(path: Path) -> str:
     return nearest(path.name, known) if known else f'there is nothing in a folder "{path.parent}"; check its name'
 
 
-def _read(
-    path: Path, header: bool | None, columns: tuple[str, ...], delimiter: str, encoding: str, text_column: str
-) -> TableFile:
+def _read(path: Path, form: Form) -> TableFile:
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path.name} has more than {MAX_BYTES >> 30} GiB")
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return _read_parquet(path, columns)
-    text = _text(path, encoding)
+        return _read_parquet(path, form.columns)
+    text = _text(path, form.encoding)
     if suffix == ".jsonl":
-        return _read_json_lines(path, text, columns, text_column)
-    records, lines, delimiter = _records(path, text, "\t" if suffix == ".tsv" else delimiter)
-    named = _is_header(records[0]) if header is None else header
-    names = _names(path, records[0] if named else [], columns, len(records[0]))
+        return _read_json_lines(path, text, form.columns, form.text)
+    records, lines, delimiter = _records(path, text, "\t" if suffix == ".tsv" else form.delimiter)
+    named = _is_header(records[0]) if form.header is None else form.header
+    names = _names(path, records[0] if named else [], form.columns, len(records[0]))
     body, lines = (records[1:], lines[1:]) if named else (records, lines)
     ragged = [
         f"line {n}: {len(r)} cells, not {len(names)}" for r, n in zip(body, lines, strict=True) if len(r) != len(names)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import printable
 from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, source_hash
-from gensynth.data.table_files import TableFile, read_file, text_of
+from gensynth.data.table_files import Form, TableFile, read_file, text_of
 from gensynth.data.table_names import split_files
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData, Schema
@@ -51,8 +50,8 @@ def read_table(
     like     schema whose classes and columns the rows are read with, for sets that are compared with other rows
     DataError for damaged files, a label column that is not there or has missing cells, and one class only.
     """
-    options = {"header": header, "columns": tuple(columns or ()), "delimiter": delimiter, "encoding": encoding}
-    cells, split, ids, tables, notes = read_cells(path, test, options)
+    form = Form(header, tuple(columns or ()), delimiter, encoding)
+    cells, split, ids, tables, notes = read_cells(path, test, form)
     if deidentify:
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
     cells, done = deidentified(cells, deidentify or {}, kept=needed(label, subject, groups))
@@ -62,15 +61,31 @@ def read_table(
     source = build(
         cells, split, ids, label, kind=first.kind, ignore=ignore or [], kinds=kinds, like=like, tables=tables
     )
-    for name in groups or []:
-        if name not in cells.columns:
-            raise UsageError(f'data.groups: no column "{name}"; {nearest(name, list(cells.columns))}')
+    check_columns(groups or [], cells, "data.groups: no")
     kept = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
     if kept:
         source = replace(source, data=replace(source.data, groups=kept))
-    if len(source.data.schema.classes) < min_classes:
-        raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
+    check_classes(source.data.schema.classes, min_classes)
     return replace(source, notes=(*source.notes, *notes_on(done), *notes), deidentified=done)
+
+
+def check_classes(classes: tuple[str, ...], least: int) -> None:
+    if len(classes) < least:
+        raise DataError(f"rows of one class only ({classes[0]}); two are needed")
+
+
+def check_columns(names: Iterable[str], cells: pd.DataFrame, what: str = "there is no") -> None:
+    for name in names:
+        if name not in cells.columns:
+            raise UsageError(f'{what} column "{name}"; {nearest(name, list(cells.columns))}')
+
+
+def classes_of(labels: set[str], like: Schema | None) -> tuple[str, ...]:
+    """The classes in order, or those of other rows; DataError for one that they lack."""
+    classes = like.classes if like else class_order(labels)
+    if unknown := sorted(labels - set(classes)):
+        raise DataError("classes that the real data lacks", unknown)
+    return classes
 
 
 def _kinds_of_groups(cells: pd.DataFrame, groups: list[str]) -> dict[str, str]:
@@ -91,26 +106,30 @@ def needed(label: str, subject: str, groups: list[str] | None) -> dict[str, str]
 
 
 def read_cells(
-    path: str, test: str, options: dict[str, Any]
+    path: str, test: str, form: Form
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, dict[str, TableFile], list[str]]:
     """Text cells of a file, or a folder of train, val and test tables, with split (N,), ids (N,), tables and notes."""
-    place = Path(path).expanduser() if not Path(path).exists() else Path(path)
+    place = _place(path)
     files = split_files(place) if place.is_dir() else {"": place}
     if test:
         if "test" in files:
             raise UsageError("the data has a test split of its own; leave data.test out, or give the training part")
-        files["test"] = Path(test).expanduser() if not Path(test).exists() else Path(test)
-    tables = {split: read_file(file, **options) for split, file in files.items()}
+        files["test"] = _place(test)
+    tables = {split: read_file(file, form) for split, file in files.items()}
     if not tables:
         raise UsageError(f'the folder "{place.name}" holds no train, val or test table; name the file itself')
     first = next(iter(tables.values()))
-    named = first.found_header or bool(options["columns"])
+    named = first.found_header or bool(form.columns)
     notes = [] if named else ["the file has no header: columns are called column_0, column_1, ..."]
     plain = first.kind.startswith(("CSV", "TSV"))
-    if first.found_header and options["header"] is None and len(tables) == 1 and plain:
+    if first.found_header and form.header is None and len(tables) == 1 and plain:
         notes.append("the first line was taken as header; data.header=false if it is a row")
     cells, split, ids = _joined(tables)
     return _with_marks(cells, split, files), split, ids, tables, notes
+
+
+def _place(path: str) -> Path:
+    return Path(path) if Path(path).exists() else Path(path).expanduser()
 
 
 def _with_marks(cells: pd.DataFrame, split: np.ndarray, files: Mapping[str, Path]) -> pd.DataFrame:
@@ -128,8 +147,7 @@ def read_frame(frame: pd.DataFrame, label: str = "label", kinds: Mapping[str, st
     source = build(
         cells, np.full(len(cells), ""), ids, label, kind="DataFrame", ignore=[], kinds=kinds or {}, like=None
     )
-    if len(source.data.schema.classes) < 2:
-        raise DataError(f"rows of one class only ({source.data.schema.classes[0]}); two are needed")
+    check_classes(source.data.schema.classes, 2)
     return source
 
 
@@ -164,21 +182,11 @@ def build(
     name = label_column(cells, label)
     labels = cells[name].to_numpy(object)
     check_labels(labels, name, ids, tables)
-    for given in (*ignore, *kinds):
-        if given not in cells.columns:
-            raise UsageError(f'there is no column "{given}"; {nearest(given, cells.columns)}')
+    check_columns([*ignore, *kinds], cells)
     if wrong := [k for k in kinds.values() if k not in KINDS]:
         raise UsageError(f"data.kinds: {wrong[0]} is no kind of column; {nearest(wrong[0], KINDS)}")
-    classes = like.classes if like else class_order(set(labels.tolist()))
-    if like:
-        described = [Column.from_json(facts) for facts in like.fields["columns"]]
-        lacking = [c.name for c in described if c.name not in cells.columns and c.modelled]
-        if lacking:
-            raise DataError("columns of the real data are missing here", [f'"{n}"' for n in lacking])
-        if unknown := sorted(set(labels.tolist()) - set(classes)):
-            raise DataError("classes that the real data lacks", unknown)
-    else:
-        described = [_describe(cells, c, ignore, kinds) for c in cells.columns if c != name]
+    described = _described_by(like, cells) if like else _described(cells.drop(columns=name), ignore, kinds)
+    classes = classes_of(set(labels.tolist()), like)
     modelled = [c for c in described if c.modelled]
     if not modelled:
         raise DataError(f'no column beside the label "{name}" can be learned from')
@@ -244,13 +252,23 @@ def check_labels(labels: np.ndarray, name: str, ids: np.ndarray, tables: Mapping
     raise DataError(f'{len(empty)} rows have no label in "{name}"; fill it in or drop the rows', problems)
 
 
-def _describe(cells: pd.DataFrame, name: str, ignore: list[str], kinds: Mapping[str, str]) -> Column:
+def _described_by(like: Schema, cells: pd.DataFrame) -> list[Column]:
+    """The columns of other rows; DataError where one that is learned is missing here."""
+    described = [Column.from_json(facts) for facts in like.fields["columns"]]
+    lacking = [c.name for c in described if c.name not in cells.columns and c.modelled]
+    if lacking:
+        raise DataError("columns of the real data are missing here", [f'"{n}"' for n in lacking])
+    return described
+
+
+def _described(cells: pd.DataFrame, ignore: list[str], kinds: Mapping[str, str]) -> list[Column]:
+    """Every column as its cells are; ignored ones are text, which is not learned."""
+    stated = {name: kind for name, kind in kinds.items() if name not in ignore}
     try:
-        if name in ignore:
-            return replace(describe(name, cells[name].to_numpy(object)), kind="text", levels=())
-        return describe(name, cells[name].to_numpy(object), kinds.get(name, ""))
+        found = [describe(name, cells[name].to_numpy(object), stated.get(name, "")) for name in cells.columns]
     except ValueError as error:
         raise DataError(str(error)) from None
+    return [replace(c, kind="text", levels=()) if c.name in ignore else c for c in found]
 
 
 def _recognised(kind: str, data: LabelledData, columns: list[Column]) -> str:

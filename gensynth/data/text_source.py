@@ -10,10 +10,20 @@ import pandas as pd
 from gensynth.data.columns import Column
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import Finding
-from gensynth.data.source import Source, class_order, source_hash
-from gensynth.data.table_files import TableFile
-from gensynth.data.table_source import SOURCE_COLUMN, check_labels, label_column, needed, origin_of, read_cells
-from gensynth.errors import DataError, UsageError, nearest
+from gensynth.data.source import Source, source_hash
+from gensynth.data.table_files import Form
+from gensynth.data.table_source import (
+    SOURCE_COLUMN,
+    check_classes,
+    check_columns,
+    check_labels,
+    classes_of,
+    label_column,
+    needed,
+    origin_of,
+    read_cells,
+)
+from gensynth.errors import DataError, UsageError
 from gensynth.types import REAL, LabelledData, Schema
 
 MOST_CHARACTERS = 100_000
@@ -43,9 +53,8 @@ def read_text(
     Rows whose text is empty, only space, or longer than 100,000 characters become findings. DataError for damaged
     files, columns that are not there, and one class only.
     """
-    options = {"header": header, "columns": tuple(columns or ()), "delimiter": delimiter, "encoding": encoding}
-    options["text"] = text
-    cells, split, ids, tables, notes = read_cells(path, test, options)
+    form = Form(header, tuple(columns or ()), delimiter, encoding, text)
+    cells, split, ids, tables, notes = read_cells(path, test, form)
     origin = origin_of(cells)
     cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
     name, column = label_column(cells, label), label_column(cells, text, "data.text", "the texts")
@@ -53,17 +62,18 @@ def read_text(
         raise UsageError(f"data.text and data.label both name the column {column!r}")
     check_labels(cells[name].to_numpy(object), name, ids, tables)
     beside = [*(groups or []), *([subject] if subject else [])]
-    _check_columns(beside, cells)
+    check_columns(beside, cells)
     kept = {column: "data.text"} | needed(name, subject, groups)
     cells, done = deidentified(cells, deidentify or {}, kept=kept, text=column)
-    findings = _findings(cells[column].to_numpy(object), ids, tables)
+    findings = _findings(cells[column].to_numpy(object), ids)
     keep = np.ones(len(cells), dtype=bool)
     keep[list(findings)] = False
     if not keep.any():
         raise DataError(f'no row has a usable text in "{column}"')
     cells, split, ids, origin = cells[keep].reset_index(drop=True), split[keep], ids[keep], origin[keep]
     labels = cells[name].to_numpy(object)
-    classes = _classes(set(labels.tolist()), like, min_classes)
+    classes = classes_of(set(labels.tolist()), like)
+    check_classes(classes, min_classes)
     data = LabelledData(
         x=cells[column].to_numpy(object),
         y=pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64),
@@ -73,28 +83,11 @@ def read_text(
         parent=np.where(origin == REAL, ids, ""),
         groups={key: cells[key].to_numpy(str) for key in beside},
     )
-    first = next(iter(tables.values()))
-    recognised = _recognised(first.kind, data, column)
-    shown = (recognised, *_left_blank(cells, name, column), *notes_on(done), *notes)
+    recognised = _recognised(next(iter(tables.values())).kind, data, column)
+    blank = [f'column "{c}" is left out: empty in made rows' for c in cells.columns if c not in (name, column)]
+    shown, quarantine = (recognised, *blank, *notes_on(done), *notes), tuple(findings.values())
     cells = cells.set_axis(ids, axis=0)
-    quarantine = tuple(findings.values())
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
-
-
-def _check_columns(columns: list[str], cells: pd.DataFrame) -> None:
-    for key in columns:
-        if key not in cells.columns:
-            raise UsageError(f'there is no column "{key}"; {nearest(key, cells.columns)}')
-
-
-def _classes(found: set[str], like: Schema | None, min_classes: int) -> tuple[str, ...]:
-    """The classes in order; DataError for one that other rows lack, and for too few."""
-    classes = like.classes if like else class_order(found)
-    if unknown := sorted(found - set(classes)):
-        raise DataError("classes that the real data lacks", unknown)
-    if len(classes) < min_classes:
-        raise DataError(f"rows of one class only ({classes[0]}); two are needed")
-    return classes
 
 
 def _fields(cells: pd.DataFrame, label: str, text: str) -> dict:
@@ -103,26 +96,21 @@ def _fields(cells: pd.DataFrame, label: str, text: str) -> dict:
     return {"columns": others, "label": label, "text": text, "order": list(cells.columns)}
 
 
-def _findings(texts: np.ndarray, ids: np.ndarray, tables: Mapping[str, TableFile]) -> dict[int, Finding]:
+def _findings(texts: np.ndarray, ids: np.ndarray) -> dict[int, Finding]:
     """Rows that cannot be used, by row number."""
     found = {}
     for i, text in enumerate(texts.tolist()):
         if not text.strip():
-            found[i] = Finding(_where(ids[i], tables), "empty_text", "no text, or only space")
-        elif _is_broken(text):
-            found[i] = Finding(_where(ids[i], tables), "broken_text", "half of a character pair; repair its encoding")
+            found[i] = Finding(_where(ids[i]), "empty_text", "no text, or only space")
+        elif any("\ud800" <= letter <= "\udfff" for letter in text):
+            found[i] = Finding(_where(ids[i]), "broken_text", "half of a character pair; repair its encoding")
         elif len(text) > MOST_CHARACTERS:
             detail = f"{len(text):,} characters, more than {MOST_CHARACTERS:,}; split it"
-            found[i] = Finding(_where(ids[i], tables), "too_long", detail)
+            found[i] = Finding(_where(ids[i]), "too_long", detail)
     return found
 
 
-def _is_broken(text: str) -> bool:
-    """Whether a text holds half of a surrogate pair, which no file can."""
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _where(row: str, tables: Mapping[str, TableFile]) -> str:
+def _where(row: str) -> str:
     split, _, number = str(row).rpartition("/")
     return f"{split + ' ' if split else ''}row {number}"
 
@@ -134,7 +122,3 @@ def _recognised(kind: str, data: LabelledData, column: str) -> str:
         f'{kind} with texts in "{column}": {len(counts)} classes, {len(data)} texts, '
         f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
     )
-
-
-def _left_blank(cells: pd.DataFrame, label: str, text: str) -> list[str]:
-    return [f'column "{name}" is left out: empty in made rows' for name in cells.columns if name not in (label, text)]

@@ -15,8 +15,9 @@ import pandas as pd
 from gensynth.balancing.ledger import read_ledger
 from gensynth.balancing.table_export import row_hashes
 from gensynth.data.columns import Column, cells_of, values_of
-from gensynth.data.image import EXTENSIONS, ImageFault, read_pixels
-from gensynth.data.table_files import read_file
+from gensynth.data.finding import FileFault
+from gensynth.data.image import EXTENSIONS, read_pixels
+from gensynth.data.table_files import Form, read_file
 from gensynth.data.table_names import SUFFIXES, split_files
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.errors import DataError, UsageError
@@ -165,7 +166,7 @@ def table_of(dataset: Path) -> Path | None:
 
 def cells_of_file(path: Path) -> pd.DataFrame:
     """Text cells of a table file that this program wrote, without the column that says where rows come from."""
-    cells = read_file(path, header=True, encoding="" if path.suffix == ".parquet" else "utf-8").cells
+    cells = read_file(path, Form(header=True, encoding="" if path.suffix == ".parquet" else "utf-8")).cells
     return cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
 
 
@@ -211,7 +212,7 @@ def _same_pixels(file: Path, dataset: Path, lines: Sequence[Line]) -> Line | Non
     """The first line whose image has these pixels, whatever else the file holds."""
     try:
         wanted = read_pixels(file, MOST_PIXELS)
-    except ImageFault as fault:
+    except FileFault as fault:
         raise DataError(f"{file.name} cannot be read: {fault.detail}") from None
     for line, pixels in zip(lines, _pixels(dataset, lines), strict=True):
         if pixels is not None and np.array_equal(pixels, wanted):
@@ -228,7 +229,7 @@ def _pixels(dataset: Path, lines: Sequence[Line]) -> Iterable[np.ndarray | None]
     for line in lines:
         try:
             yield read_pixels(rows_below(dataset) / line["row_id"], MOST_PIXELS)
-        except ImageFault:
+        except FileFault:
             yield None
 
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from gensynth import rng
 from gensynth.blocks import aligned_blocks
-from gensynth.data.image import EXTENSIONS, ImageFault, read_pixels, resize
+from gensynth.data.finding import FileFault
+from gensynth.data.image import EXTENSIONS, read_pixels, resize
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.models.judge import Judge, judge_steps, seeded_cnn
 from gensynth.samplers.parents import ClassRows
@@ -206,7 +207,7 @@ def read_pictures(folder: Path, shape: tuple[int, ...], key: str) -> tuple[np.nd
     for i, path in enumerate(files):
         try:
             pixels = resize(read_pixels(path, MOST_PIXELS), height, width)
-        except ImageFault as fault:
+        except FileFault as fault:
             raise DataError(f'sampler.{key}: "{path.name}" cannot be used, {fault.reason}: {fault.detail}') from None
         x[i] = pixels if len(pixels) == channels or len(pixels) == 1 else pixels.mean(0, keepdims=True).round()
     return x, np.array([path.name for path in files])
