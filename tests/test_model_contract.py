@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 from conftest import fitted, space_of, stripes
+from gensynth.words import conf_dir
 from test_sampler_contract import tones
 
 from gensynth import rng
@@ -32,7 +33,6 @@ from gensynth.training.fit import build
 from gensynth.training.loader import loader_for
 from gensynth.training.schedule import Schedule
 from gensynth.types import LabelledData
-from gensynth.words import conf_dir
 
 FOLDER = conf_dir() / "model"
 NAMES = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml"))

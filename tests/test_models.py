@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import encoded, fitted, small_job, space_of, stripes
+from gensynth.words import conf_dir
 
 from gensynth import rng
 from gensynth.models import cgan, cvae
@@ -26,7 +27,6 @@ from gensynth.training.fit import build
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 from gensynth.types import Space
-from gensynth.words import conf_dir
 
 IMAGE_MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 SHAPES = [(1, 8, 8), (3, 8, 8), (1, 13, 22), (1, 28, 28), (3, 32, 32), (3, 64, 64)]
