@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gensynth import rng
-from gensynth.assess import Trial
 from gensynth.balancing import export
 from gensynth.balancing.filters import Filter, Reference, looks_at
 from gensynth.balancing.merge import Filled, fill
 from gensynth.balancing.plan import asks_for_cells, resolve_cells, resolve_target
 from gensynth.data.conditions import Conditions, shown_in_rows
 from gensynth.errors import UsageError
+from gensynth.evaluation.assessment import PARTS, BiasLimits, Drawn, EvaluationSettings, RealRows, SyntheticSet
 from gensynth.job import Job
 from gensynth.learning import train_in_memory
 from gensynth.models.judges import fit_judge
@@ -32,6 +32,7 @@ from gensynth.samplers.text import SafeText
 from gensynth.training.bundle import (
     Bundle,
 )
+from gensynth.trust import dp_of_run, model_attacks_of
 from gensynth.types import LabelledData, Schema
 
 
@@ -178,25 +179,49 @@ def fallback_of(schema: Schema) -> Sampler:
     return ImageTransforms(10.0, 0.12, 0.1, False)
 
 
-def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:
-    """What a comparison of arms needs of a job, for these real rows."""
-    return Trial(
-        train=train,
-        val=val,
-        test=test,
-        fallback=job.fallback,
-        seed=job.seed,
-        seeds=job.utility_seeds,
-        steps=job.utility_steps,
-        utility=job.utility_run,
-        inception=job.inception,
-        progress=say,
-        groups=job.data.groups,
-        subject=job.data.subject if job.data.subject in train.groups else "",
+def set_of(
+    job: Job,
+    conditions: Conditions,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    filled: Sequence[Filled],
+    reviewed: int = 0,
+) -> SyntheticSet:
+    """Rows of one sampler, a set for each time its generator was trained, with what is known of the first set.
+
+    reviewed  rows that a person has looked at
+    """
+    first = filled[0]
+    return SyntheticSet(
+        rows=tuple(one.rows for one in filled),
+        sampler=sampler,
+        drawn=Drawn(first.drawn, first.passed),
+        attacks=tuple(model_attacks_of(bundle, conditions)) if bundle else (),
+        dp=dp_of_run(job, sampler, bundle, first, reviewed),
     )
 
 
-def how_much(needed: dict[str, int]) -> str:
+def settings_of(job: Job, real: RealRows, needed: Mapping[str, int]) -> EvaluationSettings:
+    """What a run's words say of its evaluation, for these real rows and rows that the plan adds to every class."""
+    trust = job.trust
+    return EvaluationSettings(
+        seed=job.seed,
+        fallback=job.fallback,
+        progress=say,
+        seeds=job.utility_seeds,
+        steps=job.utility_steps,
+        inception=job.inception,
+        parts=PARTS if job.utility_run else PARTS - {"utility"},
+        needed=needed,
+        how_much=how_much(needed),
+        groups=job.data.groups,
+        subject=job.data.subject if job.data.subject in real.seen.groups else "",
+        limits=BiasLimits(trust.max_drop, trust.max_recall_drop, trust.favourable, trust.accept_bias),
+        shadows=trust.shadows,
+    )
+
+
+def how_much(needed: Mapping[str, int]) -> str:
     """What the plan adds, for the sentence of the verdict."""
     counts = [n for n in needed.values() if n]
     if not counts:

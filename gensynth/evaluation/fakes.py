@@ -49,10 +49,10 @@ def noisy(rows: LabelledData, seed: int) -> LabelledData:
 def blurred(rows: LabelledData, seed: int) -> LabelledData:
     """Images averaged over 3 x 3 pixels twice, waves over 9 samples; columns or words shuffled within each class."""
     if rows.schema.modality == "image":
-        x = torch.from_numpy(rows.x).float()
+        pixels = torch.from_numpy(rows.x).float()
         for _ in range(2):
-            x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        return replace(rows, x=x.round().to(torch.uint8).numpy())
+            pixels = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        return replace(rows, x=pixels.round().to(torch.uint8).numpy())
     if rows.schema.modality == "audio":
         return replace(rows, x=uniform_filter1d(rows.x, 9, axis=1).astype(np.float32))
     if rows.schema.modality == "text":

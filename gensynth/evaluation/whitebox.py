@@ -1,7 +1,6 @@
 """What a released model adds to an attack on membership: scores of rows by its own networks.
 
-A bundle holds the networks that draw, and an encoder where there is one; it never holds a discriminator, so that one
-can be asked only while the module that was trained is still in memory, or from a checkpoint.
+A bundle holds the networks that draw, and an encoder where there is one; it never holds a discriminator.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ import torch
 from torch import Tensor
 
 from gensynth.data.codec import Codec
-from gensynth.models.cgan import CGAN
 from gensynth.models.generator import Generator
 from gensynth.types import LabelledData
 
 CHUNK = 512
-WITH_MODEL, WITH_DISCRIMINATOR = "rows+model", "rows+model+discriminator"
+WITH_MODEL = "rows+model"
 
 
 @dataclass(frozen=True)
@@ -43,18 +41,6 @@ def model_attacks(generator: Generator, codec: Codec) -> list[ModelAttack]:
         return ModelAttack(name, WITH_MODEL, score)
 
     return [attack(name) for name in names]
-
-
-def discriminator_attack(generator: CGAN, codec: Codec) -> ModelAttack:
-    """The discriminator's logits, of a module that was trained and not loaded from a bundle."""
-
-    def logits(x: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        return {"discriminator": generator.discriminator_scores(x, labels)}
-
-    def score(rows: LabelledData) -> np.ndarray:
-        return in_evaluation(generator, logits, codec.encode(rows.x), rows.y)["discriminator"]
-
-    return ModelAttack("discriminator", WITH_DISCRIMINATOR, score)
 
 
 @torch.no_grad()
