@@ -144,7 +144,7 @@ def test_more_real_rows_help_and_the_sentence_has_the_numbers(trained):
     for part in ("Use the synthetic rows: ", "597 locked test rows", f"{mean:.3f}", "3 seeds", "class_weights"):
         assert part in decision.sentence
     assert {line["against"] for line in decision.details} == {"real_only", "class_weights"}
-    json.dumps(decision, allow_nan=False)
+    json.dumps(decision.to_json(), allow_nan=False)
 
 
 def test_a_simple_arm_that_does_as_well_is_named():
