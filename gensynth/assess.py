@@ -1,9 +1,13 @@
-"""What made rows are worth, for balance, evaluate and compare: how much to add, how true they are, do they help."""
+"""What synthetic rows are worth, for balance, evaluate and compare: how much to add, how true they are, do they help.
+
+`assess` is the one place where parts of an evaluation are put together. It fits one classifier of real rows, one set of
+feature spaces and all arms once, and judges every set by them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,186 +15,396 @@ import numpy as np
 from gensynth import rng
 from gensynth.balancing.plan import to_balance
 from gensynth.data.kinds import points_of, sight_of
-from gensynth.evaluation.amount import advise, too_few
-from gensynth.evaluation.arms import added, free_arms, half_and_half, simple_arms, without_groups
+from gensynth.evaluation.amount import Advice, advise, too_few
+from gensynth.evaluation.arms import STANDARD, added, free_arms, half_and_half, simple_arms
+from gensynth.evaluation.assessment import (
+    CLASSICAL,
+    Assessment,
+    Bias,
+    EvaluationSettings,
+    Fidelity,
+    Internal,
+    Notice,
+    Privacy,
+    Provenance,
+    RealRows,
+    SetAssessment,
+    SyntheticSet,
+    Utility,
+    Verdict,
+    without_groups,
+)
+from gensynth.evaluation.copies import Copies, copy_entries, nearest_rows
+from gensynth.evaluation.group_audit import audit_of, bias_of
+from gensynth.evaluation.integrity import labels_of
 from gensynth.evaluation.learners import learners_of
 from gensynth.evaluation.metrics.classification import label_scores, tally
-from gensynth.evaluation.novelty import operation_agreement
-from gensynth.evaluation.privacy import privacy_facts
+from gensynth.evaluation.novelty import label_agreement, novelty, operation_agreement
+from gensynth.evaluation.privacy import privacy_of
 from gensynth.evaluation.robustness import robustness
-from gensynth.evaluation.score import MOST_CLASSES, SetScore, Yardstick, utility_facts
+from gensynth.evaluation.score import MOST_CLASSES, Yardstick, arms_utility
+from gensynth.evaluation.shadow import shadow_attack
 from gensynth.evaluation.shortcut import PROBE, shortcut_gap
 from gensynth.evaluation.utility import Arm, UtilityResult, run_arms
-from gensynth.evaluation.verdict import CANDIDATE, not_run, verdict
-from gensynth.models.judges import fit_judge
+from gensynth.evaluation.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
+from gensynth.models.judges import AnyJudge, fit_judge
 from gensynth.samplers.adversarial import Adversarial
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import Sampler, links_of, takes
 from gensynth.samplers.smote import Smote
 from gensynth.samplers.transform import OfOperations
-from gensynth.types import LabelledData
+from gensynth.types import SYNTHETIC, LabelledData
 
 SWEEP_SEEDS = 3
 MOST_POOL = 400_000
 PROBE_ROWS = 500
+SHADOW_TARGETS = 200  # a side
 CLASSICAL_ARM = {"image": "classical_augmentation"}  # elsewhere the name of its sampler
-CLASSICAL = "real_plus_synthetic_and_classical"
 VAL = "val"
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Real rows and settings of a comparison.
+class Scored:
+    """What is known of every set before it is said which is the best: scores, copies, the arms that were trained."""
 
-    fallback  the classical sampler of the modality (image transforms, jitter)
-    seeds     classifier seeds of every arm; steps: of the network, 0: by the number of rows
-    utility   whether arms are trained at all; inception: whether the literature's feature space is added
-    """
-
-    train: LabelledData
-    val: LabelledData
-    test: LabelledData
-    fallback: Sampler
-    seed: int
-    seeds: int
-    steps: int
-    utility: bool
-    inception: bool
-    progress: Callable[[str], None]
-    groups: tuple[str, ...] = ()  # columns of the rows by which bias is looked at
-    subject: str = ""  # column that says whom a row belongs to
-
-    def arm_seeds(self) -> list[int]:
-        return [rng.child(self.seed, "utility", i) for i in range(self.seeds)]
-
-    def why_not(self) -> str:
-        """Why no arms are trained, or an empty text if they are."""
-        classes = len(self.train.schema.classes)
-        if not self.utility:
-            return "utility.run is false"
-        if not len(self.test):
-            return "there are no test rows"
-        most = MOST_CLASSES.get(self.train.schema.modality, classes)
-        if classes > most:
-            return f"{classes} classes are more than the {most} that arms are trained for"
-        return ""
+    real: RealRows
+    sets: Mapping[str, SyntheticSet]
+    fidelity: dict[str, Fidelity]
+    copies: dict[str, Copies]
+    result: UtilityResult | None
 
 
-def advise_amount(trial: Trial, draw: Callable[[dict[str, int]], LabelledData]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Choice:
+    """Sets, best first, the arm that the verdict speaks of, and by what sets were ranked."""
+
+    order: list[str]
+    candidate: str
+    ranked_by: dict[str, float] = field(default_factory=dict)
+
+
+Choose = Callable[[Scored], Choice]
+
+
+def why_no_arms(real: RealRows, settings: EvaluationSettings) -> str:
+    """Why no arms are trained, or an empty text if they are."""
+    classes = len(real.train.schema.classes)
+    if "utility" not in settings.parts:
+        return "utility.run is false"
+    if not len(real.test):
+        return "there are no test rows"
+    most = MOST_CLASSES.get(real.train.schema.modality, classes)
+    if classes > most:
+        return f"{classes} classes are more than the {most} that arms are trained for"
+    return ""
+
+
+def advise_amount(
+    real: RealRows, settings: EvaluationSettings, draw: Callable[[dict[str, int]], LabelledData]
+) -> Advice:
     """How much to add, chosen on validation rows; `draw` makes rows of each class as they would be merged."""
-    classes, counts = trial.train.schema.classes, trial.train.counts()
-    nothing = {"amount": None, "amounts": []}
-    if reason := trial.why_not():
-        return nothing | {"sentence": f"How much to add: not run, {reason}."}
-    if not to_balance(counts).any():
-        return nothing | {"sentence": "How much to add: not run, the classes are balanced already."}
-    if reason := too_few(trial.val):
-        return nothing | {"sentence": f"How much to add: {reason}."}
-    most = 2 * int(to_balance(counts).sum())
-    if most > MOST_POOL:
-        return nothing | {"sentence": f"How much to add: not run, {most:,} rows would have to be drawn first."}
-    pool = draw({c: 2 * int(n) for c, n in zip(classes, to_balance(counts), strict=True)})
+    missing = to_balance(real.train.counts())
+    if reason := why_no_arms(real, settings):
+        return Advice(sentence=f"How much to add: not run, {reason}.")
+    if not missing.any():
+        return Advice(sentence="How much to add: not run, the classes are balanced already.")
+    if reason := too_few(real.val):
+        return Advice(sentence=f"How much to add: {reason}.")
+    if (most := 2 * int(missing.sum())) > MOST_POOL:
+        return Advice(sentence=f"How much to add: not run, {most:,} rows would have to be drawn first.")
+    pool = draw({c: 2 * int(n) for c, n in zip(real.train.schema.classes, missing, strict=True)})
     return advise(
-        train=without_groups(trial.train),
+        train=without_groups(real.train),
         pool=without_groups(pool),
-        val=trial.val,
-        learner=learners_of(trial.train, trial.steps)[0],
-        seeds=trial.arm_seeds()[:SWEEP_SEEDS],
-        progress=trial.progress,
-    )
-
-
-def simple_rows(trial: Trial, needed: Mapping[str, int]) -> dict[str, LabelledData]:
-    """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
-    classical = CLASSICAL_ARM.get(trial.train.schema.modality, trial.fallback.name)
-    samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
-    samplers = {n: s for n, s in samplers.items() if takes(s, trial.train.schema)}
-    samplers[classical] = trial.fallback
-    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
-    seeds = [rng.row_seeds(rng.child(trial.seed, "arm"), name, 0, count) for name, count in needed.items()]
-    return {name: sampler.fit(trial.train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}
-
-
-def standard_arms(trial: Trial, needed: Mapping[str, int]) -> tuple[list[Arm], LabelledData]:
-    """Doing nothing, what is free and what is simple; and the rows of the classical method, for arms with both."""
-    simple = simple_rows(trial, needed) if any(needed.values()) else {}
-    arms = free_arms(trial.train, trial.seed, tuned=len(trial.val) > 0) + simple_arms(trial.train, simple)
-    return arms, list(simple.values())[-1] if simple else trial.train[:0]
-
-
-def train_arms(trial: Trial, arms: list[Arm], probes: Mapping[str, LabelledData]) -> UtilityResult:
-    """All arms on all learners; the first learner's probabilities of val and probe rows are kept by name."""
-    learners = learners_of(trial.train, trial.steps)
-    return run_arms(
-        arms=arms,
-        learners=learners,
-        val=trial.val,
-        test=trial.test,
-        further={VAL: trial.val.x} | {name: probe.x for name, probe in probes.items() if len(probe)},
-        seeds=trial.arm_seeds(),
-        progress=trial.progress,
+        val=real.val,
+        learner=learners_of(real.train, settings.steps)[0],
+        seeds=settings.arm_seeds()[:SWEEP_SEEDS],
+        progress=settings.progress,
     )
 
 
 def probe_counts(train: LabelledData, needed: Mapping[str, int]) -> dict[str, int]:
-    """How many rows of the commonest class the shortcut probe asks for: none where that class gets made rows anyway."""
+    """How many rows of the commonest class the shortcut probe asks for: none where that class gets rows anyway."""
     common = int(np.argmax(train.counts()))
     asks = any(needed.values()) and not needed[train.schema.classes[common]]
     return {name: PROBE_ROWS if asks and c == common else 0 for c, name in enumerate(train.schema.classes)}
 
 
-@dataclass(frozen=True)
-class Assessed:
-    """What `assess_made` found: facts of report.json, and what they rest on; None where there was nothing to score."""
-
-    facts: dict[str, Any]
-    yardstick: Yardstick | None = None
-    scored: SetScore | None = None
-    result: UtilityResult | None = None
+def first_set(scored: Scored) -> Choice:
+    """One set, judged by the arm of its name."""
+    name, one = next(iter(scored.sets.items()))
+    return Choice([name, *(other for other in scored.sets if other != name)], one.arm)
 
 
-def assess_made(
-    trial: Trial, made: LabelledData, needed: Mapping[str, int], probe: LabelledData, how_much: str
-) -> Assessed:
-    """Scores of the rows that are to be merged, for `balance`."""
-    if not len(made) or not len(trial.test):
-        reason = "no synthetic rows were needed" if len(trial.test) else "there are no test rows"
-        return Assessed(empty(not_run(reason)))
-    real = (trial.train, trial.test, trial.train)
-    yardstick = Yardstick.of(*real, trial.seed, trial.progress, trial.inception, trial.subject)
-    scored = yardstick.score("the made rows", made, trial.progress)
-    warnings = [*untested(trial, needed), *yardstick.warnings()]
-    facts = set_facts(scored) | {"spaces": yardstick.qualified, "warnings": warnings}
-    if reason := trial.why_not():
-        return Assessed(facts | empty(not_run(reason), scored=facts), yardstick, scored)
-    arms, classical = standard_arms(trial, needed)
-    arms.append(added(CANDIDATE, trial.train, (made,)))
-    if len(classical) == len(made):
-        arms.append(added(CLASSICAL, trial.train, (half_and_half(made, classical),)))
-    result = train_arms(trial, arms, {PROBE: probe})
-    facts |= utility_facts(result, CANDIDATE, trial.train)
-    facts["verdict"] = verdict(result, how_much=how_much)
-    if len(probe):
-        facts["shortcut"] = probe_facts(trial, result, needed, CANDIDATE)
-        facts["warnings"] += shortcut_warnings(facts["shortcut"])
-    return Assessed(facts, yardstick, scored, result)
+def best_taught(scored: Scored) -> Choice:
+    """Sets without a fault first; among them, and among the others, the one from which a classifier learns most (train
+    on synthetic, test on real), or without classifiers the one closest to the test rows."""
+    ranked_by = {name: one.closeness() for name, one in scored.fidelity.items()}
+    if scored.result is not None:
+        raw, learner = scored.result.raw, scored.result.learners[0]
+        alone = {name: raw[one.alone_arm, learner, "balanced_accuracy"] for name, one in scored.sets.items()}
+        ranked_by = {name: float(values.mean()) for name, values in alone.items()}
+    order = sorted(scored.sets, key=lambda name: (bool(scored.fidelity[name].faults), -ranked_by[name]))
+    return Choice(order, scored.sets[order[0]].arm, ranked_by)
 
 
-def transform_facts(trial: Trial, sampler: Sampler, made: LabelledData) -> dict[str, Any]:
-    """What a transform's operations do to labels, and what adversarial rows do to a classifier; nothing for others."""
-    links = links_of(sampler)
-    made_of = [link for link in links if isinstance(link, OfOperations)]
-    facts: dict[str, Any] = {"operations": {}, "robustness": [], "left_out": left_out_warnings(made_of)}
-    for link in links:
-        if link in made_of and len(trial.val):
-            judge = fit_judge(trial.train, rng.child(trial.seed, "evaluation judge"))
-            facts["operations"][link.name] = operation_agreement(link, judge, trial.val, trial.seed)
-        if isinstance(link, Adversarial) and len(made) and len(trial.test):
-            facts["robustness"] = robustness(link, trial.train, made, trial.test, trial.seed)
-    return facts
+def best_on_validation(scored: Scored) -> Choice:
+    """The arm with the highest balanced accuracy on validation rows, over its seeds; the first where there are none.
+
+    Of arms that need a network where there are any, else of what changes rows, else of all.
+    """
+    owners = {arm: name for name, one in scored.sets.items() for arm in one.arms}
+    networks = [arm for arm, name in owners.items() if not scored.sets[name].simple]
+    candidates = networks or [arm for arm in owners if arm not in STANDARD] or list(owners)
+    chosen = candidates[0]
+    if scored.result is not None and len(scored.real.val):
+        val, further = scored.real.val, scored.result.further
+        told = {arm: tally(val.y, further[arm, VAL].argmax(axis=2), len(val.schema.classes)) for arm in candidates}
+        chosen = max(candidates, key=lambda arm: float(label_scores(told[arm])["balanced_accuracy"].mean()))
+    return Choice(sorted(scored.sets, key=lambda name: name != owners[chosen]), chosen)
 
 
-def left_out_warnings(transforms: list[OfOperations]) -> list[dict[str, str]]:
+def assess(
+    real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings, choose: Choose = first_set
+) -> Assessment:
+    """Judge every set on the same locked test rows; `choose` says which the verdict and the report speak of."""
+    operating = {name: one.sampler for name, one in sets.items() if one.sampler and _with_operations(one.sampler)}
+    scorable = bool(len(real.test)) and any(len(one.rows[0]) for one in sets.values())
+    judge = None
+    if scorable or (operating and len(real.val)):
+        judge = fit_judge(real.train, rng.child(settings.seed, "evaluation judge"))
+    if judge is None or not scorable:
+        found = _nothing_to_score(real, sets, settings)
+    else:
+        found = _scored(real, sets, settings, Yardstick.of(real, judge, settings), choose)
+    operations: dict[str, list[dict[str, Any]]] = {}
+    for name, sampler in operating.items():
+        lines = _operations(sampler, real, settings, judge)
+        if sets[name].arm != CANDIDATE:  # of several sets each operation is told with the set's name
+            lines = {name if len(lines) == 1 else f"{name}: {link}": found for link, found in lines.items()}
+        operations |= lines
+    left_out = [line for sampler in operating.values() for line in left_out_warnings(_with_operations(sampler))]
+    robust = [line for one in sets.values() for line in _robustness(one, real, settings)]
+    utility = replace(found.utility, operations=operations, robustness=robust)
+    return replace(found, utility=utility, warnings=[*left_out, *found.warnings])
+
+
+def _nothing_to_score(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> Assessment:
+    """Who is in the rows can be said all the same."""
+    reason = "no synthetic rows were needed" if len(real.test) else "there are no test rows"
+    found = {}
+    for name, one in sets.items():
+        audit = Bias()
+        if settings.groups and "bias" in settings.parts:
+            audit = audit_of(real.train, one.rows[0], settings.groups, settings.limits, _not_measured(real, settings))
+        found[name] = SetAssessment(privacy=Privacy(dp=one.dp), bias=audit, provenance=Provenance.of(one))
+    realism = np.zeros(len(next(iter(sets.values())).rows[0]))
+    return Assessment(found, Utility(verdict=not_run(reason)), pictures=(realism, {}))
+
+
+def _not_measured(real: RealRows, settings: EvaluationSettings) -> dict[str, str]:
+    return {"reason": f"not defined: {why_no_arms(real, settings) or 'no synthetic rows were drawn'}"}
+
+
+def _scored(
+    real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings, yardstick: Yardstick, choose: Choose
+) -> Assessment:
+    copies = {name: yardstick.copies(one.rows[0]) for name, one in sets.items()}
+    fidelity = {name: Fidelity() for name in sets}
+    if "fidelity" in settings.parts:
+        fidelity = {name: yardstick.score(name, one.rows[0], copies[name]) for name, one in sets.items()}
+    reason = why_no_arms(real, settings)
+    result = None if reason else _train_arms(real, sets, settings)
+    scored = Scored(real, sets, fidelity, copies, result)
+    choice = choose(scored)
+    utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *yardstick.warnings()]
+    if result is not None:
+        utility = arms_utility(result, choice.candidate, real.train)
+        told = _verdict(result, choice.candidate, sets, settings)
+        shortcut = _shortcut(real, sets, choice, result, settings)
+        utility = replace(utility, verdict=told, shortcut=shortcut)
+        if shortcut and shortcut.get("warning"):
+            warnings.append({"code": "shortcut", "text": shortcut["warning"]})
+    found = {name: _assess_set(name, scored, yardstick, settings) for name in choice.order}
+    if choice.ranked_by:
+        verdicts = {
+            name: _verdict(result, sets[name].arm, sets, settings) if result else utility.verdict for name in sets
+        }
+        found = {
+            name: replace(one, verdict=verdicts[name], ranked_by=choice.ranked_by[name]) for name, one in found.items()
+        }
+    best = sets[choice.order[0]].rows[0]
+    seen = sight_of(best.schema) is not None
+    pictures = (yardstick.realism(best) if seen else np.zeros(len(best)), yardstick.embedding(best))
+    return Assessment(found, utility, yardstick.qualified, warnings, pictures)
+
+
+def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> UtilityResult:
+    """All arms on all learners; the first learner's probabilities of val and probe rows are kept by name."""
+    train, needed = real.train, settings.needed
+    simple = simple_rows(train, settings) if any(needed.values()) else {}
+    classical = list(simple.values())[-1] if simple else train[:0]
+    standard = free_arms(train, settings.seed, tuned=len(real.val) > 0) + simple_arms(train, simple)
+    wanted = settings.simple_arms
+    taken = {one.arm for one in sets.values()}  # a sampler of that name stands in its place
+    arms = [
+        arm
+        for arm in standard
+        if arm.name not in taken and (wanted is None or (arm.name if arm.name in STANDARD else CLASSICAL) in wanted)
+    ]
+    for one in sets.values():
+        if one.arm:
+            arms.append(added(one.arm, train, one.rows))
+        if one.classical_arm and len(classical) == len(one.rows[0]):
+            arms.append(added(one.classical_arm, train, tuple(half_and_half(rows, classical) for rows in one.rows)))
+        if one.alone_arm:
+            arms.append(Arm(one.alone_arm, tuple(map(without_groups, one.rows))))
+    copied = [arm for arm in standard if arm.name == "random_oversampling"]
+    arms += [Arm(name, copied[0].rows, online=change) for name, change in settings.online.items()]
+    probes = {f"{PROBE} {name}": one.probe.x for name, one in sets.items() if one.probe is not None and len(one.probe)}
+    return run_arms(
+        arms=arms,
+        learners=learners_of(train, settings.steps),
+        val=real.val,
+        test=real.test,
+        further={VAL: real.val.x} | probes,
+        seeds=settings.arm_seeds(),
+        progress=settings.progress,
+    )
+
+
+def simple_rows(train: LabelledData, settings: EvaluationSettings) -> dict[str, LabelledData]:
+    """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
+    needed = settings.needed
+    classical = CLASSICAL_ARM.get(train.schema.modality, settings.fallback.name)
+    samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
+    samplers = {n: s for n, s in samplers.items() if takes(s, train.schema)} | {classical: settings.fallback}
+    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
+    seeds = [rng.row_seeds(rng.child(settings.seed, "arm"), name, 0, count) for name, count in needed.items()]
+    return {name: sampler.fit(train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}
+
+
+def _verdict(
+    result: UtilityResult, candidate: str, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings
+) -> Verdict:
+    """Of one arm: what its rows are, by their origin, and what it has to match."""
+    owner = next(one for one in sets.values() if candidate in one.arms)
+    origins = set(owner.rows[0].origin.tolist()) | ({"augmented"} if candidate == owner.classical_arm else set())
+    named = settings.how_much and candidate != CANDIDATE
+    simple = {one.arm: f"the sampler {one.arm}" for one in sets.values() if one.simple and one.arm}
+    return verdict(
+        result,
+        candidate=candidate,
+        how_much=f"{candidate}: {settings.how_much}" if named else settings.how_much,
+        simple_arms=SIMPLE_ARMS | simple | {name: name for name in settings.online},
+        kind=" and ".join(sorted(origins, key=lambda origin: origin != SYNTHETIC)),
+    )
+
+
+def _shortcut(
+    real: RealRows,
+    sets: Mapping[str, SyntheticSet],
+    choice: Choice,
+    result: UtilityResult,
+    settings: EvaluationSettings,
+) -> dict[str, Any] | None:
+    """The shortcut probe of the chosen arm; None where no probe rows were drawn."""
+    name = next(name for name in choice.order if choice.candidate in sets[name].arms)
+    probe, classes = sets[name].probe, real.train.schema.classes
+    if probe is None or not len(probe):
+        return None
+    common = int(np.argmax(real.train.counts()))
+    rare = [c for c, label in enumerate(classes) if settings.needed[label]]
+    return shortcut_gap(
+        result,
+        common=common,
+        rare=rare,
+        name=classes[common],
+        candidate=choice.candidate,
+        probe=f"{PROBE} {name}",
+    )
+
+
+def _assess_set(name: str, scored: Scored, yardstick: Yardstick, settings: EvaluationSettings) -> SetAssessment:
+    """All parts of one set; how it stands beside others where there are several."""
+    real, one, copied = scored.real, scored.sets[name], scored.copies[name]
+    rows, result = one.rows[0], scored.result
+    parts, privacy = settings.parts, Privacy.from_json(copy_entries(copied))
+    if "privacy" in parts:
+        privacy = _privacy(one, copied, real, settings)
+    found = SetAssessment(scored.fidelity[name], replace(privacy, dp=one.dp), provenance=Provenance.of(one))
+    if "bias" in parts and (settings.groups or settings.slices):
+        trained = next((arm for arm in one.arms if result and arm in result.arms), "")
+        recall_by = (result, trained) if result and trained else _not_measured(real, settings)
+        found = replace(found, bias=bias_of(real, rows, yardstick, copied, recall_by, settings))
+    internal = Internal(nearest_rows(copied, rows.ids, real.seen.ids))
+    if "labels" in parts and one.drawn is not None:
+        labels, suspects = labels_of(
+            train=real.train,
+            held_out=real.test,
+            synthetic=rows,
+            drawn=one.drawn,
+            judged=yardstick.judge.probabilities,
+            space=yardstick.space("self_supervised"),
+            seed=settings.seed,
+            progress=settings.progress,
+            subject=settings.subject,
+        )
+        found, internal = replace(found, labels=labels), replace(internal, suspects=suspects)
+    if one.seconds_per_row is not None:
+        new = novelty(real.train, real.test, rows, points_of(real.train), settings.seed)
+        agreement = label_agreement(yardstick.judge, rows, real.test)
+        cost = round(1000 * one.seconds_per_row, 3)
+        found = replace(found, novelty=new, label_agreement=agreement, seconds_per_1000=cost)
+    return replace(found, internal=internal)
+
+
+def _privacy(one: SyntheticSet, copied: Copies, real: RealRows, settings: EvaluationSettings) -> Privacy:
+    """Copies and attacks on who was in the real rows that a set may have been learned from."""
+    settings.progress("privacy: copies and membership inference")
+    seen, held_out, rows, subject = real.seen, real.held_out, one.rows[0], settings.subject
+    points = points_of(LabelledData.concat([seen, held_out]))  # of rows seen alone, all others would lie far
+    seed = rng.child(settings.seed, "privacy")
+    found = privacy_of(seen, held_out, rows, copied, seed=seed, points=points, subject=subject, attacks=one.attacks)
+    if not settings.shadows or one.shadow is None:
+        return found
+    settings.progress(f"privacy: {settings.shadows} shadow generators")
+    line = shadow_attack(
+        seen,
+        held_out,
+        rows,
+        one.shadow,
+        runs=settings.shadows,
+        targets=SHADOW_TARGETS,
+        points=points,
+        seed=rng.child(settings.seed, "shadows"),
+        subject=subject,
+    )
+    return replace(found, membership=[*(found.membership or []), line])
+
+
+def _with_operations(sampler: Sampler) -> list[OfOperations]:
+    return [link for link in links_of(sampler) if isinstance(link, OfOperations)]
+
+
+def _operations(
+    sampler: Sampler, real: RealRows, settings: EvaluationSettings, judge: AnyJudge | None
+) -> dict[str, list[dict[str, Any]]]:
+    """What a transform's operations do to labels of validation rows, by link of the sampler."""
+    if judge is None or not len(real.val):
+        return {}
+    return {link.name: operation_agreement(link, judge, real.val, settings.seed) for link in _with_operations(sampler)}
+
+
+def _robustness(one: SyntheticSet, real: RealRows, settings: EvaluationSettings) -> list[dict[str, Any]]:
+    """What adversarial rows do to a classifier; nothing for others."""
+    if one.sampler is None or not len(one.rows[0]) or not len(real.test):
+        return []
+    links = [link for link in links_of(one.sampler) if isinstance(link, Adversarial)]
+    return [line for link in links for line in robustness(link, real.train, one.rows[0], real.test, settings.seed)]
+
+
+def left_out_warnings(transforms: list[OfOperations]) -> list[Notice]:
     """A line for every transform with operations that can make labels wrong and were not allowed."""
     return [
         {
@@ -203,121 +417,9 @@ def left_out_warnings(transforms: list[OfOperations]) -> list[dict[str, str]]:
     ]
 
 
-def untested(trial: Trial, needed: Mapping[str, int]) -> list[dict[str, str]]:
+def _untested(real: RealRows, sets: Mapping[str, SyntheticSet]) -> list[Notice]:
     """A line for classes that receive rows and have no test row: no score can say what theirs are worth."""
-    counts = dict(zip(trial.test.schema.classes, trial.test.counts().tolist(), strict=True))
-    names = [name for name, n in needed.items() if n and not counts[name]]
+    received = np.sum([one.rows[0].counts() for one in sets.values()], axis=0)
+    names = [c for c, n, m in zip(real.test.schema.classes, received, real.test.counts(), strict=True) if n and not m]
     text = f"no test rows of {', '.join(names[:10])}: the verdict says nothing about the rows added to them"
     return [{"code": "class_untested", "text": text}] if names else []
-
-
-def shown(yardstick: Yardstick | None, made: LabelledData) -> tuple[np.ndarray, dict]:
-    """What pictures need: realism of made images or spectra, by which their wall is sorted, and the plane."""
-    if yardstick is None:
-        return np.zeros(len(made)), {}
-    seen = sight_of(made.schema) is not None
-    return yardstick.realism(made) if seen else np.zeros(len(made)), yardstick.embedding(made)
-
-
-def probe_facts(
-    trial: Trial, result: UtilityResult, needed: Mapping[str, int], candidate: str, probe: str = PROBE
-) -> dict[str, Any]:
-    """The shortcut probe of one arm, on the probe rows of that name."""
-    classes = trial.train.schema.classes
-    common = int(np.argmax(trial.train.counts()))
-    rare = [c for c, name in enumerate(classes) if needed[name]]
-    return shortcut_gap(result, common=common, rare=rare, name=classes[common], candidate=candidate, probe=probe)
-
-
-def shortcut_warnings(facts: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [{"code": "shortcut", "text": facts["warning"]}] if facts.get("warning") else []
-
-
-def set_facts(scored: SetScore) -> dict[str, Any]:
-    """A set's part of report.json."""
-    return {
-        "fidelity": scored.fidelity,
-        "per_class": scored.per_class,
-        "faults": scored.faults,
-        "privacy": scored.copies,
-    }
-
-
-def empty(verdict_: dict[str, Any], scored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The parts of report.json where no arms were trained."""
-    parts: dict[str, Any] = {"fidelity": {}, "per_class": {}, "faults": [], "privacy": {}, "warnings": []}
-    return {"utility": [], "utility_per_class": {}, **parts, **(scored or {}), "verdict": verdict_}
-
-
-def rank_sets(trial: Trial, sets: Mapping[str, LabelledData]) -> tuple[dict[str, Any], list[str], Yardstick]:
-    """Scores of several sets, for `evaluate`: (facts of the best with `sets` of all, names best first, yardstick).
-
-    Sets without a fault come first; among them, and among the others, the one from which a classifier learns most
-    (train on synthetic, test on real), or without classifiers the one closest to the test rows.
-    """
-    seen = LabelledData.concat([without_groups(trial.train), without_groups(trial.val)])
-    yardstick = Yardstick.of(trial.train, trial.test, seen, trial.seed, trial.progress, trial.inception)
-    scored = {name: yardstick.score(name, made, trial.progress) for name, made in sets.items()}
-    order_by = {name: one.closeness() for name, one in scored.items()}
-    result = None
-    if not trial.why_not():
-        needed = dict(zip(trial.train.schema.classes, to_balance(trial.train.counts()).tolist(), strict=True))
-        arms, _ = standard_arms(trial, needed)
-        for name, made in sets.items():
-            arms += [added(arm_name(CANDIDATE, name, sets), trial.train, (made,))]
-            arms += [Arm(arm_name("synthetic_only", name, sets), (without_groups(made),))]
-        result = train_arms(trial, arms, {})
-        learner = result.learners[0]
-        for name in sets:
-            raw = result.raw[arm_name("synthetic_only", name, sets), learner, "balanced_accuracy"]
-            order_by[name] = float(raw.mean())
-    order = sorted(sets, key=lambda name: (bool(scored[name].faults), -order_by[name]))
-    best = order[0]
-    privacy = {name: _attacked(yardstick, trial, sets[name], scored[name]) for name in order}
-    facts = set_facts(scored[best]) | {"spaces": yardstick.qualified, "warnings": yardstick.warnings()}
-    facts["privacy"] = privacy[best]
-    facts["faults"] = [fault for name in order for fault in scored[name].faults]
-    verdicts = {name: not_run(trial.why_not()) for name in sets}
-    if result is None:
-        facts |= empty(verdicts[best], scored=facts)
-    else:
-        facts |= utility_facts(result, arm_name(CANDIDATE, best, sets), trial.train)
-        verdicts = {name: verdict(result, candidate=arm_name(CANDIDATE, name, sets)) for name in sets}
-        facts["verdict"] = verdicts[best]
-    facts["sets"] = {
-        name: {
-            "verdict": verdicts[name],
-            "faults": scored[name].faults,
-            "ranked_by": order_by[name],
-            "fidelity": scored[name].fidelity,
-            "privacy": privacy[name],
-        }
-        for name in order
-    }
-    return facts, order, yardstick
-
-
-def _attacked(yardstick: Yardstick, trial: Trial, made: LabelledData, scored: SetScore) -> dict[str, Any]:
-    """Copies and attacks on who was in the real rows that a set may have been made from."""
-    trial.progress("privacy: copies and membership inference")
-    seed = rng.child(trial.seed, "privacy")
-    points = points_of(LabelledData.concat([yardstick.seen, trial.test]))
-    return privacy_facts(yardstick.seen, trial.test, made, scored.found, seed=seed, points=points)
-
-
-def arm_name(arm: str, name: str, sets: Mapping[str, Any]) -> str:
-    """The plain name where one set is scored, with the set's name where there are several."""
-    return arm if len(sets) == 1 else f"{arm} ({name})"
-
-
-def best_on_validation(trial: Trial, result: UtilityResult, arms: list[str]) -> str:
-    """The arm with the highest balanced accuracy on validation rows, over its seeds; the first where there are none."""
-    if not len(trial.val):
-        return arms[0]
-    classes = len(trial.train.schema.classes)
-
-    def accuracy(arm: str) -> float:
-        predicted = result.further[arm, VAL].argmax(axis=2)
-        return float(label_scores(tally(trial.val.y, predicted, classes))["balanced_accuracy"].mean())
-
-    return max(arms, key=accuracy)

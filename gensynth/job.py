@@ -17,6 +17,7 @@ from gensynth.balancing.filters import Filter
 from gensynth.balancing.plan import Amount
 from gensynth.component import NOTHING, SAMPLER_PATHS, Component, allowed_below
 from gensynth.errors import DataError, UsageError, nearest
+from gensynth.evaluation.assessment import BiasLimits
 from gensynth.files import write_json
 from gensynth.provenance.source_card import SourceCard
 from gensynth.rundir import RunFolder
@@ -88,22 +89,6 @@ class UtilitySettings:
 
 
 @dataclass(frozen=True)
-class BiasSettings:
-    """What rows must pass before they are merged.
-
-    max_drop         largest relative fall of the smallest cell's share of its class
-    max_recall_drop  largest fall of the worst group's recall
-    favourable       class that base rates are rates of; empty: the rarer of two, none of more
-    accept           merge although the audit refuses, which the report records; it holds for one run or merge
-    """
-
-    max_drop: float = 0.1
-    max_recall_drop: float = 0.02
-    favourable: str = ""
-    accept: bool = False
-
-
-@dataclass(frozen=True)
 class PrivacySettings:
     """shadows: generators that are trained anew for the likelihood-ratio attack; 0: none."""
 
@@ -144,7 +129,7 @@ class Job:
     strict: bool = False
     export: ExportSettings = ExportSettings()
     utility: UtilitySettings = UtilitySettings()
-    bias: BiasSettings = BiasSettings()
+    bias: BiasLimits = BiasLimits()
     privacy: PrivacySettings = PrivacySettings()
     review: ReviewSettings = ReviewSettings()
     models: dict[str, Component] = field(default_factory=dict)

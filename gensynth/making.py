@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gensynth import rng
-from gensynth.assess import Trial
 from gensynth.balancing import export
 from gensynth.balancing.decisions import PASSED_OVER
 from gensynth.balancing.filters import Reference, looks_at
@@ -16,6 +15,7 @@ from gensynth.balancing.merge import Filled, fill
 from gensynth.balancing.plan import asks_for_cells, resolve_cells, resolve_target
 from gensynth.data.conditions import Conditions, shown_in_rows
 from gensynth.errors import UsageError
+from gensynth.evaluation.assessment import PARTS, Drawn, EvaluationSettings, RealRows, SyntheticSet
 from gensynth.job import Job
 from gensynth.learning import train_in_memory
 from gensynth.models.judges import fit_judge
@@ -28,6 +28,7 @@ from gensynth.samplers.sampler import Sampler, wants_generator
 from gensynth.training.bundle import (
     Bundle,
 )
+from gensynth.trust import dp_of_run, model_attacks_of
 from gensynth.types import LabelledData
 
 
@@ -156,25 +157,48 @@ def ready_fallback(job: Job, train: LabelledData) -> Sampler:
     return sampler.fit(train)
 
 
-def trial_of(job: Job, train: LabelledData, val: LabelledData, test: LabelledData) -> Trial:
-    """What a comparison of arms needs of a job, for these real rows."""
-    return Trial(
-        train=train,
-        val=val,
-        test=test,
-        fallback=ready_fallback(job, train),
-        seed=job.seed,
-        seeds=job.utility.seeds,
-        steps=job.utility.steps,
-        utility=job.utility.run,
-        inception=job.features == "inception",
-        progress=say,
-        groups=job.data.groups,
-        subject=job.data.subject if job.data.subject in train.groups else "",
+def set_of(
+    job: Job,
+    conditions: Conditions,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    filled: Sequence[Filled],
+    reviewed: int = 0,
+) -> SyntheticSet:
+    """Rows of one sampler, a set for each time its generator was trained, with what is known of the first set.
+
+    reviewed  rows that a person has looked at
+    """
+    first = filled[0]
+    return SyntheticSet(
+        rows=tuple(one.rows for one in filled),
+        sampler=sampler,
+        drawn=Drawn(first.drawn, first.passed),
+        attacks=tuple(model_attacks_of(bundle, conditions)) if bundle else (),
+        dp=dp_of_run(job, sampler, bundle, first, reviewed),
     )
 
 
-def how_much(needed: dict[str, int]) -> str:
+def settings_of(job: Job, real: RealRows, needed: Mapping[str, int]) -> EvaluationSettings:
+    """What a run's words say of its evaluation, for these real rows and rows that the plan adds to every class."""
+    return EvaluationSettings(
+        seed=job.seed,
+        fallback=ready_fallback(job, real.train),
+        progress=say,
+        seeds=job.utility.seeds,
+        steps=job.utility.steps,
+        inception=job.features == "inception",
+        parts=PARTS if job.utility.run else PARTS - {"utility"},
+        needed=needed,
+        how_much=how_much(needed),
+        groups=job.data.groups,
+        subject=job.data.subject if job.data.subject in real.seen.groups else "",
+        limits=job.bias,
+        shadows=job.privacy.shadows,
+    )
+
+
+def how_much(needed: Mapping[str, int]) -> str:
     """What the plan adds, for the sentence of the verdict."""
     counts = [n for n in needed.values() if n]
     if not counts:

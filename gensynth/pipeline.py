@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import __version__, rng
-from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
+from gensynth.assess import advise_amount, assess, best_taught, probe_counts
 from gensynth.balancing.decisions import PASSED_OVER, check_rows
 from gensynth.balancing.draw import write_samples
 from gensynth.balancing.export import row_names
 from gensynth.balancing.filters import check_filters
 from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import SMALL_CLASS
-from gensynth.balancing.plan import Amount, asks_for_cells, resolve_counts, resolve_target
+from gensynth.balancing.plan import Amount, asks_for_cells, resolve_counts, resolve_target, to_balance
 from gensynth.data.conditions import Conditions, check_groups
 from gensynth.data.explore import explore as look_at
 from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
@@ -37,6 +37,8 @@ from gensynth.data.sources import read_path
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, GateError, UsageError, nearest
+from gensynth.evaluation.assessment import RealRows, SyntheticSet
+from gensynth.evaluation.verdict import CANDIDATE
 from gensynth.files import write_json, write_text
 from gensynth.job import Job
 from gensynth.learning import check_learnable, train_step
@@ -45,10 +47,10 @@ from gensynth.making import (
     asked_rows,
     conditions_of,
     drawing,
-    how_much,
     ready_sampler,
+    set_of,
+    settings_of,
     shadow_trainer,
-    trial_of,
 )
 from gensynth.models.generator import Generator
 from gensynth.progress import bar, say
@@ -56,14 +58,15 @@ from gensynth.provenance.guarantee import dp_facts, steps_of
 from gensynth.provenance.hashes import seal_run
 from gensynth.record import (
     absent_warning,
-    facts_of,
     pictures_of,
     quarantined_warning,
+    report_of,
     shared_rows_warning,
     time_lapse,
     write_dataset,
     write_internal,
 )
+from gensynth.report.content import DataFacts, Report
 from gensynth.report.report import write_report
 from gensynth.reread import (
     Looked,
@@ -87,7 +90,7 @@ from gensynth.training.bundle import (
     load_bundle,
 )
 from gensynth.training.loggers import read_curves
-from gensynth.trust import audit_before, audit_lines, dp_of_run, model_attacks_of, refuse_biased, trust_facts
+from gensynth.trust import audit_before, audit_lines, refuse_biased
 from gensynth.types import REAL, LabelledData
 
 Sides = tuple[LabelledData, LabelledData, LabelledData]  # train, val, test: real rows
@@ -255,24 +258,32 @@ def evaluate_sets(job: Job, sides: Sides, sets: dict[str, LabelledData]) -> dict
 def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData], left_out: int) -> dict:
     """Score, rank and report; `left_out` files could not be read."""
     train, val, test = sides
+    real = RealRows(train, val, test, val_seen=True)
+    missing = dict(zip(train.schema.classes, to_balance(train.counts()).tolist(), strict=True))
+    settings = settings_of(job, real, missing)
     with run.step("evaluate"):
-        scores, order, yardstick = rank_sets(trial_of(job, train, val, test), sets)
-    best = sets[order[0]]
-    facts = {
-        **scores,
-        "bias": {},
-        "data": {"name": order[0], "ranking": order},
-        "timing": run.timing,
-        "provenance": {"version": __version__, "seed": job.seed, "test_opened": 1},
-        "warnings": [
-            *shared_rows_warning(shared_rows(LabelledData.concat([train, val]), test)),
+        judged = {}
+        for name, rows in sets.items():
+            whose = f" ({name})" if len(sets) > 1 else ""
+            judged[name] = SyntheticSet((rows,), arm=CANDIDATE + whose, alone_arm="synthetic_only" + whose)
+        parts = settings.parts - {"bias", "labels"}
+        found = assess(real, judged, replace(settings, parts=parts, how_much=""), best_taught)
+    best = sets[found.best_name]
+    report = Report(
+        assessment=found,
+        beside=True,
+        data=DataFacts(found.best_name, ranking=list(found.sets)),
+        timing=run.timing,
+        provenance={"version": __version__, "seed": job.seed, "test_opened": 1},
+        warnings=[
+            *shared_rows_warning(shared_rows(real.seen, test)),
             *quarantined_warning(left_out),
             *absent_warning(sets, train.schema.classes),
-            *scores["warnings"],
+            *found.warnings,
         ],
-    }
-    write_report(job.out, facts, pictures_of(train, best, {}, *shown(yardstick, best)))
-    return facts
+    )
+    write_report(job.out, report, pictures_of(train, best, {}, *found.pictures))
+    return report.to_json()
 
 
 class _InPlace(RunFolder):
@@ -349,54 +360,52 @@ def _balance(
     reviewed: dict[str, str],
 ) -> dict:
     """From a fitted sampler to dataset and report."""
-    real = looked.train
     draw = drawing(job, looked, sampler, conditions)
-    trial = trial_of(job, real, looked.val, looked.test)
+    real = RealRows(looked.train, looked.val, looked.test)
 
     def draw_classes(needed: dict[str, int]) -> LabelledData:
-        return draw(conditions.spread(needed, conditions.counts(real)), {}).rows
+        return draw(conditions.spread(needed, conditions.counts(real.train)), {}).rows
 
     with run.step("how much"):
-        advice = advise_amount(trial, draw_classes)
-    say(advice["sentence"])
-    asked = asked_of(job, conditions, real, advice["amount"])
-    needed = asked.by_class
+        advice = advise_amount(real, settings_of(job, real, {}), draw_classes)
+    say(advice.sentence)
+    asked = asked_of(job, conditions, real.train, advice.amount)
+    settings = settings_of(job, real, asked.by_class)
     with run.step("sample and filter"):
         filled = draw(asked.rows, reviewed)
         looked_at = review_gate(reviewed, filled.rows, job.review.min)
         if not looked_at["passed"]:
             raise GateError(looked_at["reason"])
-        probe = draw_classes(probe_counts(real, needed)) if sampler.label_policy == "conditional" else real[:0]
+        conditional = sampler.label_policy == "conditional"
+        probe = draw_classes(probe_counts(real.train, asked.by_class)) if conditional else None
     with run.step("evaluate"):
         opened = _count_opening(run)
-        assessed = assess_made(trial, filled.rows, needed, probe, how_much(needed))
-        transform = transform_facts(trial, sampler, filled.rows)
-    with run.step("trust"):
-        attacks = model_attacks_of(bundle, conditions) if bundle else []
-        shadow = shadow_trainer(job, looked, bundle, conditions, filled.rows)
-        trusted = trust_facts(trial, filled, assessed, job.bias, attacks, shadow, job.privacy.shadows)
-    scores = assessed.facts | {key: transform[key] for key in ("operations", "robustness")} | trusted.facts
-    scores["warnings"] += transform["left_out"]
-    scores["how_much"] = advice
-    facts = facts_of(job, run, looked, filled, sampler, bundle, scores, opened)
-    facts["review"] = looked_at | {"blind": fool_rate(run.path / "review_blind.csv")}
-    facts["privacy"] = facts["privacy"] | {"dp": dp_of_run(job, sampler, bundle, filled, len(reviewed))}
+        judged = replace(
+            set_of(job, conditions, sampler, bundle, [filled], len(reviewed)),
+            arm=CANDIDATE,
+            classical_arm="real_plus_synthetic_and_classical",
+            probe=probe,
+            shadow=shadow_trainer(job, looked, bundle, conditions, filled.rows),
+        )
+        found = assess(real, {"the synthetic rows": judged}, settings)
+    report = report_of(job, run, looked, filled, sampler, bundle, found, opened)
+    review = looked_at | {"blind": fool_rate(run.path / "review_blind.csv")}
+    report = replace(report, how_much=advice, review=review)
     curves = read_curves(run.path / "run" / "metrics.csv")
-    realism, plane = shown(assessed.yardstick, filled.rows)
-    pictures = pictures_of(real, filled.rows, curves, realism, plane)
-    pictures = replace(pictures, lapse=time_lapse(run.path / "run" / "samples", real))
+    pictures = pictures_of(real.train, filled.rows, curves, *found.pictures)
+    pictures = replace(pictures, lapse=time_lapse(run.path / "run" / "samples", real.train))
     try:
-        refuse_biased(facts["bias"])
+        refuse_biased(found.best.bias)
     except GateError:
         if not (run.path / "dataset").is_dir():  # else the report is that of the data set which stays
-            write_report(run.path, facts, pictures)
+            write_report(run.path, report, pictures)
         raise
-    write_internal(run.path, trusted)
+    write_internal(run.path, found.best.internal)
     with run.step("write dataset"):
-        write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
-    facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
-    write_report(run.path, facts, pictures)
-    return facts
+        write_dataset(job, run, looked, filled, sampler, bundle, report.to_json(), reviewed)
+    report.provenance["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
+    write_report(run.path, report, pictures)
+    return report.to_json()
 
 
 def _count_opening(run: RunFolder) -> int:

@@ -19,14 +19,15 @@ from gensynth.data.conditions import CELL
 from gensynth.data.explore import shared_rows
 from gensynth.data.image import first_tiles
 from gensynth.data.kinds import sight_of
-from gensynth.evaluation.score import nearest_pictures, wall_pictures
+from gensynth.evaluation.assessment import Assessment, Internal
 from gensynth.files import write_json, write_text
 from gensynth.job import Job
 from gensynth.provenance.documents import documents as documents_of
 from gensynth.provenance.source_card import SourceCard
 from gensynth.provenance.source_card import warnings as card_warnings
-from gensynth.report.report import Pictures
-from gensynth.report.samples import SHOWN
+from gensynth.report.content import DataFacts, Report
+from gensynth.report.figures import Curves, Pictures
+from gensynth.report.samples import SHOWN, nearest_pictures, wall_pictures
 from gensynth.reread import (
     Looked,
 )
@@ -38,46 +39,28 @@ from gensynth.training.bundle import (
     manifest_of,
     replace_folder,
 )
-from gensynth.trust import Trusted
-from gensynth.types import LabelledData
+from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
 
 
-def facts_of(
+def report_of(
     job: Job,
     run: RunFolder,
     looked: Looked,
     filled: Filled,
     sampler: Sampler,
     bundle: Bundle | None,
-    scores: dict,
+    found: Assessment,
     opened: int,
-) -> dict:
-    schema, made = looked.train.schema, filled.rows
-    classes = {}
-    for index, name in enumerate(schema.classes):
-        mine = made.origin[made.y == index]
-        counts = {split: int((data.y == index).sum()) for split, data in looked.splits().items()}
-        classes[name] = {
-            **counts,
-            "before": counts["train"],
-            "after": counts["train"] + len(mine),
-            "real": counts["train"],
-            "augmented": int((mine == "augmented").sum()),
-            "synthetic": int((mine == "synthetic").sum()),
-        }
-    return {
-        **scores,
-        "data": {
-            "name": job.data.name,
-            "recognised": looked.facts["notes"][:1],
-            "classes": classes,
-            "advice": looked.facts["advice"],
-            "notes": looked.facts["notes"],
-        },
-        "filters": filled.counts,
-        "filter_reasons": filled.reasons,
-        "timing": run.timing,
-        "provenance": {
+) -> Report:
+    """What `balance` reports beside what was assessed; `opened`: how often test rows have been looked at."""
+    card, notes = job.data.source_card, looked.facts["notes"]
+    return Report(
+        assessment=found,
+        data=replace(data_facts(job, looked, filled.rows), recognised=notes[:1], notes=notes),
+        filters=filled.counts,
+        filter_reasons=filled.reasons,
+        timing=run.timing,
+        provenance={
             "version": __version__,
             "seed": job.seed,
             "sampler": sampler.name,
@@ -86,19 +69,30 @@ def facts_of(
             "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
             "test_opened": opened,
         },
-        "source_card": job.data.source_card.to_json(),
-        "deidentified": list(looked.source.deidentified),
-        "warnings": [
+        source_card=card.to_json(),
+        deidentified=list(looked.source.deidentified),
+        warnings=[
             *opened_warning(opened),
-            *shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test))),
+            *shared_with_train(looked),
             *quarantined_warning(looked.quarantined),
             *looked.warnings,
-            *card_warnings(job.data.source_card),
+            *card_warnings(card),
             *(_collapsed(bundle) if bundle else []),
             *filled.warnings,
-            *scores["warnings"],
+            *found.warnings,
         ],
-    }
+    )
+
+
+def data_facts(job: Job, looked: Looked, added: LabelledData) -> DataFacts:
+    """The data set as it came and as it is with added rows: rows of every class by split and by origin."""
+    classes = {}
+    for c, name in enumerate(looked.train.schema.classes):
+        counts = {split: int((rows.y == c).sum()) for split, rows in looked.splits().items()}
+        before, mine = counts["train"], added.origin[added.y == c]
+        by_origin = {origin: int((mine == origin).sum()) for origin in (AUGMENTED, SYNTHETIC)}
+        classes[name] = counts | {"before": before, "after": before + len(mine), "real": before} | by_origin
+    return DataFacts(job.data.name, classes=classes, advice=looked.facts["advice"])
 
 
 def write_dataset(
@@ -162,14 +156,17 @@ def write_dataset(
 
 
 def pictures_of(
-    real: LabelledData, made: LabelledData, curves: dict, realism: np.ndarray, plane: dict[str, np.ndarray]
+    real: LabelledData, synthetic: LabelledData, curves: Curves, realism: np.ndarray, plane: dict[str, np.ndarray]
 ) -> Pictures:
-    shown = SHOWN.get(real.schema.modality, lambda real, made: {})(real, made)
-    walls, nearest, see = {}, {}, sight_of(real.schema)
-    if see is not None:
-        sides = [replace(side, x=see(side.x)) for side in (real, made)]
-        walls, nearest = wall_pictures(*sides, realism), nearest_pictures(*sides)
-    return Pictures(walls, nearest, curves, plane=plane, **shown)
+    pictures = Pictures(curves=curves, plane=plane)
+    if real.schema.modality in SHOWN:
+        pictures = replace(pictures, **SHOWN[real.schema.modality](real, synthetic))
+    see = sight_of(real.schema)
+    if see is None:
+        return pictures
+    real, synthetic = (replace(side, x=see(side.x)) for side in (real, synthetic))
+    walls, nearest = wall_pictures(real, synthetic, realism), nearest_pictures(real, synthetic)
+    return replace(pictures, walls=walls, nearest=nearest)
 
 
 def time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
@@ -180,6 +177,10 @@ def time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
     height, width = fields["height"], fields["width"]
     previews = sorted(path for path in folder.glob("*.png") if path.stem.isdigit())
     return {int(path.stem): first_tiles(np.asarray(Image.open(path)), height, width) for path in previews}
+
+
+def shared_with_train(looked: Looked) -> list[dict[str, str]]:
+    return shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test)))
 
 
 def shared_rows_warning(count: int) -> list[dict[str, str]]:
@@ -199,7 +200,7 @@ def quarantined_warning(count: int) -> list[dict[str, str]]:
 
 def absent_warning(sets: dict[str, LabelledData], classes: tuple[str, ...]) -> list[dict[str, str]]:
     """A line for every set that lacks a class of the real rows."""
-    lacking = {name: [c for c, n in zip(classes, made.counts(), strict=True) if not n] for name, made in sets.items()}
+    lacking = {name: [c for c, n in zip(classes, rows.counts(), strict=True) if not n] for name, rows in sets.items()}
     return [
         {"code": "class_missing", "text": f"{name} has no rows of {', '.join(absent[:10])}: scored without them"}
         for name, absent in lacking.items()
@@ -219,11 +220,11 @@ def _collapsed(bundle: Bundle) -> list[dict[str, str]]:
     ]
 
 
-def write_internal(run: Path, trusted: Trusted) -> None:
-    """What names real rows beside made ones: run/internal/, which no data set holds."""
+def write_internal(run: Path, internal: Internal) -> None:
+    """What names real rows beside synthetic ones: run/internal/, which no data set holds."""
     folder = run / "run" / "internal"
-    if trusted.nearest:
-        lines = [line.values() for line in trusted.nearest]
-        write_text(folder / "nearest.csv", csv_text(trusted.nearest[0], lines))
-    if trusted.suspects:
-        write_json(folder / "suspects.json", trusted.suspects)
+    if internal.nearest:
+        lines = [line.values() for line in internal.nearest]
+        write_text(folder / "nearest.csv", csv_text(tuple(internal.nearest[0]), lines))
+    if internal.suspects:
+        write_json(folder / "suspects.json", internal.suspects)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from conftest import write_digit_folder
+from test_report_keys import against_recorded
 
 QUICK = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=none", "utility.seeds=3")
 
@@ -143,6 +144,26 @@ def test_samplers_mixing_and_online_arms_stand_beside_generators(image_arms):
     assert facts["verdict"]["candidate"] in ("cvae", "chain")  # what a network made, not the simple samplers
     assert {"noise", "adversarial", "noise+online", "cutmix"} <= {
         line["against"] for line in facts["verdict"]["details"]
+    }
+
+
+def test_compare_tells_all_that_it_told(image_arms):
+    against_recorded("compare", image_arms[0])
+
+
+def test_sets_are_attacked_their_labels_looked_at_and_their_rows_counted(image_arms):
+    facts, page = image_arms
+    assert facts["data"]["classes"]["two"]["real"] == facts["data"]["classes"]["two"]["before"]
+    assert "0 real training rows" not in page
+    for name, one in facts["sets"].items():
+        assert {line["attack"] for line in one["privacy"]["membership"]} >= {"density_ratio", "no_rows"}, name
+        assert set(one["integrity"]["classes"]) == {"zero", "one", "two"}
+        rows = one["provenance"]["classes"].values()
+        assert sum(row["own"] + row["fallback"] for row in rows) == sum(one["provenance"]["filled_by"].values()) == 35
+    filled = {label: row["from_fallback"] for label, row in facts["filters"].items() if label.startswith("cvae: ")}
+    own = facts["sets"]["cvae"]["provenance"]["classes"]
+    assert {label.removeprefix("cvae: "): n for label, n in filled.items()} == {
+        name: row["fallback"] for name, row in own.items() if name in ("one", "two")
     }
 
 

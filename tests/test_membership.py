@@ -39,7 +39,7 @@ from gensynth.evaluation.metrics.roc import (
     threshold_ranks,
     tpr_entry,
 )
-from gensynth.evaluation.privacy import privacy_facts
+from gensynth.evaluation.privacy import privacy_of
 from gensynth.evaluation.whitebox import model_attacks
 from gensynth.neighbours import nearest_distances
 from gensynth.training.fit import build
@@ -389,7 +389,7 @@ def test_too_few_rows_are_a_reason_not_a_number():
     train, fresh, held_out = pieces(0)
     for made, few in [(fresh[:3], held_out), (fresh, held_out[:6]), (fresh[:0], held_out)]:
         found = find_copies(train, few, made, points_of(train), 0)
-        facts = privacy_facts(train, few, made, found, seed=0, points=points_of(train))
+        facts = privacy_of(train, few, made, found, seed=0, points=points_of(train)).to_json()
         assert all(line["auc"]["reason"].startswith("not defined") for line in facts["membership"])
         json.dumps(facts, allow_nan=False)
 
@@ -398,7 +398,9 @@ def test_facts_are_plain_json_with_all_parts():
     train, fresh, held_out = pieces(0)
     points = points_of(train)
     found = find_copies(train, held_out, fresh, points, 0)
-    facts = json.loads(json.dumps(privacy_facts(train, held_out, fresh, found, seed=0, points=points), allow_nan=False))
+    facts = json.loads(
+        json.dumps(privacy_of(train, held_out, fresh, found, seed=0, points=points).to_json(), allow_nan=False)
+    )
     assert {"nearer_to_train", "exact_copies", "near_copies", "copies_per_class", "real_duplicates"} < set(facts)
     assert "proves nothing" in facts["alarm"]
     assert [line["attack"] for line in facts["membership"]] == [*ROWS, "no_rows"]

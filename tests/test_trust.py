@@ -12,6 +12,7 @@ from test_conditions import people
 
 from gensynth.cli import main
 from gensynth.errors import GateError
+from gensynth.evaluation.assessment import Bias
 from gensynth.trust import audit_lines, refuse_biased
 
 WORDS = ("data.label=rich", "data.groups=[sex,region]", "sampler=random_oversampling", "utility.run=false")
@@ -136,9 +137,9 @@ def test_nearest_real_rows_are_named_inside_and_nowhere_else(refused):
 def test_a_refusal_names_every_reason():
     verdict = {"passed": False, "accepted": False, "reasons": ["first", "second"]}
     with pytest.raises(GateError, match=r"(?s)bias.accept=true.*- first\n  - second"):
-        refuse_biased({"gate": verdict})
-    refuse_biased({"gate": verdict | {"accepted": True}})
-    refuse_biased({})
+        refuse_biased(Bias(gate=verdict))
+    refuse_biased(Bias(gate=verdict | {"accepted": True}))
+    refuse_biased(Bias())
 
 
 def test_lines_for_a_terminal_name_small_cells():

@@ -87,7 +87,11 @@ def fill(
         parts.extend(taker.parts)
         drawn.extend(rows for rows, _ in taker.drawn)
         passed.extend(keep for _, keep in taker.drawn)
-        counts[label] = {"asked": count, "sampler": (fallback if few else sampler).name, **taker.counts}
+        counts[label] = {
+            "asked": count,
+            "sampler": (fallback if few else sampler).name,
+            **taker.counts,
+        }
     return Filled(
         LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]),
         LabelledData.concat(drawn),

@@ -1,4 +1,4 @@
-"""How much to add: made rows in several amounts, compared on real validation rows; "add none" is one of them.
+"""How much to add: synthetic rows in several amounts, compared on real validation rows; "add none" is one of them.
 
 Ma & Zhang, "Do synthetic rows help imbalanced learning" (arXiv 2601.16120): the best size depends on the generator
 and may differ from full balance, so it is tuned on a balanced validation loss. Here the loss is taken after the
@@ -9,11 +9,12 @@ gain of the rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gensynth.balancing.plan import to_balance
+from gensynth.evaluation.assessment import Part
 from gensynth.evaluation.learners import Learner
 from gensynth.evaluation.metrics.classification import corrected
 from gensynth.evaluation.utility import UNCHANGED, kept_rows
@@ -23,6 +24,18 @@ from gensynth.types import LabelledData
 AMOUNTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 LEAST_VAL_ROWS = 5
 LEAST_PROBABILITY = 1e-4
+
+
+@dataclass(frozen=True)
+class Advice(Part):
+    """How much to add as a part of what balances the classes, None where it could not be said; a line an amount."""
+
+    amount: float | None = None
+    sentence: str = ""
+    amounts: list[dict[str, float]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, object]:
+        return {"amount": None} | super().to_json()
 
 
 def portion(pool: LabelledData, counts: np.ndarray, amount: float) -> LabelledData:
@@ -40,15 +53,15 @@ def advise(
     learner: Learner,
     seeds: list[int],
     progress: Callable[[str], None],
-) -> dict[str, Any]:
-    """{"amount", "sentence", "amounts": [{"amount", "rows", "loss", "low", "high"}]}; amount None where not defined.
+) -> Advice:
+    """The smallest amount whose loss is as good as the best; lines {"amount", "rows", "loss", "low", "high"}.
 
-    pool  made rows, per class at least twice what balances, in the order in which they would be taken
+    pool  synthetic rows, per class at least twice what balances, in the order in which they would be taken
     The smallest amount is advised whose loss lies within one standard error of the best (paired over validation rows
     and seeds; Breiman et al., "Classification and regression trees", 1984, section 3.4.3).
     """
     if reason := too_few(val):
-        return {"amount": None, "sentence": f"How much to add: {reason}.", "amounts": []}
+        return Advice(sentence=f"How much to add: {reason}.")
     losses, sizes = [], []
     for amount in AMOUNTS:
         progress(f"how much to add: {amount:g} x what balances, on {len(val)} validation rows")
@@ -67,7 +80,7 @@ def advise(
         {"amount": a, "rows": n, "loss": float(m), "low": float(m - 2 * e), "high": float(m + 2 * e)}
         for a, n, m, e in zip(AMOUNTS, sizes, means, spreads, strict=True)
     ]
-    return {"amount": AMOUNTS[chosen], "sentence": _sentence(AMOUNTS[chosen], lines, len(val)), "amounts": lines}
+    return Advice(AMOUNTS[chosen], _sentence(AMOUNTS[chosen], lines, len(val)), lines)
 
 
 def too_few(val: LabelledData) -> str:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
+from gensynth.evaluation.assessment import without_groups
 from gensynth.evaluation.utility import Arm
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
+
+# Arms of every comparison beside the modality's classical method.
+STANDARD = (
+    "real_only",
+    "class_weights",
+    "tuned_threshold",
+    "random_undersampling",
+    "random_oversampling",
+    "smote",
+)
 
 
 def free_arms(train: LabelledData, seed: int, *, tuned: bool) -> list[Arm]:
@@ -29,13 +39,13 @@ def added(name: str, train: LabelledData, rows: tuple[LabelledData, ...]) -> Arm
     return Arm(name, tuple(LabelledData.concat([without_groups(train), without_groups(one)]) for one in rows))
 
 
-def half_and_half(made: LabelledData, classical: LabelledData) -> LabelledData:
-    """Of each class the first half of the made rows, and as many classical ones as that leaves out."""
+def half_and_half(synthetic: LabelledData, classical: LabelledData) -> LabelledData:
+    """Of each class the first half of the synthetic rows, and as many classical ones as that leaves out."""
     parts = []
-    for c in range(len(made.schema.classes)):
-        mine, theirs = (np.flatnonzero(side.y == c) for side in (made, classical))
+    for c in range(len(synthetic.schema.classes)):
+        mine, theirs = (np.flatnonzero(side.y == c) for side in (synthetic, classical))
         half = len(mine) - len(mine) // 2
-        parts += [made[mine[:half]], classical[theirs[: len(mine) - half]]]
+        parts += [synthetic[mine[:half]], classical[theirs[: len(mine) - half]]]
     return LabelledData.concat([without_groups(part) for part in parts])
 
 
@@ -50,8 +60,3 @@ def undersampled(train: LabelledData, seed: int) -> LabelledData:
     least = int(train.counts()[train.counts() > 0].min())
     rows = [order.permutation(np.flatnonzero(train.y == k))[:least] for k in range(len(train.schema.classes))]
     return train[np.sort(np.concatenate(rows))]
-
-
-def without_groups(rows: LabelledData) -> LabelledData:
-    """The same rows without row-aligned columns, which only one side may have."""
-    return replace(rows, groups={})

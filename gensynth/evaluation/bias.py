@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from gensynth.errors import UsageError, nearest
+from gensynth.evaluation.fidelity import Entry
 from gensynth.evaluation.groups import cell_counts, groupings
 from gensynth.evaluation.intervals import wilson_interval
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData
 
-Entry = dict[str, Any]
 LEAST_REAL = 30  # real rows of a cell below which nothing can be learned of it
 COLLECT = "collect data, do not generate"
 LINE = 0.8  # of disparate impact; shown, not enforced
@@ -26,12 +26,13 @@ Z = 1.959964
 
 def before_and_after(
     train: LabelledData, merged: LabelledData, columns: list[str], favourable: str = ""
-) -> dict[str, dict[str, Any]]:
-    """{"before": audit of the real train rows, "after": audit of the merged ones}; both carry the group columns."""
-    return {
-        when: audit(rows.y, {name: rows.groups[name] for name in columns}, rows.origin, rows.schema.classes, favourable)
-        for when, rows in (("before", train), ("after", merged))
-    }
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Audits of the real train rows and of the merged ones; both carry the group columns."""
+    before, after = (
+        audit(rows.y, {name: rows.groups[name] for name in columns}, rows.origin, rows.schema.classes, favourable)
+        for rows in (train, merged)
+    )
+    return before, after
 
 
 def audit(

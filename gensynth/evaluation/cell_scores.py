@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from gensynth.evaluation.bias import share_entry
-from gensynth.evaluation.fidelity import MIN_ROWS, K
+from gensynth.evaluation.fidelity import MIN_ROWS, Entry, K
 from gensynth.evaluation.groups import groupings
 from gensynth.evaluation.intervals import half_sample_interval
 from gensynth.evaluation.metrics.support import expected_coverage, membership
 from gensynth.rng import numpy_generator
 
-Entry = dict[str, Any]
 MOST_ROWS = 500  # of a cell
 REPEATS = 5
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import random_table
 
+from gensynth.evaluation.fidelity import Entry
 from gensynth.evaluation.groups import combined, groupings
 from gensynth.evaluation.intervals import LEVEL, joint_estimate
 from gensynth.evaluation.metrics.classification import RESAMPLES
@@ -17,7 +18,6 @@ from gensynth.evaluation.utility import UtilityResult
 from gensynth.evaluation.verdict import BASELINE, CANDIDATE
 from gensynth.rng import numpy_generator
 
-Entry = dict[str, Any]
 LEAST_ROWS = 20
 PERMUTATIONS = 200
 SIDES = ("without", "with")

@@ -1,17 +1,18 @@
 """Do labels mean what they say: agreement of a judge before and after filtering, variety lost, suspect labels.
 
-The judge here is not the one that filters use, and no generator saw it. Held-out real rows stand beside made ones in
-every figure, since a judge disagrees with some real labels too.
+The judge here is not the one that filters use, and no generator saw it. Held-out real rows stand beside synthetic ones
+in every figure, since a judge disagrees with some real labels too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from gensynth.evaluation.assessment import Drawn, Labels
 from gensynth.evaluation.bias import share_entry
 from gensynth.evaluation.cell_scores import coverage
 from gensynth.evaluation.confident import (
@@ -24,57 +25,47 @@ from gensynth.evaluation.confident import (
     noise_share,
     out_of_fold,
 )
-from gensynth.evaluation.fidelity import MIN_ROWS
+from gensynth.evaluation.features import FeatureSpace
+from gensynth.evaluation.fidelity import MIN_ROWS, Entry
 from gensynth.evaluation.intervals import half_sample_interval
 from gensynth.evaluation.metrics.diversity import vendi_ratio
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 
-Entry = dict[str, Any]
 MOST_OF_A_CLASS = 500
 REPEATS = 10
 WORST = 50
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Rows as they were drawn, before any filter, and which of them all filters let pass, bool (M,)."""
-
-    rows: LabelledData
-    passed: np.ndarray
-
-
-def integrity_facts(
+def labels_of(
     *,
     train: LabelledData,
     held_out: LabelledData,
-    made: LabelledData,
+    synthetic: LabelledData,
     drawn: Drawn,
     judged: Callable[[np.ndarray], np.ndarray],
-    transform: Callable[[np.ndarray], np.ndarray],
-    space: str,
+    space: FeatureSpace,
     seed: int,
     progress: Callable[[str], None],
     subject: str = "",
-) -> tuple[dict[str, Any], dict[str, list[Entry]]]:
+) -> tuple[Labels, dict[str, list[Entry]]]:
     """What report.json says of label integrity, and the worst rows by their ids, for an internal file.
 
-    train, held_out    real rows; made: the rows to be merged; drawn: a sample of every class from before the filters
+    train, held_out    real rows; synthetic: the rows to be merged
     judged             x -> probabilities (N, K) of a classifier of real train rows
-    transform, space   x -> features (N, D), and the name of that space
     subject            column of `groups` that says whom a row belongs to, or an empty text
-    Facts: classes {name: {"agreement_before", "agreement_after", "agreement_real", "lost_variety"}}, suspect {"real",
-    "made"} (see `suspect_facts`; at most MOST_ROWS made rows), space, note. Rows: {"real", "made"}: lists of at most
-    WORST {"row_id", "label", "believed", "self_confidence", "margin"}.
+    Labels: classes {name: {"agreement_before", "agreement_after", "agreement_real", "lost_variety"}}, suspect {"real",
+    "made"} (see `suspect_facts`; at most MOST_ROWS synthetic rows). Rows: {"real", "made"}: lists of at most WORST
+    {"row_id", "label", "believed", "self_confidence", "margin"}.
     """
     progress("label integrity: agreement and variety before and after filtering")
     names = train.schema.classes
     before, after, real = (
         agreement(judged(side.x), side.y, names) for side in (drawn.rows, drawn.rows[drawn.passed], held_out)
     )
-    lost = lost_variety(train, held_out, drawn, transform, seed)
-    progress(f"label integrity: suspect labels, {len(train)} real and {len(made)} made rows")
-    some = made[numpy_generator(seed, "integrity", "made").permutation(len(made))[:MOST_ROWS]]
+    lost = lost_variety(train, held_out, drawn, space.transform, seed)
+    progress(f"label integrity: suspect labels, {len(train)} real and {len(synthetic)} synthetic rows")
+    some = synthetic[numpy_generator(seed, "integrity", "made").permutation(len(synthetic))[:MOST_ROWS]]
     found = out_of_fold(train, some.x, child(seed, "integrity"), subject)
     suspect, worst = suspect_facts(train, some, found)
     classes = {
@@ -86,7 +77,7 @@ def integrity_facts(
         }
         for name in names
     }
-    return {"classes": classes, "suspect": suspect, "space": space, "note": NOTE}, worst
+    return Labels(classes, suspect, space.name, NOTE), worst
 
 
 NOTE = (
@@ -175,13 +166,13 @@ def variety_entry(
 
 
 def suspect_facts(
-    train: LabelledData, made: LabelledData, found: OutOfFold
+    train: LabelledData, synthetic: LabelledData, found: OutOfFold
 ) -> tuple[dict[str, Any], dict[str, list[Entry]]]:
-    """Counts of suspect labels of real and made rows, and the worst rows.
+    """Counts of suspect labels of real and synthetic rows, and the worst rows.
 
     {"real": {"classes": {name: share with its interval, "count", "most_often": the class they look like}, "noise":
-    estimated share of wrong labels}, "made": the same}. Made rows are held to the thresholds of the real ones; those of
-    classes that could not be learned are judged by nobody and stand in no count.
+    estimated share of wrong labels}, "made": the same}. Synthetic rows are held to the thresholds of the real
+    ones; those of classes that could not be learned are judged by nobody and stand in no count.
     """
     names, looked = train.schema.classes, train[found.rows]
     thresholds = mean_self_confidence(found.real, looked.y)
@@ -189,7 +180,7 @@ def suspect_facts(
     facts, worst = {}, {}
     for key, rows, p, counts in (
         ("real", looked, found.real, train.counts()),
-        ("made", made, found.others, made.counts()),
+        ("made", synthetic, found.others, synthetic.counts()),
     ):
         suspects = find_suspects(p, rows.y, thresholds)
         suspects = replace(suspects, suspect=suspects.suspect & learned[rows.y])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gensynth.evaluation.assessment import Verdict
 from gensynth.evaluation.intervals import LEVEL, Difference, holm
 from gensynth.evaluation.metrics.classification import LOSSES
 from gensynth.evaluation.utility import UtilityResult, paired_difference
@@ -18,15 +20,46 @@ SIMPLE_ARMS = {
     "class_weights": "class weights",
     "tuned_threshold": "a tuned threshold",
     "random_oversampling": "plain oversampling",
-    "random_undersampling": "dropping rows of the common classes (undersampling)",
+    "random_undersampling": "undersampling of the common classes",
     "smote": "interpolation (SMOTE)",
     "adasyn": "interpolation (ADASYN)",
-    "jitter": "moving the numbers of real rows a little (jitter)",
-    "safe_text": "moving, marking and misspelling words of real texts",
-    "safe_audio": "noise on real recordings and other loudness",
+    "jitter": "jitter (real rows with their numbers moved a little)",
+    "safe_text": "edited copies of real texts (words moved, marked, misspelt)",
+    "safe_audio": "copies of real recordings with noise and other loudness",
     "classical_augmentation": "classical augmentation (a rotation, a shift)",
 }
-PLURAL = ("class_weights",)
+PLURAL = ("class_weights", "safe_text", "safe_audio")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a verdict rests on: the candidate, its differences to the baseline and to every simple arm, in words.
+
+    kind      what the rows of the candidate are: "synthetic", "augmented", "synthetic and augmented"
+    how_much  what the candidate adds: "20 to 106 rows in each of 9 classes"; words: of every simple arm
+    """
+
+    result: UtilityResult
+    baseline: str
+    candidate: str
+    against: dict[str, Difference]
+    kind: str
+    how_much: str
+    words: Mapping[str, str]
+
+    @property
+    def simple(self) -> list[str]:
+        return [arm for arm in self.against if arm != self.baseline]
+
+    @property
+    def to_baseline(self) -> Difference:
+        return self.against[self.baseline]
+
+    def mean(self, arm: str) -> float:
+        return float(self.result.raw[arm, self.result.learners[0], HEADLINE_METRIC].mean())
+
+    def best(self, arms: list[str]) -> str:
+        return max(arms, key=self.mean)
 
 
 def verdict(
@@ -35,8 +68,9 @@ def verdict(
     candidate: str = CANDIDATE,
     how_much: str = "",
     simple_arms: Mapping[str, str] = SIMPLE_ARMS,
-) -> dict:
-    """{"answer": helps | no_difference | hurts | not_run, "candidate", "use", "sentence", "details"}.
+    kind: str = "synthetic",
+) -> Verdict:
+    """The answer for one arm: helps, no_difference, hurts or not_run; the arm to use; a sentence; the differences.
 
     The rule, on balanced accuracy of the first learner over locked test rows with paired 95 % intervals:
     hurts, if the interval of candidate minus baseline lies below 0; helps, if it lies above 0, still does after
@@ -45,39 +79,31 @@ def verdict(
     `use` names the arm to use: the candidate if it helps and is better than every simple arm that helps; else
     the best simple arm that helps; else the baseline. The best simple arm is picked on the test rows, which
     flatters the simple side.
-    how_much     what the candidate adds, for the sentence: "20 to 106 rows a class"
-    simple_arms  name -> words for the sentence, of the arms that a candidate has to match
+    how_much, kind  see `Compared`; simple_arms: name -> words, of the arms that a candidate has to match
     """
     arms = set(result.arms)
     missing = sorted({baseline, candidate} - arms)
     if missing:
         return not_run(f"the arm {missing[0]} was not trained")
     learner = result.learners[0]
-    simple = [name for name in simple_arms if name in arms and name != candidate]
     against = {
         arm: paired_difference(result, candidate, arm, learner=learner, metric=HEADLINE_METRIC)
-        for arm in [baseline, *simple]
+        for arm in [baseline, *(name for name in simple_arms if name in arms and name != candidate)]
     }
+    found = Compared(result, baseline, candidate, against, kind, how_much, simple_arms)
     changes = _changes(result, baseline, learner, HEADLINE_METRIC)
     helping = {arm for arm, (change, p) in changes.items() if p < LEVEL and change.mean > 0}
-    answer = decide(against[baseline], candidate in helping, [against[arm] for arm in simple])
-    good = [arm for arm in simple if arm in helping]
-    best_good = max(good, key=lambda arm: _mean(result, arm)) if good else None
+    answer = decide(found.to_baseline, candidate in helping, [against[arm] for arm in found.simple])
+    good = [arm for arm in found.simple if arm in helping]
     use = candidate
-    if answer != "helps" or (best_good is not None and against[best_good].low <= 0):
-        use = best_good or baseline
-    return {
-        "answer": answer,
-        "candidate": candidate,
-        "use": use,
-        "sentence": _sentence(answer, use, result, against, baseline, candidate, how_much, simple_arms),
-        "details": _details(result, candidate, against, baseline),
-    }
+    if answer != "helps" or (good and against[found.best(good)].low <= 0):
+        use = found.best(good) if good else baseline
+    return Verdict(answer, candidate, use, _sentence(found, answer, use), _details(found))
 
 
-def not_run(reason: str) -> dict[str, Any]:
-    """The verdict where no comparison was made."""
-    return {"answer": "not_run", "candidate": "", "use": "", "sentence": f"No verdict: {reason}.", "details": []}
+def not_run(reason: str) -> Verdict:
+    """The verdict where nothing was compared."""
+    return Verdict(sentence=f"No verdict: {reason}.")
 
 
 def decide(to_baseline: Difference, holds: bool, to_simple: list[Difference]) -> str:
@@ -127,88 +153,60 @@ def _changes(result: UtilityResult, baseline: str, learner: str, metric: str) ->
     return {arm: (change, float(q)) for arm, change, q in zip(arms, changes, p, strict=True)}
 
 
-def _sentence(
-    answer: str,
-    use: str,
-    result: UtilityResult,
-    against: dict[str, Difference],
-    baseline: str,
-    candidate: str,
-    how_much: str,
-    words: Mapping[str, str],
-) -> str:
-    change, simple = against[baseline], [arm for arm in against if arm != baseline]
-    amount = f" ({how_much})" if how_much else ""
-    instead = "the real rows as they are" if use == baseline else words.get(use, use)
+def _sentence(found: Compared, answer: str, use: str) -> str:
+    result, change = found.result, found.to_baseline
+    rows = f"{found.kind} rows" + (f" ({found.how_much})" if found.how_much else "")
+    sentence_start = rows[0].upper() + rows[1:]
+    instead = "the real rows as they are" if use == found.baseline else found.words.get(use, use)
     if answer == "helps":
-        opening = f"Use the synthetic rows{amount}"
-        if use != candidate:
-            opening = f"Synthetic rows{amount} help, and so does a simpler way; use {instead}"
+        opening = f"Use the {rows}"
+        if use != found.candidate:
+            opening = f"{sentence_start} help, and so does a simpler way; use {instead}"
     elif answer == "hurts":
-        opening = f"Synthetic rows{amount} hurt, do not use them; use {instead}"
-    elif change.low > 0 and any(against[arm].high < 0 for arm in simple):
-        opening = f"Synthetic rows{amount} beat real rows alone, but a simple method beats them; use {instead}"
+        opening = f"{sentence_start} hurt, do not use them; use {instead}"
+    elif change.low > 0 and any(found.against[arm].high < 0 for arm in found.simple):
+        opening = f"{sentence_start} beat real rows alone, but a simple method beats them; use {instead}"
     else:
-        opening = f"Synthetic rows{amount} make no difference that these test rows can show; use {instead}"
-    generators = result.generators[candidate]
+        opening = f"{sentence_start} make no difference that these test rows can show; use {instead}"
+    generators = result.generators[found.candidate]
     trained = f", {generators} generators" if generators > 1 else ""
     numbers = (
-        f"balanced accuracy on {len(result.labels)} locked test rows {_mean(result, candidate):.3f} "
-        f"against {_mean(result, baseline):.3f} for real rows only ({change.mean:+.3f}, 95 % interval "
+        f"balanced accuracy on {len(result.labels)} locked test rows {found.mean(found.candidate):.3f} "
+        f"against {found.mean(found.baseline):.3f} for real rows only ({change.mean:+.3f}, 95 % interval "
         f"{change.low:+.3f} to {change.high:+.3f}, {len(result.seeds)} seeds{trained})"
     )
-    return f"{opening}: {numbers}{_simple_clause(answer, use, result, against, simple, candidate, words)}."
+    return f"{opening}: {numbers}{_simple_clause(found, answer, use)}."
 
 
-def _simple_clause(
-    answer: str,
-    use: str,
-    result: UtilityResult,
-    against: dict[str, Difference],
-    simple: list[str],
-    candidate: str,
-    words: Mapping[str, str],
-) -> str:
-    """What the best simple arm reaches, what the synthetic rows gain over it, and whether it does as well."""
-    if not simple:
+def _simple_clause(found: Compared, answer: str, use: str) -> str:
+    """What the best simple arm reaches, what the rows gain over it, and whether it does as well."""
+    if not found.simple:
         return ""
-    best = max(simple, key=lambda arm: _mean(result, arm))
-    gain = against[best]
+    best = found.best(found.simple)
+    gain = found.against[best]
     text = (
-        f"; over the best simple alternative, {best} with {_mean(result, best):.3f}, they gain {gain.mean:+.3f} "
+        f"; over the best simple alternative, {best} with {found.mean(best):.3f}, they gain {gain.mean:+.3f} "
         f"({gain.low:+.3f} to {gain.high:+.3f})"
     )
     if gain.high < 0:
         return f"{text}: it is better"
-    if answer == "helps" and use != candidate:
-        return f"{text}: {words[best]} {'do' if best in PLURAL else 'does'} as well"
+    if answer == "helps" and use != found.candidate:
+        return f"{text}: {found.words[best]} {'do' if best in PLURAL else 'does'} as well"
     return text
 
 
-def _mean(result: UtilityResult, arm: str) -> float:
-    return float(result.raw[arm, result.learners[0], HEADLINE_METRIC].mean())
-
-
-def _details(
-    result: UtilityResult, candidate: str, against: dict[str, Difference], baseline: str
-) -> list[dict[str, str | float]]:
+def _details(found: Compared) -> list[dict[str, Any]]:
     """The headline against each arm, then every learner and metric against the baseline."""
-    lines = [_line(arm, result.learners[0], HEADLINE_METRIC, difference) for arm, difference in against.items()]
+    result, baseline = found.result, found.baseline
+    lines = [_line(arm, result.learners[0], HEADLINE_METRIC, change) for arm, change in found.against.items()]
     for learner in result.learners:
         for metric in result.metrics(learner):
             if (learner, metric) != (result.learners[0], HEADLINE_METRIC):
-                difference = paired_difference(result, candidate, baseline, learner=learner, metric=metric)
-                lines.append(_line(baseline, learner, metric, difference))
+                change = paired_difference(result, found.candidate, baseline, learner=learner, metric=metric)
+                lines.append(_line(baseline, learner, metric, change))
     return lines
 
 
-def _line(against: str, learner: str, metric: str, difference: Difference) -> dict[str, str | float]:
-    return {
-        "against": against,
-        "learner": learner,
-        "metric": metric,
-        "difference": difference.mean,
-        "low": difference.low,
-        "high": difference.high,
-        "p": difference.p,
-    }
+def _line(against: str, learner: str, metric: str, change: Difference) -> dict[str, Any]:
+    numbers = {"difference": change.mean, "low": change.low, "high": change.high, "p": change.p}
+    return {"against": against, "learner": learner, "metric": metric, **numbers}
