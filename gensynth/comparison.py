@@ -31,7 +31,7 @@ from gensynth.rundir import RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.mixing import Mixing
 from gensynth.samplers.online import Online, OnlineTransform
-from gensynth.samplers.sampler import OfGenerator, Sampler, check_modality, links_of, wants_generator
+from gensynth.samplers.sampler import OfGenerator, Sampler, UsesGenerator, check_modality, links_of, wants_generator
 from gensynth.samplers.transform import Transform
 from gensynth.training.bundle import Bundle
 
@@ -58,7 +58,7 @@ class Arms:
         used = [name for name in self.job.models if name in self.wanted or name + BOTH in self.wanted]
         return used or ([next(iter(self.job.models))] if self.on_top() else [])
 
-    def on_top(self) -> dict[str, Sampler]:
+    def on_top(self) -> dict[str, UsesGenerator]:
         """Samplers of arms that work with a trained generator."""
         return {name: one for name, one in self.samplers.items() if name in self.wanted and wants_generator(one)}
 

@@ -18,6 +18,7 @@ from gensynth.balancing.plan import Amount
 from gensynth.component import NOTHING, SAMPLER_PATHS, Component, allowed_below
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.assessment import BiasLimits
+from gensynth.evaluation.metrics.metric import Metric, in_order
 from gensynth.files import write_json
 from gensynth.provenance.source_card import SourceCard
 from gensynth.rundir import RunFolder
@@ -32,6 +33,7 @@ ROOMS = {  # where what a run's file names must lie
     **dict.fromkeys(("sampler", "fallback", "samplers"), SAMPLERS),
     **dict.fromkeys(("model", "models"), ("gensynth.models.",)),
     "filter": ("gensynth.balancing.",),
+    "metric": ("gensynth.evaluation.", "gensynth.metrics."),
     "data": ("gensynth.data.",),
 }
 PATH_KEYS = ("path", "test", "card", *SAMPLER_PATHS)
@@ -123,6 +125,7 @@ class Job:
     sampler_choice: str = ""
     fallback: Component = NOTHING
     filter: dict[str, Component] = field(default_factory=dict)
+    metric: dict[str, Component] = field(default_factory=dict)
     target: Amount = "max"
     symmetric: bool = False
     features: str = "own"
@@ -151,6 +154,11 @@ class Job:
     def filters(self) -> list[Filter]:
         """The filters, built anew and not fitted."""
         return [one.build() for one in self.filter.values()]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of fidelity, built anew; none: those of conf/metric."""
+        return in_order([one.build() for one in self.metric.values()])
 
     def open_out(self) -> RunFolder:
         return RunFolder(self.out, self.verb, self.resume, self.resume_command)

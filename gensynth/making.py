@@ -195,6 +195,7 @@ def settings_of(job: Job, real: RealRows, needed: Mapping[str, int]) -> Evaluati
         subject=job.data.subject if job.data.subject in real.seen.groups else "",
         limits=job.bias,
         shadows=job.privacy.shadows,
+        metrics=tuple(job.metrics) or None,
     )
 
 

@@ -15,7 +15,7 @@ from gensynth.errors import UsageError
 FILES = sorted(conf_dir().rglob("*.yaml"))
 GROUPS = {
     folder: sorted(p.stem for p in (conf_dir() / folder).glob("*.yaml"))
-    for folder in ("data", "model", "trainer", "logger", "sampler", "filter", "experiment")
+    for folder in ("data", "model", "trainer", "logger", "sampler", "filter", "metric", "experiment")
 }
 NEED_A_PATH = [("data", "auto"), ("data", "table"), ("data", "text"), ("data", "audio")]
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names if (group, name) not in NEED_A_PATH]
@@ -25,7 +25,8 @@ CHOICES = [(group, name) for group, names in GROUPS.items() for name in names if
 def test_every_choice_builds_a_job(group, name, tmp_path):
     data = [] if group == "data" else ["digits"]
     job = compose(
-        "balance", [*data, f"{group}=[{name}]" if group == "filter" else f"{group}={name}", f"out={tmp_path}/x"]
+        "balance",
+        [*data, f"{group}=[{name}]" if group in ("filter", "metric") else f"{group}={name}", f"out={tmp_path}/x"],
     )
     assert job.model.name == (name if group == "model" else "cvae") or group == "experiment"
 

@@ -38,6 +38,7 @@ OTHER = {
     "sampler": "sampler=smote",
     "fallback": "sampler@fallback=noise",
     "filter": "filter=[near_copy]",
+    "metric": "metric=[coverage]",
     "filter.near_copy.ratio": "filter.near_copy.ratio=0.2",
 }
 # Of one call: where and how it runs, whom it trusts, and what a person accepts.

@@ -130,7 +130,7 @@ def _given(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping
     out = Path(config["out"] or f"runs/{verb}-{STARTED}")
     again = {"resume": bool(config["resume"]), "resume_command": resume_command(typed)}
     job = Job.from_json(tree, verb=verb, trust=trust, out=out, **again)
-    for one in (job.sampler, job.fallback, *job.samplers.values(), *job.filter.values()):
+    for one in (job.sampler, job.fallback, *job.samplers.values(), *job.filter.values(), *job.metric.values()):
         if one:
             one.build()  # wrong settings show before anything is read
     for model in (job.model, *job.models.values()):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gensynth.report.trust_view import between, cell_tables, trust_view
+from gensynth.report.content import Report
+from gensynth.report.numbers import between
+from gensynth.report.trust_view import cell_tables, trust_view
 
 
 def print_ranking(facts: dict, out: Path) -> None:
@@ -54,9 +56,10 @@ def print_run(facts: dict, out: Path) -> None:
 
 def _print_trust(facts: dict) -> None:
     """What the trust part of the report says, a line an answer; of named groups a table."""
+    report = Report.from_json(facts)
     if facts["bias"].get("groups"):
         print(f"\n{'recall by group':<36}{'test rows':>10}   {'real rows only':<22}{'with made rows':<22}difference")
-        for table in cell_tables(facts["bias"]):
+        for table in cell_tables(report.assessment.best.bias):
             for row in table["groups"]:
                 name = f"{table['name']}: {row['group']}"
                 print(f"{name:<36}{row['n']:>10}   {row['without']:<22}{row['with']:<22}{row['difference']}")
@@ -66,5 +69,5 @@ def _print_trust(facts: dict) -> None:
             )
             print(f"disparate impact, {name}: {before} before, {after} after")
     print()
-    for part in trust_view(facts):
+    for part in trust_view(report):
         print(f"{part['question']:<28} {part['lines'][0]}")

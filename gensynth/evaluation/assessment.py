@@ -14,6 +14,7 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.evaluation.fidelity import Entry
+from gensynth.evaluation.metrics.metric import Metric
 from gensynth.evaluation.whitebox import ModelAttack
 from gensynth.samplers.online import Online
 from gensynth.samplers.sampler import Sampler
@@ -120,6 +121,7 @@ class EvaluationSettings:
     groups     columns of the rows by which bias is looked at; slices: clusters of rows stand in where none are named
     subject    column that says whom a row belongs to
     shadows    generators trained anew for the likelihood-ratio attack; 0: none
+    metrics    of fidelity, in the order of tables; None: those of conf/metric
     """
 
     seed: int
@@ -138,6 +140,7 @@ class EvaluationSettings:
     subject: str = ""
     limits: BiasLimits = BiasLimits()
     shadows: int = 0
+    metrics: tuple[Metric, ...] | None = None
 
     def arm_seeds(self) -> list[int]:
         return [rng.child(self.seed, "utility", i) for i in range(self.seeds)]

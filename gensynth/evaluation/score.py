@@ -80,7 +80,13 @@ class Yardstick:
         progress = self.settings.progress
         progress(f"fidelity of {len(rows)} rows in {len(self.spaces)} feature spaces{cut_text(test, rows)}")
         overall, per_class = fidelity(
-            spaces=self.spaces, floor=self.floor, seed=seed, train=train, reference=test, synthetic=rows
+            spaces=self.spaces,
+            floor=self.floor,
+            seed=seed,
+            train=train,
+            reference=test,
+            synthetic=rows,
+            metrics=self.settings.metrics,
         )
         if modality_of(train.schema).columns(train.schema):
             progress("columns, pairs of columns and a two-sample test")

@@ -237,9 +237,8 @@ def _labels(labels: Labels) -> Answer:
 
 
 def _rejected(filters: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str]) -> Answer:
-    names = dict.fromkeys(
-        key.removeprefix("rejected_") for row in filters.values() for key in row if "rejected_" in key
-    )
+    keys = dict.fromkeys(key for row in filters.values() for key in row if key.startswith("rejected_"))
+    names = [key.removeprefix("rejected_") for key in keys]
     drawn, filled = (sum(row.get(key, 0) for row in filters.values()) for key in ("drawn", "filled_by_fallback"))
     why = {name: f"were dropped by the filter {name}" for name in names} | {**reasons, "review": BY_A_PERSON}
     lines = [f"{filled:,} more came from the fallback, which no filter judged."] if filled else []
