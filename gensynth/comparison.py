@@ -178,8 +178,8 @@ def _sets(arms: Arms) -> tuple[dict[str, SyntheticSet], dict[str, Filled]]:
             arms, name, [(own, GeneratorSampler().use(bundle)) for own, bundle in bundles], bundles[0][1]
         )
         if name == used[0]:
-            for arm, sampler in on_top.items():
-                ready = sampler.use(bundles[0][1]).fit(split.train)
+            for arm, one in on_top.items():
+                ready = one.use(bundles[0][1]).fit(split.train)
                 found[arm] = _filled(arms, arm, [(bundles[0][0], ready)], bundles[0][1])
     for name, sampler in arms.samplers.items():
         if name in arms.wanted and name not in on_top and sampler.label_policy != "soft":
