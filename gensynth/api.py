@@ -20,19 +20,19 @@ from imblearn.utils import check_target_type
 from gensynth import rng
 from gensynth.balancing.table_export import RowWriter, identifiers_of
 from gensynth.cli import compose
-from gensynth.component import NOTHING
 from gensynth.data.columns import Column
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.split import split_rows
 from gensynth.data.table_files import text_of
 from gensynth.data.table_source import build
 from gensynth.errors import DataError
-from gensynth.job import Job
-from gensynth.learning import train_in_memory
 from gensynth.pipeline import balance as run_balance
 from gensynth.pipeline import evaluate_sets
-from gensynth.reread import aligned, as_made, with_val
 from gensynth.samplers.generator import GeneratorSampler
+from gensynth.steps.component import NOTHING
+from gensynth.steps.job import Job
+from gensynth.steps.reopen import aligned, as_made, with_val
+from gensynth.steps.train import train_in_memory
 from gensynth.types import LabelledData, Schema
 
 LABEL = "gensynth_label"

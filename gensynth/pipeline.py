@@ -8,69 +8,56 @@ Every function here is one verb of the command line; `cli.py` only turns words i
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from gensynth import __version__, rng
-from gensynth.assess import advise_amount, assess, best_taught, probe_counts
 from gensynth.balancing.decisions import PASSED_OVER, check_rows
 from gensynth.balancing.draw import write_samples
 from gensynth.balancing.export import row_names
 from gensynth.balancing.filters import check_filters
-from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import SMALL_CLASS
-from gensynth.balancing.plan import Amount, asks_for_cells, resolve_counts, resolve_target, to_balance
-from gensynth.data.conditions import Conditions, check_groups
-from gensynth.data.explore import explore as look_at
-from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
-from gensynth.data.finding import tell
+from gensynth.balancing.plan import Amount, to_balance
+from gensynth.data.conditions import Conditions
+from gensynth.data.explore import quarantine_csv
 from gensynth.data.kinds import modality_of
-from gensynth.data.origin import check_origin
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
-from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.data.text_source import read_text
-from gensynth.errors import DataError, GateError, UsageError, nearest
-from gensynth.evaluation.assessment import RealRows, SyntheticSet
-from gensynth.evaluation.verdict import CANDIDATE
-from gensynth.files import write_json, write_text
-from gensynth.job import Job
-from gensynth.learning import check_learnable, train_step
-from gensynth.making import (
+from gensynth.errors import DataError, GateError, UsageError
+from gensynth.evaluation.assessment import RealRows
+from gensynth.evaluation.utility.verdict import CANDIDATE
+from gensynth.files import write_text
+from gensynth.models.generator import Generator
+from gensynth.progress import bar, say
+from gensynth.provenance.guarantee import dp_facts, steps_of
+from gensynth.provenance.hashes import seal_run
+from gensynth.report.report import write_report
+from gensynth.review.rates import fool_rate, review_gate
+from gensynth.run_folder import InPlace, RunFolder
+from gensynth.samplers.generator import GeneratorSampler
+from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
+from gensynth.steps.assess import advise_amount, assess, best_taught, probe_counts
+from gensynth.steps.audit import refuse_biased
+from gensynth.steps.draw import (
     asked_of,
     asked_rows,
     conditions_of,
+    counts_of,
     drawing,
+    judged_sets,
     ready_sampler,
     set_of,
     settings_of,
     shadow_trainer,
 )
-from gensynth.models.generator import Generator
-from gensynth.progress import bar, say
-from gensynth.provenance.guarantee import dp_facts, steps_of
-from gensynth.provenance.hashes import seal_run
-from gensynth.record import (
-    absent_warning,
-    pictures_of,
-    quarantined_warning,
-    report_of,
-    shared_rows_warning,
-    time_lapse,
-    write_dataset,
-    write_internal,
-)
-from gensynth.report.content import DataFacts, Report
-from gensynth.report.report import write_report
-from gensynth.reread import (
-    Looked,
+from gensynth.steps.job import Job
+from gensynth.steps.read import Looked, look
+from gensynth.steps.reopen import (
     RunState,
+    carry_over,
+    count_opening,
     names_of_rows,
     pin_review,
     read_review,
@@ -80,18 +67,23 @@ from gensynth.reread import (
     real_sides,
     reread,
 )
-from gensynth.review.rates import fool_rate, review_gate
-from gensynth.rundir import RunFolder
-from gensynth.samplers.generator import GeneratorSampler
-from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
+from gensynth.steps.train import check_learnable, train_step
+from gensynth.steps.write import (
+    pictures_of,
+    ranking_report,
+    report_of,
+    staged_in,
+    time_lapse,
+    write_dataset,
+    write_internal,
+)
 from gensynth.training.bundle import (
     Bundle,
     file_sha256,
     load_bundle,
 )
 from gensynth.training.loggers import read_curves
-from gensynth.trust import audit_before, audit_lines, refuse_biased
-from gensynth.types import REAL, LabelledData
+from gensynth.types import LabelledData
 
 Sides = tuple[LabelledData, LabelledData, LabelledData]  # train, val, test: real rows
 
@@ -151,36 +143,14 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
     else:
         reviewed = names_of_rows(finished, reviewed, conditions, name_row)
-    with job.open_out() if job.out != finished else _InPlace(finished) as run:
+    with job.open_out() if job.out != finished else InPlace(finished) as run:
         if job.out != finished:
-            _carry_over(finished, job.out)
+            carry_over(finished, job.out)
         pin_review(run.path, finished)
         facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed)
         job.write()
         seal_run(run.path)
     return facts
-
-
-def _carry_over(finished: Path, out: Path) -> None:
-    """Copy what a merge into another folder does not make anew."""
-    for name in (
-        "explore.json",
-        "review.csv",
-        "review_blind.csv",
-        "run/job.json",
-        "run/state.json",
-        "run/split.csv",
-        "run/quarantine.csv",
-        "run/metrics.csv",
-        *(p.relative_to(finished).as_posix() for p in (finished / "run" / "samples").glob("*.png")),
-        "run/review.csv",
-    ):
-        counted = name == "run/state.json" and (out / name).is_file()  # by an earlier try: test rows were opened
-        if (finished / name).is_file() and not counted:
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(finished / name, out / name)
-    if (finished / "generator").is_dir():
-        shutil.copytree(finished / "generator", out / "generator", dirs_exist_ok=True)
 
 
 def sample(
@@ -200,7 +170,7 @@ def sample(
     kind = kind or known[0]
     if kind not in known:
         raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")
-    plan = _drawn_counts(counts, bundle)
+    plan = counts_of(counts, bundle)
     for label, count in plan.items():
         rows = bundle.facts["train_counts"].get(label, SMALL_CLASS)  # a private bundle need not tell
         if count and rows < SMALL_CLASS:
@@ -208,29 +178,9 @@ def sample(
     promise = dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts))
     if promise["claimed"]:
         say(promise["sentence"])
-    with run_folder() as run:
-        staged = run.path / ".staged"
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir()
-        with bar("sampling", sum(plan.values())) as advance:
-            write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, advance)
-        os.sync()
-        for path in sorted(staged.iterdir()):
-            target = run.path / path.name
-            if target.is_dir():  # from an earlier try that was killed between these moves
-                shutil.rmtree(target)
-            path.replace(target)
-        staged.rmdir()
+    with run_folder() as run, staged_in(run.path) as staged, bar("sampling", sum(plan.values())) as advance:
+        write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, advance)
     return run.path
-
-
-def _drawn_counts(counts: Amount, bundle: Bundle) -> dict[str, int]:
-    """Rows to draw of every condition: cells by name, or classes, whose cells share them as training rows do."""
-    conditions = Conditions.of_schema(bundle.schema)
-    if isinstance(counts, Mapping) and asks_for_cells(counts, conditions.schema):
-        return resolve_counts(counts, bundle.schema)
-    trained_on = np.array([bundle.facts["train_counts"].get(name, 1) for name in conditions.names])
-    return conditions.spread(resolve_counts(counts, conditions.schema), trained_on)
 
 
 def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str, text: str) -> dict:
@@ -262,92 +212,11 @@ def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData
     missing = dict(zip(train.schema.classes, to_balance(train.counts()).tolist(), strict=True))
     settings = settings_of(job, real, missing)
     with run.step("evaluate"):
-        judged = {}
-        for name, rows in sets.items():
-            whose = f" ({name})" if len(sets) > 1 else ""
-            judged[name] = SyntheticSet((rows,), arm=CANDIDATE + whose, alone_arm="synthetic_only" + whose)
-        parts = settings.parts - {"bias", "labels"}
-        found = assess(real, judged, replace(settings, parts=parts, how_much=""), best_taught)
-    best = sets[found.best_name]
-    report = Report(
-        assessment=found,
-        beside=True,
-        data=DataFacts(found.best_name, ranking=list(found.sets)),
-        timing=run.timing,
-        provenance={"version": __version__, "seed": job.seed, "test_opened": 1},
-        warnings=[
-            *shared_rows_warning(shared_rows(real.seen, test)),
-            *quarantined_warning(left_out),
-            *absent_warning(sets, train.schema.classes),
-            *found.warnings,
-        ],
-    )
-    write_report(job.out, report, pictures_of(train, best, {}, *found.pictures))
+        settings = replace(settings, parts=settings.parts - {"bias", "labels"}, how_much="")
+        found = assess(real, judged_sets(sets), settings, best_taught)
+    report = ranking_report(job, run, real, sets, found, left_out)
+    write_report(job.out, report, pictures_of(train, sets[found.best_name], {}, *found.pictures))
     return report.to_json()
-
-
-class _InPlace(RunFolder):
-    """A finished run that is written again; its parts are replaced one by one, each atomically."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path, self.verb, self.resumed, self.timing = folder, "merge", True, {}
-
-
-def look(job: Job, run: RunFolder, source: Source | None = None) -> Looked:
-    """Read, split and write what a person should see before anything is trained."""
-    job.write()
-    with run.step("read"):
-        source = source or job.data.reader.make(**job.data.reader.params)
-    if job.strict and source.quarantine:
-        raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
-    with run.step("explore"):
-        subject = _subject(source, job.data.subject)
-        split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
-        source, split = _cut(source, split, job)
-        facts = look_at(source, split)
-    check_groups(source.data, job.data.groups)
-    check_filters(job.filters, source.data.schema)
-    if not asks_for_cells(job.target, source.data.schema):
-        resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
-    marked = check_origin(source.data, job.data.allow_synthetic or job.verb == "explore")
-    real = source.data.origin == REAL
-    parts = {name: source.data[real & (split == name)] for name in ("train", "val", "test")}
-    if (parts["train"].counts() == 0).any():
-        empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
-        raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
-    facts["notes"] = [*facts["notes"], *(line["text"] for line in marked)]
-    if job.data.groups:
-        facts["bias"] = audit_before(parts["train"], job.data.groups, job.bias.favourable)
-    write_json(run.path / "explore.json", facts)
-    write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
-    write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
-    say("\n".join([*explore_lines(facts), *(audit_lines(facts["bias"]) if "bias" in facts else [])]))
-    return Looked(
-        source,
-        facts=facts,
-        quarantined=len(source.quarantine),
-        marked=source.data[~real],
-        warnings=tuple(marked),
-        **parts,
-    )
-
-
-def _subject(source: Source, column: str) -> np.ndarray | None:
-    if not column:
-        return None
-    if column not in source.data.groups:
-        raise UsageError(f"data.subject={column} is not a column here; {nearest(column, source.data.groups)}")
-    return source.data.groups[column]
-
-
-def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarray]:
-    if job.data.long_tail is None:
-        return source, split
-    first, last = job.data.long_tail
-    keep = cut_long_tail(
-        source.data.y, split, first, last, len(source.data.schema.classes), rng.child(job.seed, "tail")
-    )
-    return replace(source, data=source.data[keep], split=source.split[keep]), split[keep]
 
 
 def _balance(
@@ -379,7 +248,7 @@ def _balance(
         conditional = sampler.label_policy == "conditional"
         probe = draw_classes(probe_counts(real.train, asked.by_class)) if conditional else None
     with run.step("evaluate"):
-        opened = _count_opening(run)
+        opened = count_opening(run.path)
         judged = replace(
             set_of(job, conditions, sampler, bundle, [filled], len(reviewed)),
             arm=CANDIDATE,
@@ -406,17 +275,3 @@ def _balance(
     report.provenance["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     write_report(run.path, report, pictures)
     return report.to_json()
-
-
-def _count_opening(run: RunFolder) -> int:
-    """How often test rows have been looked at in this run, this time included; kept in run/state.json.
-
-    A data set that stands is sealed with it at once: a merge in place may stop before it has another.
-    """
-    state = read_state(run.path)
-    assert state is not None  # written before anything is drawn
-    state = replace(state, test_opened=state.test_opened + 1)
-    state.write(run.path)
-    if (run.path / "dataset").is_dir():
-        seal_run(run.path)
-    return state.test_opened

@@ -25,8 +25,6 @@ from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.data.kinds import modality_of
 from gensynth.errors import DataError, GateError, UsageError
-from gensynth.job import FILE as JOB
-from gensynth.job import read_job
 from gensynth.models.generator import Generator
 from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
 from gensynth.provenance.hashes import (
@@ -37,9 +35,11 @@ from gensynth.provenance.hashes import (
     check_links,
     check_run,
 )
-from gensynth.reread import Looked, read_state, reread
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
+from gensynth.steps.job import FILE as JOB
+from gensynth.steps.job import read_job
+from gensynth.steps.reopen import Looked, read_state, reread
 from gensynth.training.bundle import Bundle, file_sha256, load_bundle
 from gensynth.types import REAL, LabelledData, Schema
 

@@ -25,9 +25,9 @@ from bench_words import read_words
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import row_groups
-from gensynth.evaluation.copies import find_copies
-from gensynth.evaluation.fakes import memorised, nonsense, partly_memorised, swapped, without_half
-from gensynth.evaluation.privacy import privacy_of
+from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, partly_memorised, swapped, without_half
+from gensynth.evaluation.privacy.copies import find_copies
+from gensynth.evaluation.privacy.privacy import privacy_of
 from gensynth.types import LabelledData
 
 QUARTERS = 4

@@ -27,8 +27,8 @@ import torch
 
 from gensynth.cli import compose
 from gensynth.data.table_source import read_frame
-from gensynth.learning import train_generator
 from gensynth.models.generator import Batch, Generator, TrainingRows
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.training.callbacks import Metrics, Steps
 from gensynth.training.fit import build, make_trainer, run_trainer

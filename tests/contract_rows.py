@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from conftest import stripes
 
-from gensynth.component import Component
 from gensynth.data.sources import MASK
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import UsageError
+from gensynth.steps.component import Component
 from gensynth.types import LabelledData, Schema
 
 TEXTS = [f"Call {i} now, dear friend! The {word} is late and we wait." for i in range(30) for word in ("train", "bus")]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gensynth.balancing.plan import resolve_target
-from gensynth.evaluation.amount import AMOUNTS, advise, portion
-from gensynth.evaluation.arms import added, free_arms
-from gensynth.evaluation.learners import Logistic
-from gensynth.evaluation.shortcut import PROBE, shortcut_gap
-from gensynth.evaluation.utility import run_arms
+from gensynth.evaluation.utility.amount import AMOUNTS, advise, portion
+from gensynth.evaluation.utility.arms import added, free_arms
+from gensynth.evaluation.utility.learners import Logistic
+from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
+from gensynth.evaluation.utility.utility import run_arms
 from gensynth.types import LabelledData, Schema
 
 SCHEMA = Schema(

@@ -10,13 +10,13 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, r
 
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
-from gensynth.evaluation.bias import COLLECT, audit, before_and_after, impacts, information
-from gensynth.evaluation.bias_gate import gate
-from gensynth.evaluation.cell_scores import Side, cell_copies, cell_coverage
-from gensynth.evaluation.group_recall import LEAST_ROWS, group_recall, recalls
-from gensynth.evaluation.groups import groupings, table_groups
-from gensynth.evaluation.slices import MOST_SLICES, find_slices
-from gensynth.evaluation.utility import summarise
+from gensynth.evaluation.bias.bias import COLLECT, audit, before_and_after, impacts, information
+from gensynth.evaluation.bias.cell_scores import Side, cell_copies, cell_coverage
+from gensynth.evaluation.bias.gate import gate
+from gensynth.evaluation.bias.group_recall import LEAST_ROWS, group_recall, recalls
+from gensynth.evaluation.bias.groups import groupings, table_groups
+from gensynth.evaluation.bias.slices import MOST_SLICES, find_slices
+from gensynth.evaluation.utility.utility import summarise
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData, Schema
 
 CLASSES = ("no", "yes")

@@ -52,7 +52,7 @@ def test_files_and_a_page_with_the_same_answer(report):
 
 def test_the_command_that_follows_keeps_the_words_of_the_data():
     from gensynth.cli.verbs import balance_command
-    from gensynth.comparison import choice_of
+    from gensynth.compare import choice_of
 
     typed = ["compare", "my table.csv", "data.label=y", "arms=[cvae]", "out=c", "models.cvae.width=8", "seed=3"]
     choices = {"jitter": "sampler=jitter", "classical_augmentation": "sampler=image_transforms", "cvae": "model=cvae"}
@@ -103,7 +103,7 @@ def test_a_run_of_an_earlier_version_can_be_merged(run_cli, tmp_path):
 
 def test_what_was_trained_outlives_an_error_in_the_evaluation(tmp_path):
     from gensynth.errors import DataError
-    from gensynth.rundir import RunFolder
+    from gensynth.run_folder import RunFolder
 
     def fails() -> None:
         with RunFolder(tmp_path / "c", "compare", False, "") as run:

@@ -9,8 +9,8 @@ import yaml
 
 from gensynth.cli import compose
 from gensynth.cli.overrides import conf_dir, known_keys
-from gensynth.component import TRUSTED, target_of
 from gensynth.errors import UsageError
+from gensynth.steps.component import TRUSTED, target_of
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 GROUPS = {

@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from gensynth.evaluation.fakes import noise_images
-from gensynth.evaluation.features import judge_space, pixel_space, random_space
-from gensynth.evaluation.fidelity import MIN_ROWS, fidelity, match_rows
+from gensynth.evaluation.fidelity.features import judge_space, pixel_space, random_space
+from gensynth.evaluation.fidelity.fidelity import MIN_ROWS, fidelity, match_rows
+from gensynth.evaluation.fidelity.spoiled import noise_images
 from gensynth.evaluation.metrics.metric import conf_folder, metrics_of
 from gensynth.models.judge import Judge
 from gensynth.types import LabelledData, Schema

@@ -9,9 +9,10 @@ import pytest
 
 from gensynth.data.sources import read_digits
 from gensynth.data.table_source import read_frame
-from gensynth.evaluation import confident
 from gensynth.evaluation.assessment import Drawn
-from gensynth.evaluation.confident import (
+from gensynth.evaluation.fidelity.features import FeatureSpace
+from gensynth.evaluation.labels import confident
+from gensynth.evaluation.labels.confident import (
     FOLDS,
     calibrated_joint,
     find_suspects,
@@ -20,8 +21,7 @@ from gensynth.evaluation.confident import (
     noise_share,
     out_of_fold,
 )
-from gensynth.evaluation.features import FeatureSpace
-from gensynth.evaluation.integrity import WORST, agreement, labels_of, lost_variety, suspect_facts
+from gensynth.evaluation.labels.integrity import WORST, agreement, labels_of, lost_variety, suspect_facts
 from gensynth.models.judges import fit_judge
 from gensynth.types import LabelledData, Schema
 

@@ -13,7 +13,7 @@ from gensynth.cli import compose, main
 from gensynth.cli.config import job_of, merge_job
 from gensynth.cli.overrides import conf_dir, flat_keys
 from gensynth.errors import DataError, UsageError
-from gensynth.job import FILE, VERSION, Job, read_job
+from gensynth.steps.job import FILE, VERSION, Job, read_job
 
 # Every key of conf/balance.yaml -> a word with another value than the default's.
 OTHER = {

@@ -7,8 +7,7 @@ import pytest
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
-from gensynth.evaluation.group_recall import group_recall
-from gensynth.evaluation.intervals import holm, share_difference, wilson_interval
+from gensynth.evaluation.bias.group_recall import group_recall
 from gensynth.evaluation.metrics.detection import auc_deviation, c2st_auc
 from gensynth.evaluation.metrics.distance import (
     fid_as_is,
@@ -28,7 +27,8 @@ from gensynth.evaluation.metrics.support import (
     realism,
     squared_radii,
 )
-from gensynth.evaluation.utility import summarise
+from gensynth.evaluation.utility.utility import summarise
+from gensynth.intervals import holm, share_difference, wilson_interval
 from gensynth.neighbours import nearest_distances
 
 

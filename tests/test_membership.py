@@ -16,18 +16,7 @@ from gensynth.data.image import ImageCodec
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
-from gensynth.evaluation.copies import find_copies
-from gensynth.evaluation.fakes import memorised, nonsense, partly_memorised
-from gensynth.evaluation.membership import (
-    ATTACKS,
-    attack_entry,
-    calibrated_distance,
-    density_ratio,
-    halved,
-    nearest_distance,
-    roles_of,
-    rows_attacks,
-)
+from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, partly_memorised
 from gensynth.evaluation.metrics.detection import auc_deviation
 from gensynth.evaluation.metrics.roc import (
     Z,
@@ -39,8 +28,19 @@ from gensynth.evaluation.metrics.roc import (
     threshold_ranks,
     tpr_entry,
 )
-from gensynth.evaluation.privacy import privacy_of
-from gensynth.evaluation.whitebox import model_attacks
+from gensynth.evaluation.privacy.copies import find_copies
+from gensynth.evaluation.privacy.membership import (
+    ATTACKS,
+    attack_entry,
+    calibrated_distance,
+    density_ratio,
+    halved,
+    nearest_distance,
+    roles_of,
+    rows_attacks,
+)
+from gensynth.evaluation.privacy.privacy import privacy_of
+from gensynth.evaluation.privacy.whitebox import model_attacks
 from gensynth.neighbours import nearest_distances
 from gensynth.training.fit import build
 from gensynth.types import LabelledData, Schema

@@ -12,9 +12,9 @@ import yaml
 from sklearn.datasets import load_digits
 
 from gensynth import metrics as shells
-from gensynth.evaluation.fakes import noise_images
-from gensynth.evaluation.features import pixel_space
-from gensynth.evaluation.fidelity import Compared, entries, fidelity
+from gensynth.evaluation.fidelity.features import pixel_space
+from gensynth.evaluation.fidelity.fidelity import Compared, entries, fidelity
+from gensynth.evaluation.fidelity.spoiled import noise_images
 from gensynth.evaluation.metrics.detection import c2st_auc
 from gensynth.evaluation.metrics.distance import fid_as_is, frechet_infinity, kid_as_is, mind
 from gensynth.evaluation.metrics.diversity import vendi_ratio

@@ -26,8 +26,8 @@ from gensynth.cli import compose
 from gensynth.data.codec import CODECS, fit_codec
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
-from gensynth.learning import train_generator
 from gensynth.models.generator import Generator, TrainingRows, check_learns
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import class_of, load_bundle
 from gensynth.training.fit import build
 from gensynth.training.loader import loader_for

@@ -33,11 +33,11 @@ from gensynth.balancing.ledger import LEDGER, csv_text
 from gensynth.data.columns import Column
 from gensynth.data.conditions import Conditions
 from gensynth.errors import DataError
-from gensynth.reread import names_of_rows, read_review
 from gensynth.review.items import half_and_half, in_turn, nearest_real, remoteness, suspicion, worst_first
 from gensynth.review.rates import fool_rate, review_gate
 from gensynth.review.rows import ClassColumns, file_of
 from gensynth.review.session import Asked, Blind, Review
+from gensynth.steps.reopen import names_of_rows, read_review
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
 ROW = RowName("a/cvae-0-000001.png")

@@ -15,9 +15,9 @@ from gensynth.balancing.merge import fill
 from gensynth.cli import compose
 from gensynth.cli.overrides import conf_dir
 from gensynth.errors import UsageError
-from gensynth.learning import train_generator
 from gensynth.samplers.sampler import LABEL_POLICIES, check_modality, wants_generator
 from gensynth.samplers.transform import OfOperations, Transform
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
 
 NAMES = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))

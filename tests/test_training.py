@@ -17,10 +17,10 @@ from gensynth.data.codec import fit_codec
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import DataError, DivergedError, Interrupted, UsageError
 from gensynth.files import write_atomically
-from gensynth.learning import train_generator
 from gensynth.models.cvae import held_out_bound
 from gensynth.models.generator import Phase, TrainingRows
 from gensynth.signals import SIGNALS
+from gensynth.steps.train import train_generator
 from gensynth.training.checkpoint import load_checkpoint, save_checkpoint
 from gensynth.training.fit import build, fit
 from gensynth.training.loader import BatchLoader, tempered

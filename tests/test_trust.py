@@ -13,7 +13,7 @@ from test_conditions import people
 from gensynth.cli import main
 from gensynth.errors import GateError
 from gensynth.evaluation.assessment import Bias
-from gensynth.trust import audit_lines, refuse_biased
+from gensynth.steps.audit import audit_lines, refuse_biased
 
 WORDS = ("data.label=rich", "data.groups=[sex,region]", "sampler=random_oversampling", "utility.run=false")
 

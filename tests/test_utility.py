@@ -7,10 +7,6 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from gensynth.evaluation import learners
-from gensynth.evaluation.arms import free_arms, half_and_half
-from gensynth.evaluation.intervals import holm, joint_estimate
-from gensynth.evaluation.learners import Logistic, SmallCnn
 from gensynth.evaluation.metrics.classification import (
     LABEL_METRICS,
     PROBABILITY_METRICS,
@@ -20,8 +16,12 @@ from gensynth.evaluation.metrics.classification import (
     resampled_tally,
     tally,
 )
-from gensynth.evaluation.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
-from gensynth.evaluation.verdict import answer_arms, not_run, verdict
+from gensynth.evaluation.utility import learners
+from gensynth.evaluation.utility.arms import free_arms, half_and_half
+from gensynth.evaluation.utility.learners import Logistic, SmallCnn
+from gensynth.evaluation.utility.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
+from gensynth.evaluation.utility.verdict import answer_arms, not_run, verdict
+from gensynth.intervals import holm, joint_estimate
 from gensynth.types import LabelledData, Schema
 
 CLASSES = tuple("0123456789")

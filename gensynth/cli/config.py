@@ -15,13 +15,13 @@ from typing import Any
 import yaml
 
 from gensynth.cli.overrides import conf_dir, experiment_of, flat_keys, resume_command
-from gensynth.component import SAMPLER_PATHS, TARGET, allowed_below, target_of
 from gensynth.data.deidentify import actions_of
 from gensynth.errors import UsageError, nearest
-from gensynth.evaluation.features import inception_space
-from gensynth.job import FILE, REMOVED, Job, read_job, recorded
+from gensynth.evaluation.fidelity.features import inception_space
 from gensynth.provenance.source_card import SourceCard, find_source_card, read_source_card, stricter
-from gensynth.reread import finished_state
+from gensynth.steps.component import SAMPLER_PATHS, TARGET, allowed_below, target_of
+from gensynth.steps.job import FILE, REMOVED, Job, read_job, recorded
+from gensynth.steps.reopen import finished_state
 from gensynth.training.fit import CHOICES
 from gensynth.training.loggers import NAMES
 

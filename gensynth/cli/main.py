@@ -29,12 +29,12 @@ from gensynth.cli.overrides import (
     resume_command,
 )
 from gensynth.errors import GensynthError, Interrupted, UsageError, nearest
-from gensynth.rundir import is_finished
+from gensynth.run_folder import is_finished
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from gensynth.job import Job
+    from gensynth.steps.job import Job
 
 IN_PLACE = ("merge", "verify", "forget")  # verbs without a folder of their own where out is left out
 LISTS_OF_NAMES = ("data.groups", "data.ignore", "data.columns", "data.allow", "trust")
@@ -99,7 +99,7 @@ def _dispatch(verb: str, words: list[str]) -> int:
     if verb not in VERBS:
         raise UsageError(f'unknown verb "{verb}"; {nearest(verb, VERBS)}')
     if verb == "doctor":
-        from gensynth.doctor import doctor
+        from gensynth.cli.doctor import doctor
 
         return doctor()
     if verb in ("dashboard", "review"):
@@ -165,8 +165,8 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
 
     from gensynth.cli.config import STARTED
     from gensynth.cli.verbs import ACTIONS
-    from gensynth.component import import_trusted
     from gensynth.signals import SIGNALS
+    from gensynth.steps.component import import_trusted
 
     SIGNALS.install()
     try:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gensynth.component import SAMPLER_PATHS
 from gensynth.errors import UsageError, nearest
+from gensynth.steps.component import SAMPLER_PATHS
 
 VERBS = (
     "demo",

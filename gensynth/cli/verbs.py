@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gensynth import comparison, pipeline
+from gensynth import compare, pipeline
 from gensynth.cli.config import amount, job_of, merge_job, model_class, refuse_inside, whole_seed
 from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run
 from gensynth.cli.overrides import conf_dir, resume_command
-from gensynth.component import SAMPLER_PATHS
 from gensynth.errors import UsageError
-from gensynth.job import read_job
 from gensynth.provenance.contents import is_mine
 from gensynth.provenance.forget import forget, forget_lines
-from gensynth.rundir import RunFolder
+from gensynth.run_folder import RunFolder
 from gensynth.samplers.sampler import Sampler
+from gensynth.steps.component import SAMPLER_PATHS
+from gensynth.steps.job import read_job
 from gensynth.verify import find_dataset, has_run, verify
 
 Config = dict[str, Any]
@@ -131,13 +131,13 @@ def _compare(config: Config, typed: list[str], choices: Choices) -> None:
             f"generator_seeds must lie between 1 and utility.seeds={job.utility.seeds}, got {job.generator_seeds!r}"
         )
     names = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
-    facts = comparison.compare(job, names)
+    facts = compare.compare(job, names)
     for warning in facts["warnings"]:
         print(f"warning: {warning['text']}")
     print_arms(facts["utility"])
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
     print_beside(facts["sets"])
-    if choice := comparison.choice_of(facts, job.models):
+    if choice := compare.choice_of(facts, job.models):
         print(f"what the verdict asks for: {balance_command(typed, choice)}")
     print(f"report: {job.out / 'report.html'}")
 

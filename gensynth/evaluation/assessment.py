@@ -13,9 +13,9 @@ from typing import Any, Self
 import numpy as np
 
 from gensynth import rng
-from gensynth.evaluation.fidelity import Entry
+from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.metrics.metric import Metric
-from gensynth.evaluation.whitebox import ModelAttack
+from gensynth.evaluation.privacy.whitebox import ModelAttack
 from gensynth.samplers.online import Online
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData

@@ -10,15 +10,15 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.evaluation.assessment import Bias, BiasLimits, EvaluationSettings, RealRows
-from gensynth.evaluation.bias import before_and_after
-from gensynth.evaluation.bias_gate import gate
-from gensynth.evaluation.cell_scores import Side, cell_copies, cell_coverage
-from gensynth.evaluation.copies import Copies
-from gensynth.evaluation.group_recall import group_recall
-from gensynth.evaluation.groups import table_groups
-from gensynth.evaluation.score import Yardstick
-from gensynth.evaluation.slices import NOTE, find_slices
-from gensynth.evaluation.utility import UtilityResult
+from gensynth.evaluation.bias.bias import before_and_after
+from gensynth.evaluation.bias.cell_scores import Side, cell_copies, cell_coverage
+from gensynth.evaluation.bias.gate import gate
+from gensynth.evaluation.bias.group_recall import group_recall
+from gensynth.evaluation.bias.groups import table_groups
+from gensynth.evaluation.bias.slices import NOTE, find_slices
+from gensynth.evaluation.fidelity.scorer import Yardstick
+from gensynth.evaluation.privacy.copies import Copies
+from gensynth.evaluation.utility.utility import UtilityResult
 from gensynth.types import LabelledData
 
 SLICE = "slice"

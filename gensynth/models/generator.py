@@ -22,9 +22,9 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from gensynth import rng
-from gensynth.blocks import aligned_blocks
 from gensynth.errors import DivergedError, UsageError
 from gensynth.models.all_reduce import average_gradients
+from gensynth.rng import aligned_blocks
 from gensynth.types import Space
 
 SKIPS_ALLOWED = 20

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from gensynth.evaluation.amount import Advice
 from gensynth.evaluation.assessment import Assessment, Notice, Part
+from gensynth.evaluation.utility.amount import Advice
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gensynth.evaluation.fidelity import Entry
+from gensynth.evaluation.fidelity.fidelity import Entry
 
 Value = str | int | float | None
 # What a table has a column for; other keys of an entry are told beside its name.

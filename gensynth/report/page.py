@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gensynth.evaluation.assessment import Assessment, SetAssessment, Utility, Verdict
-from gensynth.evaluation.verdict import BASELINE, HEADLINE_METRIC, SIMPLE_ARMS
+from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC, SIMPLE_ARMS
 from gensynth.report import figures
 from gensynth.report.content import DataFacts, Report
 from gensynth.report.figures import Interval, Pictures

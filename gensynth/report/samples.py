@@ -10,7 +10,7 @@ import numpy as np
 from gensynth.data.audio_files import wav_bytes
 from gensynth.data.columns import Column, cells_of
 from gensynth.data.table import modelled_columns
-from gensynth.evaluation.features import flat_pixels
+from gensynth.evaluation.fidelity.features import flat_pixels
 from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 

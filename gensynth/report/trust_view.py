@@ -11,8 +11,8 @@ from typing import Any
 from scipy.stats import norm
 
 from gensynth.evaluation.assessment import Bias, Labels, Privacy
-from gensynth.evaluation.bias import LINE
-from gensynth.evaluation.fidelity import Entry
+from gensynth.evaluation.bias.bias import LINE
+from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.report.content import Report
 from gensynth.report.numbers import between, percent
 

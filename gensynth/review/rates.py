@@ -9,7 +9,7 @@ from typing import Any
 
 from gensynth.balancing.decisions import DECISIONS, PASSED_OVER, read_answers
 from gensynth.balancing.export import folder_names
-from gensynth.evaluation.intervals import share_difference, wilson_interval
+from gensynth.intervals import share_difference, wilson_interval
 from gensynth.types import LabelledData
 
 NOBODY = {"value": None, "reason": "not run: nobody has looked yet"}

@@ -30,14 +30,14 @@ from gensynth.balancing.decisions import (
 )
 from gensynth.data.kinds import modality_of
 from gensynth.errors import UsageError
-from gensynth.job import read_job
 from gensynth.progress import say
-from gensynth.reread import finished_state, made_rows, pin_review, reread
 from gensynth.review.items import Item, half_and_half, worst_first
 from gensynth.review.page import leading_to, serving
 from gensynth.review.rates import fool_rate, percent, share
 from gensynth.review.rows import ClassColumns, content, file_of
-from gensynth.rundir import settings_of
+from gensynth.run_folder import settings_of
+from gensynth.steps.job import read_job
+from gensynth.steps.reopen import finished_state, made_rows, pin_review, reread
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData
 

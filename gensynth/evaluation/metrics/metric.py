@@ -22,7 +22,7 @@ import yaml
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
-from gensynth.evaluation.intervals import half_sample_interval, wilson_interval
+from gensynth.intervals import half_sample_interval, wilson_interval
 from gensynth.neighbours import check_features
 
 Entry = dict[str, Any]
