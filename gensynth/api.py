@@ -31,7 +31,7 @@ from gensynth.pipeline import evaluate_sets
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.steps.component import NOTHING
 from gensynth.steps.job import Job
-from gensynth.steps.reopen import aligned, as_made, with_val
+from gensynth.steps.reopen import aligned, as_synthetic, with_val
 from gensynth.steps.train import train_in_memory
 from gensynth.types import LabelledData, Schema
 
@@ -62,11 +62,11 @@ def evaluate(
     else:
         sides = *with_val(rows, np.full(len(rows), ""), seed), _like(test, rows, "test")
     sets = synthetic if isinstance(synthetic, Mapping) else {"synthetic": synthetic}
-    made = {name: as_made(_like(pair, rows, name)) for name, pair in sets.items()}
+    drawn = {name: as_synthetic(_like(pair, rows, name)) for name, pair in sets.items()}
     with tempfile.TemporaryDirectory() as folder:
         words = [f"seed={seed}", f"utility.run={str(utility).lower()}", f"out={out or Path(folder) / 'report'}"]
         job = compose("evaluate", words)
-        return evaluate_sets(job, sides, made)
+        return evaluate_sets(job, sides, drawn)
 
 
 def balance(
@@ -136,10 +136,10 @@ class ClassBalancer(BaseSampler):
         labels = np.repeat([rows.schema.index(c) for c in added], list(added.values())).astype(np.int64)
         parts = [rng.row_seeds(self.random_state, c, 0, n) for c, n in added.items()]
         seeds = np.concatenate(parts or [np.zeros(0, np.uint64)])
-        made = GeneratorSampler().use(self.generator_).sample(labels, seeds)
+        drawn = GeneratorSampler().use(self.generator_).sample(labels, seeds)
         by_text = {str(name): name for name in names}
-        new_y = np.array([by_text[rows.schema.classes[c]] for c in made.y], dtype=np.asarray(y).dtype)
-        return _below(X, made, seeds), np.concatenate([np.asarray(y), new_y])
+        new_y = np.array([by_text[rows.schema.classes[c]] for c in drawn.y], dtype=np.asarray(y).dtype)
+        return _below(X, drawn, seeds), np.concatenate([np.asarray(y), new_y])
 
 
 def labelled(X: Rows, y: Any) -> LabelledData:  # noqa: N803
@@ -203,24 +203,24 @@ def _job(verb: str, X: Rows, model: str, minutes: float, seed: int, words: list[
     return compose(verb, [*common, *words])
 
 
-def _below(X: Rows, made: LabelledData, seeds: np.ndarray) -> Rows:  # noqa: N803
-    """Given rows, then made ones, of the given type; seeds (N,) of the made rows make identifiers."""
-    if made.schema.modality == "image":
-        new = made.x[:, 0] if X.ndim == 3 else np.moveaxis(made.x, 1, 3)
+def _below(X: Rows, drawn: LabelledData, seeds: np.ndarray) -> Rows:  # noqa: N803
+    """Given rows, then synthetic ones, of the given type; seeds (N,) of the synthetic rows make identifiers."""
+    if drawn.schema.modality == "image":
+        new = drawn.x[:, 0] if X.ndim == 3 else np.moveaxis(drawn.x, 1, 3)
         return np.concatenate([X, new])
     given = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
     texts = text_of(given.reset_index(drop=True))
-    cells = RowWriter(made.schema, identifiers_of(made.schema, texts)).cells(made, seeds)
-    facts = {c["name"]: Column.from_json(c) for c in made.schema.fields["columns"]}
+    cells = RowWriter(drawn.schema, identifiers_of(drawn.schema, texts)).cells(drawn, seeds)
+    facts = {c["name"]: Column.from_json(c) for c in drawn.schema.fields["columns"]}
     columns = {c: _typed(facts[str(c)], cells[str(c)], texts[str(c)], given[c]) for c in given.columns}
-    frame = pd.DataFrame(columns, index=range(len(made)))
+    frame = pd.DataFrame(columns, index=range(len(drawn)))
     if isinstance(X, pd.DataFrame):
         return pd.concat([X, frame], ignore_index=True)
     return np.concatenate([X, frame.to_numpy(X.dtype)])
 
 
 def _typed(column: Column, cells: pd.Series, texts: pd.Series, given: pd.Series) -> pd.Series:
-    """Made text cells as values of the type of a given column, whose own cells read `texts`."""
+    """Synthetic text cells as values of the type of a given column, whose own cells read `texts`."""
     typed = given.infer_objects()
     is_number = pd.api.types.is_numeric_dtype(typed) and not pd.api.types.is_bool_dtype(typed)
     if column.kind == "numeric" and is_number:

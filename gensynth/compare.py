@@ -27,9 +27,17 @@ from gensynth.samplers.sampler import OfGenerator, Sampler, UsesGenerator, check
 from gensynth.samplers.transform import Transform
 from gensynth.steps.assess import assess, best_on_validation, probe_counts, why_no_arms
 from gensynth.steps.component import Component
-from gensynth.steps.draw import Asked, asked_of, asked_rows, conditions_of, drawing, set_of, settings_of
+from gensynth.steps.draw import (
+    RequestedCounts,
+    conditions_of,
+    drawing,
+    in_conditions,
+    requested_counts,
+    set_of,
+    settings_of,
+)
 from gensynth.steps.job import Job
-from gensynth.steps.read import Looked, look
+from gensynth.steps.read import SplitData, look
 from gensynth.steps.train import check_learnable, trained
 from gensynth.steps.write import data_facts, pictures_of, shared_with_train
 from gensynth.training.bundle import Bundle
@@ -47,8 +55,8 @@ class Arms:
 
     job: Job
     run: RunFolder
-    looked: Looked
-    asked: Asked
+    split_data: SplitData
+    requested: RequestedCounts
     wanted: list[str]
     samplers: Mapping[str, Sampler]
 
@@ -74,22 +82,22 @@ def compare(job: Job, further: list[str]) -> dict[str, Any]:
     if job.target == "auto":
         raise UsageError("compare takes no target=auto: each arm would choose its own amount; balance takes it")
     with job.open_out() as run:
-        looked = look(job, run)
-        real = RealRows(looked.train, looked.val, looked.test)
-        plan = asked_of(job, conditions_of(job, real.train), real.train, None)
+        split_data = look(job, run)
+        real = RealRows(split_data.train, split_data.val, split_data.test)
+        plan = requested_counts(job, conditions_of(job, real.train), real.train, None)
         settings = settings_of(job, real, plan.by_class)
         if reason := why_no_arms(real, settings):
             raise UsageError(f"nothing to compare: {reason}")
         if not any(settings.needed.values()):
             raise UsageError("nothing to compare: the classes are balanced already; target=N asks for more rows")
-        fitted = {name: _ready(samplers[name], looked, plan.conditions) for name in samplers}
+        fitted = {name: _ready(samplers[name], split_data, plan.conditions) for name in samplers}
         online = _online(fitted, wanted)
-        sets, filled = _sets(Arms(job, run, looked, plan, wanted, fitted))
+        sets, filled = _sets(Arms(job, run, split_data, plan, wanted, fitted))
         named = frozenset(SIMPLE.get(name, name) for name in wanted)
         settings = replace(settings, simple_arms=named, online=online, slices=False)
         with run.step("evaluate"):
             found = assess(real, sets, settings, best_on_validation)
-        report = _report(job, run, looked, found, sets, filled)
+        report = _report(job, run, split_data, found, sets, filled)
         best = sets[found.best_name].rows[0]
         write_report(run.path, report, pictures_of(real.train, best, {}, *found.pictures))
     return report.to_json()
@@ -98,7 +106,7 @@ def compare(job: Job, further: list[str]) -> dict[str, Any]:
 def _report(
     job: Job,
     run: RunFolder,
-    looked: Looked,
+    split_data: SplitData,
     found: Assessment,
     sets: Mapping[str, SyntheticSet],
     filled: Mapping[str, Filled],
@@ -107,12 +115,12 @@ def _report(
     return Report(
         assessment=found,
         beside=True,
-        data=data_facts(job, looked, sets[found.best_name].rows[0]),
+        data=data_facts(job, split_data, sets[found.best_name].rows[0]),
         timing=run.timing,
         provenance={
             "version": __version__,
             "seed": job.seed,
-            "source_sha256": looked.source.sha256,
+            "source_sha256": split_data.source.sha256,
             "test_opened": 1,
             "generator_seeds": job.generator_seeds,
         },
@@ -125,29 +133,29 @@ def _report(
         filter_reasons={name: why for one in filled.values() for name, why in one.reasons.items()},
         warnings=[
             *({**line, "text": f"{name}: {line['text']}"} for name, one in filled.items() for line in one.warnings),
-            *shared_with_train(looked),
+            *shared_with_train(split_data),
             *found.warnings,
         ],
     )
 
 
-def _wanted(asked: list[str], models: list[str], samplers: Mapping[str, Sampler], further: list[str]) -> list[str]:
+def _wanted(requested: list[str], models: list[str], samplers: Mapping[str, Sampler], further: list[str]) -> list[str]:
     """The arms that were asked for, the standard ones where none were; the first is always doing nothing."""
     standard = [*SIMPLE, CLASSICAL, *models, *(name + BOTH for name in models)]
     known = [*standard, *samplers, *(name + ONLINE for name in samplers)]
-    for name in asked:
+    for name in requested:
         if name not in known:
             raise UsageError(f"arms: unknown arm {name!r}; {nearest(name, [*known, *further])}")
     hard = [name for name, sampler in samplers.items() if sampler.label_policy != "soft"]
-    if asked and not any(name.removesuffix(BOTH) in models or name in hard for name in asked):
+    if requested and not any(name.removesuffix(BOTH) in models or name in hard for name in requested):
         raise UsageError("arms names nothing that makes rows beside the simple methods; add a model or a sampler")
-    return standard if not asked else ["none", *(name for name in asked if name != "none")]
+    return standard if not requested else ["none", *(name for name in requested if name != "none")]
 
 
-def _ready(sampler: Sampler, looked: Looked, conditions: Conditions) -> Sampler:
+def _ready(sampler: Sampler, split_data: SplitData, conditions: Conditions) -> Sampler:
     """Fitted on train rows, unless it waits for a generator."""
-    check_modality(sampler, looked.train.schema)
-    return sampler if wants_generator(sampler) else sampler.fit(conditions.split(looked.train))
+    check_modality(sampler, split_data.train.schema)
+    return sampler if wants_generator(sampler) else sampler.fit(conditions.split(split_data.train))
 
 
 def _online(samplers: Mapping[str, Sampler], wanted: list[str]) -> dict[str, Online]:
@@ -166,11 +174,11 @@ def _online(samplers: Mapping[str, Sampler], wanted: list[str]) -> dict[str, Onl
 
 def _sets(arms: Arms) -> tuple[dict[str, SyntheticSet], dict[str, Filled]]:
     """The plan filled by every model and sampler that is an arm: rows to judge, and what happened to the first set."""
-    used, on_top, looked, plan = arms.used_models(), arms.on_top(), arms.looked, arms.asked
+    used, on_top, split_data, plan = arms.used_models(), arms.on_top(), arms.split_data, arms.requested
     if used:
-        check_learnable(looked.train.schema)
+        check_learnable(split_data.train.schema)
     found: dict[str, tuple[SyntheticSet, Filled]] = {}
-    split = asked_rows(looked, plan.conditions)
+    split = in_conditions(split_data, plan.conditions)
     for name in used:
         bundles = _bundles(arms, split, name, compared=len(used) * arms.job.generator_seeds > 1)
         found[name] = _filled(
@@ -187,7 +195,7 @@ def _sets(arms: Arms) -> tuple[dict[str, SyntheticSet], dict[str, Filled]]:
     return {name: one for name, (one, _) in shown.items()}, {name: filled for name, (_, filled) in shown.items()}
 
 
-def _bundles(arms: Arms, looked: Looked, name: str, *, compared: bool) -> list[tuple[Job, Bundle]]:
+def _bundles(arms: Arms, split_data: SplitData, name: str, *, compared: bool) -> list[tuple[Job, Bundle]]:
     """The model trained with every seed, with the job of that seed."""
     found = []
     for turn in range(arms.job.generator_seeds):
@@ -196,7 +204,7 @@ def _bundles(arms: Arms, looked: Looked, name: str, *, compared: bool) -> list[t
         folder = arms.run.path / "arms" / (name if arms.job.generator_seeds == 1 else f"{name}-{turn}")
         with arms.run.step(f"train {folder.name}"):
             resume = arms.run.resumed
-            found.append((own, trained(own, folder, looked, time.monotonic(), resume=resume, compared=compared)))
+            found.append((own, trained(own, folder, split_data, time.monotonic(), resume=resume, compared=compared)))
     return found
 
 
@@ -204,12 +212,12 @@ def _filled(
     arms: Arms, name: str, sources: Sequence[tuple[Job, Sampler]], bundle: Bundle | None
 ) -> tuple[SyntheticSet, Filled]:
     """The plan filled by each source, and probe rows of the first where its label is a condition."""
-    plan, train, first = arms.asked, arms.looked.train, sources[0][1]
+    plan, train, first = arms.requested, arms.split_data.train, sources[0][1]
     sets, seconds, probe = [], 0.0, None
     with arms.run.step(f"sample {name}"):
         for own, sampler in sources:
             # Filters learn here: one set is drawn before the next is prepared.
-            draw = drawing(own, arms.looked, sampler, plan.conditions)
+            draw = drawing(own, arms.split_data, sampler, plan.conditions)
             begun = time.monotonic()
             sets.append(draw(plan.rows, {}))
             seconds += time.monotonic() - begun

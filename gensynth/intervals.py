@@ -44,9 +44,9 @@ def joint_estimate(
     by_seed = units.var(ddof=1) / len(units)
     by_rows = resampled.var(ddof=1) + 2.0 * row_weight(labels, metric) ** 2
     freedom = (by_seed + by_rows) ** 2 / (by_seed**2 / (len(units) - 1) + by_rows**2 / max(len(labels) - 1, 1))
-    deviation = np.sqrt(by_seed + by_rows)
-    mean, reach = float(per_seed.mean()), float(stdtrit(freedom, 1 - LEVEL / 2) * deviation)
-    return Difference(mean, mean - reach, mean + reach, float(2 * stdtr(freedom, -abs(mean) / deviation)))
+    std = np.sqrt(by_seed + by_rows)
+    mean, reach = float(per_seed.mean()), float(stdtrit(freedom, 1 - LEVEL / 2) * std)
+    return Difference(mean, mean - reach, mean + reach, float(2 * stdtr(freedom, -abs(mean) / std)))
 
 
 def row_weight(labels: np.ndarray, metric: str) -> float:

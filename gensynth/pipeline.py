@@ -38,22 +38,22 @@ from gensynth.review.rates import fool_rate, review_gate
 from gensynth.run_folder import InPlace, RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
-from gensynth.steps.assess import advise_amount, assess, best_taught, probe_counts
+from gensynth.steps.assess import advise_amount, assess, best_by_training, probe_counts
 from gensynth.steps.audit import refuse_biased
 from gensynth.steps.draw import (
-    asked_of,
-    asked_rows,
     conditions_of,
     counts_of,
     drawing,
-    judged_sets,
+    in_conditions,
     ready_sampler,
+    requested_counts,
     set_of,
+    sets_to_assess,
     settings_of,
     shadow_trainer,
 )
 from gensynth.steps.job import Job
-from gensynth.steps.read import Looked, look
+from gensynth.steps.read import SplitData, look
 from gensynth.steps.reopen import (
     RunState,
     carry_over,
@@ -97,28 +97,28 @@ def explore(job: Job) -> dict:
 def train(job: Job) -> Path:
     """Train one generator; returns the folder of its bundle."""
     with job.open_out() as run:
-        looked = look(job, run)
-        check_learnable(looked.train.schema)
-        train_step(job, run, asked_rows(looked, conditions_of(job, looked.train)), time.monotonic())
+        split_data = look(job, run)
+        check_learnable(split_data.train.schema)
+        train_step(job, run, in_conditions(split_data, conditions_of(job, split_data.train)), time.monotonic())
     return job.out / "generator"
 
 
 def balance(job: Job, source: Source | None = None) -> dict:
     """The main job; returns the facts of report.json. `source` stands in for the reader of the job."""
     with job.open_out() as run:
-        looked = look(job, run, source)
+        split_data = look(job, run, source)
         sampler: Sampler = job.sampler.build()
         for one in (sampler, *([job.fallback.build()] if job.fallback else [])):
-            check_modality(one, looked.train.schema)
-        conditions = conditions_of(job, looked.train)
+            check_modality(one, split_data.train.schema)
+        conditions = conditions_of(job, split_data.train)
         bundle = None
         if wants_generator(sampler):
-            sampler.check(looked.train.schema, job.model.params)
-            bundle = train_step(job, run, asked_rows(looked, conditions), time.monotonic())
+            sampler.check(split_data.train.schema, job.model.params)
+            bundle = train_step(job, run, in_conditions(split_data, conditions), time.monotonic())
         earlier = read_state(run.path) if run.resumed else None
-        RunState.of(looked, earlier.test_opened if earlier else 0).write(run.path)
-        sampler = ready_sampler(job, bundle, asked_rows(looked, conditions))
-        facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed={})
+        RunState.of(split_data, earlier.test_opened if earlier else 0).write(run.path)
+        sampler = ready_sampler(job, bundle, in_conditions(split_data, conditions))
+        facts = _balance(job, run, split_data, conditions, sampler, bundle, reviewed={})
         seal_run(run.path)
     return facts
 
@@ -132,13 +132,16 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
     """
     bundle = load_bundle(finished / "generator", model) if (finished / "generator").is_dir() else None
     reviewed = read_review(finished)
-    looked = reread(finished, bundle, job.data)
-    check_filters(job.filters, looked.train.schema)
+    split_data = reread(finished, bundle, job.data)
+    check_filters(job.filters, split_data.train.schema)
     if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) in PASSED_OVER]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
-    conditions = conditions_of(job, looked.train)
-    sampler, name_row = ready_sampler(job, bundle, asked_rows(looked, conditions)), row_names(conditions, job.seed)
-    if modality_of(looked.train.schema).in_files:
+    conditions = conditions_of(job, split_data.train)
+    sampler, name_row = (
+        ready_sampler(job, bundle, in_conditions(split_data, conditions)),
+        row_names(conditions, job.seed),
+    )
+    if modality_of(split_data.train.schema).in_files:
         makers = (sampler.name, job.fallback.build().name)
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
     else:
@@ -147,7 +150,7 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
         if job.out != finished:
             carry_over(finished, job.out)
         pin_review(run.path, finished)
-        facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed)
+        facts = _balance(job, run, split_data, conditions, sampler, bundle, reviewed)
         job.write()
         seal_run(run.path)
     return facts
@@ -175,9 +178,9 @@ def sample(
         rows = bundle.facts["train_counts"].get(label, SMALL_CLASS)  # a private bundle need not tell
         if count and rows < SMALL_CLASS:
             say(f'warning: class "{label}" had {rows} training rows, too few to learn it')
-    promise = dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts))
-    if promise["claimed"]:
-        say(promise["sentence"])
+    dp = dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts))
+    if dp["claimed"]:
+        say(dp["sentence"])
     with run_folder() as run, staged_in(run.path) as staged, bar("sampling", sum(plan.values())) as advance:
         write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, advance)
     return run.path
@@ -213,7 +216,7 @@ def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData
     settings = settings_of(job, real, missing)
     with run.step("evaluate"):
         settings = replace(settings, parts=settings.parts - {"bias", "labels"}, how_much="")
-        found = assess(real, judged_sets(sets), settings, best_taught)
+        found = assess(real, sets_to_assess(sets), settings, best_by_training)
     report = ranking_report(job, run, real, sets, found, left_out)
     write_report(job.out, report, pictures_of(train, sets[found.best_name], {}, *found.pictures))
     return report.to_json()
@@ -222,15 +225,15 @@ def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData
 def _balance(
     job: Job,
     run: RunFolder,
-    looked: Looked,
+    split_data: SplitData,
     conditions: Conditions,
     sampler: Sampler,
     bundle: Bundle | None,
     reviewed: dict[str, str],
 ) -> dict:
     """From a fitted sampler to dataset and report."""
-    draw = drawing(job, looked, sampler, conditions)
-    real = RealRows(looked.train, looked.val, looked.test)
+    draw = drawing(job, split_data, sampler, conditions)
+    real = RealRows(split_data.train, split_data.val, split_data.test)
 
     def draw_classes(needed: dict[str, int]) -> LabelledData:
         return draw(conditions.spread(needed, conditions.counts(real.train)), {}).rows
@@ -238,27 +241,27 @@ def _balance(
     with run.step("how much"):
         advice = advise_amount(real, settings_of(job, real, {}), draw_classes)
     say(advice.sentence)
-    asked = asked_of(job, conditions, real.train, advice.amount)
-    settings = settings_of(job, real, asked.by_class)
+    requested = requested_counts(job, conditions, real.train, advice.amount)
+    settings = settings_of(job, real, requested.by_class)
     with run.step("sample and filter"):
-        filled = draw(asked.rows, reviewed)
-        looked_at = review_gate(reviewed, filled.rows, job.review.min)
-        if not looked_at["passed"]:
-            raise GateError(looked_at["reason"])
+        filled = draw(requested.rows, reviewed)
+        review_facts = review_gate(reviewed, filled.rows, job.review.min)
+        if not review_facts["passed"]:
+            raise GateError(review_facts["reason"])
         conditional = sampler.label_policy == "conditional"
-        probe = draw_classes(probe_counts(real.train, asked.by_class)) if conditional else None
+        probe = draw_classes(probe_counts(real.train, requested.by_class)) if conditional else None
     with run.step("evaluate"):
         opened = count_opening(run.path)
-        judged = replace(
+        to_assess = replace(
             set_of(job, conditions, sampler, bundle, [filled], len(reviewed)),
             arm=CANDIDATE,
             classical_arm="real_plus_synthetic_and_classical",
             probe=probe,
-            shadow=shadow_trainer(job, looked, bundle, conditions, filled.rows),
+            shadow=shadow_trainer(job, split_data, bundle, conditions, filled.rows),
         )
-        found = assess(real, {"the synthetic rows": judged}, settings)
-    report = report_of(job, run, looked, filled, sampler, bundle, found, opened)
-    review = looked_at | {"blind": fool_rate(run.path / "review_blind.csv")}
+        found = assess(real, {"the synthetic rows": to_assess}, settings)
+    report = report_of(job, run, split_data, filled, sampler, bundle, found, opened)
+    review = review_facts | {"blind": fool_rate(run.path / "review_blind.csv")}
     report = replace(report, how_much=advice, review=review)
     curves = read_curves(run.path / "run" / "metrics.csv")
     pictures = pictures_of(real.train, filled.rows, curves, *found.pictures)
@@ -271,7 +274,7 @@ def _balance(
         raise
     write_internal(run.path, found.best.internal)
     with run.step("write dataset"):
-        write_dataset(job, run, looked, filled, sampler, bundle, report.to_json(), reviewed)
+        write_dataset(job, run, split_data, filled, sampler, bundle, report.to_json(), reviewed)
     report.provenance["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     write_report(run.path, report, pictures)
     return report.to_json()

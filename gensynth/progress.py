@@ -62,14 +62,14 @@ def _on_terminal(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _in_pipe(what: str, total: int) -> Callable[[int], None]:
-    done, begun, said = 0, time.monotonic(), 0
+    done, begun, reported = 0, time.monotonic(), 0
 
     def advance(parts: int) -> None:
-        nonlocal done, said
+        nonlocal done, reported
         done += parts
         seconds, tenths = time.monotonic() - begun, done * LINES // total
-        if tenths > said and seconds > FIRST_LINE_S:
-            said = tenths
+        if tenths > reported and seconds > FIRST_LINE_S:
+            reported = tenths
             left = seconds / done * (total - done)
             say(f"{what}: {done:,} of {total:,}, about {left:,.0f} s left")
 

@@ -1,4 +1,4 @@
-"""`gensynth verify`: are the files what they were, and do made rows come out of what made them again.
+"""`gensynth verify`: are the files what they were, and do synthetic rows come out of what made them again.
 
 A row is made again by the code that made it: per_row samplers from label, seed and index of its ledger line, per_set
 ones by drawing their whole set. It counts where its file's bytes, or its cells, hash to the ledger's content_sha256.
@@ -20,7 +20,7 @@ from gensynth.balancing.export import encode_row
 from gensynth.balancing.ledger import read_ledger
 from gensynth.balancing.mark import mark_of, read_mark
 from gensynth.balancing.merge import ATTEMPTS, DRAWS
-from gensynth.balancing.table_export import RowWriter, identifiers_of, made_seeds, row_hashes
+from gensynth.balancing.table_export import RowWriter, identifiers_of, row_hashes, synthetic_seeds
 from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.data.kinds import modality_of
@@ -39,7 +39,7 @@ from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
 from gensynth.steps.job import FILE as JOB
 from gensynth.steps.job import read_job
-from gensynth.steps.reopen import Looked, read_state, reread
+from gensynth.steps.reopen import SplitData, read_state, reread
 from gensynth.training.bundle import Bundle, file_sha256, load_bundle
 from gensynth.types import REAL, LabelledData, Schema
 
@@ -51,7 +51,7 @@ class Verified:
     """What was checked, in sentences; `findings` is empty where all is well."""
 
     findings: tuple[str, ...]
-    told: tuple[str, ...]
+    reported: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -88,29 +88,29 @@ def verify(
     seed: int,
     model: type[Generator] | None = None,
 ) -> Verified:
-    """Check every hash, then make n random made rows again.
+    """Check every hash, then make n random synthetic rows again.
 
     build  sampler and fallback of the run, not fitted, and why rows of another one cannot be made again
     model  class of the generator, where it is none of gensynth/models/
     GateError where the generator is damaged or not the one that the ledger names.
     """
-    findings, told = check_files(dataset, generator)
+    findings, reported = check_files(dataset, generator)
     if findings:
-        return Verified(tuple(findings), (*told, "rows were not made again: the files are not what they were"))
+        return Verified(tuple(findings), (*reported, "rows were not made again: the files are not what they were"))
     lines = [line for line in read_ledger(dataset / "ledger.csv") if line["source"] != REAL and line["sampler"]]
     samplers, why_not = build()
     makers, reasons = ready(dataset, generator, samplers, lines, model)
     places = [i for i, line in enumerate(lines) if line["sampler"] in makers.samplers] if makers else []
     for name in sorted({line["sampler"] for line in lines} - set(makers.samplers if makers else ())):
         count = sum(line["sampler"] == name for line in lines)
-        told.append(f"not checked: {count} rows of {name} ({reasons.get(name, why_not)})")
+        reported.append(f"not checked: {count} rows of {name} ({reasons.get(name, why_not)})")
     chosen = sorted(rng.numpy_generator(seed, "verify").permutation(places)[:n].tolist())
     again = hashes_again(dataset, makers, lines, chosen) if makers and chosen else {}
     wrong = [lines[i] for i in chosen if again[i] != lines[i]["content_sha256"]]
     findings = [f"not made again: row {line['row_id']} ({line['sampler']}, {line['label']})" for line in wrong]
     if chosen:
-        told.append(f"{len(chosen) - len(wrong)} of {len(chosen)} rows regenerate")
-    return Verified(tuple(findings), tuple(told))
+        reported.append(f"{len(chosen) - len(wrong)} of {len(chosen)} rows regenerate")
+    return Verified(tuple(findings), tuple(reported))
 
 
 def check_files(dataset: Path, generator: Path | None = None) -> tuple[list[str], list[str]]:
@@ -119,36 +119,36 @@ def check_files(dataset: Path, generator: Path | None = None) -> tuple[list[str]
     generator  the one its rows were drawn from, where it does not lie beside them
     """
     findings: list[str] = []
-    told = ["rows against ledger.csv"]
+    reported = ["rows against ledger.csv"]
     if has_run(dataset) or not is_drawn(dataset):
-        findings, told = check_dataset(dataset), [f"{dataset.name}: every file against {MANIFEST}"]
+        findings, reported = check_dataset(dataset), [f"{dataset.name}: every file against {MANIFEST}"]
     if has_run(dataset):
         more, also = _check_beside(dataset.parent)
-        findings, told = findings + more, told + also
+        findings, reported = findings + more, reported + also
         findings += [] if set(findings) - {f"missing: {SEAL}"} else check_links(dataset.parent, dataset)
     findings += check_generator(generator) if generator else []
     if not findings:
         findings, left = check_ledger(dataset, _columns(dataset, generator))
-        told += left
-    return list(dict.fromkeys(findings)), told
+        reported += left
+    return list(dict.fromkeys(findings)), reported
 
 
 def _check_beside(run: Path) -> tuple[list[str], list[str]]:
     """(findings, what was checked) of a run, apart from its data set."""
-    findings, told = [], []
+    findings, reported = [], []
     if (run / "generator").is_dir():
         findings += check_generator(run / "generator")
-        told.append(f"generator: every file against {MANIFEST}")
+        reported.append(f"generator: every file against {MANIFEST}")
     if (run / SEAL).is_file():
         findings += check_run(run)
-        told.append(f"report and run: every file against {SEAL}")
+        reported.append(f"report and run: every file against {SEAL}")
     else:
         findings.append(f"missing: {SEAL}")
         hint = "get it from where the run was made, or verify dataset/ in a folder of its own"
-        told.append(f"report and run: not checked (no {SEAL}; {hint})")
+        reported.append(f"report and run: not checked (no {SEAL}; {hint})")
     if (run / SEAL).is_file() and not (run / JOB).is_file():
         findings.append(f"missing: {JOB}")
-    return findings, told
+    return findings, reported
 
 
 def _columns(dataset: Path, generator: Path | None) -> list[Column]:
@@ -182,9 +182,9 @@ def ready(
         raise GateError(f"the ledger names the generator {min(named)[:16]}, {folder.name} is {bundle.sha256[:16]}")
     if not samplers:
         return (_generator_alone(bundle) if bundle else None), {}
-    looked = reread(dataset.parent, bundle, read_job(dataset.parent).data)
-    conditions = Conditions.of(looked.train, _cell_columns(lines))
-    rows, used = conditions.split(looked.train), {line["sampler"] for line in lines}
+    split_data = reread(dataset.parent, bundle, read_job(dataset.parent).data)
+    conditions = Conditions.of(split_data.train, _cell_columns(lines))
+    rows, used = conditions.split(split_data.train), {line["sampler"] for line in lines}
     fitted: dict[str, Sampler] = {}
     reasons: dict[str, str] = {}
     for sampler in samplers:
@@ -195,16 +195,16 @@ def ready(
             sampler.use(bundle)
         if sampler.name in used and sampler.name not in fitted:
             fitted[sampler.name] = sampler.fit(rows)
-    return Makers(fitted, conditions, _taken(looked)), reasons
+    return Makers(fitted, conditions, _taken(split_data)), reasons
 
 
-def _taken(looked: Looked) -> dict[str, set[str]]:
-    """Identifiers of real rows by column, which no made row was given."""
-    cells = looked.source.cells
+def _taken(split_data: SplitData) -> dict[str, set[str]]:
+    """Identifiers of real rows by column, which no synthetic row was given."""
+    cells = split_data.source.cells
     if cells is None:
         return {}
-    real = cells[cells.index.isin(np.concatenate([side.ids for side in looked.splits().values()]))]
-    return identifiers_of(looked.train.schema, real)
+    real = cells[cells.index.isin(np.concatenate([side.ids for side in split_data.splits().values()]))]
+    return identifiers_of(split_data.train.schema, real)
 
 
 def _generator_alone(bundle: Bundle) -> Makers:
@@ -219,18 +219,19 @@ def _cell_columns(lines: Sequence[Line]) -> tuple[str, ...]:
 
 
 def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: Sequence[int]) -> dict[int, str]:
-    """{place in `lines`: content hash} of the chosen rows, made again; `lines` are all made rows in ledger order."""
+    """{place in `lines`: content hash} of the chosen rows, made again; `lines` are all synthetic rows in ledger
+    order."""
     kinds = [(line["sampler"], makers.conditions.of_line(line)) for line in lines]
     parts, places = [], []
     for sampler, condition in dict.fromkeys(kinds[i] for i in chosen):
         mine = [i for i in chosen if kinds[i] == (sampler, condition)]
-        asked, seed = np.array([int(lines[i]["index"]) for i in mine]), int(lines[mine[0]]["seed"])
+        requested, seed = np.array([int(lines[i]["index"]) for i in mine]), int(lines[mine[0]]["seed"])
         one = makers.samplers[sampler]
         if one.deterministic == "per_set":
             drawn = [line for line, kind in zip(lines, kinds, strict=True) if kind == (sampler, condition)]
-            parts.append(replay(one, makers.conditions, condition, asked, drawn, seed))
+            parts.append(replay(one, makers.conditions, condition, requested, drawn, seed))
         else:
-            parts.append(regenerate(one, makers.conditions, condition, asked, seed))
+            parts.append(regenerate(one, makers.conditions, condition, requested, seed))
         places += mine
     rows = LabelledData.concat(parts)
     if not modality_of(rows.schema).in_files:
@@ -287,10 +288,10 @@ def _picture_hash(dataset: Path, schema: Schema, x: np.ndarray, line: Line) -> s
 def _cell_hashes(
     dataset: Path, makers: Makers, lines: Sequence[Line], rows: LabelledData, places: np.ndarray
 ) -> list[str]:
-    """Row hashes of table rows; identifiers are issued for all made rows at once, as they were."""
+    """Row hashes of table rows; identifiers are issued for all synthetic rows at once, as they were."""
     schema, seed = rows.schema, int(lines[0]["seed"])
     whole = _as_rows(makers.conditions, lines)
-    seeds = made_seeds(whole, seed)
+    seeds = synthetic_seeds(whole, seed)
     frame = RowWriter(schema).cells(rows, seeds[places])
     steps = _chunks(makers.conditions, lines) if is_drawn(dataset) else [np.arange(len(lines))]
     for column in [Column.from_json(facts) for facts in schema.fields["columns"]]:
@@ -302,7 +303,7 @@ def _cell_hashes(
 
 
 def _as_rows(conditions: Conditions, lines: Sequence[Line]) -> LabelledData:
-    """What `made_seeds` needs to know of the made rows of a ledger."""
+    """What `made_seeds` needs to know of the synthetic rows of a ledger."""
     classes = conditions.schema.classes
     groups = {
         "sampler": np.array([line["sampler"] for line in lines]),

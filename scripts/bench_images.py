@@ -6,7 +6,7 @@
 
 Every arm trains through the same functions as `gensynth train` (codec, budget, bundle) and is scored by
 the scorers below, which are written down here once and are apart from the package's own metrics:
-small CNN, judge features, precision/recall/density/coverage (k = 5, strict <), SVC(C=10) on digits.
+small CNN, features of the classifier, precision/recall/density/coverage (k = 5, strict <), SVC(C=10) on digits.
 """
 
 from __future__ import annotations
@@ -178,20 +178,20 @@ def support(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
     }
 
 
-def score_digits(made: Images, train: Images, test: Images) -> dict[str, float]:
+def score_digits(synthetic: Images, train: Images, test: Images) -> dict[str, float]:
     def flat(x: np.ndarray) -> np.ndarray:
         return x.reshape(len(x), -1) / 255
 
-    accuracy = SVC(C=10).fit(flat(made[0]), made[1]).score(flat(test[0]), test[1])
+    accuracy = SVC(C=10).fit(flat(synthetic[0]), synthetic[1]).score(flat(test[0]), test[1])
     real = SVC(C=10).fit(flat(train[0]), train[1]).score(flat(test[0]), test[1])
-    return {"accuracy": accuracy, "accuracy_real": real, **support(flat(train[0]), flat(made[0]))}
+    return {"accuracy": accuracy, "accuracy_real": real, **support(flat(train[0]), flat(synthetic[0]))}
 
 
 _JUDGES: dict[str, SmallCNN] = {}
 
 
-def score_fashion(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
-    """Small CNN of 1,500 steps on 20,000 rows; support between 5,000 real test and 5,000 made rows."""
+def score_fashion(synthetic: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
+    """Small CNN of 1,500 steps on 20,000 rows; support between 5,000 real test and 5,000 synthetic rows."""
     if "judge" not in _JUDGES:
         _JUDGES["judge"] = train_cnn(train, 3000, seed=0)
     features = _JUDGES["judge"].features
@@ -207,33 +207,34 @@ def score_fashion(made: Images, train: Images, test: Images, seed: int) -> dict[
     ceiling = support(some(test[0]), some(train[0]))["coverage"]
     real = accuracy((train[0][chosen], train[1][chosen]))
     return {
-        "accuracy": accuracy(made),
+        "accuracy": accuracy(synthetic),
         "accuracy_real": real,
-        **support(some(test[0]), some(made[0])),
+        **support(some(test[0]), some(synthetic[0])),
         "coverage_real": ceiling,
     }
 
 
-def score_cells(made: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
-    """Support in judge features, and the share of rows that the judge puts into the class they were drawn for.
+def score_cells(synthetic: Images, train: Images, test: Images, seed: int) -> dict[str, float]:
+    """Support in features of the classifier, and the share of rows that the classifier puts into the class they were
+    drawn for.
 
-    The judge is a small CNN of 3,000 steps on all real train rows, each class drawn equally often.
+    The classifier is a small CNN of 3,000 steps on all real train rows, each class drawn equally often.
     """
     order = np.random.default_rng(seed)
     pools = [np.flatnonzero(train[1] == k) for k in range(3)]
     even = np.concatenate([order.choice(pool, max(map(len, pools))) for pool in pools])
-    judge = train_cnn((train[0][even], train[1][even]), 3000, seed)
+    classifier = train_cnn((train[0][even], train[1][even]), 3000, seed)
     facts = {}
-    for name, (x, y) in (("agreement", made), ("agreement_real", test)):
-        predicted = apply(judge, x).argmax(1)
+    for name, (x, y) in (("agreement", synthetic), ("agreement_real", test)):
+        predicted = apply(classifier, x).argmax(1)
         facts[name] = float(np.mean([(predicted[y == k] == k).mean() for k in range(3)]))
-    few = np.concatenate([order.choice(np.flatnonzero(made[1] == k), (test[1] == k).sum()) for k in range(3)])
+    few = np.concatenate([order.choice(np.flatnonzero(synthetic[1] == k), (test[1] == k).sum()) for k in range(3)])
     ceiling = np.concatenate([order.choice(pool, (test[1] == k).sum()) for k, pool in enumerate(pools)])
-    real = apply(judge.features, test[0])
+    real = apply(classifier.features, test[0])
     return {
         **facts,
-        **support(real, apply(judge.features, made[0][few])),
-        "coverage_real": support(real, apply(judge.features, train[0][ceiling]))["coverage"],
+        **support(real, apply(classifier.features, synthetic[0][few])),
+        "coverage_real": support(real, apply(classifier.features, train[0][ceiling]))["coverage"],
     }
 
 
@@ -281,8 +282,8 @@ def long_tail_arms(train: Images, pools: dict[str, np.ndarray]) -> dict[str, tup
         y = torch.randint(10, (128,), generator=order)
         batch = x[rows[starts[y] + (torch.rand(128, generator=order) * counts[y]).long()]]
         if pool is not None:
-            made = pool[y, torch.randint(pool.shape[1], (128,), generator=order)]
-            batch = torch.where((torch.rand(128, generator=order) < share)[:, None, None, None], made, batch)
+            synthetic = pool[y, torch.randint(pool.shape[1], (128,), generator=order)]
+            batch = torch.where((torch.rand(128, generator=order) < share)[:, None, None, None], synthetic, batch)
         if moved:
             picked = (torch.rand(128, generator=order) < moved)[:, None, None, None]
             batch = torch.where(picked, affine(batch, order), batch)
@@ -366,20 +367,20 @@ def labelled(rows: Images) -> LabelledData:
 
 def drawn(bundle: Bundle, seed: int, counts: np.ndarray) -> Images:
     """counts[k] rows of class k."""
-    made = [
+    synthetic = [
         bundle.codec.decode(bundle.generator.sample(np.full(n, k), rng.row_seeds(seed, str(k), 0, n)))
         for k, n in enumerate(counts)
     ]
-    return np.concatenate(made), np.repeat(np.arange(len(counts)), counts)
+    return np.concatenate(synthetic), np.repeat(np.arange(len(counts)), counts)
 
 
 def pools_of(bundle: Bundle, tail: Images, seed: int, size: int = 3000) -> dict[str, np.ndarray]:
-    """3,000 made rows of each class: drawn from the prior, and with variation lent by common classes."""
+    """3,000 synthetic rows of each class: drawn from the prior, and with variation lent by common classes."""
     lent = VariationTransfer(0.5, 1.0, 2, 10.0, 0.12, 0.1, False).use(bundle).fit(labelled(tail))
-    asked = [(np.full(size, k), rng.row_seeds(seed, str(k), 0, size)) for k in range(10)]
+    requested = [(np.full(size, k), rng.row_seeds(seed, str(k), 0, size)) for k in range(10)]
     return {
         "from the prior": drawn(bundle, seed, np.full(10, size))[0].reshape(10, size, *tail[0].shape[1:]),
-        "variation transfer": np.stack([lent.sample(*one).x for one in asked]),
+        "variation transfer": np.stack([lent.sample(*one).x for one in requested]),
     }
 
 
@@ -393,26 +394,26 @@ def run_arm(arm: str, seed: int, options: dict[str, str]) -> dict:
     bundle, facts = train_bundle(model, train, minutes, seed, words)
     if data == "longtail":
         pools = pools_of(bundle, train, seed)
-        made = pools["variation transfer"].reshape(-1, *train[0].shape[1:]), np.repeat(np.arange(10), 3000)
+        synthetic = pools["variation transfer"].reshape(-1, *train[0].shape[1:]), np.repeat(np.arange(10), 3000)
         scores = score_long_tail(train, test, pools, seed)
     elif data == "digits":
-        made = drawn(bundle, seed, np.bincount(train[1]))
-        scores = score_digits(made, train, test)
+        synthetic = drawn(bundle, seed, np.bincount(train[1]))
+        scores = score_digits(synthetic, train, test)
     elif data == "bccd":
-        made = drawn(bundle, seed, np.full(3, 500))
-        scores = score_cells(made, train, test, seed)
+        synthetic = drawn(bundle, seed, np.full(3, 500))
+        scores = score_cells(synthetic, train, test, seed)
     else:
-        made = drawn(bundle, seed, np.full(10, 2000))
-        scores = score_fashion(made, train, test, seed)
+        synthetic = drawn(bundle, seed, np.full(10, 2000))
+        scores = score_fashion(synthetic, train, test, seed)
     if options["pictures"]:
-        save_grid(Path(options["pictures"]) / f"{arm}_{seed}.png", made)
+        save_grid(Path(options["pictures"]) / f"{arm}_{seed}.png", synthetic)
     return {"minutes": minutes, **facts, **scores}
 
 
-def save_grid(path: Path, made: Images, columns: int = 12) -> None:
+def save_grid(path: Path, synthetic: Images, columns: int = 12) -> None:
     """One row of pictures a class."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet = contact_sheet([made[0][made[1] == k][:columns] for k in np.unique(made[1])], scale=1)
+    sheet = contact_sheet([synthetic[0][synthetic[1] == k][:columns] for k in np.unique(synthetic[1])], scale=1)
     path.write_bytes(png_bytes(sheet.transpose(2, 0, 1)))
 
 

@@ -72,15 +72,15 @@ def compare(train: Images, test: Images, minutes: float, seed: int) -> None:
         noise = torch.from_numpy(rng.normal(seeds, prior.noise_size, stream="noise"))
         with torch.no_grad():
             parts = zip(noise.split(512), y.split(512), strict=True)
-            made = np.concatenate([bundle.codec.decode(bundle.generator.decode(prior(n, c), c)) for n, c in parts])
+            synthetic = np.concatenate([bundle.codec.decode(bundle.generator.decode(prior(n, c), c)) for n, c in parts])
         if train[0].shape[-1] == 8:
-            scores = score_digits((made, train[1]), train, test)
+            scores = score_digits((synthetic, train[1]), train, test)
         else:
-            some = np.random.default_rng(0).permutation(len(made))[:2000]
-            pixels = [side.reshape(len(side), -1) / 255 for side in (test[0][:2000], made[some])]
+            some = np.random.default_rng(0).permutation(len(synthetic))[:2000]
+            pixels = [side.reshape(len(side), -1) / 255 for side in (test[0][:2000], synthetic[some])]
             scores = support(*pixels)
-        said = ", ".join(f"{key} {scores[key]:.3f}" for key in ("accuracy", "recall", "coverage") if key in scores)
-        print(f"{len(y)} rows, seed {seed}, {name}: {nats:.2f} nats a held-out latent, {said}", flush=True)
+        reported = ", ".join(f"{key} {scores[key]:.3f}" for key in ("accuracy", "recall", "coverage") if key in scores)
+        print(f"{len(y)} rows, seed {seed}, {name}: {nats:.2f} nats a held-out latent, {reported}", flush=True)
 
 
 def main(words: list[str]) -> None:

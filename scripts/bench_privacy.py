@@ -50,7 +50,7 @@ def quarters(data: LabelledData, seed: int) -> list[LabelledData]:
 
 
 def fakes(train: LabelledData, fresh: LabelledData, seed: int) -> dict[str, tuple[LabelledData, np.ndarray]]:
-    """Sets of made rows by name, each with the mask of its copies."""
+    """Sets of synthetic rows by name, each with the mask of its copies."""
     n = min(len(train), len(fresh))
     fifth = partly_memorised(train, fresh, n, SHARE, seed)
     others = {
@@ -75,9 +75,9 @@ def run_seed(data: LabelledData, seed: int) -> list[dict[str, Any]]:
     held_out = LabelledData.concat(rest)
     points = points_of(LabelledData.concat([train, held_out]))
     lines = []
-    for name, (made, copied) in fakes(train, fresh, seed).items():
-        found = find_copies(train, held_out, made, points, seed)
-        facts = privacy_of(train, held_out, made, found, seed=seed, points=points).to_json()
+    for name, (synthetic, copied) in fakes(train, fresh, seed).items():
+        found = find_copies(train, held_out, synthetic, points, seed)
+        facts = privacy_of(train, held_out, synthetic, found, seed=seed, points=points).to_json()
         flagged = found.exact | found.near
         for attack in facts["membership"]:
             lines.append(

@@ -6,7 +6,8 @@
     python scripts/bench_private.py only=audit
 
 choose:   every arm of ARMS once at epsilon 1, trained on 50,000 of the real train rows and scored on the 10,000 others.
-accuracy: of the small CNN of bench_images.py, trained on 20,000 made rows alone for 1,500 steps and looked at once, on
+accuracy: of the small CNN of bench_images.py, trained on 20,000 synthetic rows alone for 1,500 steps and looked at
+once, on
 the 10,000 real test rows. Published, with epsilon 1 / 10 and delta 1e-5 (DPImageBench, CCS 2025): DP-MERF .62 / .62,
 DP-Kernel .68 / .70, DP-NTK .64 / .76, DP-GAN .72 / .70.
 audit: releases of scikit-learn's digits 0 and 1 with and without a white image; lower bounds on epsilon that hold with
@@ -45,8 +46,8 @@ ARMS = {
 }
 
 
-def accuracy_of(made: Images, test: Images, seed: int) -> float:
-    return float((apply(train_cnn(made, STEPS, seed), test[0]).argmax(1) == test[1]).mean())
+def accuracy_of(synthetic: Images, test: Images, seed: int) -> float:
+    return float((apply(train_cnn(synthetic, STEPS, seed), test[0]).argmax(1) == test[1]).mean())
 
 
 def bench(model: str, epsilon: float, options: dict[str, str]) -> None:

@@ -102,9 +102,9 @@ def run_arm(arm: str, sides: tuple, label: str, samples: int, seed: int) -> dict
     mean, spread = encode_all(module.ema.average, watched)
     pick = most_probable if arm == "argmax" else columns.draw_cell
     with patch.object(columns, "draw_cell", pick):
-        made = tables.drawn(module, codec, data, seed, list(train.columns), label)
+        synthetic = tables.drawn(module, codec, data, seed, list(train.columns), label)
     table = tables.Table(train, label)
-    real, held, fake = table.typed(train), table.typed(test), table.typed(made)
+    real, held, fake = table.typed(train), table.typed(test), table.typed(synthetic)
     return {
         "seconds": seconds,
         "kl": float(kl_per_dimension(mean, 2 * spread.log()).sum()),

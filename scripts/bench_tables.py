@@ -5,7 +5,7 @@
 
 Every arm trains through the same functions as `gensynth train` and is scored by the scorers below, written
 down here once and apart from the package's own metrics. Arms: adult_cvae, adult_cgan, adult_holdout (real test
-rows in place of made ones), adult_shuffled (columns of train shuffled), continuous_cvae (30 continuous columns),
+rows in place of synthetic ones), adult_shuffled (columns of train shuffled), continuous_cvae (30 continuous columns),
 ten_cvae (10 continuous columns), mixed_cvae (23 mixed columns). `words=` are further words of the command line.
 """
 
@@ -212,16 +212,16 @@ def utility(table: Table, rows: pd.DataFrame, test: pd.DataFrame, seed: int) -> 
 
 
 def distances(table: Table, train: pd.DataFrame, test: pd.DataFrame, fake: pd.DataFrame, seed: int) -> dict[str, float]:
-    """Share of made rows nearer to train than to an equal holdout; near copies of made and of holdout rows."""
+    """Share of synthetic rows nearer to train than to an equal holdout; near copies of made and of holdout rows."""
     random = np.random.default_rng(seed)
     n = min(len(train), len(test))
     train_rows = train.iloc[random.permutation(len(train))[:n]]
     test_rows = test.iloc[random.permutation(len(test))[:n]]
-    made = fake.iloc[random.permutation(len(fake))[:DISTANCE_ROWS]]
+    synthetic = fake.iloc[random.permutation(len(fake))[:DISTANCE_ROWS]]
     held = test.iloc[random.permutation(len(test))[:DISTANCE_ROWS]]
     points = {
         k: _points(table, train, f)
-        for k, f in {"a": train_rows, "b": test_rows, "m": made, "h": held, "t": train}.items()
+        for k, f in {"a": train_rows, "b": test_rows, "m": synthetic, "h": held, "t": train}.items()
     }
 
     def nearest(query: np.ndarray, reference: np.ndarray, k: int) -> np.ndarray:
@@ -247,9 +247,9 @@ def _points(table: Table, train: pd.DataFrame, frame: pd.DataFrame) -> np.ndarra
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def score(train: pd.DataFrame, test: pd.DataFrame, made: pd.DataFrame, label: str, seed: int) -> dict[str, float]:
+def score(train: pd.DataFrame, test: pd.DataFrame, synthetic: pd.DataFrame, label: str, seed: int) -> dict[str, float]:
     table = Table(train, label)
-    real, held, fake = table.typed(train), table.typed(test), table.typed(made)
+    real, held, fake = table.typed(train), table.typed(test), table.typed(synthetic)
     rare = real[label].value_counts().idxmin()
     rest = Table(train.drop(columns=[label]), label)
     sides = {
@@ -302,7 +302,7 @@ def train_and_draw(
 def drawn(
     generator: Generator, codec: TableCodec, data: LabelledData, seed: int, order: list[str], label: str
 ) -> pd.DataFrame:
-    """As many made rows of each class as `data` has, as text, with the columns in `order`."""
+    """As many synthetic rows of each class as `data` has, as text, with the columns in `order`."""
     parts = []
     for k, n in enumerate(data.counts()):
         x = codec.decode(generator.sample(np.full(n, k), rng.row_seeds(seed, str(k), 0, int(n))))
@@ -335,12 +335,12 @@ def run_arm(arm: str, seed: int, shared: Path, minutes: float, words: list[str])
     (train, test), label = sides_of(data, shared)
     random, facts = np.random.default_rng(seed), {}
     if what == "holdout":
-        made = test
+        synthetic = test
     elif what == "shuffled":
-        made = train.apply(lambda column: column.to_numpy()[random.permutation(len(column))])
+        synthetic = train.apply(lambda column: column.to_numpy()[random.permutation(len(column))])
     else:
-        made, facts = train_and_draw(what, train, label, minutes, seed, words)
-    return {"minutes": minutes, **facts, **score(train, test, made, label, seed)}
+        synthetic, facts = train_and_draw(what, train, label, minutes, seed, words)
+    return {"minutes": minutes, **facts, **score(train, test, synthetic, label, seed)}
 
 
 def main(words: list[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from gensynth.balancing.plan import resolve_target
 from gensynth.evaluation.utility.amount import AMOUNTS, advise, portion
 from gensynth.evaluation.utility.arms import added, free_arms
-from gensynth.evaluation.utility.learners import Logistic
+from gensynth.evaluation.utility.classifiers import Logistic
 from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
 from gensynth.evaluation.utility.utility import run_arms
 from gensynth.types import LabelledData, Schema
@@ -36,7 +36,7 @@ def rows(common: int, rare: int, seed: int, apart: float = 1.0) -> LabelledData:
 def advice(pool: LabelledData) -> dict:
     train, val = rows(600, 12, 0), rows(400, 100, 1)
     return advise(
-        train=train, pool=pool, val=val, learner=Logistic(train.schema), seeds=SEEDS, progress=lambda line: None
+        train=train, pool=pool, val=val, classifier=Logistic(train.schema), seeds=SEEDS, progress=lambda line: None
     )
 
 
@@ -68,7 +68,7 @@ def test_copies_are_no_gain_over_a_shifted_threshold():
 def test_too_few_validation_rows_are_said():
     train, val = rows(600, 12, 0), rows(40, 3, 1)
     found = advise(
-        train=train, pool=rows(0, 1176, 2), val=val, learner=Logistic(train.schema), seeds=SEEDS, progress=print
+        train=train, pool=rows(0, 1176, 2), val=val, classifier=Logistic(train.schema), seeds=SEEDS, progress=print
     )
     assert found.amount is None
     assert 'class "rare" has 3 validation rows, 5 needed' in found.sentence
@@ -91,21 +91,21 @@ def test_symmetric_makes_rows_for_every_class():
 
 
 def probe(artefact: float) -> dict:
-    """Made rows are real in all but one column, which the generator shifts."""
+    """Synthetic rows are real in all but one column, which the generator shifts."""
 
-    def made(common, rare, seed):
+    def synthetic(common, rare, seed):
         drawn = rows(common, rare, seed)
         drawn.x[:, 9] += artefact
         return drawn
 
     train, test = rows(600, 40, 0), rows(300, 100, 1)
-    arms = [free_arms(train, 0, tuned=False)[0], added("real_plus_synthetic", train, (made(0, 560, 2),))]
+    arms = [free_arms(train, 0, tuned=False)[0], added("real_plus_synthetic", train, (synthetic(0, 560, 2),))]
     result = run_arms(
         arms=arms,
-        learners=[Logistic(train.schema)],
+        classifiers=[Logistic(train.schema)],
         val=train[:0],
         test=test,
-        further={PROBE: made(400, 0, 3).x},
+        further={PROBE: synthetic(400, 0, 3).x},
         seeds=SEEDS,
         progress=lambda line: None,
     )

@@ -73,18 +73,18 @@ def test_made_rows_have_a_value_of_the_right_type_in_every_column():
     x["day"] = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(r.integers(0, 90, n), unit="D")
     x["mixed"] = pd.Series(r.choice([1.5, 2.5, 4.0], n), dtype=object)
     new_x, _ = gensynth.ClassBalancer(minutes=QUICK, sampling_strategy={"yes": 250}).fit_resample(x, y)
-    made = new_x[n:]
+    synthetic = new_x[n:]
     pd.testing.assert_frame_equal(new_x[:n], x)
     assert new_x.dtypes.tolist() == x.dtypes.tolist()
-    assert not made.drop(columns="maybe").isna().any(axis=None)
-    assert set(made.flag) == {True, False}
-    assert set(made.level) <= {3, 7, 20}
-    assert (made.always == 4).all()
-    assert (made.version == "v2").all()
-    assert made.number.min() == n - 40
+    assert not synthetic.drop(columns="maybe").isna().any(axis=None)
+    assert set(synthetic.flag) == {True, False}
+    assert set(synthetic.level) <= {3, 7, 20}
+    assert (synthetic.always == 4).all()
+    assert (synthetic.version == "v2").all()
+    assert synthetic.number.min() == n - 40
     assert new_x.number.is_unique
     assert new_x.code.is_unique
-    assert made.mixed.map(type).eq(float).all()
+    assert synthetic.mixed.map(type).eq(float).all()
 
 
 def test_numbers_of_rows_that_have_no_room_for_more_are_an_error():

@@ -39,8 +39,10 @@ def test_rows_of_another_class_cover_nothing():
 def test_classes_with_few_held_out_rows_are_left_out_and_large_ones_are_cut():
     many = stripes(150)
     val = many[np.concatenate([np.flatnonzero(many.y == 0)[:7], np.flatnonzero(many.y == 1)])]
-    asked = []
-    found = appraiser(TRAIN, val, seed=0)(lambda labels, seeds: (asked.append(len(labels)), many.x[: len(labels)])[1])
+    requested = []
+    found = appraiser(TRAIN, val, seed=0)(
+        lambda labels, seeds: (requested.append(len(labels)), many.x[: len(labels)])[1]
+    )
     assert list(found) == [val.schema.classes[1]]
-    assert asked == [MOST_ROWS]
+    assert requested == [MOST_ROWS]
     assert appraiser(TRAIN, val[:3], seed=0)(lambda labels, seeds: None) == {}

@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
     return base
 
 
-def asked(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
+def requested(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(n) % 2, rng.row_seeds(0, "a", 0, n)
 
 
@@ -53,7 +53,7 @@ def test_masks_are_read_beside_their_images_and_a_missing_one_is_told(folder):
 
 def test_the_object_stays_and_the_background_is_that_of_another_row(folder):
     data = read_path(str(folder), mask="mask").data
-    rows = BackgroundSwap("").fit(data).sample(*asked())
+    rows = BackgroundSwap("").fit(data).sample(*requested())
     place = {row: i for i, row in enumerate(data.ids)}
     for x, parent, params in zip(rows.x, rows.parent, rows.groups["params"], strict=True):
         mask, other = data.groups[MASK][place[parent]], place[json.loads(params)["background"]]
@@ -65,7 +65,7 @@ def test_the_object_stays_and_the_background_is_that_of_another_row(folder):
 def test_backgrounds_come_from_a_folder(folder, tmp_path):
     Image.new("RGB", (30, 20), (90, 90, 90)).save(tmp_path / "wall.png")
     data = read_path(str(folder), mask="mask").data
-    rows = BackgroundSwap(str(tmp_path)).fit(data).sample(*asked())
+    rows = BackgroundSwap(str(tmp_path)).fit(data).sample(*requested())
     masks = {row: data.groups[MASK][i] for i, row in enumerate(data.ids)}
     assert all((x[0][masks[p] == 0] == 90).all() for x, p in zip(rows.x, rows.parent, strict=True))
 
@@ -88,6 +88,6 @@ def test_a_balanced_set_of_swapped_backgrounds(folder, run_cli, tmp_path):
     code, _, err = run_cli("balance", folder, *words, f"out={tmp_path}/o")
     assert code == 0, err
     with (tmp_path / "o/dataset/ledger.csv").open(newline="") as file:
-        made = [row for row in csv.DictReader(file) if row["source"] == "augmented"]
-    assert made
-    assert {row["sampler"] for row in made} <= {"background", "image_transforms"}
+        synthetic = [row for row in csv.DictReader(file) if row["source"] == "augmented"]
+    assert synthetic
+    assert {row["sampler"] for row in synthetic} <= {"background", "image_transforms"}

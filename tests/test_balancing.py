@@ -21,7 +21,7 @@ from gensynth.balancing.filters import (
 from gensynth.balancing.merge import fill
 from gensynth.balancing.plan import resolve_counts, resolve_target
 from gensynth.errors import UsageError
-from gensynth.models.judge import Judge
+from gensynth.models.classifier import Classifier
 from gensynth.samplers.background import BackgroundSwap
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import new_rows
@@ -34,8 +34,8 @@ SCHEMA = Schema("image", ("<=50K", "007", "3"))
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    judge = Judge.fit(DATA.x, DATA.y, num_classes=3, seed=0, steps=150, balanced=True)
-    return Reference(DATA, VAL, judge)
+    classifier = Classifier.fit(DATA.x, DATA.y, num_classes=3, seed=0, steps=150, balanced=True)
+    return Reference(DATA, VAL, classifier)
 
 
 class Conditional:
@@ -77,7 +77,7 @@ def run_fill(sampler, filters, needed, reference, train=DATA, rejected=frozenset
         seed=0,
         rejected=rejected,
         name_row=lambda c, s, i: f"{c}/{s}-{i}",
-        judged_as=lambda rows: rows,
+        seen_as=lambda rows: rows,
         progress=lambda text: None,
     )
 
@@ -186,7 +186,7 @@ def test_nothing_needed_is_an_empty_answer(reference):
 
 
 def test_near_copy_forgives_repeats_among_train_rows(reference):
-    twice = Reference(replace(DATA, x=np.concatenate([DATA.x[:90], DATA.x[:90]])), VAL, reference.judge)
+    twice = Reference(replace(DATA, x=np.concatenate([DATA.x[:90], DATA.x[:90]])), VAL, reference.classifier)
     one = NearCopy(1 / 3)
     one.learn(twice)
     assert not one.keep(DATA[:1])[0]

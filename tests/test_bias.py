@@ -1,4 +1,4 @@
-"""Who is in the data and whom made rows serve: formulas against closed forms, loops and fairlearn; the gate."""
+"""Who is in the data and whom synthetic rows serve: formulas against closed forms, loops and fairlearn; the gate."""
 
 import json
 from dataclasses import replace
@@ -55,9 +55,9 @@ class TestAudit:
         }
         assert list(found["tables"]) == list(cuts)
         for cut, cells in cuts.items():
-            looked = found["tables"][cut]["cells"]
-            assert len(looked) == 2 * len(set(cells.tolist()))
-            for cell in looked:
+            split_data = found["tables"][cut]["cells"]
+            assert len(split_data) == 2 * len(set(cells.tolist()))
+            for cell in split_data:
                 in_class, in_group = y == CLASSES.index(cell["class"]), cells == cell["group"]
                 mine = in_class & in_group
                 assert (cell["n"], cell["n_real"]) == (mine.sum(), (mine & (origin == REAL)).sum())
@@ -264,9 +264,9 @@ class TestFairlearn:
         )
         rates = {group: entry["base_rates"]["yes"]["value"] for group, entry in table["groups"].items()}
         assert rates == pytest.approx(frame.by_group.to_dict())
-        asked = {"y_true": y, "y_pred": y, "sensitive_features": groups["sex"]}
-        assert table["disparate_impact"]["value"] == pytest.approx(metrics.demographic_parity_ratio(**asked))
-        assert table["parity_difference"]["value"] == pytest.approx(metrics.demographic_parity_difference(**asked))
+        requested = {"y_true": y, "y_pred": y, "sensitive_features": groups["sex"]}
+        assert table["disparate_impact"]["value"] == pytest.approx(metrics.demographic_parity_ratio(**requested))
+        assert table["parity_difference"]["value"] == pytest.approx(metrics.demographic_parity_difference(**requested))
 
     def test_recall_by_group_and_equalised_odds(self):
         metrics = pytest.importorskip("fairlearn.metrics")
@@ -301,8 +301,8 @@ class TestGate:
             np.concatenate([np.tile(["f", "m"], 250), np.repeat(["f", "m"], [20, 80])]),
         )
         train = rows_of(y, {"sex": sex})
-        made = rows_of(np.ones(len(added_groups), int), {"sex": np.array(added_groups)}, SYNTHETIC)
-        return before_and_after(train, LabelledData.concat([train, made]), ["sex"])
+        synthetic = rows_of(np.ones(len(added_groups), int), {"sex": np.array(added_groups)}, SYNTHETIC)
+        return before_and_after(train, LabelledData.concat([train, synthetic]), ["sex"])
 
     @pytest.mark.parametrize(
         ("women", "men", "passed"), [(20, 80, True), (16, 84, True), (15, 85, False), (0, 100, False), (60, 40, True)]
@@ -312,7 +312,7 @@ class TestGate:
         found = gate(*both, {"reason": "not run"})
         assert found["passed"] is passed
         assert not found["accepted"]
-        assert found["notes"] == ["worst-group recall with and without made rows is not run"]
+        assert found["notes"] == ["worst-group recall with and without synthetic rows is not run"]
         if not passed:
             fall = 1 - (20 + women) / 200 / 0.2
             assert '"yes" of f with 20 real rows, is 20.00% of its class' in found["reasons"][0]
@@ -322,8 +322,10 @@ class TestGate:
         y = np.repeat([0, 1], [400, 100])
         sex, race = np.tile(["f", "m"], 250), np.tile(["a", "a", "b", "b"], 125)
         train = rows_of(y, {"sex": sex, "race": race})
-        made = rows_of(np.ones(100, int), {"sex": np.tile(["f", "m"], 50), "race": np.tile(["a", "b"], 50)}, SYNTHETIC)
-        both = before_and_after(train, LabelledData.concat([train, made]), ["sex", "race"])
+        synthetic = rows_of(
+            np.ones(100, int), {"sex": np.tile(["f", "m"], 50), "race": np.tile(["a", "b"], 50)}, SYNTHETIC
+        )
+        both = before_and_after(train, LabelledData.concat([train, synthetic]), ["sex", "race"])
         reasons = gate(*both, {})["reasons"]
         assert len(reasons) == 1
         assert reasons[0].startswith("sex x race: ")
@@ -356,9 +358,9 @@ class TestGate:
 
 class TestCells:
     def test_copies_of_each_cell_stand_beside_those_of_real_rows(self):
-        made = Side(np.array([True, False, True, True]), np.array([1, 1, 1, 0]), {"sex": np.array(list("ffmm"))})
+        synthetic = Side(np.array([True, False, True, True]), np.array([1, 1, 1, 0]), {"sex": np.array(list("ffmm"))})
         real = Side(np.array([False, True]), np.array([1, 1]), {"sex": np.array(list("ff"))})
-        cells = {(c["class"], c["group"]): c for c in cell_copies(made, real, CLASSES)["sex"]}
+        cells = {(c["class"], c["group"]): c for c in cell_copies(synthetic, real, CLASSES)["sex"]}
         assert set(cells) == {("yes", "f"), ("yes", "m"), ("no", "m")}
         assert (cells["yes", "f"]["value"], cells["yes", "f"]["ceiling"], cells["yes", "f"]["n"]) == (0.5, 0.5, 2)
         assert cells["yes", "m"]["value"] == 1.0
@@ -373,10 +375,17 @@ class TestCells:
             x[(y == 1) & (sex == "f")] += shift
             return Side(x, y, {"sex": sex})
 
-        made, held_out, train = side(120, 50.0), side(100, 0.0), side(200, 0.0)
-        made = Side(made.values, made.y, {"sex": np.where(np.arange(240) < 3, "x", made.groups["sex"])})
+        synthetic, held_out, train = side(120, 50.0), side(100, 0.0), side(200, 0.0)
+        synthetic = Side(
+            synthetic.values, synthetic.y, {"sex": np.where(np.arange(240) < 3, "x", synthetic.groups["sex"])}
+        )
         cells = cell_coverage(
-            made=made, held_out=held_out, train=train, noise=order.uniform(40, 90, (200, 3)), classes=CLASSES, seed=0
+            synthetic=synthetic,
+            held_out=held_out,
+            train=train,
+            noise=order.uniform(40, 90, (200, 3)),
+            classes=CLASSES,
+            seed=0,
         )["sex"]
         found = {(c["class"], c["group"]): c for c in cells}
         assert found["yes", "f"]["value"] == 0

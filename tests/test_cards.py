@@ -137,8 +137,8 @@ def test_data_card_tells_counts_sampler_verdict_and_removal() -> None:
 def test_cards_never_let_a_name_become_markup() -> None:
     evil = "<script>x</script> | `a` ![i](http://x) **b**"
     source = SourceCard(title=evil, licence=evil, consent=evil, citation=evil + "\n```\n# x", limits=(evil,))
-    told = {**FACTS, **TOLD, "source_card": source.to_json(), "notes": [evil]}
-    for facts in (FACTS, told):
+    reported = {**FACTS, **TOLD, "source_card": source.to_json(), "notes": [evil]}
+    for facts in (FACTS, reported):
         for card in (data_card(facts), model_card(facts)):
             outside = re.sub(r"^(`{3,})\w*\n.*?\n\1$", "", card, flags=re.DOTALL | re.MULTILINE).split("---\n", 2)[2]
             assert "<script>" not in outside
@@ -258,7 +258,7 @@ def test_the_data_card_tells_all_that_was_found() -> None:
         "| near copies of training rows | 0.03 (0.02 to 0.05) | 0 |",
         "| density ratio | rows | 0.51 (0.48 to 0.54) | 0.5 (0.47 to 0.53) |",
         "- T0: rows only\n- T1: rows and model",
-        "| without made rows | 0.4 (0.3 to 0.5) |",
+        "| without synthetic rows | 0.4 (0.3 to 0.5) |",
         "(1, 1e-05)-differential privacy was promised and does not hold: rows were dropped by a classifier.",
         "| rose | 0.9 (0.8 to 1) | not recorded | not recorded | not recorded |",
         "- accepted: 12",

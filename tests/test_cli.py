@@ -250,9 +250,9 @@ def test_ledger_and_metadata_name_the_same_rows_in_order(finished):
     for row in ledger:
         assert sha256(out / "dataset/train" / row["row_id"]) == row["content_sha256"]
     generator = sha256(out / "generator/manifest.json")
-    made = [r for r in ledger if r["source"] == "synthetic"]
-    assert {r["generator_sha256"] for r in made} == {generator}
-    assert {(r["seed"], r["sampler"]) for r in made} == {("0", "cvae")}
+    synthetic = [r for r in ledger if r["source"] == "synthetic"]
+    assert {r["generator_sha256"] for r in synthetic} == {generator}
+    assert {(r["seed"], r["sampler"]) for r in synthetic} == {("0", "cvae")}
 
 
 def test_small_classes_come_from_augmentation_with_parents(finished):
@@ -260,10 +260,10 @@ def test_small_classes_come_from_augmentation_with_parents(finished):
     ledger = rows(out / "dataset/ledger.csv")
     few = [r for r in ledger if r["label"] == "few & <b>"]
     real = {r["parent"] for r in few if r["source"] == "real"}
-    made = [r for r in few if r["source"] != "real"]
-    assert {(r["source"], r["sampler"]) for r in made} == {("augmented", "image_transforms")}
-    assert {r["parent"] for r in made} <= real
-    assert all("rotate_degrees" in json.loads(r["params"]) for r in made)
+    synthetic = [r for r in few if r["source"] != "real"]
+    assert {(r["source"], r["sampler"]) for r in synthetic} == {("augmented", "image_transforms")}
+    assert {r["parent"] for r in synthetic} <= real
+    assert all("rotate_degrees" in json.loads(r["params"]) for r in synthetic)
     report = json.loads((out / "report.json").read_text())
     assert "small_class" in {w["code"] for w in report["warnings"]}
 
@@ -410,8 +410,8 @@ def test_merge_without_review_changes_nothing(finished, run_cli, tmp_path):
 def test_merge_honours_the_review(finished, run_cli, tmp_path):
     out = tmp_path / "reviewed"
     shutil.copytree(finished[0], out)
-    made = [r["row_id"] for r in rows(out / "dataset/ledger.csv") if r["source"] == "synthetic"]
-    turned_down, accepted = made[:2], made[2]
+    synthetic = [r["row_id"] for r in rows(out / "dataset/ledger.csv") if r["source"] == "synthetic"]
+    turned_down, accepted = synthetic[:2], synthetic[2]
     (out / "review.csv").write_text(
         "row_id,verdict\n" + "".join(f'"{r}",reject\n' for r in turned_down) + f'"{accepted}",accept\n'
     )
@@ -514,9 +514,9 @@ def test_sample_npz(finished, run_cli, tmp_path):
 
 def test_samples_are_prefix_stable_and_classes_independent(finished, run_cli, tmp_path):
     out, _ = finished
-    asked = {"few": "{one: 30}", "more": "{one: 100, zero: 7}", "other": "{zero: 7}"}
+    requested = {"few": "{one: 30}", "more": "{one: 100, zero: 7}", "other": "{zero: 7}"}
     x = {}
-    for name, counts in asked.items():
+    for name, counts in requested.items():
         assert (
             run_cli("sample", f"generator={out}/generator", f"counts={counts}", f"out={tmp_path}/{name}", "format=npz")[
                 0
@@ -542,9 +542,9 @@ def test_sampled_rows_are_those_of_the_dataset(finished, run_cli, tmp_path):
     out, _ = finished
     assert run_cli("sample", f"generator={out}/generator", "counts={one: 300}", f"out={tmp_path}/s")[0] == 0
     drawn = {(r["label"], r["index"]): r["content_sha256"] for r in rows(tmp_path / "s/ledger.csv")}
-    made = [r for r in rows(out / "dataset/ledger.csv") if r["source"] == "synthetic" and r["label"] == "one"]
-    assert made
-    assert all(drawn[r["label"], r["index"]] == r["content_sha256"] for r in made)
+    synthetic = [r for r in rows(out / "dataset/ledger.csv") if r["source"] == "synthetic" and r["label"] == "one"]
+    assert synthetic
+    assert all(drawn[r["label"], r["index"]] == r["content_sha256"] for r in synthetic)
 
 
 def test_sample_folder(finished, run_cli, tmp_path):
@@ -681,8 +681,8 @@ def test_already_balanced_data_needs_nothing(digit_folder, run_cli, tmp_path):
 def test_other_samplers_go_through_the_same_walk(digit_folder, run_cli, tmp_path, sampler):
     code, _, err = run_cli("balance", digit_folder, f"sampler={sampler}", f"out={tmp_path}/o", "utility.run=false")
     assert code == 0, err
-    made = [r for r in rows(tmp_path / "o/dataset/ledger.csv") if r["source"] == "augmented"]
-    assert {r["sampler"] for r in made} == {sampler}
+    synthetic = [r for r in rows(tmp_path / "o/dataset/ledger.csv") if r["source"] == "augmented"]
+    assert {r["sampler"] for r in synthetic} == {sampler}
     assert not (tmp_path / "o/generator").exists()
 
 

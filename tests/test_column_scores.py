@@ -14,7 +14,7 @@ from gensynth.evaluation.metrics.columns import ks_complement, missing_gap, shap
 from gensynth.evaluation.metrics.detection import boosted_c2st
 from gensynth.types import LabelledData, Schema
 
-COLUMNS = [Column("a", "numeric"), Column("b", "numeric"), Column("c", "categorical", levels=("u", "v"))]
+COLUMNS = [Column("a", "numeric"), Column("b", "numeric"), Column("c", "categorical", categories=("u", "v"))]
 CONTINUOUS = np.array([True, True, False])
 
 

@@ -59,11 +59,11 @@ def test_two_cells_of_one_name_are_refused(labels, values, name):
 def test_words_for_cells_are_checked_before_anything_is_trained(run_cli, tmp_path):
     people(300, seed=3).to_csv(tmp_path / "people.csv", index=False)
     words = ("data.label=rich", "data.groups=[sex]", f"out={tmp_path}/out", *TINY)
-    for word, told in (('target={"yes / fe": 90}', "yes / f"), ("symmetric=true", "symmetric=true makes rows")):
+    for word, reported in (('target={"yes / fe": 90}', "yes / f"), ("symmetric=true", "symmetric=true makes rows")):
         target = () if word.startswith("target") else ("target=cells",)
         code, _, err = run_cli("balance", tmp_path / "people.csv", *words, word, *target, "resume=true")
         assert code == 2
-        assert told in err
+        assert reported in err
         assert "[train]" not in err
     assert not (tmp_path / "out/generator").exists()
 
@@ -94,9 +94,9 @@ def test_a_table_may_have_groups_called_label_and_source(run_cli, tmp_path):
     words = ("data.label=rich", "data.groups=[label,source]", "sampler=jitter", "utility.run=false", *FAST)
     code, _, err = run_cli("balance", tmp_path / "people.csv", *words, "bias.accept=true", f"out={tmp_path}/out")
     assert code == 0, err
-    made = [row for row in lines(tmp_path / "out/dataset/train.csv") if row["gensynth_source"] != "real"]
-    assert {row["label"] for row in made} == {"f", "m"}
-    assert {row["source"] for row in made} <= {"a", "b"}
+    synthetic = [row for row in lines(tmp_path / "out/dataset/train.csv") if row["gensynth_source"] != "real"]
+    assert {row["label"] for row in synthetic} == {"f", "m"}
+    assert {row["source"] for row in synthetic} <= {"a", "b"}
 
 
 def test_a_taken_name_is_refused_before_anything_is_trained(run_cli, tmp_path):
@@ -108,7 +108,7 @@ def test_a_taken_name_is_refused_before_anything_is_trained(run_cli, tmp_path):
         csv.writer(file).writerows([("file_name", "label", "source"), *rows])
     code, _, err = run_cli("train", folder, "data.groups=[source]", f"out={tmp_path}/out", *FAST)
     assert code == 2
-    assert err.strip().splitlines()[-1].startswith("gensynth: data.groups=source: made rows have a column")
+    assert err.strip().splitlines()[-1].startswith("gensynth: data.groups=source: synthetic rows have a column")
     assert not (tmp_path / "out/generator").exists()
 
 
@@ -121,9 +121,9 @@ def test_groups_written_as_numbers_are_categories_and_made_rows_have_no_new_ones
     code, _, err = run_cli("balance", tmp_path / "sites.csv", *words, f"out={tmp_path}/out", *FAST)
     assert code == 0, err
     with (tmp_path / "out/dataset/train.csv").open(encoding="utf-8", newline="") as file:
-        made = [row for row in csv.DictReader(file) if row["gensynth_source"] != "real"]
-    assert len(made) > 100
-    assert {row["site"] for row in made} <= {"3", "11", "40"}
+        synthetic = [row for row in csv.DictReader(file) if row["gensynth_source"] != "real"]
+    assert len(synthetic) > 100
+    assert {row["site"] for row in synthetic} <= {"3", "11", "40"}
     bias = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["bias"]
     assert len(bias["after"]["tables"]["site"]["groups"]) == 3
 
@@ -262,9 +262,9 @@ def test_every_cell_is_at_its_asked_count(finished):
 
 def test_the_ledger_names_the_cell_of_every_made_row(finished):
     train, ledger = lines(finished / "out/dataset/train.csv"), lines(finished / "out/dataset/ledger.csv")
-    made = [(row, line) for row, line in zip(train, ledger, strict=True) if line["source"] != "real"]
-    assert made
-    for row, line in made:
+    synthetic = [(row, line) for row, line in zip(train, ledger, strict=True) if line["source"] != "real"]
+    assert synthetic
+    for row, line in synthetic:
         assert json.loads(line["params"])["cell"] == {"sex": row["sex"], "region": row["region"]}
         assert line["label"] == row["rich"]
 

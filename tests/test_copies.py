@@ -37,8 +37,8 @@ TRAIN, FRESH, HELD_OUT = pieces(0)
 POINTS = points_of(TRAIN)
 
 
-def moved(rows: LabelledData, deviation: float, seed: int = 0) -> LabelledData:
-    noise = np.random.default_rng(seed).normal(0, deviation, rows.x.shape).round()
+def moved(rows: LabelledData, std: float, seed: int = 0) -> LabelledData:
+    noise = np.random.default_rng(seed).normal(0, std, rows.x.shape).round()
     return replace(rows, x=np.clip(rows.x + noise, 0, 255).astype(np.uint8))
 
 
@@ -56,21 +56,21 @@ def as_is(x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_exactly_the_copied_rows_are_flagged(seed):
     train, fresh, held_out = pieces(seed)
-    made, copied = partly_memorised(train, fresh, min(len(train), len(fresh)), 0.2, seed)
-    found = find_copies(train, held_out, made, points_of(train), seed)
+    synthetic, copied = partly_memorised(train, fresh, min(len(train), len(fresh)), 0.2, seed)
+    found = find_copies(train, held_out, synthetic, points_of(train), seed)
     np.testing.assert_array_equal(found.exact | found.near, copied)
-    np.testing.assert_array_equal(train.x[found.made.nearest[copied]], made.x[copied])
+    np.testing.assert_array_equal(train.x[found.synthetic.nearest[copied]], synthetic.x[copied])
     everything = find_copies(train, held_out, memorised(train, len(train), 0), points_of(train), seed)
     assert everything.exact.all()
     assert not everything.near.any()
 
 
 def test_copies_under_another_label_are_copies():
-    made = swapped(memorised(TRAIN, 100, 0), 0)
-    found = find_copies(TRAIN, HELD_OUT, made, POINTS, 0)
+    synthetic = swapped(memorised(TRAIN, 100, 0), 0)
+    found = find_copies(TRAIN, HELD_OUT, synthetic, POINTS, 0)
     assert found.exact.all()
-    assert (found.made.distance == 0).all()
-    np.testing.assert_array_equal(TRAIN.x[found.made.nearest], made.x)
+    assert (found.synthetic.distance == 0).all()
+    np.testing.assert_array_equal(TRAIN.x[found.synthetic.nearest], synthetic.x)
 
 
 def test_rows_moved_a_little_are_near_copies_and_new_rows_are_not():
@@ -81,23 +81,25 @@ def test_rows_moved_a_little_are_near_copies_and_new_rows_are_not():
 
 
 def test_distances_are_those_of_a_double_loop_within_the_class():
-    made = moved(FRESH[:40], 30.0)
-    found = find_copies(TRAIN, HELD_OUT, made, POINTS, 0)
-    for i in range(len(made)):
-        there = np.flatnonzero(TRAIN.y == made.y[i])
-        all_of = np.sqrt(((POINTS(TRAIN.x[there]).astype(float) - POINTS(made.x[i : i + 1])) ** 2).sum(1))
-        assert found.made.distance[i] == pytest.approx(all_of.min())
-        assert found.made.calibrated[i] == pytest.approx(all_of.min() / np.sort(all_of)[:50].mean())
-        assert found.made.nearest[i] == there[all_of.argmin()]
-        others = POINTS(HELD_OUT.x[HELD_OUT.y == made.y[i]]).astype(float)
-        assert found.to_held_out[i] == pytest.approx(np.sqrt(((others - POINTS(made.x[i : i + 1])) ** 2).sum(1)).min())
+    synthetic = moved(FRESH[:40], 30.0)
+    found = find_copies(TRAIN, HELD_OUT, synthetic, POINTS, 0)
+    for i in range(len(synthetic)):
+        there = np.flatnonzero(TRAIN.y == synthetic.y[i])
+        all_of = np.sqrt(((POINTS(TRAIN.x[there]).astype(float) - POINTS(synthetic.x[i : i + 1])) ** 2).sum(1))
+        assert found.synthetic.distance[i] == pytest.approx(all_of.min())
+        assert found.synthetic.calibrated[i] == pytest.approx(all_of.min() / np.sort(all_of)[:50].mean())
+        assert found.synthetic.nearest[i] == there[all_of.argmin()]
+        others = POINTS(HELD_OUT.x[HELD_OUT.y == synthetic.y[i]]).astype(float)
+        assert found.to_held_out[i] == pytest.approx(
+            np.sqrt(((others - POINTS(synthetic.x[i : i + 1])) ** 2).sum(1)).min()
+        )
 
 
 def test_equal_train_rows_count_once_in_the_surroundings():
     train, held_out = plane([[0, 0], [1, 0]]), plane([[5, 5]])
     often = plane([[0, 0]] * 9 + [[1, 0]])
-    made = plane([[0.25, 0]])
-    one, other = (find_copies(side, held_out, made, as_is, 0).made for side in (train, often))
+    synthetic = plane([[0.25, 0]])
+    one, other = (find_copies(side, held_out, synthetic, as_is, 0).synthetic for side in (train, often))
     assert one.calibrated[0] == other.calibrated[0] == pytest.approx(0.25 / 0.5)
     assert other.nearest[0] < 9
 
@@ -119,27 +121,27 @@ def test_a_row_of_a_class_without_train_rows_has_no_distance_and_an_empty_cell()
 
 
 def test_lines_say_which_rows_are_copies():
-    made, copied = partly_memorised(TRAIN, FRESH, 60, 0.5, 0)
-    found = find_copies(TRAIN, HELD_OUT, made, POINTS, 0)
-    lines = nearest_rows(found, made.ids, TRAIN.ids)
+    synthetic, copied = partly_memorised(TRAIN, FRESH, 60, 0.5, 0)
+    found = find_copies(TRAIN, HELD_OUT, synthetic, POINTS, 0)
+    lines = nearest_rows(found, synthetic.ids, TRAIN.ids)
     assert [line["copy"] == "exact" for line in lines] == copied.tolist()
     assert all(line["nearest_train_id"] == line["row_id"] for line in lines if line["copy"])
 
 
 @pytest.mark.parametrize(("exponent", "n", "made"), [(1.0, 500, 500), (4.0, 200, 1_000), (8.0, 4_000, 300)])
-def test_new_rows_are_flagged_in_fewer_sets_than_stated(exponent, n, made):
+def test_new_rows_are_flagged_in_fewer_sets_than_stated(exponent, n, synthetic):
     """Calibrated distances with a power law at 0, as in that many dimensions."""
     r = np.random.default_rng(0)
     false = 0
     for _ in range(400):
-        threshold, _ = near_threshold(r.random(n) ** (1 / exponent), made)
-        false += (r.random(made) ** (1 / exponent)).min() < threshold
+        threshold, _ = near_threshold(r.random(n) ** (1 / exponent), synthetic)
+        false += (r.random(synthetic) ** (1 / exponent)).min() < threshold
     assert false / 400 <= FALSE_SETS
 
 
 def test_the_threshold_falls_with_more_made_rows_and_scales_with_distances():
     calibrated = np.random.default_rng(0).random(500) ** 0.25
-    few, many = (near_threshold(calibrated, made)[0] for made in (10, 10_000))
+    few, many = (near_threshold(calibrated, synthetic)[0] for synthetic in (10, 10_000))
     assert many < few <= NEAR_COPY
     assert near_threshold(0.5 * calibrated, 10_000)[0] == pytest.approx(0.5 * many)
 
@@ -156,9 +158,9 @@ def test_no_near_copy_can_be_told_where_real_rows_coincide_or_are_few():
 
 
 def test_entries_are_the_shares_of_the_masks_with_real_rows_beside():
-    made, copied = partly_memorised(TRAIN, FRESH, 400, 0.2, 0)
+    synthetic, copied = partly_memorised(TRAIN, FRESH, 400, 0.2, 0)
     doubled = LabelledData.concat([TRAIN, TRAIN[:30]])
-    found = find_copies(doubled, HELD_OUT, made, POINTS, 0)
+    found = find_copies(doubled, HELD_OUT, synthetic, POINTS, 0)
     entries = copy_entries(found)
     assert entries["exact_copies"]["value"] == pytest.approx(0.2)
     assert entries["exact_copies"]["low"] < 0.2 < entries["exact_copies"]["high"]
@@ -169,10 +171,10 @@ def test_entries_are_the_shares_of_the_masks_with_real_rows_beside():
     assert repeats["train_equal_to_another"]["value"] == pytest.approx(60 / len(doubled))
     assert repeats["held_out_equal_to_train"]["value"] == 0.0
     per_class = copies_per_class(found)
-    for c, name in enumerate(made.schema.classes):
+    for c, name in enumerate(synthetic.schema.classes):
         entry = per_class[name]["exact_copies"]
-        assert entry["value"] == pytest.approx(copied[made.y == c].mean())
-        assert entry["n"] == (made.y == c).sum()
+        assert entry["value"] == pytest.approx(copied[synthetic.y == c].mean())
+        assert entry["n"] == (synthetic.y == c).sum()
 
 
 def test_held_out_rows_that_equal_train_rows_are_shown_beside_the_made_ones():
@@ -184,19 +186,19 @@ def test_held_out_rows_that_equal_train_rows_are_shown_beside_the_made_ones():
 
 @pytest.mark.parametrize("empty", ["held_out", "made"])
 def test_no_rows_on_a_side_are_no_entries(empty):
-    held_out, made = (HELD_OUT[:0], FRESH) if empty == "held_out" else (HELD_OUT, FRESH[:0])
-    found = find_copies(TRAIN, held_out, made, POINTS, 0)
+    held_out, synthetic = (HELD_OUT[:0], FRESH) if empty == "held_out" else (HELD_OUT, FRESH[:0])
+    found = find_copies(TRAIN, held_out, synthetic, POINTS, 0)
     assert copy_entries(found) == {}
-    assert len(nearest_rows(found, made.ids, TRAIN.ids)) == len(made)
+    assert len(nearest_rows(found, synthetic.ids, TRAIN.ids)) == len(synthetic)
 
 
 def test_half_lies_in_the_interval_of_an_honest_generator_as_often_as_it_says():
-    """Few real rows and many made ones: what varies is which real rows were trained on."""
+    """Few real rows and many synthetic ones: what varies is which real rows were trained on."""
     found = []
     for i in range(200):
         r = np.random.default_rng(i)
-        train, held_out, made = (plane(r.normal(size=(n, 2)), r.integers(0, 2, n)) for n in (60, 60, 500))
-        found.append(nearer_to_train(train, held_out, made, as_is, i))
+        train, held_out, synthetic = (plane(r.normal(size=(n, 2)), r.integers(0, 2, n)) for n in (60, 60, 500))
+        found.append(nearer_to_train(train, held_out, synthetic, as_is, i))
     assert np.mean([one["low"] <= 0.5 <= one["high"] for one in found]) == pytest.approx(0.95, abs=0.045)
     assert np.std([one["z"] for one in found]) == pytest.approx(1, abs=0.15)
 
@@ -214,7 +216,7 @@ def test_a_copier_lies_far_above_half_and_a_thousand_copies_of_one_row_do_not():
 
 
 def test_rows_of_one_subject_are_dealt_out_together():
-    """20 people a side of 10 rows each, close together, and made rows round 30 of them: as if rows were people, .5
+    """20 people a side of 10 rows each, close together, and synthetic rows round 30 of them: as if rows were people, .5
     is missed too often."""
     found = []
     for i in range(100):
@@ -246,7 +248,7 @@ def test_a_class_of_one_train_row_has_no_near_copies():
         plane(np.random.default_rng(0).normal(size=(40, 2)).tolist(), [0] * 30 + [1] * 10),
     )
     found = find_copies(train, held_out, plane([[0.01, 0], [5.01, 5], [5, 5]], [0, 1, 1]), as_is, 0)
-    assert found.made.compared.tolist() == [True, False, False]
+    assert found.synthetic.compared.tolist() == [True, False, False]
     assert copy_entries(found)["near_copies"]["n_synthetic"] == 1
     assert copy_entries(found)["near_copies"]["n_real"] == 30
     assert copies_per_class(found)["b"]["near_copies"]["reason"].startswith("not defined: fewer than two train rows")

@@ -54,7 +54,7 @@ def test_every_run_and_value_is_shown_and_nothing_is_written_into_the_runs(runs)
 
 
 def test_bad_words_are_one_line(run_cli, runs, tmp_path):
-    for words, said in (
+    for words, reported in (
         ((tmp_path / "nowhere",), "there is no folder 'nowhere'"),
         ((runs / "notes",), "no run below 'notes'"),
         ((runs, "prot=3"), "port"),
@@ -63,7 +63,7 @@ def test_bad_words_are_one_line(run_cli, runs, tmp_path):
     ):
         code, _, err = run_cli("dashboard", *words)
         assert code == 2
-        assert said in err
+        assert reported in err
         assert err.count("\n") == 1
 
 

@@ -148,7 +148,7 @@ def test_a_balanced_table_holds_pseudonyms_and_nothing_else(tmp_path, run_cli, m
             content = path.read_bytes()
             for canary in (b"Canary", b"canary", b"7946", SECRET.encode()):
                 assert canary not in content, path.name
-    code, told, err = run_cli("merge", tmp_path / "out")
+    code, reported, err = run_cli("merge", tmp_path / "out")
     assert code == 0, err
-    code, told, err = run_cli("verify", tmp_path / "out/dataset")
-    assert code == 0, told + err
+    code, reported, err = run_cli("verify", tmp_path / "out/dataset")
+    assert code == 0, reported + err

@@ -28,11 +28,11 @@ def gaussian(seed, n, d):
     return np.random.default_rng(seed).standard_normal((n, d))
 
 
-def with_moments(x, mean, deviation):
+def with_moments(x, mean, std):
     """The rows of x, moved so that sample mean and covariance are exactly `mean` and `deviation`^2 I."""
     x = x - x.mean(axis=0)
     root = np.linalg.cholesky(np.linalg.inv(np.cov(x, rowvar=False)))
-    return deviation * (x @ root) + mean
+    return std * (x @ root) + mean
 
 
 def test_equal_covariance_leaves_the_squared_mean_difference():
@@ -115,9 +115,9 @@ def brute_force_mmd(x, y):
 def test_kid_of_whole_sets_is_the_double_loop():
     real, fake = gaussian(0, 30, 6), gaussian(1, 30, 6) + 0.3
     scale = Scale.of(real)
-    value, deviation = kid(real=real, fake=fake, seed=0, subset_size=1000)
+    value, std = kid(real=real, fake=fake, seed=0, subset_size=1000)
     assert value == pytest.approx(brute_force_mmd(scale.apply(real), scale.apply(fake)), rel=1e-9)
-    assert deviation == 0.0
+    assert std == 0.0
 
 
 def test_kid_is_near_zero_between_equal_distributions():
@@ -149,8 +149,8 @@ def test_extractor_stays_in_eval_mode():
 def test_scale_has_a_floor():
     x = np.column_stack([[-1.0, 1.0], [-1e-6, 1e-6], [4.0, 4.0]])
     rms = np.sqrt((1.0 + 1e-12) / 3)
-    np.testing.assert_allclose(Scale.of(x).deviation, [1.0, 0.1 * rms, 0.1 * rms])
-    np.testing.assert_array_equal(Scale.of(np.full((3, 2), 5.0)).deviation, [1.0, 1.0])
+    np.testing.assert_allclose(Scale.of(x).std, [1.0, 0.1 * rms, 0.1 * rms])
+    np.testing.assert_array_equal(Scale.of(np.full((3, 2), 5.0)).std, [1.0, 1.0])
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import stripes
 
-from gensynth.balancing.export import Provenance, made_row_name, write_dataset
+from gensynth.balancing.export import Provenance, synthetic_row_name, write_dataset
 from gensynth.balancing.table_export import write_table_dataset
 from gensynth.data.table_source import read_frame
 from gensynth.provenance.card import model_card
@@ -70,17 +70,17 @@ def facts_of(data: LabelledData, card: SourceCard | None, **more: object) -> dic
     }
 
 
-def with_made(data: LabelledData) -> LabelledData:
-    """Real rows and one made row a class."""
+def with_synthetic(data: LabelledData) -> LabelledData:
+    """Real rows and one synthetic row a class."""
     first = [int(np.flatnonzero(data.y == k)[0]) for k in range(len(data.schema.classes))]
-    name_row = made_row_name(data.schema, 0)
-    made = replace(
+    name_row = synthetic_row_name(data.schema, 0)
+    synthetic = replace(
         data[np.array(first)],
         ids=np.array([name_row(name, "cvae", i) for i, name in enumerate(data.schema.classes)]),
         origin=np.full(len(first), "synthetic"),
     )
     parts = []
-    for rows, sampler in ((data, ""), (made, "cvae")):
+    for rows, sampler in ((data, ""), (synthetic, "cvae")):
         texts = {"sampler": sampler, "params": "", "filters": ""}
         groups = {name: np.full(len(rows), text) for name, text in texts.items()} | {"index": np.zeros(len(rows), int)}
         parts.append(replace(rows, groups=groups))
@@ -100,7 +100,7 @@ def writer(facts: dict, splits: dict[str, LabelledData]) -> Callable[[Path], dic
 def image_set(folder: Path, card: SourceCard | None = CARD) -> Path:
     data = stripes(6, classes=4)
     data = replace(data, schema=replace(data.schema, classes=STRANGE))
-    splits = {"train": with_made(data), "val": data[::6], "test": data[1::6]}
+    splits = {"train": with_synthetic(data), "val": data[::6], "test": data[1::6]}
     folder.mkdir()
     write_dataset(folder, splits, {}, Provenance(0, "cvae", SHA, {}), writer(facts_of(data, card), splits))
     return folder
@@ -122,7 +122,7 @@ def table_set(folder: Path, kind: str) -> Path:
     data = replace(
         source.data, schema=replace(source.data.schema, fields={**source.data.schema.fields, "types": types})
     )
-    splits = {"train": with_made(data), "val": data[:4], "test": data[4:8]}
+    splits = {"train": with_synthetic(data), "val": data[:4], "test": data[4:8]}
     folder.mkdir()
     facts = facts_of(data, CARD, label_column="lab,el", columns=data.schema.fields["columns"])
     write_table_dataset(folder, splits, source.cells, Provenance(0, "cvae", SHA, {}), writer(facts, splits))

@@ -73,12 +73,12 @@ def row(rows, i):
 
 def test_gradients_of_rows_are_those_of_each_row_alone(some):
     bound, rows = some
-    gradients, said = row_gradients(bound, *rows)
+    gradients, reported = row_gradients(bound, *rows)
     for i in range(len(rows[0])):
         bound.zero_grad()
         loss, parts = bound(*row(rows, i))
         loss.backward()
-        torch.testing.assert_close(said[i], parts, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(reported[i], parts, rtol=1e-4, atol=1e-3)
         for name, p in bound.named_parameters():
             alone = slope(p)
             torch.testing.assert_close(gradients[name][i], alone, rtol=2e-3, atol=1e-3 * float(alone.abs().max()))
@@ -220,17 +220,17 @@ def whole(tmp_path_factory):
 
 
 def test_the_guarantee_says_what_was_spent(whole):
-    said = whole.guarantee()
-    assert said["steps"] == 20
-    assert said["sampling_rate"] == 32 / 120
-    assert 9.9 < said["epsilon"] <= 10
-    assert said["epsilon"] == said["epsilons"]["rdp"]
-    assert said["epsilons"]["prv"] < said["epsilons"]["rdp"]
-    assert said["noise"] == "recorded"
-    assert "counts" not in said
+    reported = whole.guarantee()
+    assert reported["steps"] == 20
+    assert reported["sampling_rate"] == 32 / 120
+    assert 9.9 < reported["epsilon"] <= 10
+    assert reported["epsilon"] == reported["epsilons"]["rdp"]
+    assert reported["epsilons"]["prv"] < reported["epsilons"]["rdp"]
+    assert reported["noise"] == "recorded"
+    assert "counts" not in reported
     assert module_of().guarantee() == {}
-    again = epsilon_spent(said["noise_multiplier"], 32 / 120, 20, 1e-5, "rdp")
-    assert again <= said["epsilon"] < again + 2e-4
+    again = epsilon_spent(reported["noise_multiplier"], 32 / 120, 20, 1e-5, "rdp")
+    assert again <= reported["epsilon"] < again + 2e-4
 
 
 def test_resume_gives_the_weights_of_the_uninterrupted_run(whole, tmp_path, monkeypatch):

@@ -157,11 +157,11 @@ def test_a_set_of_one_class_gets_arms_as_well(run_cli, table, tmp_path):
 
 
 def test_real_rows_left_out_by_a_seed_are_the_same_with_and_without_rows_of_another_tool(run_cli, table, tmp_path):
-    """Both files number their rows from 0: a made row must not be taken for the real one of its number."""
+    """Both files number their rows from 0: a synthetic row must not be taken for the real one of its number."""
     table(lambda f: f)
     source = read_table(str(tmp_path / "train.csv"), label="y").data
-    made = read_sets([tmp_path / "other.csv"], source, "y")[0]["other.csv"]
-    both = LabelledData.concat([source, made])
+    synthetic = read_sets([tmp_path / "other.csv"], source, "y")[0]["other.csv"]
+    both = LabelledData.concat([source, synthetic])
     alone, joined = (kept_rows(rows, seed=3) for rows in (source, both))
     np.testing.assert_array_equal(alone, joined[joined < len(source)])
 
@@ -181,8 +181,8 @@ def test_rows_that_repeat_by_nature_are_no_copies(tmp_path):
     train, test = source[split == "train"], source[split == "test"]
     fresh = frame(400)
     fresh.to_csv(tmp_path / "fresh.csv", index=False)
-    made = read_sets([tmp_path / "fresh.csv"], source, "y")[0]["fresh.csv"]
-    found = copy_entries(find_copies(train, test, made, points_of(train), seed=0))
+    synthetic = read_sets([tmp_path / "fresh.csv"], source, "y")[0]["fresh.csv"]
+    found = copy_entries(find_copies(train, test, synthetic, points_of(train), seed=0))
     assert found["exact_copies"]["value"] > 0.3
     assert found["exact_copies"]["ceiling"] > 0.3
     assert not np.isin(test.content_hashes(), train.content_hashes()).any()

@@ -16,7 +16,7 @@ from gensynth.samplers.transform import Transform
 
 
 class SaltPepper(Transform):
-    """Some pixels black or white; a judge looks at the rows."""
+    """Some pixels black or white; a classifier looks at the rows."""
 
     name = "salt"
     modalities = ("image",)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from gensynth.evaluation.fidelity.features import judge_space, pixel_space, random_space
+from gensynth.evaluation.fidelity.features import classifier_space, pixel_space, random_space
 from gensynth.evaluation.fidelity.fidelity import MIN_ROWS, fidelity, match_rows
 from gensynth.evaluation.fidelity.spoiled import noise_images
 from gensynth.evaluation.metrics.metric import conf_folder, metrics_of
-from gensynth.models.judge import Judge
+from gensynth.models.classifier import Classifier
 from gensynth.types import LabelledData, Schema
 
 METRICS = ["fid", "fid_infinity", "kid", "mind", "precision", "recall", "density", "coverage"]
@@ -33,8 +33,8 @@ def parts():
 @pytest.fixture(scope="module")
 def spaces(parts):
     train = parts[0]
-    judge = Judge.fit(train.x, train.y, num_classes=10, seed=0, steps=150, balanced=False)
-    return [judge_space(judge), pixel_space(train.x), random_space((1, 8, 8), 0)]
+    classifier = Classifier.fit(train.x, train.y, num_classes=10, seed=0, steps=150, balanced=False)
+    return [classifier_space(classifier), pixel_space(train.x), random_space((1, 8, 8), 0)]
 
 
 @pytest.fixture(scope="module")

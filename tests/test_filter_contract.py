@@ -12,7 +12,7 @@ from gensynth.balancing.filters import Reference, check_filters
 from gensynth.cli import compose
 from gensynth.cli.overrides import conf_dir
 from gensynth.errors import UsageError
-from gensynth.models.judges import fit_judge
+from gensynth.models.classifiers import fit_row_classifier
 
 NAMES = sorted(path.stem for path in (conf_dir() / "filter").glob("*.yaml"))
 COMPONENTS = {name: compose("balance", ["digits", f"filter=[{name}]"]).filter[name] for name in NAMES}
@@ -21,11 +21,11 @@ KINDS = [(name, kind) for name in NAMES for kind in COMPONENTS[name].build().mod
 
 @pytest.fixture(scope="module")
 def references():
-    """Two thirds of the rows of every kind to learn from, with a judge of them; the rest are held out."""
+    """Two thirds of the rows of every kind to learn from, with a classifier of them; the rest are held out."""
     found = {}
     for kind, rows in DATA.items():
         third = np.arange(len(rows)) % 3 == 0
-        found[kind] = Reference(rows[~third], rows[third], fit_judge(rows[~third], 0))
+        found[kind] = Reference(rows[~third], rows[third], fit_row_classifier(rows[~third], 0))
     return found
 
 
@@ -43,7 +43,7 @@ def test_a_filter_says_what_it_is(name):
     assert f"40 {one.reason}." == f"40 {one.reason.strip(' .')}."
     assert one.reason
     assert isinstance(one.looks_at_real_rows, bool)
-    assert isinstance(one.judges_gated, bool)
+    assert isinstance(one.checks_gated, bool)
     for kind, rows in DATA.items():
         if one.modalities and kind not in one.modalities:
             with pytest.raises(UsageError, match=f"filter {name} takes rows of kind"):
@@ -82,7 +82,7 @@ def test_a_filter_that_looks_at_no_real_row_decides_alike_after_any(name, kind, 
         pytest.skip("it says that it looks at real rows")
     one.learn(reference)
     kept = one.keep(DATA[kind])
-    one.learn(Reference(reference.val, reference.train, reference.judge))
+    one.learn(Reference(reference.val, reference.train, reference.classifier))
     np.testing.assert_array_equal(one.keep(DATA[kind]), kept)
 
 

@@ -42,7 +42,7 @@ def test_a_training_row_is_followed_to_generator_and_rows(runs, tmp_path, run_cl
     code, out, err = run_cli("forget", row, f"runs={runs}", f"out={tmp_path}/facts.json")
     assert code == 0, err
     ledger = rows(one / "dataset/ledger.csv")
-    made = [line["row_id"] for line in ledger if line["source"] != "real" and line["parent"] == row]
+    synthetic = [line["row_id"] for line in ledger if line["source"] != "real" and line["parent"] == row]
     drawn = sum(line["sampler"] == "cvae" for line in ledger)
     sha256 = hashlib.sha256((one / "generator/manifest.json").read_bytes()).hexdigest()
     facts = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def test_a_training_row_is_followed_to_generator_and_rows(runs, tmp_path, run_cl
     assert first["generators"] == {"generator": sha256}
     assert first["drawn"] == {"cvae": drawn}
     assert len(first["rows"]["real"]) == 1
-    assert first["rows"]["parent"] == made
+    assert first["rows"]["parent"] == synthetic
     assert f"generator {sha256[:16]} (generator) was trained on it" in out
     smote = [line for line in rows(runs / "two/dataset/ledger.csv") if line["sampler"] == "smote"]
     assert second["generators"] == {}
@@ -73,9 +73,9 @@ def test_samples_from_a_generator_that_knew_the_row_are_told(runs, tmp_path, run
     code, out, err = run_cli("forget", row, f"runs={copy}", f"out={tmp_path}/facts.json")
     assert code == 0, err
     facts = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))["runs"]
-    told = {one["run"]: (one["split"], one["drawn"]) for one in facts}
+    reported = {one["run"]: (one["split"], one["drawn"]) for one in facts}
     sent = sum(line["sampler"] == "cvae" for line in rows(one / "dataset/ledger.csv"))
-    assert told == {"T": ("train", {}), "S": ("drawn", {"cvae": 9}), "sent/dataset": ("drawn", {"cvae": sent})}
+    assert reported == {"T": ("train", {}), "S": ("drawn", {"cvae": 9}), "sent/dataset": ("drawn", {"cvae": sent})}
     held = {one["run"]: list(one["rows"]) for one in facts}
     assert held == {"T": [], "S": [], "sent/dataset": ["real"]}
     assert f'S: rows from a generator that was trained on row "{row}"' in out

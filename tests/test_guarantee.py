@@ -15,7 +15,7 @@ from gensynth.balancing.filters import Filter, LabelAgreement, NearCopy, ValueRa
 from gensynth.balancing.mark import mark_of
 from gensynth.provenance.guarantee import (
     STEPS,
-    MadeRows,
+    ReleasedRows,
     dp_facts,
     noisy_counts,
     private_facts,
@@ -59,7 +59,7 @@ class Own(Filter):
         return np.ones(len(rows), dtype=bool)
 
 
-DRAWN = MadeRows(from_noise=True, counts_asked=True, filters=(), chosen=False, fallback_rows=0, reviewed=0)
+DRAWN = ReleasedRows(from_noise=True, counts_requested=True, filters=(), chosen=False, fallback_rows=0, reviewed=0)
 SPOILT_BUNDLES = {
     "recorded_noise": {"guarantee": PROMISED | {"noise": "recorded"}},
     "codec_fitted": {"modality": "table"},
@@ -142,7 +142,7 @@ def test_every_step_is_derived_from_some_fact():
 def test_all_steps_at_once_are_all_named_in_order():
     bundle = CLEAN | {key: value for spoilt in SPOILT_BUNDLES.values() for key, value in spoilt.items()}
     bundle["training"] = CLEAN["training"] | {"coverage": {"cat": 0.9}, "choose": "macro"}
-    rows = MadeRows(False, False, (Own(), LabelAgreement(0.05), NearCopy(0.3), ValueRange(0.25)), True, 1, 1)
+    rows = ReleasedRows(False, False, (Own(), LabelAgreement(0.05), NearCopy(0.3), ValueRange(0.25)), True, 1, 1)
     steps = steps_of(bundle, rows)
     assert steps == list(STEPS)
     assert [one["step"] for one in dp_facts(PROMISED, reversed(steps))["voided_by"]] == list(STEPS)
@@ -228,8 +228,8 @@ def test_what_a_run_did_is_found_by_itself(name, run_cli, tmp_path):
     words, steps = DRAWN_FROM[name]
     photographs(tmp_path / "data", *(word for word in words if "=" not in word))
     small = ("model=kernel_mean", "model.waves=20", "model.width=8", "model.delta=1e-3")
-    asked = [word for word in words if "=" in word]
-    code, _, err = run_cli("train", tmp_path / "data", *small, *asked, f"out={tmp_path}/T", *FAST)
+    requested = [word for word in words if "=" in word]
+    code, _, err = run_cli("train", tmp_path / "data", *small, *requested, f"out={tmp_path}/T", *FAST)
     assert code == 0, err
     facts = json.loads((tmp_path / "T/generator/config.json").read_text(encoding="utf-8"))
     assert steps_of(facts) == steps

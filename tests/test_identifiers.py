@@ -184,6 +184,6 @@ def test_explore_says_so_without_showing_anybody(tmp_path):
     ]
     assert "data.deidentify='{who_name: drop, email: drop}'" in facts["advice"][0]
     assert 'looks like email: "email", 100.0% (u***@***)' in explore_lines(facts)
-    told = json.dumps(facts, ensure_ascii=False)
-    assert not any(name in told for name in NAMES)
-    assert "example.org" not in told
+    reported = json.dumps(facts, ensure_ascii=False)
+    assert not any(name in reported for name in NAMES)
+    assert "example.org" not in reported

@@ -171,12 +171,12 @@ class TestFilters:
 
 
 class TestPolicies:
-    def asked(self, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    def requested(self, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
         return np.arange(n) % 3, rng.row_seeds(0, "a", 0, n)
 
     def test_operations_meet_their_probability_and_strength(self):
         sampler = Transforms("mine", {"rotate": at(0.3, 20), "brightness": at(1.0, 0.2), "blur": at(0, 1)}, [])
-        params = [json.loads(text) for text in sampler.fit(COLOUR).sample(*self.asked(2000)).groups["params"]]
+        params = [json.loads(text) for text in sampler.fit(COLOUR).sample(*self.requested(2000)).groups["params"]]
         assert np.mean(["rotate" in one for one in params]) == pytest.approx(0.3, abs=0.04)
         assert all("brightness" in one and "blur" not in one for one in params)
         turns = np.array([one["rotate"] for one in params if "rotate" in one])
@@ -185,7 +185,7 @@ class TestPolicies:
 
     def test_a_row_without_an_operation_is_a_copy(self):
         sampler = Transforms("mine", {"rotate": at(0.5, 20)}, []).fit(COLOUR)
-        rows = sampler.sample(*self.asked(100))
+        rows = sampler.sample(*self.requested(100))
         source = dict(zip(COLOUR.ids, COLOUR.x, strict=True))
         still = [i for i, text in enumerate(rows.groups["params"]) if text == "{}"]
         assert 30 < len(still) < 70
@@ -205,10 +205,10 @@ class TestPolicies:
         without, with_leave = (Transforms("mine", words, allow).fit(COLOUR) for allow in ([], [name]))
         assert without.left_out == (name,)
         assert without.label_policy == "preserve"
-        assert not any(name in text for text in without.sample(*self.asked(50)).groups["params"])
+        assert not any(name in text for text in without.sample(*self.requested(50)).groups["params"])
         assert with_leave.left_out == ()
         assert with_leave.label_policy == "at_risk"
-        assert all(name in text for text in with_leave.sample(*self.asked(50)).groups["params"])
+        assert all(name in text for text in with_leave.sample(*self.requested(50)).groups["params"])
 
     def test_the_data_set_gives_leave(self):
         plain, allowed = (
@@ -229,30 +229,30 @@ class TestPolicies:
             assert "flip_horizontal" in dict(make(["flip_horizontal"]).fit(GREY).operations())
 
     def test_trivial_augment_does_one_thing_a_row_and_all_things_over_rows(self):
-        rows = TrivialAugment([]).fit(COLOUR).sample(*self.asked(1500))
-        told = [json.loads(text) for text in rows.groups["params"]]
-        assert {len(one) for one in told} == {1}
-        assert {name for one in told for name in one} == set(dict(TrivialAugment([]).fit(COLOUR).operations()))
+        rows = TrivialAugment([]).fit(COLOUR).sample(*self.requested(1500))
+        reported = [json.loads(text) for text in rows.groups["params"]]
+        assert {len(one) for one in reported} == {1}
+        assert {name for one in reported for name in one} == set(dict(TrivialAugment([]).fit(COLOUR).operations()))
 
     def test_rand_augment_does_two_things_at_one_strength(self):
-        rows = RandAugment(2, 0.5, []).fit(COLOUR).sample(*self.asked())
-        told = [json.loads(text) for text in rows.groups["params"]]
-        assert {len(one) for one in told} == {2}
-        turns = {abs(one["rotate"]) for one in told if "rotate" in one}
+        rows = RandAugment(2, 0.5, []).fit(COLOUR).sample(*self.requested())
+        reported = [json.loads(text) for text in rows.groups["params"]]
+        assert {len(one) for one in reported} == {2}
+        turns = {abs(one["rotate"]) for one in reported if "rotate" in one}
         assert turns == {0.5 * OPERATIONS["rotate"].strength}
 
     def test_augmix_weighs_chains_to_one(self):
-        rows = AugMix(3, 2, []).fit(COLOUR).sample(*self.asked(60))
+        rows = AugMix(3, 2, []).fit(COLOUR).sample(*self.requested(60))
         for text in rows.groups["params"]:
-            told = json.loads(text)
-            chains = [told[f"chain {i}"] for i in range(3)]
+            reported = json.loads(text)
+            chains = [reported[f"chain {i}"] for i in range(3)]
             assert sum(chain["weight"] for chain in chains) == pytest.approx(1, abs=1e-5)
             assert all(1 <= len(chain) - 1 <= 2 for chain in chains)
-            assert 0 <= told["image"] <= 1
+            assert 0 <= reported["image"] <= 1
 
     def test_parameters_give_the_row_again(self):
         sampler = Transforms("mine", {"rotate": at(1, 20), "contrast": at(1, 0.3), "shift_x": at(1, 0.1)}, [])
-        labels, seeds = self.asked(5)
+        labels, seeds = self.requested(5)
         rows = sampler.fit(COLOUR).sample(labels, seeds)
         source = dict(zip(COLOUR.ids, COLOUR.x, strict=True))
         for i in range(5):

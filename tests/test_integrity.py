@@ -16,13 +16,13 @@ from gensynth.evaluation.labels.confident import (
     FOLDS,
     calibrated_joint,
     find_suspects,
-    looked_at,
     mean_self_confidence,
     noise_share,
     out_of_fold,
+    reviewed_rows,
 )
 from gensynth.evaluation.labels.integrity import WORST, agreement, labels_of, lost_variety, suspect_facts
-from gensynth.models.judges import fit_judge
+from gensynth.models.classifiers import fit_row_classifier
 from gensynth.types import LabelledData, Schema
 
 
@@ -146,7 +146,7 @@ class TestOutOfFold:
 
     def test_folds_share_every_class_and_small_classes_are_left_out(self):
         y = np.repeat([0, 1, 2], [60, 9, 12])
-        rows, fold = looked_at(y, 3, seed=0)
+        rows, fold = reviewed_rows(y, 3, seed=0)
         assert set(y[rows]) == {0, 2}
         assert (np.diff(rows) > 0).all()
         for c in (0, 2):
@@ -155,12 +155,12 @@ class TestOutOfFold:
     def test_equal_rows_and_rows_of_a_subject_share_a_fold_and_folds_stay_even(self):
         y, people = np.repeat([0, 1, 2, 3], [60, 30, 60, 12]), np.repeat(np.arange(54), 3)
         people[90:120], people[150:] = 99, 100  # half of class 2, and all of class 3, belong to one person each
-        rows, fold = looked_at(y, 4, 0, people)
+        rows, fold = reviewed_rows(y, 4, 0, people)
         assert set(y[rows]) == {0, 1, 2}
         assert all(len(set(fold[people[rows] == p])) == 1 for p in set(people[rows].tolist()))
         assert [np.bincount(fold[y[rows] == c]).min() for c in (0, 1)] == [18, 9]
         assert np.bincount(fold[y[rows] == 2]).max() == 30
-        alone, same = looked_at(y, 4, 0), looked_at(y, 4, 0, np.arange(len(y)))
+        alone, same = reviewed_rows(y, 4, 0), reviewed_rows(y, 4, 0, np.arange(len(y)))
         assert all((a == b).all() for a, b in zip(alone, same, strict=True))
 
     def test_a_row_is_not_judged_by_who_saw_its_equal(self):
@@ -173,7 +173,7 @@ class TestOutOfFold:
     def test_common_classes_are_cut_first(self, monkeypatch):
         monkeypatch.setattr(confident, "MOST_ROWS", 100)
         y = np.repeat([0, 1, 2], [500, 20, 300])
-        rows, _ = looked_at(y, 3, seed=0)
+        rows, _ = reviewed_rows(y, 3, seed=0)
         assert np.bincount(y[rows]).tolist() == [40, 20, 40]
 
 
@@ -245,15 +245,17 @@ class TestFacts:
 
     def test_made_rows_with_two_labels_swapped_are_suspect(self):
         rows = clumps(600)
-        train, held_out, made = rows[:300], rows[300:450], rows[450:]
-        made = replace(made, y=np.where(made.y == 2, 2, 1 - made.y), ids=np.array([f"m{i}" for i in range(150)]))
-        passed = made.y == 2
+        train, held_out, synthetic = rows[:300], rows[300:450], rows[450:]
+        synthetic = replace(
+            synthetic, y=np.where(synthetic.y == 2, 2, 1 - synthetic.y), ids=np.array([f"m{i}" for i in range(150)])
+        )
+        passed = synthetic.y == 2
         found, worst = labels_of(
             train=train,
             held_out=held_out,
-            synthetic=made,
-            drawn=Drawn(made, passed),
-            judged=fit_judge(train, 0).probabilities,
+            synthetic=synthetic,
+            drawn=Drawn(synthetic, passed),
+            judged=fit_row_classifier(train, 0).probabilities,
             space=FeatureSpace("cells", "", lambda x: x),
             seed=0,
             progress=lambda line: None,
@@ -263,8 +265,8 @@ class TestFacts:
         assert (one["agreement_before"]["value"], one["agreement_after"]["value"]) == (0.0, None)
         assert (good["agreement_before"]["value"], good["agreement_real"]["value"]) == (1.0, 1.0)
         assert good["lost_variety"]["value"] == 0
-        made_of = facts["suspect"]["made"]["classes"]
-        assert made_of["clump0"] | {"low": 0, "high": 0} == {
+        synthetic_of = facts["suspect"]["made"]["classes"]
+        assert synthetic_of["clump0"] | {"low": 0, "high": 0} == {
             "value": 1.0,
             "low": 0,
             "high": 0,
@@ -272,7 +274,7 @@ class TestFacts:
             "count": 50,
             "most_often": "clump1",
         }
-        assert made_of["clump2"]["count"] == 0
+        assert synthetic_of["clump2"]["count"] == 0
         assert facts["suspect"]["real"]["count"] == 0
         assert {one["row_id"][0] for one in worst["made"]} == {"m"}
         json.dumps([facts, worst], allow_nan=False)
@@ -281,10 +283,10 @@ class TestFacts:
         rows = clumps()
         rows = rows[(rows.y != 1) | (np.arange(300) < 15)]
         facts, _ = suspect_facts(rows, rows[:0], out_of_fold(rows, rows.x[:0], 0))
-        made = replace(rows, ids=np.array([f"m{i}" for i in range(len(rows))]))
-        of_made, worst = suspect_facts(rows, made, out_of_fold(rows, made.x, 0))
-        assert of_made["made"]["n"] == (rows.y != 1).sum()
-        assert of_made["made"]["count"] == 0
+        synthetic = replace(rows, ids=np.array([f"m{i}" for i in range(len(rows))]))
+        of_synthetic, worst = suspect_facts(rows, synthetic, out_of_fold(rows, synthetic.x, 0))
+        assert of_synthetic["made"]["n"] == (rows.y != 1).sum()
+        assert of_synthetic["made"]["count"] == 0
         assert worst["made"] == []
         entry = facts["real"]["classes"]["clump1"]
         assert entry["value"] is None

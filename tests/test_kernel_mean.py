@@ -140,12 +140,12 @@ def test_the_release_is_made_once_and_its_key_is_gone():
     assert not first["key"].any()
     module.begin_phase("match", encoded(DATA[:30]), torch.Generator(), resumed=False)
     assert all(torch.equal(tensor, first[name]) for name, tensor in module.state_dict().items())
-    said = module.guarantee()
-    assert said["epsilon"] == 100
-    assert said["accountant"] == "analytic gaussian"
-    assert said["noise"] == "recorded"
-    assert said["noise_multiplier"] * said["sensitivity"] == pytest.approx(module.sigma)
-    assert all(isinstance(count, int) and abs(count - 40) < 5 for count in said["counts"])
+    reported = module.guarantee()
+    assert reported["epsilon"] == 100
+    assert reported["accountant"] == "analytic gaussian"
+    assert reported["noise"] == "recorded"
+    assert reported["noise_multiplier"] * reported["sensitivity"] == pytest.approx(module.sigma)
+    assert all(isinstance(count, int) and abs(count - 40) < 5 for count in reported["counts"])
 
 
 def test_the_speed_test_leaves_the_release_to_the_training():
@@ -233,8 +233,8 @@ def test_made_class_means_come_nearer_to_the_released_ones(tmp_path):
     totals = []
     for module in (start, end):
         labels, seeds = np.repeat(np.arange(3), 2000), np.tile(rng.row_seeds(0, "x", 0, 2000), 3)
-        made = module.features.seen(module.sample(labels, seeds)).unflatten(0, (3, 2000))
-        totals.append(float((gaps(module.features, made, target) / end.scales).sum()))
+        synthetic = module.features.seen(module.sample(labels, seeds)).unflatten(0, (3, 2000))
+        totals.append(float((gaps(module.features, synthetic, target) / end.scales).sum()))
     assert totals[1] < 0.8 * totals[0]
 
 

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 from gensynth.evaluation.bias.group_recall import group_recall
-from gensynth.evaluation.metrics.detection import auc_deviation, c2st_auc
+from gensynth.evaluation.metrics.detection import auc_std, c2st_auc
 from gensynth.evaluation.metrics.distance import (
     fid_as_is,
     frechet_distance,
@@ -224,9 +224,9 @@ def test_rows_that_differ_in_the_eighth_digit_are_told_apart(offset):
 
 def test_ties_by_the_hundred_have_the_right_distance():
     """Levels of a table: hundreds of rows at one distance, more than any list of candidates holds."""
-    levels = np.random.default_rng(0).integers(0, 3, (600, 6)).astype(float)
-    distances, rows = nearest_distances(levels[:50], levels[50:], 4, chunk=16)
-    brute = np.linalg.norm(levels[:50, None] - levels[None, 50:], axis=2)
+    categories = np.random.default_rng(0).integers(0, 3, (600, 6)).astype(float)
+    distances, rows = nearest_distances(categories[:50], categories[50:], 4, chunk=16)
+    brute = np.linalg.norm(categories[:50, None] - categories[None, 50:], axis=2)
     np.testing.assert_allclose(distances, np.sort(brute, axis=1)[:, :4], atol=1e-12)
     np.testing.assert_allclose(np.take_along_axis(brute, rows, axis=1), distances, atol=1e-12)
 
@@ -272,7 +272,7 @@ def test_mind_of_unequal_n_is_the_distance_of_the_quantile_functions():
 def test_two_samples_of_one_distribution_cannot_be_told_apart():
     n = 400
     values = [c2st_auc(normal(2 * i, n, 4), normal(2 * i + 1, n, 4), seed=i) for i in range(8)]
-    assert np.mean(values) == pytest.approx(0.5, abs=3 * auc_deviation(0.5, n, n) / np.sqrt(8) + 0.01)
+    assert np.mean(values) == pytest.approx(0.5, abs=3 * auc_std(0.5, n, n) / np.sqrt(8) + 0.01)
     assert c2st_auc(normal(0, n, 4), normal(1, n, 4) * 1.5, seed=0) > 0.65
     with pytest.raises(ValueError, match="equally many rows"):
         c2st_auc(normal(0, 20, 2), normal(1, 19, 2), seed=0)
@@ -336,8 +336,8 @@ def test_intervals_of_shares_are_the_published_formulas():
         assert found.low == pytest.approx(one - other - np.hypot(one - low, other_high - other), abs=1e-12)
         assert found.high == pytest.approx(one - other + np.hypot(high - one, other - other_low), abs=1e-12)
     pooled = (56 + 48) / 150
-    deviation = np.sqrt(pooled * (1 - pooled) * (1 / 70 + 1 / 80))
-    assert share_difference(56 / 70, 70, 48 / 80, 80).p == pytest.approx(2 * norm.sf(0.2 / deviation), abs=1e-12)
+    std = np.sqrt(pooled * (1 - pooled) * (1 / 70 + 1 / 80))
+    assert share_difference(56 / 70, 70, 48 / 80, 80).p == pytest.approx(2 * norm.sf(0.2 / std), abs=1e-12)
     assert share_difference(1.0, 9, 1.0, 5).p == 1.0
 
 

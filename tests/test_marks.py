@@ -1,4 +1,4 @@
-"""Files of made rows say so inside, real ones say nothing, and pixels, sound and cells stay what they were."""
+"""Files of synthetic rows say so inside, real ones say nothing, and pixels, sound and cells stay what they were."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conftest import encoded, small_job, space_of, stripes
 from PIL import Image
 
 from gensynth.balancing.draw import write_samples
-from gensynth.balancing.export import Provenance, encode_row, made_row_name, write_dataset
+from gensynth.balancing.export import Provenance, encode_row, synthetic_row_name, write_dataset
 from gensynth.balancing.mark import Mark, mark_of, read_mark, xmp_packet
 from gensynth.balancing.table_export import TableSink, write_table_dataset
 from gensynth.cli import compose
@@ -59,10 +59,10 @@ def with_groups(rows: LabelledData, sampler: str) -> LabelledData:
 
 def merged(data: LabelledData, origins: list[str], sampler: str) -> LabelledData:
     """The rows, and copies of the first ones as if made."""
-    name_row = made_row_name(data.schema, 0)
+    name_row = synthetic_row_name(data.schema, 0)
     ids = np.array([name_row(data.schema.classes[data.y[i]], sampler, i) for i in range(len(origins))])
-    made = replace(data[: len(origins)], origin=np.array(origins), ids=ids)
-    return LabelledData.concat([with_groups(data, ""), with_groups(made, sampler)])
+    synthetic = replace(data[: len(origins)], origin=np.array(origins), ids=ids)
+    return LabelledData.concat([with_groups(data, ""), with_groups(synthetic, sampler)])
 
 
 def no_documents(folder: Path) -> dict[str, str]:

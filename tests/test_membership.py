@@ -17,7 +17,7 @@ from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, partly_memorised
-from gensynth.evaluation.metrics.detection import auc_deviation
+from gensynth.evaluation.metrics.detection import auc_std
 from gensynth.evaluation.metrics.roc import (
     Z,
     auc_entry,
@@ -79,14 +79,14 @@ def test_intervals_hold_the_truth_as_often_as_they_say(shift):
     found = [auc_entry(*scores(60, 60, shift, seed)) for seed in range(400)]
     assert np.mean([entry["low"] <= truth <= entry["high"] for entry in found]) >= 0.93
     if shift == 0:  # and are no wider than need be: 1.96 deviations of Mann and Whitney
-        assert np.mean([entry["high"] - entry["low"] for entry in found]) < 1.1 * 2 * 1.96 * auc_deviation(0.5, 60, 60)
+        assert np.mean([entry["high"] - entry["low"] for entry in found]) < 1.1 * 2 * 1.96 * auc_std(0.5, 60, 60)
 
 
 def test_a_perfect_auc_has_a_lower_end_and_mirrors():
     entry = auc_entry(np.arange(50.0, 100), np.arange(50.0))
     assert (entry["value"], entry["high"]) == (1.0, 1.0)
     assert 0.9 < entry["low"] < 0.99
-    assert 1.0 - entry["low"] == pytest.approx(Z * auc_deviation(entry["low"], 50, 50), rel=1e-6)
+    assert 1.0 - entry["low"] == pytest.approx(Z * auc_std(entry["low"], 50, 50), rel=1e-6)
     worst = auc_entry(np.arange(50.0), np.arange(50.0, 100))
     assert worst["low"] == 0.0
     assert worst["high"] == pytest.approx(1 - entry["low"])
@@ -207,15 +207,15 @@ def distances(n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_ratio_changes_sign_when_reference_and_made_rows_change_places():
-    to_reference, to_made = distances()
-    np.testing.assert_array_equal(density_ratio(to_reference, to_made), -density_ratio(to_made, to_reference))
+    to_reference, to_synthetic = distances()
+    np.testing.assert_array_equal(density_ratio(to_reference, to_synthetic), -density_ratio(to_synthetic, to_reference))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_row_that_a_made_row_equals_scores_highest(attack):
-    to_reference, to_made = distances()
-    to_made[7, 0] = 0.0
-    assert attack(to_reference, to_made).argmax() == 7
+    to_reference, to_synthetic = distances()
+    to_synthetic[7, 0] = 0.0
+    assert attack(to_reference, to_synthetic).argmax() == 7
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -240,8 +240,8 @@ def pieces(seed: int, shares=(0.3, 0.2, 0.5)) -> tuple[LabelledData, LabelledDat
 
 def test_roles_are_disjoint_matched_by_class_and_only_of_classes_with_made_rows():
     train, fresh, held_out = pieces(0)
-    made = memorised(train[train.y < 4], 200, 0)
-    roles = roles_of(train, held_out, made, points_of(train), 0, "")
+    synthetic = memorised(train[train.y < 4], 200, 0)
+    roles = roles_of(train, held_out, synthetic, points_of(train), 0, "")
     np.testing.assert_array_equal(roles.members.counts(), roles.non_members.counts())
     assert (roles.members.counts()[:4] > 20).all()
     assert (roles.members.counts()[4:] == 0).all()
@@ -301,10 +301,10 @@ def test_the_exposed_are_chosen_alike_on_both_sides_and_see_no_made_row():
 # Known sets
 
 
-def lines_of(made: LabelledData, train: LabelledData, held_out: LabelledData, seed: int = 0) -> dict[str, dict]:
+def lines_of(synthetic: LabelledData, train: LabelledData, held_out: LabelledData, seed: int = 0) -> dict[str, dict]:
     points = points_of(train)
-    roles = roles_of(train, held_out, made, points, seed, "")
-    return {line["attack"]: line for line in rows_attacks(roles, made, points)}
+    roles = roles_of(train, held_out, synthetic, points, seed, "")
+    return {line["attack"]: line for line in rows_attacks(roles, synthetic, points)}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -322,7 +322,7 @@ def test_memorisers_are_caught_and_oracles_are_not(seed):
         assert oracle[name]["auc"]["low"] - 0.02 <= 0.5 <= oracle[name]["auc"]["high"] + 0.02
         assert whole[name]["control"]["auc"]["low"] - 0.03 <= 0.5 <= whole[name]["control"]["auc"]["high"] + 0.03
         assert all(part["auc"]["value"] >= 0.9 for part in whole[name]["per_class"].values())
-    for lines in (whole, fifth, oracle):  # what sees no made row says the same of all sets
+    for lines in (whole, fifth, oracle):  # what sees no synthetic row says the same of all sets
         assert lines["no_rows"]["auc"] == oracle["no_rows"]["auc"]
         assert lines["no_rows"]["auc"]["low"] <= 0.5 <= lines["no_rows"]["auc"]["high"]
 
@@ -330,9 +330,9 @@ def test_memorisers_are_caught_and_oracles_are_not(seed):
 def test_a_fifth_of_copies_gives_the_auc_it_must():
     """A hit for a share s of members and chance for the rest: AUC = s + (1 - s) / 2."""
     train, fresh, held_out = pieces(4, (0.25, 0.25, 0.5))
-    made, copied = partly_memorised(train, fresh, min(len(train), len(fresh)), 0.2, 4)
-    assert copied.sum() == round(0.2 * len(made))
-    for name, line in lines_of(made, train, held_out).items():
+    synthetic, copied = partly_memorised(train, fresh, min(len(train), len(fresh)), 0.2, 4)
+    assert copied.sum() == round(0.2 * len(synthetic))
+    for name, line in lines_of(synthetic, train, held_out).items():
         if name != "no_rows":
             assert line["auc"]["value"] == pytest.approx(0.6, abs=0.045)
             assert line["auc"]["low"] > 0.5
@@ -349,9 +349,9 @@ def test_rows_of_another_source_are_told_apart_without_any_made_row():
 def test_scores_do_not_depend_on_chunks_or_on_the_order_of_rows():
     train, fresh, held_out = pieces(0)
     points = points_of(train)
-    query, made = points(held_out.x), points(fresh.x)
-    whole = nearest_distances(query, made, 5)[0]
-    parts = np.concatenate([nearest_distances(query[i : i + 77], made, 5, chunk=13)[0] for i in range(0, 999, 77)])
+    query, synthetic = points(held_out.x), points(fresh.x)
+    whole = nearest_distances(query, synthetic, 5)[0]
+    parts = np.concatenate([nearest_distances(query[i : i + 77], synthetic, 5, chunk=13)[0] for i in range(0, 999, 77)])
     np.testing.assert_array_equal(whole[: len(parts)], parts[: len(whole)])
     one, other = lines_of(fresh, train, held_out), lines_of(fresh[np.arange(len(fresh))[::-1]], train, held_out)
     assert one == other
@@ -369,7 +369,7 @@ def levels(n: int, seed: int) -> LabelledData:
 @pytest.mark.parametrize("kept_apart", [False, True])
 def test_a_table_that_repeats_itself_gives_chance_and_no_nan(kept_apart):
     """Whether its split kept equal rows together or not; a generator that knows the truth makes rows of any kind."""
-    rows, made = levels(1500, 0), levels(600, 1)
+    rows, synthetic = levels(1500, 0), levels(600, 1)
     split = np.random.default_rng(0).permutation(np.resize(["train", "test", "test"], len(rows)))
     if kept_apart:
         split = split_rows(rows, (0.4, 0.0, 0.6), 0, np.full(len(rows), ""), None)
@@ -379,7 +379,7 @@ def test_a_table_that_repeats_itself_gives_chance_and_no_nan(kept_apart):
     def points(x: np.ndarray) -> np.ndarray:
         return (x[:, :, None] == np.arange(16)).reshape(len(x), -1).astype(np.float32) / np.sqrt(2)
 
-    lines = rows_attacks(roles_of(train, held_out, made, points, 0, ""), made, points)
+    lines = rows_attacks(roles_of(train, held_out, synthetic, points, 0, ""), synthetic, points)
     json.dumps(lines, allow_nan=False)
     for line in lines:
         assert line["auc"]["low"] <= 0.5 <= line["auc"]["high"], line["attack"]
@@ -387,9 +387,9 @@ def test_a_table_that_repeats_itself_gives_chance_and_no_nan(kept_apart):
 
 def test_too_few_rows_are_a_reason_not_a_number():
     train, fresh, held_out = pieces(0)
-    for made, few in [(fresh[:3], held_out), (fresh, held_out[:6]), (fresh[:0], held_out)]:
-        found = find_copies(train, few, made, points_of(train), 0)
-        facts = privacy_of(train, few, made, found, seed=0, points=points_of(train)).to_json()
+    for synthetic, few in [(fresh[:3], held_out), (fresh, held_out[:6]), (fresh[:0], held_out)]:
+        found = find_copies(train, few, synthetic, points_of(train), 0)
+        facts = privacy_of(train, few, synthetic, found, seed=0, points=points_of(train)).to_json()
         assert all(line["auc"]["reason"].startswith("not defined") for line in facts["membership"])
         json.dumps(facts, allow_nan=False)
 

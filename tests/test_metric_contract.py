@@ -217,7 +217,7 @@ def scored(own_metrics):
         seed=0,
         metrics=[shells.Coverage(), *own_metrics],
     )
-    return {name: score(synthetic=made) for name, made in (("real", real), ("noise", noise))}
+    return {name: score(synthetic=synthetic) for name, synthetic in (("real", real), ("noise", noise))}
 
 
 def test_an_own_metric_is_scored_overall_and_per_class_after_those_of_the_package(scored):

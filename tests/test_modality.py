@@ -64,10 +64,10 @@ def test_a_kind_of_your_own_is_balanced_and_reported(run):
 def test_its_rows_leave_in_its_own_files_with_its_own_fallback(run):
     with (run / "dataset" / "ledger.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
-    made = [line for line in lines if line["source"] != "real"]
-    assert made
-    assert all(line["row_id"].endswith(".txt") for line in made)
-    numbers = (run / "dataset" / "train" / made[0]["row_id"]).read_text().split()
+    synthetic = [line for line in lines if line["source"] != "real"]
+    assert synthetic
+    assert all(line["row_id"].endswith(".txt") for line in synthetic)
+    numbers = (run / "dataset" / "train" / synthetic[0]["row_id"]).read_text().split()
     assert len(numbers) == 12
     arms = {line["arm"] for line in json.loads((run / "report.json").read_text(encoding="utf-8"))["utility"]}
     assert any("usual" in arm for arm in arms)

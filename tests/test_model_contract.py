@@ -225,8 +225,8 @@ def take_steps(module: Generator, rows: TrainingRows, count: int = 2) -> None:
         if batch.phase != phase:
             module.begin_phase(batch.phase, rows, loader.random(step, "begin"), resumed=False)
             phase = batch.phase
-        said = module.training_step(batch, 0)
-        assert all(value.isfinite().all() and not value.requires_grad for value in said.values())
+        reported = module.training_step(batch, 0)
+        assert all(value.isfinite().all() and not value.requires_grad for value in reported.values())
     module.finish(rows, loader.random(len(phases) * count, "finish"))
 
 

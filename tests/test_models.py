@@ -179,7 +179,7 @@ def test_penalty_equals_the_mean_squared_gradient_norm_of_both_sides():
     module = make("cgan", data)
     rows = encoded(data)
     real, fake, labels = rows.x[:6], rows.x[6:12], rows.y[:6]
-    _, _, penalty = module._judge_pair(real, fake, labels, penalise=True)
+    _, _, penalty = module._classifier_pair(real, fake, labels, penalise=True)
     total = 0.0
     for side in (real, fake):
         for x, y in zip(side, labels, strict=True):
@@ -197,7 +197,7 @@ def test_real_and_fake_rows_carry_the_same_labels(monkeypatch):
     inner = module.discriminator.forward
     monkeypatch.setattr(module.discriminator, "forward", lambda x, y: (seen.append(y), inner(x, y))[1])
     labels = torch.tensor([2, 0, 1, 1])
-    module._judge_pair(rows.x[:4], rows.x[4:8], labels, penalise=False)
+    module._classifier_pair(rows.x[:4], rows.x[4:8], labels, penalise=False)
     assert seen[0].tolist() == [2, 0, 1, 1, 2, 0, 1, 1]
 
 

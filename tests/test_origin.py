@@ -73,8 +73,8 @@ def test_damaged_files_say_nothing(content, tmp_path):
 
 def test_a_folder_with_marked_files_knows_them(tmp_path):
     folder = write_digit_folder(tmp_path / "in", {"zero": 6, "one": 5})
-    made = encode_row(IMAGE, PIXELS, mark_of("synthetic", ""))
-    (folder / "one" / "made.png").write_bytes(made)
+    synthetic = encode_row(IMAGE, PIXELS, mark_of("synthetic", ""))
+    (folder / "one" / "made.png").write_bytes(synthetic)
     source = read_path(str(folder))
     assert source.data.ids[source.data.origin == "synthetic"].tolist() == ["one/made.png"]
     assert source.data.parent[source.data.origin == "synthetic"].tolist() == [""]

@@ -16,7 +16,7 @@ from gensynth.data.sources import read_digits
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
 from gensynth.evaluation.utility.robustness import robustness
-from gensynth.models.judge import Judge
+from gensynth.models.classifier import Classifier
 from gensynth.samplers.adversarial import Adversarial, TableTarget, attack
 from gensynth.samplers.image_policies import TrivialAugment
 from gensynth.samplers.mixing import CutMix, MixUp
@@ -37,13 +37,13 @@ def fitted() -> Adversarial:
     return pgd().fit(DIGITS)
 
 
-def asked(n: int = 200) -> tuple[np.ndarray, np.ndarray]:
+def requested(n: int = 200) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(n) % 10, rng.row_seeds(0, "a", 0, n)
 
 
 class TestImages:
     def test_rows_stay_within_eps_and_fool_the_classifier(self, fitted):
-        rows = fitted.sample(*asked())
+        rows = fitted.sample(*requested())
         source = dict(zip(DIGITS.ids, DIGITS.x, strict=True))
         parents = np.stack([source[p] for p in rows.parent])
         assert np.abs(rows.x.astype(int) - parents).max() == 24
@@ -52,7 +52,7 @@ class TestImages:
         assert (target.predict(rows.x) == rows.y).mean() < 0.75
 
     def test_several_steps_fool_more_than_one(self, fitted):
-        target, (labels, seeds) = fitted._target, asked()
+        target, (labels, seeds) = fitted._target, requested()
         parents = DIGITS.x[fitted._rows.parents(labels, seeds)]
         accuracy = {}
         for steps in (1, 8):
@@ -63,7 +63,7 @@ class TestImages:
 
     def test_one_step_in_the_largest_norm_moves_every_pixel_by_eps_or_to_the_edge(self, fitted):
         one = pgd(steps=1, step_size=10.0, eps=10.0).fit(DIGITS)
-        rows = one.sample(*asked(40))
+        rows = one.sample(*requested(40))
         source = dict(zip(DIGITS.ids, DIGITS.x, strict=True))
         moves = np.array([x.astype(int) - source[p] for x, p in zip(rows.x, rows.parent, strict=True)])
         inside = (rows.x > 0) & (rows.x < 255)
@@ -71,22 +71,22 @@ class TestImages:
         assert (np.abs(moves[inside]) == 10).mean() > 0.9
 
     def test_the_whole_row_stays_within_a_euclidean_eps(self):
-        rows = pgd(norm="l2", eps=100.0, step_size=25.0).fit(DIGITS).sample(*asked(60))
+        rows = pgd(norm="l2", eps=100.0, step_size=25.0).fit(DIGITS).sample(*requested(60))
         source = dict(zip(DIGITS.ids, DIGITS.x, strict=True))
         gaps = [np.linalg.norm(x.astype(float) - source[p]) for x, p in zip(rows.x, rows.parent, strict=True)]
         assert 60 < max(gaps) < 100 + 4.1  # rounding to whole pixels adds at most half a step each
 
     def test_rows_say_what_they_are(self, fitted):
-        told = json.loads(fitted.sample(*asked(1)).groups["params"][0])
-        assert told == {"adversarial": True, "eps": 24.0, "norm": "linf", "steps": 8, "step_size": 6.0}
+        reported = json.loads(fitted.sample(*requested(1)).groups["params"][0])
+        assert reported == {"adversarial": True, "eps": 24.0, "norm": "linf", "steps": 8, "step_size": 6.0}
         assert fitted.name == "adversarial"
 
     def test_the_report_says_what_an_attack_costs_with_and_without_them(self):
         data = stripes(80)
         train, test = data[::2], data[1::2]
         sampler = pgd(eps=80.0, step_size=27.0, steps=5).fit(train)
-        made = sampler.sample(np.repeat(np.arange(3), 40), rng.row_seeds(0, "a", 0, 120))
-        before, after = robustness(sampler, train, made, test, 0)
+        synthetic = sampler.sample(np.repeat(np.arange(3), 40), rng.row_seeds(0, "a", 0, 120))
+        before, after = robustness(sampler, train, synthetic, test, 0)
         assert [line["trained_on"] for line in (before, after)] == ["real rows", "real and adversarial rows"]
         assert before["clean"] == after["clean"] == 1.0
         assert 0.1 < before["robust"] < 0.5
@@ -223,8 +223,8 @@ class TestMixing:
     def test_a_classifier_learns_from_soft_labels(self):
         data = stripes(60)
         words = {"num_classes": 3, "seed": 0, "steps": 150, "balanced": False}
-        judge = Judge.fit(data.x, data.y, **words, change=MixUp(0.2).batches(3, 0))
-        assert (judge.predict(data.x) == data.y).mean() > 0.95
+        classifier = Classifier.fit(data.x, data.y, **words, change=MixUp(0.2).batches(3, 0))
+        assert (classifier.predict(data.x) == data.y).mean() > 0.95
 
 
 class TestOnline:

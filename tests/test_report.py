@@ -35,7 +35,7 @@ def utility() -> list[dict]:
     return [
         {
             "arm": arm,
-            "learner": learner,
+            "learner": classifier,
             "metric": metric,
             "mean": mean + shift,
             "low": mean + shift - 0.0113,
@@ -43,7 +43,7 @@ def utility() -> list[dict]:
             "seeds": 5,
         }
         for arm, mean in means.items()
-        for learner, offset in (("logistic", 0.0), ("mlp", 0.0231))
+        for classifier, offset in (("logistic", 0.0), ("mlp", 0.0231))
         for metric, shift in (("balanced_accuracy", offset), ("worst_class_recall", offset - 0.1009))
     ]
 

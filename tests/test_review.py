@@ -20,7 +20,7 @@ from gensynth.balancing.decisions import (
     Decision,
     RowName,
     check_rows,
-    made_as,
+    drawn_as,
     pin_rows,
     read_answers,
     read_decisions,
@@ -28,7 +28,7 @@ from gensynth.balancing.decisions import (
     write_answer,
     write_decision,
 )
-from gensynth.balancing.export import made_row_name, row_names
+from gensynth.balancing.export import row_names, synthetic_row_name
 from gensynth.balancing.ledger import LEDGER, csv_text
 from gensynth.data.columns import Column
 from gensynth.data.conditions import Conditions
@@ -36,7 +36,7 @@ from gensynth.errors import DataError
 from gensynth.review.items import half_and_half, in_turn, nearest_real, remoteness, suspicion, worst_first
 from gensynth.review.rates import fool_rate, review_gate
 from gensynth.review.rows import ClassColumns, file_of
-from gensynth.review.session import Asked, Blind, Review
+from gensynth.review.session import Blind, RequestedCounts, Review
 from gensynth.steps.reopen import names_of_rows, read_review
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
@@ -48,21 +48,21 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def as_made(data: LabelledData) -> LabelledData:
-    name = made_row_name(data.schema, 0)
+def as_synthetic(data: LabelledData) -> LabelledData:
+    name = synthetic_row_name(data.schema, 0)
     ids = [name(data.schema.classes[k], "cvae", i) for i, k in enumerate(data.y)]
     return replace(data, ids=np.array(ids), origin=np.full(len(data), SYNTHETIC), parent=np.full(len(data), ""))
 
 
 @pytest.fixture(scope="module")
 def shown():
-    real, made = stripes(12), as_made(stripes(4, seed=1))
-    return real, made, worst_first(real, made, seed=0, most=100)
+    real, synthetic = stripes(12), as_synthetic(stripes(4, seed=1))
+    return real, synthetic, worst_first(real, synthetic, seed=0, most=100)
 
 
 def a_review(path, shown) -> Review:
-    real, made, items = shown
-    return Review("run", path, real, made, [RowName(row_id) for row_id in made.ids.tolist()], items)
+    real, synthetic, items = shown
+    return Review("run", path, real, synthetic, [RowName(row_id) for row_id in synthetic.ids.tolist()], items)
 
 
 # ---- the file -------------------------------------------------------------------------------------
@@ -118,10 +118,10 @@ def test_of_two_lines_about_a_row_the_last_is_changed_and_comes_back(tmp_path):
         (b"row_id,verdict\n\xff,accept\n", "not UTF-8"),
     ],
 )
-def test_what_is_not_understood_is_a_sentence_and_is_not_overwritten(tmp_path, content, said):
+def test_what_is_not_understood_is_a_sentence_and_is_not_overwritten(tmp_path, content, reported):
     path = tmp_path / "review.csv"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=reported):
         read_review(tmp_path)
     if b"maybe" not in content:
         with pytest.raises(DataError):
@@ -183,8 +183,8 @@ def test_rows_of_the_run_and_rows_that_it_made_before_may_be_spoken_of(tmp_path)
         "band2/x-7-000003.png",
     )
 
-    def check(*said: str) -> None:
-        reviewed = dict.fromkeys((*good, *said), "reject")
+    def check(*reported: str) -> None:
+        reviewed = dict.fromkeys((*good, *reported), "reject")
         check_rows(reviewed, ledger, conditions.names, ("cvae", "jitter"), row_names(conditions, 7))
 
     check()
@@ -217,8 +217,8 @@ def test_rows_of_cells_may_be_spoken_of_in_the_folder_of_their_class(tmp_path):
     conditions = Conditions.of(replace(images, groups={"site": sites}), ("site",))
     ledger, name_row = a_ledger(tmp_path, {}), row_names(conditions, 7)
 
-    def check(*said: str) -> None:
-        check_rows(dict.fromkeys(said, "reject"), ledger, conditions.names, ("cvae",), name_row)
+    def check(*reported: str) -> None:
+        check_rows(dict.fromkeys(reported, "reject"), ledger, conditions.names, ("cvae",), name_row)
 
     check("band0/cvae-cell0-7-000012.png", name_row(conditions.names[2], "cvae", 3))
     for row in ("band0/cvae-7-000012.png", "band0/cvae-cell1-7-000012.png", "band0/cvae-cell9-7-000012.png"):
@@ -242,8 +242,8 @@ def ledger_line(row_id: str, index: str, params: str = "") -> dict[str, str]:
 
 def test_verdicts_stay_with_rows_of_a_table_when_a_merge_gives_their_numbers_away(tmp_path):
     path, schema = tmp_path / "review.csv", Schema("table", ("no", "yes"), {"columns": []})
-    before = [RowName(number, made_as(ledger_line(number, index))) for number, index in (("7", "0"), ("8", "1"))]
-    after = [RowName(number, made_as(ledger_line(number, index))) for number, index in (("7", "1"), ("8", "2"))]
+    before = [RowName(number, drawn_as(ledger_line(number, index))) for number, index in (("7", "0"), ("8", "1"))]
+    after = [RowName(number, drawn_as(ledger_line(number, index))) for number, index in (("7", "1"), ("8", "2"))]
     path.write_text("row_id,verdict\n7,reject\n8,accept\n2,accept\n")
     pin_rows(path, before)
     pin_rows(path, after)
@@ -251,11 +251,11 @@ def test_verdicts_stay_with_rows_of_a_table_when_a_merge_gives_their_numbers_awa
     (tmp_path / "dataset").mkdir()
     lines = [{"row_id": "2", "source": "real"}, ledger_line("7", "1"), ledger_line("8", "2")]
     write_ledger(tmp_path / "dataset/ledger.csv", lines)
-    names = names_of_rows(tmp_path, read_review(tmp_path), Conditions.of_schema(schema), made_row_name(schema, 0))
+    names = names_of_rows(tmp_path, read_review(tmp_path), Conditions.of_schema(schema), synthetic_row_name(schema, 0))
     assert names == {"yes/cvae-0-000000": "reject", "yes/cvae-0-000001": "accept"}
     made_as_nothing = {'["maybe", "cvae", "0"]': "reject"}
     with pytest.raises(DataError, match="of a class or group that this run does not have"):
-        names_of_rows(tmp_path, made_as_nothing, Conditions.of_schema(schema), made_row_name(schema, 0))
+        names_of_rows(tmp_path, made_as_nothing, Conditions.of_schema(schema), synthetic_row_name(schema, 0))
 
 
 def test_a_file_without_anything_to_pin_is_left_alone(tmp_path):
@@ -271,8 +271,8 @@ def test_a_file_without_anything_to_pin_is_left_alone(tmp_path):
 
 
 def test_the_gate_counts_rows_that_were_made_and_nothing_else():
-    made = as_made(stripes(10))
-    ids = made.ids.tolist()
+    synthetic = as_synthetic(stripes(10))
+    ids = synthetic.ids.tolist()
     reviewed = {
         **dict.fromkeys(ids[:18], "accept"),
         ids[18]: "unsure",
@@ -281,7 +281,7 @@ def test_the_gate_counts_rows_that_were_made_and_nothing_else():
         "band2/cvae-0-001001.png": "accept",  # no longer in the set
         "img007.png": "accept",  # a real row
     }
-    gate = review_gate(reviewed, made, 22)
+    gate = review_gate(reviewed, synthetic, 22)
     assert {k: gate[k] for k in ("looked", "accepted", "rejected", "unsure", "relabelled")} == {
         "looked": 21,
         "accepted": 18,
@@ -304,16 +304,16 @@ def test_the_gate_counts_rows_that_were_made_and_nothing_else():
         "unsure": 0,
         "relabelled": 1,
     }
-    assert review_gate(reviewed, made, 21)["passed"]
+    assert review_gate(reviewed, synthetic, 21)["passed"]
 
 
 def test_the_gate_asks_for_no_more_rows_than_there_are():
-    made = as_made(stripes(2))
-    assert review_gate(dict.fromkeys(made.ids.tolist(), "accept"), made, 50)["passed"]
-    nothing = review_gate({}, made, 0)
+    synthetic = as_synthetic(stripes(2))
+    assert review_gate(dict.fromkeys(synthetic.ids.tolist(), "accept"), synthetic, 50)["passed"]
+    nothing = review_gate({}, synthetic, 0)
     assert nothing["passed"]
     assert nothing["acceptance"] == {"value": None, "reason": "not run: nobody has looked yet"}
-    assert not review_gate({}, made, 50)["passed"]
+    assert not review_gate({}, synthetic, 50)["passed"]
 
 
 # ---- the blind look -------------------------------------------------------------------------------
@@ -340,40 +340,42 @@ def test_the_fool_rate_is_the_share_of_made_rows_called_real(tmp_path):
 
 
 def test_half_of_a_blind_look_is_real_class_by_class_and_held_out_rows_come_first():
-    made, val, train = as_made(stripes(9)), stripes(2, seed=2), stripes(30, seed=3)
-    chosen = half_and_half(made, [val, train], seed=0, most=30)
+    synthetic, val, train = as_synthetic(stripes(9)), stripes(2, seed=2), stripes(30, seed=3)
+    chosen = half_and_half(synthetic, [val, train], seed=0, most=30)
     assert len(chosen) == len(set(chosen)) == 30
-    y = {-1: made.y, 0: val.y, 1: train.y}
+    y = {-1: synthetic.y, 0: val.y, 1: train.y}
     for label in range(3):
         mine = [(truth, pool) for truth, pool, row in chosen if y[pool][row] == label]
         assert sorted(mine) == [("made", -1)] * 5 + [("real", 0)] * 2 + [("real", 1)] * 3
     assert [truth for truth, _, _ in chosen[:15]].count("made") not in (0, 15)
-    assert half_and_half(made, [val, train], seed=0, most=30) == chosen
-    assert half_and_half(made, [val, train], seed=1, most=30) != chosen
-    assert len(half_and_half(made, [val, val[:0]], seed=0, most=100)) == 12
+    assert half_and_half(synthetic, [val, train], seed=0, most=30) == chosen
+    assert half_and_half(synthetic, [val, train], seed=1, most=30) != chosen
+    assert len(half_and_half(synthetic, [val, val[:0]], seed=0, most=100)) == 12
 
 
 def test_nothing_of_a_blind_look_says_what_is_real(tmp_path):
-    made, val = as_made(stripes(3)), stripes(3, seed=2)
+    synthetic, val = as_synthetic(stripes(3)), stripes(3, seed=2)
     pools = [val, val[:0]]
-    asked = [Asked(*pick, f"{pick[0]}-{pick[2]}") for pick in half_and_half(made, pools, seed=0, most=18)]
-    look = Blind("run", tmp_path / "review_blind.csv", made, pools, asked)
-    for i, one in enumerate(asked):
+    requested = [
+        RequestedCounts(*pick, f"{pick[0]}-{pick[2]}") for pick in half_and_half(synthetic, pools, seed=0, most=18)
+    ]
+    look = Blind("run", tmp_path / "review_blind.csv", synthetic, pools, requested)
+    for i, one in enumerate(requested):
         shown, (body, _) = look.show(i), look.file("row", i, "png")
         picture = {"kind": "image", "picture": f"row-{i}.png", "pixels": True}
-        pool = made if one.truth == "made" else val
+        pool = synthetic if one.truth == "made" else val
         assert shown == {"label": f"band{pool.y[one.row]}", "row": picture, "beside": [], "others": []}
         with Image.open(io.BytesIO(body)) as image:
             assert image.info == {}
             assert np.array_equal(np.asarray(image), pool.x[one.row, 0])
         with pytest.raises(KeyError):
             look.file("real", i, "png")
-    for i in range(len(asked)):
+    for i in range(len(requested)):
         state = look.decide(i, "real", "", "tab")
-        assert ("called" in state["end"]) == (i == len(asked) - 1)
+        assert ("called" in state["end"]) == (i == len(requested) - 1)
         assert {tuple(item) for item in state["items"]} == {("label", "answer", "relabel")}
-    assert [row["truth"] for row in rows(tmp_path / "review_blind.csv")] == [one.truth for one in asked]
-    assert "9 of 9 made rows real" in look.summary()
+    assert [row["truth"] for row in rows(tmp_path / "review_blind.csv")] == [one.truth for one in requested]
+    assert "9 of 9 synthetic rows real" in look.summary()
 
 
 # ---- what comes first, and beside -------------------------------------------------------------------
@@ -381,34 +383,34 @@ def test_nothing_of_a_blind_look_says_what_is_real(tmp_path):
 
 def test_rows_that_are_bad_in_either_way_come_first():
     real = stripes(40)
-    made = as_made(stripes(10, seed=1))
-    made.x[3] = real.x[real.y == 2][0]  # a row of another class under the label band0
-    made.x[14] = 255  # far from everything
-    items = worst_first(real, made, seed=0, most=9)
-    assert [int(made.y[item.row]) for item in items] == [0, 1, 2] * 3
+    synthetic = as_synthetic(stripes(10, seed=1))
+    synthetic.x[3] = real.x[real.y == 2][0]  # a row of another class under the label band0
+    synthetic.x[14] = 255  # far from everything
+    items = worst_first(real, synthetic, seed=0, most=9)
+    assert [int(synthetic.y[item.row]) for item in items] == [0, 1, 2] * 3
     assert (items[0].row, items[1].row) == (3, 14)
     assert items[0].called == 2
     assert items[0].probability < 0.01
     assert real.y[items[0].nearest] == 2
     assert real.y[items[0].same] == 0
     assert items[1].times > 2
-    assert all(real.y[n] == made.y[item.row] for item in items for n in item.others)
-    assert worst_first(real, made, seed=0, most=4) == items[:4]
+    assert all(real.y[n] == synthetic.y[item.row] for item in items for n in item.others)
+    assert worst_first(real, synthetic, seed=0, most=4) == items[:4]
 
 
 def test_neighbours_and_distances_equal_a_double_loop():
     random = np.random.default_rng(0)
-    real, made = stripes(7, seed=1), as_made(stripes(3, seed=2))
+    real, synthetic = stripes(7, seed=1), as_synthetic(stripes(3, seed=2))
     real = real[np.flatnonzero((real.y != 2) | (random.random(len(real)) < 0.0))]  # no real row of class 2
 
     def points(x):
         return x.reshape(len(x), -1).astype(np.float32) / 255
 
-    any_class, own = nearest_real(real, made, points)
-    distance, scale = remoteness(real, made, points)
-    table = np.sqrt(((points(made.x)[:, None].astype(float) - points(real.x)[None]) ** 2).sum(-1))
+    any_class, own = nearest_real(real, synthetic, points)
+    distance, scale = remoteness(real, synthetic, points)
+    table = np.sqrt(((points(synthetic.x)[:, None].astype(float) - points(real.x)[None]) ** 2).sum(-1))
     assert any_class.tolist() == table.argmin(1).tolist()
-    for i, label in enumerate(made.y):
+    for i, label in enumerate(synthetic.y):
         mine = np.flatnonzero(real.y == label)
         if not len(mine):
             assert (own[i], distance[i], scale[i]) == (-1, 0, 0)
@@ -443,7 +445,7 @@ def test_classes_take_turns_from_their_worst():
 def test_a_table_row_stands_against_its_class():
     columns = [
         Column("age", "numeric", integer=True),
-        Column("sex", "categorical", levels=("f", "m", "x")),
+        Column("sex", "categorical", categories=("f", "m", "x")),
         Column("day", "datetime", format="%Y-%m-%d"),
     ]
     schema = Schema("table", ("no", "yes"), {"columns": [c.to_json() for c in columns]})
@@ -532,11 +534,13 @@ def test_what_is_no_verdict_is_refused_and_writes_nothing(tmp_path, shown):
 
 
 def test_beside_a_row_stand_its_nearest_real_rows_and_whether_they_equal_it(tmp_path, shown):
-    real, made, items = shown
+    real, synthetic, items = shown
     at, item = 2, items[2]
     real = replace(real, x=real.x.copy())
-    real.x[item.same] = made.x[item.row]
-    look = a_review(tmp_path / "review.csv", (real, made, [*items[:2], replace(item, nearest=item.same), *items[3:]]))
+    real.x[item.same] = synthetic.x[item.row]
+    look = a_review(
+        tmp_path / "review.csv", (real, synthetic, [*items[:2], replace(item, nearest=item.same), *items[3:]])
+    )
     facts = look.show(at)
     assert [(b["kinds"], b["equal"], b["label"]) for b in facts["beside"]] == [
         (["same", "nearest"], True, facts["label"])
@@ -544,6 +548,6 @@ def test_beside_a_row_stand_its_nearest_real_rows_and_whether_they_equal_it(tmp_
     assert facts["beside"][0]["picture"] == f"real-{item.same}.png"
     assert look.file("real", item.same, "png") == look.file("row", at, "png")
     assert {other["label"] for other in facts["others"]} == {facts["label"]}
-    look.items[at] = replace(item, nearest=int(np.flatnonzero(real.y != made.y[item.row])[0]))
+    look.items[at] = replace(item, nearest=int(np.flatnonzero(real.y != synthetic.y[item.row])[0]))
     kinds = [(b["kinds"], b["equal"], b["label"] == facts["label"]) for b in look.show(at)["beside"]]
     assert kinds == [(["same"], True, True), (["nearest"], False, False)]

@@ -30,7 +30,7 @@ from gensynth.balancing.decisions import RowName, read_answers, read_decisions
 from gensynth.errors import UsageError
 from gensynth.review.items import Item
 from gensynth.review.page import leading_to, serving
-from gensynth.review.session import Asked, Blind, Review, _alone
+from gensynth.review.session import Blind, RequestedCounts, Review, _alone
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -38,13 +38,13 @@ CHROMEDRIVER = shutil.which("chromedriver")
 JSON = {"Content-Type": "application/json"}
 
 
-def a_look(folder, real: LabelledData, made: LabelledData) -> Review:
-    """Made rows in their order, beside the first real row of their class and the first of all."""
-    made = replace(made, origin=np.full(len(made), SYNTHETIC))
-    firsts = [int(np.flatnonzero(real.y == label)[0]) for label in made.y]
-    items = [Item(i, 0.5, int(made.y[i]), 1.0, 0, first, (first,)) for i, first in enumerate(firsts)]
-    names = [RowName(f"band/cvae-0-{i:06d}.png") for i in range(len(made))]
-    return Review("a <b>run</b>", folder / "review.csv", real, made, names, items)
+def a_look(folder, real: LabelledData, synthetic: LabelledData) -> Review:
+    """Synthetic rows in their order, beside the first real row of their class and the first of all."""
+    synthetic = replace(synthetic, origin=np.full(len(synthetic), SYNTHETIC))
+    firsts = [int(np.flatnonzero(real.y == label)[0]) for label in synthetic.y]
+    items = [Item(i, 0.5, int(synthetic.y[i]), 1.0, 0, first, (first,)) for i, first in enumerate(firsts)]
+    names = [RowName(f"band/cvae-0-{i:06d}.png") for i in range(len(synthetic))]
+    return Review("a <b>run</b>", folder / "review.csv", real, synthetic, names, items)
 
 
 @pytest.fixture
@@ -228,10 +228,10 @@ def test_the_verb_serves_a_finished_run_until_a_signal(run, tmp_path, blind):
         with pytest.raises(UsageError, match="looking at run already"), _alone(out):
             pass
         process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
+        reported = process.stderr.read()
     assert (status, process.returncode) == (200, 0)
-    assert f"1 of {len(state['items'])} rows looked at" in said
-    assert str(tmp_path) not in said
+    assert f"1 of {len(state['items'])} rows looked at" in reported
+    assert str(tmp_path) not in reported
     if blind == "true":
         assert len(read_answers(out / "review_blind.csv")) == 1
     else:
@@ -275,7 +275,7 @@ def test_a_browser_is_started_without_the_token_on_its_command_line(run, tmp_pat
 
 
 def test_bad_words_are_one_line(run_cli, run, tmp_path):
-    for words, said in (
+    for words, reported in (
         ((), "review needs the folder of a finished run"),
         ((tmp_path / "nowhere",), "there is no folder 'nowhere'"),
         ((tmp_path,), "not a finished balance run"),
@@ -286,7 +286,7 @@ def test_bad_words_are_one_line(run_cli, run, tmp_path):
     ):
         code, _, err = run_cli("review", *words)
         assert code == 2
-        assert said in err
+        assert reported in err
         assert err.count("\n") == 1
 
 
@@ -431,9 +431,14 @@ def test_two_tabs_lose_no_verdict_and_a_lost_server_is_said(look, browser):
 
 @pytest.mark.slow
 def test_blindly_the_page_tells_the_rate_only_at_the_end(tmp_path, browser):
-    made, val = stripes(2, seed=1), stripes(2, seed=2)
-    asked = [Asked("made", -1, 0, "a"), Asked("real", 0, 1, "b"), Asked("made", -1, 3, "c"), Asked("real", 0, 2, "d")]
-    look = Blind("run", tmp_path / "review_blind.csv", made, [val, val[:0]], asked)
+    synthetic, val = stripes(2, seed=1), stripes(2, seed=2)
+    requested = [
+        RequestedCounts("made", -1, 0, "a"),
+        RequestedCounts("real", 0, 1, "b"),
+        RequestedCounts("made", -1, 3, "c"),
+        RequestedCounts("real", 0, 2, "d"),
+    ]
+    look = Blind("run", tmp_path / "review_blind.csv", synthetic, [val, val[:0]], requested)
     with serving(look, 0) as url:
         person = Person(browser, url)
         person.press("r", "m", "z", "r", "m")
@@ -441,10 +446,10 @@ def test_blindly_the_page_tells_the_rate_only_at_the_end(tmp_path, browser):
         assert "synthetic" not in seen
         assert "called" not in json.loads(seen[seen.index("{") :])["end"]
         person.press("m")
-        assert "1 of 2 made rows real" in person.text("end-text")
+        assert "1 of 2 synthetic rows real" in person.text("end-text")
         assert person.foreign() == []
         assert person.complaints() == []
-    assert {row: said for row, (_, said) in read_answers(look.path).items()} == {
+    assert {row: reported for row, (_, reported) in read_answers(look.path).items()} == {
         "a": "real",
         "b": "real",
         "c": "made",
@@ -466,12 +471,15 @@ def test_sounds_play_and_a_table_marks_what_is_unusual(tmp_path, browser):
         assert person.complaints() == []
     from gensynth.data.columns import Column
 
-    columns = [Column("age", "numeric", integer=True).to_json(), Column("sex", "boolean", levels=("f", "m")).to_json()]
+    columns = [
+        Column("age", "numeric", integer=True).to_json(),
+        Column("sex", "boolean", categories=("f", "m")).to_json(),
+    ]
     x = np.column_stack([np.arange(20.0), np.arange(20) % 2])
     table = LabelledData.of_real(x, np.repeat([0, 1], 10), Schema("table", ("<i>no</i>", "yes"), {"columns": columns}))
-    made = replace(table[:1], x=np.array([[99.0, 1.0]]))
+    synthetic = replace(table[:1], x=np.array([[99.0, 1.0]]))
     (tmp_path / "table").mkdir()
-    with serving(a_look(tmp_path / "table", table, made), 0) as url:
+    with serving(a_look(tmp_path / "table", table, synthetic), 0) as url:
         person = Person(browser, url)
         cells = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "tr.unusual")]
         assert len(cells) == 1

@@ -43,15 +43,15 @@ PAIRS = [(name, kind) for name in NAMES for kind in built(name).modalities if bu
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
     """A hardly trained generator of each modality: its rows are noise, and must be the same noise every time."""
-    made = {}
+    synthetic = {}
     for kind, word in WORDS.items():
         rows = DATA[kind]
         out = tmp_path_factory.mktemp(kind)
         words = [word, "model.width=8", "trainer=cpu", "logger=none", "trainer.max_samples=640"]
         job = replace(compose("train", words), verb="train")
         train_generator(job, rows, rows[:0], "", out, time.monotonic())
-        made[kind] = load_bundle(out / "generator")
-    return made
+        synthetic[kind] = load_bundle(out / "generator")
+    return synthetic
 
 
 @pytest.fixture(params=PAIRS, ids=lambda pair: "-".join(pair), scope="module")
@@ -64,7 +64,7 @@ def ready(request, bundles):
     return sampler.fit(DATA[kind]), DATA[kind]
 
 
-def asked(n: int = 150, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
+def requested(n: int = 150, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Rows of two classes, turn by turn, as `fill` names them."""
     labels = np.arange(n) % classes
     seeds = np.empty(n, np.uint64)
@@ -81,7 +81,7 @@ def same(one, other) -> None:
 
 def test_rows_come_as_asked(ready):
     sampler, train = ready
-    labels, seeds = asked()
+    labels, seeds = requested()
     rows = sampler.sample(labels, seeds)
     assert (rows.y == labels).all()
     assert rows.x.shape == (150, *train.x.shape[1:])
@@ -94,13 +94,13 @@ def test_rows_come_as_asked(ready):
 def test_parents_are_training_rows_of_the_same_class(ready):
     sampler, train = ready
     label_of = dict(zip(train.ids, train.y, strict=True))
-    rows = sampler.sample(*asked())
+    rows = sampler.sample(*requested())
     assert all(label_of[parent] == label for parent, label in zip(rows.parent, rows.y, strict=True) if parent)
 
 
 def test_a_row_depends_on_its_own_label_and_seed_alone(ready):
     sampler, _ = ready
-    labels, seeds = asked()
+    labels, seeds = requested()
     whole = sampler.sample(labels, seeds)
     if sampler.deterministic == "per_set":
         same(sampler.sample(labels, seeds), whole)
@@ -123,7 +123,7 @@ def test_more_of_one_class_keeps_the_rows_there_were(ready):
 def test_the_training_rows_are_not_changed(ready):
     sampler, train = ready
     before = train.content_hashes()
-    sampler.sample(*asked())
+    sampler.sample(*requested())
     assert (train.content_hashes() == before).all()
 
 
@@ -139,7 +139,7 @@ def test_any_line_of_the_ledger_gives_its_row_again(ready):
         seed=3,
         rejected=frozenset(),
         name_row=lambda label, name, index: f"{label}/{name}-{index}",
-        judged_as=lambda rows: rows,
+        seen_as=lambda rows: rows,
         progress=lambda text: None,
     ).rows
     hashes = filled.content_hashes()
@@ -157,7 +157,7 @@ def test_any_line_of_the_ledger_gives_its_row_again(ready):
 def test_at_two_other_values_of_each_number_a_row_depends_on_its_own_label_and_seed_alone(name, place, bundles):
     others = two_others(COMPONENTS[name], place)
     assert len(others) == 2
-    labels, seeds = asked(24)
+    labels, seeds = requested(24)
     some = np.random.default_rng(0).permutation(24)[:7]
     for sampler in others:
         train = DATA[sampler.modalities[0]]
@@ -175,7 +175,7 @@ def test_a_transform_changes_given_rows_as_it_changes_parents(name):
     transform = built(name)
     train = DATA[transform.modalities[0]]
     transform.fit(train)
-    labels, seeds = asked(60)
+    labels, seeds = requested(60)
     rows = transform.sample(labels, seeds)
     place = {row: i for i, row in enumerate(train.ids)}
     parents = np.array([place[parent] for parent in rows.parent])
@@ -200,7 +200,7 @@ def test_each_operation_can_be_measured_alone(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if built(name).label_policy == "soft"])
 def test_soft_labels_are_never_exported(name):
     with pytest.raises(UsageError, match="never exported"):
-        built(name).fit(DATA["image"]).sample(*asked())
+        built(name).fit(DATA["image"]).sample(*requested())
 
 
 def test_rows_of_another_kind_are_a_sentence():
@@ -216,7 +216,7 @@ def test_a_chain_takes_what_all_its_links_take():
         "balance", ["digits", "sampler=chain", "sampler@sampler.first=smote", "sampler@sampler.then=noise"]
     ).sampler.build()
     assert not wants_generator(oversampled)
-    rows = oversampled.fit(DATA["image"]).sample(*asked(20))
+    rows = oversampled.fit(DATA["image"]).sample(*requested(20))
     assert all(set(json.loads(text)) == {"smote", "noise"} for text in rows.groups["params"])
 
 
@@ -227,10 +227,10 @@ def test_a_chain_ends_with_something_that_changes_rows():
 
 def test_two_links_of_a_chain_draw_numbers_of_their_own():
     words = ["digits", "sampler=chain", "sampler@sampler.first=position", "sampler@sampler.then=colour"]
-    rows = compose("balance", words).sampler.build().fit(DATA["image"]).sample(*asked(150))
-    told = [json.loads(text) for text in rows.groups["params"]]
-    turned = np.array(["rotate" in one["position"] for one in told])
-    lit = np.array(["brightness" in one["colour"] for one in told])
+    rows = compose("balance", words).sampler.build().fit(DATA["image"]).sample(*requested(150))
+    reported = [json.loads(text) for text in rows.groups["params"]]
+    turned = np.array(["rotate" in one["position"] for one in reported])
+    lit = np.array(["brightness" in one["colour"] for one in reported])
     assert 0.35 < (turned == lit).mean() < 0.65
 
 

@@ -43,8 +43,10 @@ def jittered(rows: LabelledData, seed: int) -> LabelledData:
 
 
 def attack(train_and_draw, runs: int = 16, targets: int = 150, seed: int = 0) -> dict:
-    made = train_and_draw(TRAIN, 77)
-    return shadow_attack(TRAIN, HELD_OUT, made, train_and_draw, runs=runs, targets=targets, points=POINTS, seed=seed)
+    synthetic = train_and_draw(TRAIN, 77)
+    return shadow_attack(
+        TRAIN, HELD_OUT, synthetic, train_and_draw, runs=runs, targets=targets, points=POINTS, seed=seed
+    )
 
 
 def test_a_memoriser_is_caught_at_the_lowest_rates():
@@ -127,12 +129,12 @@ def test_the_ratio_is_that_of_two_normal_densities(runs):
     trained_on = (np.arange(runs)[:, None] + np.arange(3)) % 2 == 0
     observed = np.array([0.3, -0.4, 1.1])
     found = log_likelihood_ratio(observed, Shadows(statistic, trained_on))
-    expected, deviations = [], []
+    expected, stds = [], []
     for side in (trained_on, ~trained_on):
         parts = [statistic[side[:, t], t] for t in range(3)]
         spread = np.array([part.var(ddof=1) for part in parts])
-        deviations.append(np.sqrt(spread if runs >= 64 else np.full(3, spread.mean())))
-        expected.append(norm.logpdf(observed, [part.mean() for part in parts], deviations[-1]))
+        stds.append(np.sqrt(spread if runs >= 64 else np.full(3, spread.mean())))
+        expected.append(norm.logpdf(observed, [part.mean() for part in parts], stds[-1]))
     np.testing.assert_allclose(found, expected[0] - expected[1])
 
 

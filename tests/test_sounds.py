@@ -121,9 +121,9 @@ def test_both_generators_learn_spectra_and_draw_files(model, folder, run_cli, tm
     assert code == 0, err
     code, _, err = run_cli("sample", f"generator={tmp_path}/t/generator", "counts=3", f"out={tmp_path}/s")
     assert code == 0, err
-    made = rows(tmp_path / "s/ledger.csv")
-    assert len(made) == 6
-    for row in made:
+    synthetic = rows(tmp_path / "s/ledger.csv")
+    assert len(synthetic) == 6
+    for row in synthetic:
         with wave.open(str(tmp_path / "s" / row["row_id"])) as file:
             assert (file.getframerate(), file.getnframes()) == (RATE, 4000)
 

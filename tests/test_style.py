@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from gensynth import rng
 from gensynth.balancing.filters import LabelAgreement, NearCopy, looks_at
 from gensynth.errors import DataError, UsageError
-from gensynth.models.judge import seeded_cnn
+from gensynth.models.classifier import seeded_cnn
 from gensynth.samplers.style import StyleTransfer, exchange_amplitudes, match_moments, transfer_texture
 from gensynth.types import LabelledData
 
@@ -35,7 +35,7 @@ def style(**words) -> StyleTransfer:
     return StyleTransfer(**(PLAIN | words)).fit(DATA)
 
 
-def asked(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
+def requested(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(n) % 3, rng.row_seeds(0, "a", 0, n)
 
 
@@ -64,11 +64,11 @@ def test_an_image_in_its_own_style_stays():
 def test_low_amplitudes_are_exchanged_and_phases_stay():
     content, look = images(), images().flip(0)
     out = exchange_amplitudes(content, look, 0.3, 1.0)
-    ours, theirs, made = (torch.fft.rfft2(x.double()) for x in (content, look, out))
+    ours, theirs, synthetic = (torch.fft.rfft2(x.double()) for x in (content, look, out))
     low = (torch.fft.fftfreq(12).abs()[:, None] <= 0.15) & (torch.fft.rfftfreq(12)[None, :] <= 0.15)
-    torch.testing.assert_close(made.abs()[..., low], theirs.abs()[..., low], atol=1e-4, rtol=0)
-    torch.testing.assert_close(made.abs()[..., ~low], ours.abs()[..., ~low], atol=1e-4, rtol=0)
-    inner = (ours[..., 1:5] / made[..., 1:5]).angle()
+    torch.testing.assert_close(synthetic.abs()[..., low], theirs.abs()[..., low], atol=1e-4, rtol=0)
+    torch.testing.assert_close(synthetic.abs()[..., ~low], ours.abs()[..., ~low], atol=1e-4, rtol=0)
+    inner = (ours[..., 1:5] / synthetic[..., 1:5]).angle()
     assert float(inner.abs().max()) < 1e-3
 
 
@@ -88,7 +88,7 @@ def test_texture_moves_towards_the_style_and_content_is_held():
 @pytest.mark.parametrize("method", ["colour", "fourier", "gatys"])
 def test_a_row_is_the_same_in_any_batch(method):
     sampler = style(method=method)
-    labels, seeds = asked()
+    labels, seeds = requested()
     whole = sampler.sample(labels, seeds)
     for rows in ([0], [7, 3, 21], list(range(39, 5, -1))):
         np.testing.assert_array_equal(sampler.sample(labels[rows], seeds[rows]).x, whole.x[rows])
@@ -96,7 +96,7 @@ def test_a_row_is_the_same_in_any_batch(method):
 
 @pytest.mark.parametrize("method", ["colour", "fourier"])
 def test_no_strength_is_no_change(method):
-    rows = style(method=method, strength=0.0).sample(*asked())
+    rows = style(method=method, strength=0.0).sample(*requested())
     source = dict(zip(DATA.ids, DATA.x, strict=True))
     assert all((source[p] == x).all() for p, x in zip(rows.parent, rows.x, strict=True))
 
@@ -104,7 +104,7 @@ def test_no_strength_is_no_change(method):
 def test_styles_come_from_the_class_or_from_all_rows():
     label_of = dict(zip(DATA.ids, DATA.y, strict=True))
     for styles, share in (("class", 1.0), ("train", 1 / 3)):
-        rows = style(styles=styles).sample(*asked(600))
+        rows = style(styles=styles).sample(*requested(600))
         names = [json.loads(text)["style"] for text in rows.groups["params"]]
         same = np.mean([label_of[name] == label for name, label in zip(names, rows.y, strict=True)])
         assert same == pytest.approx(share, abs=0.07)
@@ -113,7 +113,7 @@ def test_styles_come_from_the_class_or_from_all_rows():
 def test_styles_come_from_a_folder(tmp_path):
     for i, level in enumerate((40, 200)):
         Image.fromarray(np.full((20, 30, 3), level, np.uint8)).save(tmp_path / f"s{i}.png")
-    rows = style(method="colour", strength=1.0, styles=str(tmp_path)).sample(*asked())
+    rows = style(method="colour", strength=1.0, styles=str(tmp_path)).sample(*requested())
     for x, text in zip(rows.x, rows.groups["params"], strict=True):
         assert np.abs(x.mean() - {"s0.png": 40, "s1.png": 200}[json.loads(text)["style"]]) < 1
 
@@ -134,7 +134,7 @@ def test_the_users_network_is_read_from_its_file(tmp_path):
         weights[f"features.{number}.weight"] = torch.randn(outside, inside, 3, 3) * 0.2
         weights[f"features.{number}.bias"] = torch.zeros(outside)
     save_file(weights, tmp_path / "vgg.safetensors")
-    rows = style(method="gatys", weights=str(tmp_path / "vgg.safetensors")).sample(*asked(6))
+    rows = style(method="gatys", weights=str(tmp_path / "vgg.safetensors")).sample(*requested(6))
     assert rows.x.shape == (6, 3, 12, 12)
     save_file({"other": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(UsageError, match="is no VGG"):
@@ -162,5 +162,5 @@ def test_grey_rows_take_grey_styles():
     grey = LabelledData.of_real(
         DATA.x[:, :1], DATA.y, replace(DATA.schema, fields=DATA.schema.fields | {"channels": 1})
     )
-    rows = StyleTransfer(**PLAIN).fit(grey).sample(*asked())
+    rows = StyleTransfer(**PLAIN).fit(grey).sample(*requested())
     assert rows.x.shape == (40, 1, 12, 12)

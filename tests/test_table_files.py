@@ -152,8 +152,8 @@ def test_new_numbers_have_no_more_digits_than_real_ones():
     r = np.random.default_rng(0)
     real = np.char.mod("%.8g", r.normal(size=2000) * 10.0 ** r.integers(-4, 3, 2000)).astype(object)
     column = describe("v", real)
-    made = cells_of(column, r.normal(size=2000) * 10.0 ** r.integers(-4, 3, 2000))
-    digits = [len(cell.split("e")[0].strip("-").replace(".", "").lstrip("0")) for cell in made.tolist()]
+    synthetic = cells_of(column, r.normal(size=2000) * 10.0 ** r.integers(-4, 3, 2000))
+    digits = [len(cell.split("e")[0].strip("-").replace(".", "").lstrip("0")) for cell in synthetic.tolist()]
     assert max(digits) == 8
     assert cells_of(column, values_of(column, real)).tolist() == [str(float(cell)) for cell in real]
     assert describe("w", np.array(["1.25", "-3.50", "12.75"] * 9, dtype=object)).significant == 0
@@ -162,12 +162,12 @@ def test_new_numbers_have_no_more_digits_than_real_ones():
 def test_new_identifiers_keep_the_pattern_and_are_new():
     real = np.array([f"C-{i:03d}x" for i in range(100)], dtype=object)
     taken = set(real.tolist())
-    made = issue(describe("id", real), np.arange(500, dtype=np.uint64), taken)
-    assert len(set(made.tolist())) == 500
-    assert not set(made.tolist()) & set(real.tolist())
+    synthetic = issue(describe("id", real), np.arange(500, dtype=np.uint64), taken)
+    assert len(set(synthetic.tolist())) == 500
+    assert not set(synthetic.tolist()) & set(real.tolist())
     again = issue(describe("id", real), np.arange(500, dtype=np.uint64), set(real.tolist()))
-    assert made.tolist() == again.tolist()
-    assert all(cell.startswith("C-") for cell in made)
+    assert synthetic.tolist() == again.tolist()
+    assert all(cell.startswith("C-") for cell in synthetic)
 
 
 def test_stated_kinds_win_and_wrong_ones_are_refused(tmp_path):

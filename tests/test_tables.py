@@ -84,16 +84,16 @@ def test_real_rows_leave_as_they_came(finished):
 
 def test_made_rows_are_written_like_real_ones(finished):
     frame = pd.DataFrame(rows(finished / "out/dataset/train.csv"))
-    made, real = frame[frame.gensynth_source != "real"], frame[frame.gensynth_source == "real"]
-    assert made.claim.str.fullmatch(r"K\d{5}").all()
-    assert made.claim.is_unique
-    assert not set(made.claim) & set(real.claim)
-    assert made.day.str.fullmatch(r"2024-\d\d-\d\d").all()
-    assert made.age.str.fullmatch(r"(\d+)?").all()
-    assert (made.amount == "0.0").any()
-    assert (made.amount == "0.0").mean() < 0.7
-    assert made.amount.str.fullmatch(r"\d+\.\d\d?").all()
-    assert set(made.region) <= {"north", "south", "east"}
+    synthetic, real = frame[frame.gensynth_source != "real"], frame[frame.gensynth_source == "real"]
+    assert synthetic.claim.str.fullmatch(r"K\d{5}").all()
+    assert synthetic.claim.is_unique
+    assert not set(synthetic.claim) & set(real.claim)
+    assert synthetic.day.str.fullmatch(r"2024-\d\d-\d\d").all()
+    assert synthetic.age.str.fullmatch(r"(\d+)?").all()
+    assert (synthetic.amount == "0.0").any()
+    assert (synthetic.amount == "0.0").mean() < 0.7
+    assert synthetic.amount.str.fullmatch(r"\d+\.\d\d?").all()
+    assert set(synthetic.region) <= {"north", "south", "east"}
 
 
 def test_the_ledger_has_a_line_for_every_train_row_in_order(finished):

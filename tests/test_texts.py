@@ -12,7 +12,7 @@ from conftest import SHARED
 from gensynth.data.text import TextPoints
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
-from gensynth.models.text_judge import TextJudge
+from gensynth.models.text_classifier import TextClassifier
 from gensynth.types import LabelledData
 
 GOOD = ["Lunch at {n}? I am hungry.", "See you at {n}, don't be late!", "The train is late again, sorry. Home by {n}."]
@@ -67,24 +67,24 @@ def test_made_texts_are_changed_ones_of_their_class_and_keep_their_numbers(balan
     ledger = rows(balanced / "dataset/ledger.csv")
     train = rows(balanced / "dataset/train.csv")
     by_row = dict(enumerate(messages()))
-    made = [(line, row) for line, row in zip(ledger, train, strict=True) if line["source"] == "augmented"]
-    assert len(made) > 30
+    synthetic = [(line, row) for line, row in zip(ledger, train, strict=True) if line["source"] == "augmented"]
+    assert len(synthetic) > 30
     changed = 0
-    for line, row in made:
+    for line, row in synthetic:
         label, text = by_row[int(line["parent"])]
         assert label == row["label"] == "spam"
         assert [t for t in text if t.isdigit()] == [t for t in row["text"] if t.isdigit()]
         changed += text != row["text"]
         assert (text != row["text"]) == any(json.loads(line["params"]).values())
-    assert changed > 0.5 * len(made)
+    assert changed > 0.5 * len(synthetic)
 
 
 def test_report_says_what_operations_do_to_labels_and_what_was_left_out(balanced):
     facts = json.loads((balanced / "report.json").read_text(encoding="utf-8"))
-    told = {line["operation"]: line for line in facts["operations"]["text_transforms"]}
-    assert {"word_swap", "random_deletion", "typo_noise"} <= set(told)
-    assert "clause_reordering" not in told
-    assert all(line["n"] > 5 and 0 <= line["agreement"] <= 1 for line in told.values())
+    reported = {line["operation"]: line for line in facts["operations"]["text_transforms"]}
+    assert {"word_swap", "random_deletion", "typo_noise"} <= set(reported)
+    assert "clause_reordering" not in reported
+    assert all(line["n"] > 5 and 0 <= line["agreement"] <= 1 for line in reported.values())
     assert any(w["code"] == "operations_left_out" and "clause_reordering" in w["text"] for w in facts["warnings"])
     assert {row["learner"] for row in facts["utility"]} == {"counts_logistic", "embedding_logistic"}
     assert {"judge", "self_supervised", "random", "words"} == set(facts["fidelity"])
@@ -118,10 +118,10 @@ def test_explore_tells_lengths_and_vocabulary(collection, run_cli, tmp_path):
 
 
 def test_sets_of_texts_are_ranked_and_changed_copies_are_told(collection, balanced, run_cli, tmp_path):
-    made = [row for row in rows(balanced / "dataset/train.csv") if row["gensynth_source"] == "augmented"]
+    synthetic = [row for row in rows(balanced / "dataset/train.csv") if row["gensynth_source"] == "augmented"]
     for name, texts in {
-        "changed": [row["text"] for row in made],
-        "nonsense": [" ".join(["lunch", "train", "late"]) for _ in made],
+        "changed": [row["text"] for row in synthetic],
+        "nonsense": [" ".join(["lunch", "train", "late"]) for _ in synthetic],
     }.items():
         lines = "".join(f"spam\t{text}\n" for text in texts)
         (tmp_path / f"{name}.tsv").write_text("label\ttext\n" + lines, encoding="utf-8")
@@ -206,8 +206,8 @@ def test_the_published_collection_is_read_whole_and_learned():
     assert dict(zip(data.schema.classes, data.counts().tolist(), strict=True)) == {"ham": 4827, "spam": 747}
     order = np.random.default_rng(0).permutation(len(data))
     train, test = data[order[:2000]], data[order[2000:3000]]
-    judge = TextJudge.fit(train, seed=0, balanced=True)
-    assert (judge.predict(test.x) == test.y).mean() > 0.97
+    classifier = TextClassifier.fit(train, seed=0, balanced=True)
+    assert (classifier.predict(test.x) == test.y).mean() > 0.97
 
 
 def test_a_folder_without_tables_is_a_sentence(run_cli, tmp_path):

@@ -94,8 +94,8 @@ def test_groups_that_are_not_learned_are_asked_for(run_cli, tmp_path):
     words = ("data.label=rich", "data.groups=[sex]", "data.ignore=[sex]", "sampler=jitter", "utility.run=false")
     code, _, err = run_cli("balance", tmp_path / "people.csv", *words, f"out={tmp_path}/out", "bias.accept=true", *FAST)
     assert code == 0, err
-    made = [row for row in lines(tmp_path / "out/dataset/train.csv") if row["gensynth_source"] != "real"]
-    assert {row["sex"] for row in made} == {"f", "m"}
+    synthetic = [row for row in lines(tmp_path / "out/dataset/train.csv") if row["gensynth_source"] != "real"]
+    assert {row["sex"] for row in synthetic} == {"f", "m"}
 
 
 def test_rows_of_one_subject_stay_together_in_the_attacks_of_a_merge_too(run_cli, tmp_path):
@@ -127,8 +127,8 @@ def test_explore_looks_at_bias_before_anything_is_trained(refused, run_cli, tmp_
 def test_nearest_real_rows_are_named_inside_and_nowhere_else(refused):
     base, _ = refused
     inside = lines(base / "out/run/internal/nearest.csv")
-    made = [line for line in lines(base / "out/dataset/ledger.csv") if line["source"] != "real"]
-    assert len(inside) == len(made)
+    synthetic = [line for line in lines(base / "out/dataset/ledger.csv") if line["source"] != "real"]
+    assert len(inside) == len(synthetic)
     assert {line["copy"] for line in inside} == {"exact"}  # oversampling copies
     for path in (base / "out/dataset").iterdir():
         assert b"nearest_train_id" not in path.read_bytes()

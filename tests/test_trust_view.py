@@ -22,10 +22,10 @@ def attack(value, low, high, release="rows"):
 
 
 def test_nothing_known_is_said_to_be_open():
-    said = answers({})
-    assert [tone for tone, _ in said.values()] == ["care", "open", "open", "open", "open", "open"]
-    assert "Nobody has looked" in said["Who looked?"][1]
-    assert "not recorded" in said["What was used?"][1]
+    reported = answers({})
+    assert [tone for tone, _ in reported.values()] == ["care", "open", "open", "open", "open", "open"]
+    assert "Nobody has looked" in reported["Who looked?"][1]
+    assert "not recorded" in reported["What was used?"][1]
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from gensynth.evaluation.metrics.classification import (
     resampled_tally,
     tally,
 )
-from gensynth.evaluation.utility import learners
+from gensynth.evaluation.utility import classifiers
 from gensynth.evaluation.utility.arms import free_arms, half_and_half
-from gensynth.evaluation.utility.learners import Logistic, SmallCnn
+from gensynth.evaluation.utility.classifiers import Logistic, SmallCnn
 from gensynth.evaluation.utility.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
 from gensynth.evaluation.utility.verdict import answer_arms, not_run, verdict
 from gensynth.intervals import holm, joint_estimate
@@ -54,7 +54,7 @@ def trained():
     data = LabelledData.of_real(x[test], y[test], SCHEMA)
     result = run_arms(
         arms=arms,
-        learners=[SmallCnn(60), Logistic(SCHEMA)],
+        classifiers=[SmallCnn(60), Logistic(SCHEMA)],
         val=data[:0],
         test=data,
         further={"some": data.x[:7]},
@@ -70,9 +70,9 @@ def simulated(recalls, n_per_class=100, seeds=5):
     labels = np.repeat(np.arange(4), n_per_class)
     luck = order.random((seeds, len(labels)))
     predictions = {
-        (arm, learner): np.where(luck < chance, labels, (labels + 1) % 4)
+        (arm, classifier): np.where(luck < chance, labels, (labels + 1) % 4)
         for arm, chance in recalls.items()
-        for learner in ("small_cnn", "logistic")
+        for classifier in ("small_cnn", "logistic")
     }
     return summarise(predictions, labels, tuple("abcd"), tuple(range(seeds)), dict.fromkeys(recalls, 1))
 
@@ -129,7 +129,7 @@ def test_shuffled_labels_hurt(trained):
 
 def test_identical_arms_make_no_difference(trained):
     decision = verdict(trained[0], candidate="again")
-    difference = paired_difference(trained[0], "again", "real_only", learner="small_cnn", metric="balanced_accuracy")
+    difference = paired_difference(trained[0], "again", "real_only", classifier="small_cnn", metric="balanced_accuracy")
     assert decision.answer == "no_difference"
     assert difference.mean == 0.0
     assert difference.low < 0 < difference.high
@@ -182,9 +182,9 @@ def test_a_few_rows_are_no_difference():
         base[wrong] = (labels[wrong] + 1) % 4
         better[wrong[extra:]] = (labels[wrong[extra:]] + 1) % 4
         predictions = {
-            (arm, learner): np.tile(row, (3, 1))
+            (arm, classifier): np.tile(row, (3, 1))
             for arm, row in (("real_only", base), ("real_plus_synthetic", better))
-            for learner in ("small_cnn", "logistic")
+            for classifier in ("small_cnn", "logistic")
         }
         once = {"real_only": 1, "real_plus_synthetic": 1}
         assert verdict(summarise(predictions, labels, tuple("abcd"), (0, 1, 2), once)).answer == answer
@@ -200,7 +200,7 @@ def test_interval_holds_its_level_without_an_effect():
             (arm, "small_cnn"): np.where(order.random((3, 180)) < 0.8, labels, (labels + 1) % 3) for arm in ("a", "b")
         }
         result = summarise(arms, labels, tuple("abc"), (trial, trial + 1, trial + 2), {"a": 1, "b": 1})
-        difference = paired_difference(result, "a", "b", learner="small_cnn", metric="balanced_accuracy")
+        difference = paired_difference(result, "a", "b", classifier="small_cnn", metric="balanced_accuracy")
         held.append(difference.low <= 0 <= difference.high)
     assert np.mean(held) > 0.92
 
@@ -290,7 +290,7 @@ def test_a_tuned_threshold_shares_its_classifier_and_moves_the_labels():
     sides = [LabelledData.of_real(x[r], y[r], SCHEMA, r) for r in (keep, val, test)]
     arms = free_arms(sides[0], seed=0, tuned=True)
     result = run_arms(
-        arms=arms, learners=[SmallCnn(60)], val=sides[1], test=sides[2], further={}, seeds=SEEDS, progress=print
+        arms=arms, classifiers=[SmallCnn(60)], val=sides[1], test=sides[2], further={}, seeds=SEEDS, progress=print
     )
     pair = ("real_only", "tuned_threshold")
     plain, tuned = (result.probabilities[arm, "small_cnn"] for arm in pair)
@@ -303,19 +303,19 @@ def test_a_tuned_threshold_shares_its_classifier_and_moves_the_labels():
 
 def test_half_made_and_half_classical():
     x, y = digits()
-    made = LabelledData.of_real(x[:90], np.repeat([0, 1, 2], [50, 33, 7]), SCHEMA)
-    classical = LabelledData.of_real(x[90:180], made.y, SCHEMA)
-    both = half_and_half(made, classical)
-    np.testing.assert_array_equal(both.counts(), made.counts())
-    np.testing.assert_array_equal(both.x[:25], made.x[:25])
+    synthetic = LabelledData.of_real(x[:90], np.repeat([0, 1, 2], [50, 33, 7]), SCHEMA)
+    classical = LabelledData.of_real(x[90:180], synthetic.y, SCHEMA)
+    both = half_and_half(synthetic, classical)
+    np.testing.assert_array_equal(both.counts(), synthetic.counts())
+    np.testing.assert_array_equal(both.x[:25], synthetic.x[:25])
     np.testing.assert_array_equal(both.x[25:50], classical.x[:25])
 
 
 def test_large_arms_are_subsampled_by_seed(monkeypatch):
-    monkeypatch.setitem(learners.LOGISTIC_ROWS, "image", 120)
+    monkeypatch.setitem(classifiers.LOGISTIC_ROWS, "image", 120)
     x, y = digits()
-    rows, learner = LabelledData.of_real(x[:600], y[:600], SCHEMA), Logistic(SCHEMA)
-    first, again, other = (learner.probabilities(rows, None, [x[600:]], seed, UNCHANGED)[0] for seed in (0, 0, 1))
+    rows, classifier = LabelledData.of_real(x[:600], y[:600], SCHEMA), Logistic(SCHEMA)
+    first, again, other = (classifier.probabilities(rows, None, [x[600:]], seed, UNCHANGED)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -333,4 +333,4 @@ def test_refusals():
     ]
     for arms, data, seeds, text in cases:
         with pytest.raises(ValueError, match=text):
-            run_arms(arms=arms, learners=[SmallCnn(1)], val=data, test=data, further={}, seeds=seeds, progress=print)
+            run_arms(arms=arms, classifiers=[SmallCnn(1)], val=data, test=data, further={}, seeds=seeds, progress=print)

@@ -39,26 +39,26 @@ def sampler(bundle, **words):
     return VariationTransfer(**settings).use(bundle).fit(DATA)
 
 
-def asked(n=400, label=2):
+def requested(n=400, label=2):
     return np.full(n, label), rng.row_seeds(0, "rare", 0, n)
 
 
 def test_a_quarter_is_made_and_the_rest_are_real_rows_copied_or_moved(bundle):
-    rows = sampler(bundle).sample(*asked())
-    made = rows.origin == "synthetic"
-    assert 0.18 < made.mean() < 0.32
+    rows = sampler(bundle).sample(*requested())
+    synthetic = rows.origin == "synthetic"
+    assert 0.18 < synthetic.mean() < 0.32
     params = [json.loads(p) for p in rows.groups["params"]]
     copied = np.array(["copy" in p for p in params])
     assert 0.28 < copied.mean() < 0.47
     by_id = dict(zip(DATA.ids, DATA.x, strict=True))
     for index in np.flatnonzero(copied):
         assert np.array_equal(rows.x[index], by_id[rows.parent[index]])
-    assert all("rotate_degrees" in params[i] for i in np.flatnonzero(~made & ~copied))
-    assert (rows.origin[~made] == "augmented").all()
+    assert all("rotate_degrees" in params[i] for i in np.flatnonzero(~synthetic & ~copied))
+    assert (rows.origin[~synthetic] == "augmented").all()
 
 
 def test_what_is_lent_lies_between_two_rows_of_one_common_class(bundle):
-    rows = sampler(bundle).sample(*asked())
+    rows = sampler(bundle).sample(*requested())
     label = dict(zip(DATA.ids, DATA.y, strict=True))
     for params, parent in zip(rows.groups["params"], rows.parent, strict=True):
         facts = json.loads(params)
@@ -68,7 +68,7 @@ def test_what_is_lent_lies_between_two_rows_of_one_common_class(bundle):
 
 
 def test_a_row_does_not_depend_on_its_batch(bundle):
-    one, (labels, seeds) = sampler(bundle), asked(90)
+    one, (labels, seeds) = sampler(bundle), requested(90)
     whole = one.sample(labels, seeds)
     for part in (slice(3, 4), slice(10, 17), np.arange(90)[::-7]):
         again = one.sample(labels[part], seeds[part])
@@ -77,7 +77,7 @@ def test_a_row_does_not_depend_on_its_batch(bundle):
 
 
 def test_without_strength_a_made_row_is_its_parent_encoded_and_decoded(bundle):
-    one, (labels, seeds) = sampler(bundle, strength=0.0, share=1.0), asked(5)
+    one, (labels, seeds) = sampler(bundle, strength=0.0, share=1.0), requested(5)
     rows = one.sample(labels, seeds)
     x = np.stack([DATA.x[DATA.ids == parent][0] for parent in rows.parent])
     y = torch.from_numpy(labels)
@@ -105,12 +105,12 @@ def test_balance_trains_a_generator_for_it_and_merge_makes_the_same_rows(run_cli
     assert {row["sampler"] for row in rows} == {"variation"}
     assert {row["source"] for row in rows} == {"synthetic", "augmented"}
     assert all(row["parent"] for row in rows)
-    for words, said in (
+    for words, reported in (
         (("sampler=variation", "sampler.share=0.5"), "sampler.share=0.25"),
         (("sampler=generator",), "sampler=variation"),
     ):
         code, _, err = run_cli("merge", tmp_path / "o", *words)
         assert code == 2
-        assert said in err
+        assert reported in err
     code, _, err = run_cli("merge", tmp_path / "o")
     assert code == 0, err

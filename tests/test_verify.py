@@ -1,4 +1,4 @@
-"""`gensynth verify`: every byte, every made row, and whether a file is one of ours."""
+"""`gensynth verify`: every byte, every synthetic row, and whether a file is one of ours."""
 
 from __future__ import annotations
 
@@ -87,16 +87,16 @@ def interpolated(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("kind", ["images", "table", "interpolated"])
 def test_every_made_row_regenerates(kind, request, run_cli):
     out = request.getfixturevalue(kind)
-    made = [line for line in rows(out / "dataset/ledger.csv") if line["source"] != "real"]
-    code, told, err = run_cli("verify", out / "dataset", "n=100000")
-    assert code == 0, told + err
-    assert f"{len(made)} of {len(made)} rows regenerate" in told
-    assert len({line["sampler"] for line in made}) == (2 if kind == "images" else 1)
+    synthetic = [line for line in rows(out / "dataset/ledger.csv") if line["source"] != "real"]
+    code, reported, err = run_cli("verify", out / "dataset", "n=100000")
+    assert code == 0, reported + err
+    assert f"{len(synthetic)} of {len(synthetic)} rows regenerate" in reported
+    assert len({line["sampler"] for line in synthetic}) == (2 if kind == "images" else 1)
 
 
 def test_n_rows_are_drawn_by_seed(images, run_cli):
-    code, told, _ = run_cli("verify", images, "n=5", "seed=3")
-    assert (code, "5 of 5 rows regenerate" in told) == (0, True)
+    code, reported, _ = run_cli("verify", images, "n=5", "seed=3")
+    assert (code, "5 of 5 rows regenerate" in reported) == (0, True)
 
 
 def test_a_merge_makes_the_same_rows_and_they_regenerate(table, tmp_path, run_cli):
@@ -107,8 +107,8 @@ def test_a_merge_makes_the_same_rows_and_they_regenerate(table, tmp_path, run_cl
     assert code == 0, err
     assert (tmp_path / "out/dataset/train.csv").read_bytes() == before
     seal_run(tmp_path / "out")
-    code, told, err = run_cli("verify", tmp_path / "out/dataset")
-    assert code == 0, told + err
+    code, reported, err = run_cli("verify", tmp_path / "out/dataset")
+    assert code == 0, reported + err
 
 
 @pytest.mark.slow
@@ -116,11 +116,11 @@ def test_rows_of_cells_of_a_generator_regenerate(tmp_path, run_cli):
     words = ("data.label=class", "data.groups=[region]", "target=cells", f"out={tmp_path}/out", "bias.accept=true")
     code, _, err = run_cli("balance", write_table(tmp_path / "claims.csv"), *words, *SMALL)
     assert code == 0, err
-    code, told, err = run_cli("verify", tmp_path / "out/dataset", "n=100000")
-    made = [line for line in rows(tmp_path / "out/dataset/ledger.csv") if line["source"] != "real"]
-    assert code == 0, told + err
-    assert f"{len(made)} of {len(made)} rows regenerate" in told
-    assert all("cell" in json.loads(line["params"]) for line in made)
+    code, reported, err = run_cli("verify", tmp_path / "out/dataset", "n=100000")
+    synthetic = [line for line in rows(tmp_path / "out/dataset/ledger.csv") if line["source"] != "real"]
+    assert code == 0, reported + err
+    assert f"{len(synthetic)} of {len(synthetic)} rows regenerate" in reported
+    assert all("cell" in json.loads(line["params"]) for line in synthetic)
 
 
 def test_a_row_that_says_another_index_is_found(images, tmp_path, run_cli):
@@ -134,9 +134,9 @@ def test_a_row_that_says_another_index_is_found(images, tmp_path, run_cli):
     lines[place] = ",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in cells) + "\n"
     ledger.write_text("".join(lines), encoding="utf-8")
     forge_manifest(tmp_path / "out")
-    code, told, _ = run_cli("verify", tmp_path / "out/dataset", "n=100000")
+    code, reported, _ = run_cli("verify", tmp_path / "out/dataset", "n=100000")
     assert code == 6
-    assert f"not made again: row {cells[0]} (cvae, {cells[2]})" in told
+    assert f"not made again: row {cells[0]} (cvae, {cells[2]})" in reported
 
 
 def forge_manifest(out: Path) -> None:
@@ -155,15 +155,15 @@ def forge_manifest(out: Path) -> None:
 
 def test_without_the_run_the_generator_is_enough_for_its_rows(images, tmp_path, run_cli):
     shutil.copytree(images / "dataset", tmp_path / "dataset")
-    code, told, _ = run_cli("verify", tmp_path / "dataset")
+    code, reported, _ = run_cli("verify", tmp_path / "dataset")
     assert code == 0
-    assert "rows of cvae (no run beside the data set)" in told
-    assert "regenerate" not in told
-    code, told, err = run_cli("verify", tmp_path / "dataset", f"generator={images}/generator", "n=10000")
+    assert "rows of cvae (no run beside the data set)" in reported
+    assert "regenerate" not in reported
+    code, reported, err = run_cli("verify", tmp_path / "dataset", f"generator={images}/generator", "n=10000")
     drawn = sum(line["sampler"] == "cvae" for line in rows(tmp_path / "dataset/ledger.csv"))
     assert code == 0, err
-    assert f"{drawn} of {drawn} rows regenerate" in told
-    assert "rows of image_transforms (no run beside the data set)" in told
+    assert f"{drawn} of {drawn} rows regenerate" in reported
+    assert "rows of image_transforms (no run beside the data set)" in reported
 
 
 def test_the_generator_of_another_run_is_refused(images, table, tmp_path, run_cli):
@@ -179,9 +179,9 @@ def test_drawn_samples_are_verified_with_their_generator(kind, images, table, tm
     words = (f"generator={out}/generator", "counts=30", f"format={kind}", f"out={tmp_path}/s")
     assert run_cli("sample", *words)[0] == 0
     drawn = len(rows(tmp_path / "s/ledger.csv"))
-    code, told, err = run_cli("verify", tmp_path / "s", f"generator={out}/generator", "n=10000")
-    assert code == 0, told + err
-    assert f"{drawn} of {drawn} rows regenerate" in told
+    code, reported, err = run_cli("verify", tmp_path / "s", f"generator={out}/generator", "n=10000")
+    assert code == 0, reported + err
+    assert f"{drawn} of {drawn} rows regenerate" in reported
 
 
 # ---- samples as they lie there ----------------------------------------------------------------------
@@ -282,27 +282,27 @@ def test_cells_of_a_parquet_file_are_compared_where_it_is_known_how_they_are_wri
     shutil.copy(drawn / "parquet/samples.parquet", tmp_path / "s")
     forge_parquet(tmp_path / "s/samples.parquet", raised)
     assert check_files(tmp_path / "s", table / "generator")[0] == ["not what the ledger says: row 3"]
-    findings, told = check_files(tmp_path / "s")
+    findings, reported = check_files(tmp_path / "s")
     assert findings == []
-    assert "not compared" in told[-1]
-    assert told[-1].endswith("name the generator they were drawn from: generator=PATH")
+    assert "not compared" in reported[-1]
+    assert reported[-1].endswith("name the generator they were drawn from: generator=PATH")
 
 
 def test_text_cells_of_a_parquet_file_are_compared_alone(drawn, tmp_path):
     """Without numbers nothing is open, so that no generator has to be named."""
     (tmp_path / "s").mkdir()
-    made = rows(drawn / "csv/samples.csv")
-    for line in made:
+    synthetic = rows(drawn / "csv/samples.csv")
+    for line in synthetic:
         del line["amount"]
     lines = rows(drawn / "csv/ledger.csv")
-    for line, cells in zip(lines, made, strict=True):
+    for line, cells in zip(lines, synthetic, strict=True):
         content = json.dumps(list(cells.values()), ensure_ascii=False).encode()
         line["content_sha256"] = hashlib.sha256(content).hexdigest()
     write_rows(tmp_path / "s/ledger.csv", lines)
-    write_parquet(tmp_path / "s/samples.parquet", made)
+    write_parquet(tmp_path / "s/samples.parquet", synthetic)
     assert check_files(tmp_path / "s") == ([], ["rows against ledger.csv"])
-    made[4]["region"] += "x"
-    write_parquet(tmp_path / "s/samples.parquet", made)
+    synthetic[4]["region"] += "x"
+    write_parquet(tmp_path / "s/samples.parquet", synthetic)
     assert check_files(tmp_path / "s")[0] == ["not what the ledger says: row 4"]
 
 
@@ -364,14 +364,14 @@ def test_missing_and_added_files_are_named(images, tmp_path, run_cli):
     (tmp_path / "out/dataset/README.md").unlink()
     (tmp_path / "out/dataset/train/zero/other.png").write_bytes(b"x")
     (tmp_path / "out/generator/note.txt").write_text("x", encoding="utf-8")
-    code, told, _ = run_cli("verify", tmp_path / "out/dataset")
+    code, reported, _ = run_cli("verify", tmp_path / "out/dataset")
     assert code == 6
-    assert told.splitlines()[:3] == [
+    assert reported.splitlines()[:3] == [
         "missing: dataset/README.md",
         "added: dataset/train/zero/other.png",
         "added: generator/note.txt",
     ]
-    assert "rows were not made again" in told
+    assert "rows were not made again" in reported
 
 
 @pytest.mark.parametrize("name", ["metadata.csv", "samples.csv", "samples.npz", "samples.parquet"])
@@ -380,10 +380,10 @@ def test_a_file_of_samples_does_not_make_a_data_set_one(kind, name, request, tmp
     shutil.copytree(request.getfixturevalue(kind), tmp_path / "out")
     (tmp_path / "out/dataset/README.md").unlink()
     (tmp_path / "out/dataset" / name).write_text("x", encoding="utf-8")
-    code, told, err = run_cli("verify", tmp_path / "out/dataset")
+    code, reported, err = run_cli("verify", tmp_path / "out/dataset")
     assert code == 6, err
-    assert "missing: dataset/README.md" in told
-    assert f"added: dataset/{name}" in told
+    assert "missing: dataset/README.md" in reported
+    assert f"added: dataset/{name}" in reported
 
 
 def test_a_data_set_in_its_run_is_none_of_samples_whatever_it_lacks(table, tmp_path):
@@ -397,9 +397,9 @@ def test_samples_beside_their_generator_may_be_named_dataset(images, tmp_path, r
     shutil.copytree(images / "generator", tmp_path / "generator")
     words = (f"generator={tmp_path}/generator", "counts=4", f"out={tmp_path}/dataset")
     assert run_cli("sample", *words)[0] == 0
-    code, told, err = run_cli("verify", tmp_path / "dataset")
-    assert code == 0, told + err
-    assert "rows regenerate" in told
+    code, reported, err = run_cli("verify", tmp_path / "dataset")
+    assert code == 0, reported + err
+    assert "rows regenerate" in reported
 
 
 @pytest.mark.parametrize("name", ["run/job.json", SEAL, "run", "report.json", "generator"])
@@ -408,11 +408,11 @@ def test_a_part_of_the_run_that_is_gone_is_found(name, images, tmp_path, run_cli
     path = tmp_path / "out" / name
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     (tmp_path / "out/report.html").write_text("forged", encoding="utf-8")
-    code, told, err = run_cli("verify", tmp_path / "out/dataset")
+    code, reported, err = run_cli("verify", tmp_path / "out/dataset")
     assert code == 6, err
     missing = {"run": SEAL, "generator": "generator/manifest.json"}.get(name, name)
-    assert f"missing: {missing}" in told.splitlines()
-    assert ("verify dataset/ in a folder of its own" in told) == (missing == SEAL)
+    assert f"missing: {missing}" in reported.splitlines()
+    assert ("verify dataset/ in a folder of its own" in reported) == (missing == SEAL)
 
 
 def test_a_forged_seal_does_not_hide_that_the_settings_are_gone(images, tmp_path):
@@ -431,10 +431,10 @@ def test_a_forged_manifest_is_found_by_the_report(images, tmp_path, run_cli):
     card = (tmp_path / "out/dataset/README.md").read_bytes()
     facts["files"]["README.md"] = {"sha256": hashlib.sha256(card).hexdigest(), "bytes": len(card)}
     path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    code, told, _ = run_cli("verify", tmp_path / "out/dataset")
+    code, reported, _ = run_cli("verify", tmp_path / "out/dataset")
     assert code == 6
-    assert "changed: dataset/manifest.json (report.json names another)" in told
-    assert "report and run: not checked" in told
+    assert "changed: dataset/manifest.json (report.json names another)" in reported
+    assert "report and run: not checked" in reported
 
 
 def test_what_a_person_adds_later_is_no_finding(images, tmp_path):
@@ -459,18 +459,18 @@ def test_a_made_file_is_known_again_also_without_its_metadata(images, tmp_path, 
     line = next(line for line in rows(images / "dataset/ledger.csv") if line["sampler"] == "cvae")
     path = images / "dataset/train" / line["row_id"]
     shutil.copy(path, tmp_path / "a.png")
-    code, told, _ = run_cli("verify", images / "dataset", f"is_mine={tmp_path}/a.png")
+    code, reported, _ = run_cli("verify", images / "dataset", f"is_mine={tmp_path}/a.png")
     assert code == 0
-    assert told.strip() == f"a.png: same file: row_id={line['row_id']} source=synthetic label={line['label']}"
+    assert reported.strip() == f"a.png: same file: row_id={line['row_id']} source=synthetic label={line['label']}"
     Image.open(path).save(tmp_path / "b.bmp")
-    code, told, _ = run_cli("verify", images / "dataset", f"is_mine={tmp_path}/b.bmp")
+    code, reported, _ = run_cli("verify", images / "dataset", f"is_mine={tmp_path}/b.bmp")
     assert code == 0
-    assert f"b.bmp: same pixels: row_id={line['row_id']}" in told
+    assert f"b.bmp: same pixels: row_id={line['row_id']}" in reported
     pixels = np.asarray(Image.open(path)).copy()
     pixels[0, 0] ^= 1
     Image.fromarray(pixels).save(tmp_path / "c.png")
-    code, told, _ = run_cli("verify", images / "dataset", f"is_mine={tmp_path}/c.png")
-    assert (code, told.strip()) == (6, "c.png: not in the ledger")
+    code, reported, _ = run_cli("verify", images / "dataset", f"is_mine={tmp_path}/c.png")
+    assert (code, reported.strip()) == (6, "c.png: not in the ledger")
 
 
 def test_rows_of_a_table_are_known_again_one_for_one(table, tmp_path, run_cli):
@@ -483,9 +483,9 @@ def test_rows_of_a_table_are_known_again_one_for_one(table, tmp_path, run_cli):
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(wanted)
-    code, told, _ = run_cli("verify", table / "dataset", f"is_mine={path}")
+    code, reported, _ = run_cli("verify", table / "dataset", f"is_mine={path}")
     assert code == 0
-    assert told.splitlines() == [
+    assert reported.splitlines() == [
         f"row 0: same cells: row_id=0 source=real label={ledger[0]['label']}",
         f"row 1: same cells: row_id={ledger[-1]['row_id']} source=synthetic label={ledger[-1]['label']}",
     ]
@@ -494,9 +494,9 @@ def test_rows_of_a_table_are_known_again_one_for_one(table, tmp_path, run_cli):
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(wanted)
-    code, told, _ = run_cli("verify", table / "dataset", f"is_mine={path}")
+    code, reported, _ = run_cli("verify", table / "dataset", f"is_mine={path}")
     assert code == 6
-    first, second, third = told.splitlines()
+    first, second, third = reported.splitlines()
     assert first == "row 0: not in the ledger"
     assert second.startswith("row 1: same cells: row_id=0 ")
     assert third == "row 2: not in the ledger"
@@ -508,9 +508,9 @@ def test_numbers_written_otherwise_are_the_same_values(table, tmp_path, run_cli)
     merged["amount"] += "0"
     path = tmp_path / "one.csv"
     path.write_text(",".join(merged) + "\n" + ",".join(merged.values()) + "\n", encoding="utf-8")
-    code, told, err = run_cli("verify", table / "dataset", f"is_mine={path}")
+    code, reported, err = run_cli("verify", table / "dataset", f"is_mine={path}")
     assert code == 0, err
-    assert told.startswith("row 0: same values: row_id=3 ")
+    assert reported.startswith("row 0: same values: row_id=3 ")
 
 
 # ---- words ------------------------------------------------------------------------------------------

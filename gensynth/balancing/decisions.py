@@ -24,7 +24,7 @@ DECISIONS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure", "re
 PASSED_OVER = ("reject", "relabel")  # rows with these decisions are left out by the next merge
 ANSWERS = ("real", "made")
 BLIND = "review_blind.csv"
-_INDEX = re.compile(r"(?<=-)([0-9]{6}|[1-9][0-9]{6,})(?=(\.[a-z]+)?\Z)")  # in the name of a made row
+_INDEX = re.compile(r"(?<=-)([0-9]{6}|[1-9][0-9]{6,})(?=(\.[a-z]+)?\Z)")  # in the name of a synthetic row
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class RowName:
     """
 
     row_id: str
-    made_as: str = ""
+    drawn_as: str = ""
 
     @property
     def key(self) -> str:
-        return self.made_as or self.row_id
+        return self.drawn_as or self.row_id
 
 
 @dataclass
@@ -112,16 +112,16 @@ def write_decision(path: Path, row: RowName, decision: Decision | None) -> None:
         mine = [[]]
         lines.cells.extend(mine)
     answer, relabel = (decision.answer, decision.relabel) if decision else ("", "")
-    values = {"row_id": row.row_id, "made_as": row.made_as, "verdict": answer, "relabel": relabel}
+    values = {"row_id": row.row_id, "made_as": row.drawn_as, "verdict": answer, "relabel": relabel}
     for column, value in values.items():
         lines.set((decided or mine)[-1], column, value)
     _write(path, lines)
 
 
 def row_names(ledger: Path, tabular: bool) -> list[RowName]:
-    """The made rows of a ledger, in its order."""
+    """The synthetic rows of a ledger, in its order."""
     lines = [line for line in read_ledger(ledger) if line["source"] != REAL]
-    return [RowName(line["row_id"], made_as(line) if tabular else "") for line in lines]
+    return [RowName(line["row_id"], drawn_as(line) if tabular else "") for line in lines]
 
 
 def check_rows(
@@ -138,19 +138,19 @@ def check_rows(
 
     samplers  those that make rows now; the ledger tells of others
     """
-    made_by = {line["row_id"]: line["sampler"] for line in read_ledger(ledger)}
-    makers = {*samplers, *made_by.values()} - {""}
+    drawn_by = {line["row_id"]: line["sampler"] for line in read_ledger(ledger)}
+    makers = {*samplers, *drawn_by.values()} - {""}
     forms = {name_row(condition, sampler, 0) for condition in conditions for sampler in makers}
-    unknown = [row for row in reviewed if row not in made_by and _INDEX.sub("000000", row) not in forms]
+    unknown = [row for row in reviewed if row not in drawn_by and _INDEX.sub("000000", row) not in forms]
     if unknown:
-        like = next((row for row, sampler in made_by.items() if sampler), min(forms))
+        like = next((row for row, sampler in drawn_by.items() if sampler), min(forms))
         raise DataError(
             f"review.csv speaks of rows that this run neither has nor made: {len(unknown)}, the first {unknown[0]!r}; "
             f"write row ids as they stand in dataset/ledger.csv, like {like!r}, or take the lines out"
         )
 
 
-def made_as(line: Mapping[str, str]) -> str:
+def drawn_as(line: Mapping[str, str]) -> str:
     """What a ledger's line says of how its row was made, in a cell: label, sampler, index and groups, if any.
 
     >>> made_as({"label": "yes", "sampler": "cvae", "index": "7", "params": ""})
@@ -161,14 +161,14 @@ def made_as(line: Mapping[str, str]) -> str:
     return json.dumps([line["label"], line["sampler"], line["index"], *cell], ensure_ascii=False, sort_keys=True)
 
 
-def line_of(made: str) -> dict[str, str]:
+def line_of(synthetic: str) -> dict[str, str]:
     """Inverse of `made_as`: the columns of the ledger that name a row. DataError where the cell was changed."""
     try:
-        label, sampler, index, *cell = json.loads(made)
+        label, sampler, index, *cell = json.loads(synthetic)
         params = json.dumps({CELL: cell[0]}) if cell else ""
         return {"label": label, "sampler": sampler, "index": str(int(index)), "params": params}
     except (ValueError, TypeError):
-        raise DataError(f"review.csv: made_as is not as it was written: {made}") from None
+        raise DataError(f"review.csv: made_as is not as it was written: {synthetic}") from None
 
 
 def pin_rows(path: Path, rows: Iterable[RowName]) -> None:
@@ -178,15 +178,15 @@ def pin_rows(path: Path, rows: Iterable[RowName]) -> None:
     """
     if not path.is_file():
         return
-    by_number = {row.row_id: row for row in rows if row.made_as}
-    by_name = {row.made_as: row for row in by_number.values()}
+    by_number = {row.row_id: row for row in rows if row.drawn_as}
+    by_name = {row.drawn_as: row for row in by_number.values()}
     lines = _read(path, ("row_id", "verdict"))
     before = csv_text(lines.header, lines.cells)
     for line in lines.cells:
         if name := lines.get(line, "made_as"):
             lines.set(line, "row_id", by_name[name].row_id if name in by_name else "")
         elif row := by_number.get(lines.get(line, "row_id")):
-            lines.set(line, "made_as", row.made_as)
+            lines.set(line, "made_as", row.drawn_as)
     if csv_text(lines.header, lines.cells) != before:
         _write(path, lines)
 
@@ -198,7 +198,9 @@ def read_answers(path: Path) -> dict[str, tuple[str, str]]:
     """
     lines = _read(path, ("row_id", "truth", "answer"))
     found = {lines.get(line, "row_id"): (lines.get(line, "truth"), lines.get(line, "answer")) for line in lines.cells}
-    bad = [f"{row}: {truth}, {said}" for row, (truth, said) in found.items() if not {truth, said} <= {*ANSWERS}]
+    bad = [
+        f"{row}: {truth}, {reported}" for row, (truth, reported) in found.items() if not {truth, reported} <= {*ANSWERS}
+    ]
     if bad:
         raise DataError(f"{path.name}: truth and answer are real or made", bad)
     return found

@@ -14,7 +14,7 @@ from gensynth import rng
 from gensynth.balancing.export import encode_row, folder_names, row_names
 from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
 from gensynth.balancing.mark import mark_of, parquet_note
-from gensynth.balancing.table_export import RowWriter, TableSink, made_seeds, row_hashes
+from gensynth.balancing.table_export import RowWriter, TableSink, row_hashes, synthetic_seeds
 from gensynth.data.conditions import FILE_COLUMNS, Conditions
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import SYNTHETIC, LabelledData
@@ -136,7 +136,7 @@ def _write_table(path: Path, sampler: GeneratorSampler, counts: dict[str, int], 
             nothing = LabelledData.of_real(np.zeros((0, len(writer.columns))), np.zeros(0, np.int64), schema)
             sink.write(writer.cells(nothing, np.zeros(0)))
         for rows in draw_chunks(sampler, counts, seed, TABLE_CHUNK):
-            cells = writer.cells(rows, made_seeds(rows, seed))
+            cells = writer.cells(rows, synthetic_seeds(rows, seed))
             sink.write(cells)
             note(replace(rows, ids=np.arange(done, done + len(rows)).astype(str)), row_hashes(cells))
             done += len(rows)

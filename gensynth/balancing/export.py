@@ -1,7 +1,7 @@
 """Write the merged set as a folder of images or sounds: train/val/test, class folders, metadata.csv, ledger, manifest.
 
 Real files leave byte for byte where the reader allowed it; others are PNG or 16-bit WAV or FLAC at the model's size.
-Files of made rows say so inside (`mark.py`); content hashes are those of the files as they lie there.
+Files of synthetic rows say so inside (`mark.py`); content hashes are those of the files as they lie there.
 """
 
 from __future__ import annotations
@@ -82,16 +82,17 @@ ENCODE: dict[str, Callable[[Schema, np.ndarray, str], bytes]] = {
 }
 
 
-def made_row_name(schema: Schema, seed: int) -> Callable[[str, str, int], str]:
-    """(class, sampler, index) -> name of a made row, the same in every run of this seed; of an image, its file name."""
+def synthetic_row_name(schema: Schema, seed: int) -> Callable[[str, str, int], str]:
+    """(class, sampler, index) -> name of a synthetic row, the same in every run of this seed; of an image, its file
+    name."""
     folders = folder_names(schema.classes)
     ending = modality_of(schema).ending(schema)
     return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}{ending}"
 
 
 def row_names(conditions: Conditions, seed: int) -> Callable[[str, str, int], str]:
-    """(condition, sampler, index) -> name of a made row, in the folder of its class."""
-    name_row, classes = made_row_name(conditions.schema, seed), conditions.schema.classes
+    """(condition, sampler, index) -> name of a synthetic row, in the folder of its class."""
+    name_row, classes = synthetic_row_name(conditions.schema, seed), conditions.schema.classes
     if not conditions.columns:
         return name_row
     place = {name: j for j, name in enumerate(conditions.names)}
@@ -112,7 +113,7 @@ def write_dataset(
 ) -> None:
     """Write into the empty `folder`; the caller stages and renames it.
 
-    splits     train (real and made rows), val, test (real rows only)
+    splits     train (real and synthetic rows), val, test (real rows only)
     documents  called with the folder once the rows lie there; returns further files, name -> text
     """
     for split, data in splits.items():
@@ -163,7 +164,7 @@ def _write_split(
 
 
 def _file_names(data: LabelledData, folders: dict[str, str], originals: dict[str, Path]) -> Iterator[str]:
-    """Distinct file names in row order; made rows already carry theirs."""
+    """Distinct file names in row order; synthetic rows already carry theirs."""
     taken = {name.casefold() for name in data.ids[data.origin != REAL].tolist()}
     ending = modality_of(data.schema).ending(data.schema)
     for row_id, label, origin in zip(data.ids.tolist(), data.y, data.origin, strict=True):

@@ -57,7 +57,7 @@ def read_ledger(path: Path) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What every made row refers to; `licence` is that of the source, where one was recorded.
+    """What every synthetic row refers to; `licence` is that of the source, where one was recorded.
 
     groups  columns by which bias is looked at, which travel with the rows
     """

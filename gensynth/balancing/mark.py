@@ -1,4 +1,4 @@
-"""Marks inside the files of made rows: how they came about (IPTC digital source type) and from which generator.
+"""Marks inside the files of synthetic rows: how they came about (IPTC digital source type) and from which generator.
 
 Images and WAV files carry an XMP packet, Parquet files an entry of their schema metadata. FLAC, CSV and .npz files
 carry none: their ledger says the same. Sources: IPTC Photo Metadata Standard 2025.1 (Digital Source Type, AI System
@@ -30,7 +30,7 @@ _ATTRIBUTE = re.compile(r'\b([A-Za-z0-9]+:[A-Za-z0-9]+)="([^"]*)"')
 
 @dataclass(frozen=True)
 class Mark:
-    """What a made row's file says of itself.
+    """What a synthetic row's file says of itself.
 
     source_type       a term of the IPTC vocabulary
     version           of the gensynth that made the row
@@ -95,7 +95,7 @@ def read_mark(content: bytes) -> Mark | None:
 
 
 def parquet_note(generator_sha256: str, source_column: str, licence: str, version: str = __version__) -> bytes:
-    """JSON for the schema metadata of a Parquet file with made rows, under the key PARQUET_KEY.
+    """JSON for the schema metadata of a Parquet file with synthetic rows, under the key PARQUET_KEY.
 
     source_column  column that says of a row whether it is made; empty where every row is
     """

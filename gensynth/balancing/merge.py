@@ -48,7 +48,7 @@ def fill(
     seed: int,
     rejected: frozenset[str],
     name_row: Callable[[str, str, int], str],
-    judged_as: Callable[[LabelledData], LabelledData],
+    seen_as: Callable[[LabelledData], LabelledData],
     progress: Callable[[str], None],
 ) -> Filled:
     """Draw `needed[class]` rows of every class.
@@ -69,7 +69,7 @@ def fill(
             continue
         progress(f"sampling {count} of class {label}")
         few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
-        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row, judged_as)
+        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row, seen_as)
         if few:
             text = (
                 f'class "{label}" has {real[label]} real training rows: filled by {fallback.name}, not {sampler.name}'
@@ -111,7 +111,7 @@ class _Taker:
     seed: int
     rejected: frozenset[str]
     name_row: Callable[[str, str, int], str]
-    judged_as: Callable[[LabelledData], LabelledData]
+    seen_as: Callable[[LabelledData], LabelledData]
     parts: list[LabelledData] = field(default_factory=list)
     drawn: list[tuple[LabelledData, np.ndarray]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
@@ -140,7 +140,7 @@ class _Taker:
             draws = DRAWS * -(-missing // DRAWS) if filters else missing
             seeds = rng.row_seeds(self.seed, self.label, position, draws)
             rows = sampler.sample(np.full(draws, self.index), seeds)
-            keep, passed = self._judge(rows, filters, sampler.name, position)
+            keep, passed = self._classifier(rows, filters, sampler.name, position)
             if filters and not self.drawn:
                 self.drawn.append((replace(rows, groups={}), keep.copy()))
             chosen = np.flatnonzero(keep)[:missing]
@@ -150,13 +150,13 @@ class _Taker:
         self.position = position
         return position - start, count - missing
 
-    def _judge(
+    def _classifier(
         self, rows: LabelledData, filters: Sequence[Filter], sampler: str, position: int
     ) -> tuple[np.ndarray, dict[str, str]]:
         names = [self.name_row(self.label, sampler, position + i) for i in range(len(rows))]
         keep = np.array([name not in self.rejected for name in names], dtype=bool)
         self.counts["rejected_review"] += int((~keep).sum())
-        shown = self.judged_as(rows) if filters else rows
+        shown = self.seen_as(rows) if filters else rows
         for one in filters:
             mask = one.keep(shown)
             key = f"rejected_{one.name}"

@@ -20,25 +20,26 @@ def resolve_target(
 
     target     max | median | auto | N | mapping class -> N (classes left out keep their rows)
     amount     for `auto`: how much of what balances was chosen on validation rows, None where nothing could be
-    symmetric  every class gets as many rows more as the neediest one, so that common classes have made rows as well
+    symmetric  every class gets as many rows more as the neediest one, so that common classes have synthetic rows as
+               well
 
     >>> schema = Schema("image", ("a", "b"))
     >>> resolve_target("max", np.array([5, 2]), schema), resolve_target({"b": 3}, np.array([5, 2]), schema)
     ({'a': 5, 'b': 5}, {'a': 5, 'b': 3})
     """
     if isinstance(target, Mapping):
-        asked = counts.copy()
+        requested = counts.copy()
         for name, number in target.items():
-            asked[_class_index(name, schema, "target")] = _whole(number, "target")
+            requested[_class_index(name, schema, "target")] = _whole(number, "target")
     elif target == "max":
-        asked = np.full_like(counts, counts.max())
+        requested = np.full_like(counts, counts.max())
     elif target == "median":
-        asked = np.full_like(counts, int(np.median(counts)))
+        requested = np.full_like(counts, int(np.median(counts)))
     elif target == "auto":
-        asked = counts + np.round((1.0 if amount is None else amount) * to_balance(counts)).astype(int)
+        requested = counts + np.round((1.0 if amount is None else amount) * to_balance(counts)).astype(int)
     else:
-        asked = np.full_like(counts, _whole(target, "target"))
-    final = np.maximum(asked, counts)
+        requested = np.full_like(counts, _whole(target, "target"))
+    final = np.maximum(requested, counts)
     if symmetric:
         final = final + (final - counts).max()
     return {name: int(n) for name, n in zip(schema.classes, final, strict=True)}
@@ -57,18 +58,18 @@ def resolve_cells(target: Amount, counts: np.ndarray, conditions: Conditions) ->
     target  `cells`: in every group each label reaches the number of the group's commonest label, so that all groups
             have one base rate and none loses its share; or a mapping cell -> N (cells left out keep their rows)
     """
-    asked = counts.copy()
+    requested = counts.copy()
     if isinstance(target, Mapping):
         for name, number in target.items():
             if str(name) not in conditions.names:
                 raise UsageError(f'target: unknown cell "{name}"; {nearest(str(name), conditions.names)}')
-            asked[conditions.names.index(str(name))] = _whole(number, "target")
+            requested[conditions.names.index(str(name))] = _whole(number, "target")
     else:
         largest: dict[tuple[str, ...], int] = {}
         for values, count in zip(conditions.groups, counts.tolist(), strict=True):
             largest[values] = max(largest.get(values, 0), count)
-        asked = np.array([largest[values] for values in conditions.groups])
-    final = np.maximum(asked, counts)
+        requested = np.array([largest[values] for values in conditions.groups])
+    final = np.maximum(requested, counts)
     return {name: int(n) for name, n in zip(conditions.names, final, strict=True)}
 
 
@@ -85,10 +86,10 @@ def resolve_counts(counts: Amount, schema: Schema) -> dict[str, int]:
     """Rows to draw of every class: N for each, or a mapping class -> N (others get none)."""
     if not isinstance(counts, Mapping):
         return dict.fromkeys(schema.classes, _whole(counts, "counts"))
-    asked = dict.fromkeys(schema.classes, 0)
+    requested = dict.fromkeys(schema.classes, 0)
     for name, number in counts.items():
-        asked[schema.classes[_class_index(name, schema, "counts")]] = _whole(number, "counts")
-    return asked
+        requested[schema.classes[_class_index(name, schema, "counts")]] = _whole(number, "counts")
+    return requested
 
 
 def _class_index(name: object, schema: Schema, key: str) -> int:

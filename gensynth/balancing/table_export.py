@@ -1,7 +1,7 @@
 """Write tables as they came in: the input's columns and cells in their order, and where each row comes from.
 
-Real rows leave with the cells they were read with; made rows are written the way their column is written, so
-that nothing but `gensynth_source` tells them apart. A Parquet file with made rows says so in its metadata as well.
+Real rows leave with the cells they were read with; synthetic rows are written the way their column is written, so
+that nothing but `gensynth_source` tells them apart. A Parquet file with synthetic rows says so in its metadata as well.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gensynth.types import REAL, LabelledData, Schema
 
 
 class RowWriter:
-    """Cells of made rows: modelled columns from x, the others issued anew, in the input's column order."""
+    """Cells of synthetic rows: modelled columns from x, the others issued anew, in the input's column order."""
 
     def __init__(self, schema: Schema, taken: dict[str, set[str]] | None = None) -> None:
         """taken: identifiers of real rows by column, which are not issued again."""
@@ -71,7 +71,7 @@ def write_table_dataset(
         real = data.origin == REAL
         if split != "train" and not real.all():
             raise ValueError(f"{split} holds rows that are not real")
-        parts = [cells.loc[data.ids[real]], writer.cells(data[~real], made_seeds(data[~real], provenance.seed))]
+        parts = [cells.loc[data.ids[real]], writer.cells(data[~real], synthetic_seeds(data[~real], provenance.seed))]
         frame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
         places = np.empty(len(data), np.int64)
         places[np.concatenate([np.flatnonzero(real), np.flatnonzero(~real)])] = np.arange(len(data))
@@ -94,12 +94,12 @@ def identifiers_of(schema: Schema, cells: pd.DataFrame) -> dict[str, set[str]]:
 
 
 def _bundle_of(data: LabelledData, provenance: Provenance) -> str:
-    """sha256 of the generator that made rows of `data`; empty where none did."""
+    """sha256 of the generator that synthetic rows of `data`; empty where none did."""
     return provenance.generator_sha256 if (data.groups["sampler"] == provenance.generator).any() else ""
 
 
-def made_seeds(rows: LabelledData, seed: int) -> np.ndarray:
-    """A seed (N,) for each made row, from its sampler, class, cell and index."""
+def synthetic_seeds(rows: LabelledData, seed: int) -> np.ndarray:
+    """A seed (N,) for each synthetic row, from its sampler, class, cell and index."""
     seeds = np.zeros(len(rows), np.uint64)
     if not len(rows):
         return seeds

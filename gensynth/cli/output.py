@@ -23,10 +23,10 @@ def print_ranking(facts: dict, out: Path) -> None:
 
 def print_arms(rows: list[dict]) -> None:
     """Balanced accuracy of every arm, strong learner, with its answer against doing nothing."""
-    learner = rows[0]["learner"]
-    print(f"\n{'arm':<36}{'balanced accuracy':>18}   {'95 % interval':<16}  against real rows only ({learner})")
+    classifier = rows[0]["learner"]
+    print(f"\n{'arm':<36}{'balanced accuracy':>18}   {'95 % interval':<16}  against real rows only ({classifier})")
     for row in rows:
-        if row["learner"] == learner and row["metric"] == "balanced_accuracy":
+        if row["learner"] == classifier and row["metric"] == "balanced_accuracy":
             answer = row.get("answer", "").replace("_", " ")
             print(f"{row['arm']:<36}{row['mean']:>18.3f}   {row['low']:.3f} to {row['high']:.3f}    {answer}")
 
@@ -46,8 +46,8 @@ def print_run(facts: dict, out: Path) -> None:
         print(f"warning: {warning['text']}")
     print(f"\n{'class':<24}{'before':>8}{'after':>8}   of which made")
     for name, row in facts["data"]["classes"].items():
-        made = f"{row['synthetic']} synthetic" + (f", {row['augmented']} augmented" if row["augmented"] else "")
-        print(f"{name:<24}{row['before']:>8}{row['after']:>8}   {made}")
+        synthetic = f"{row['synthetic']} synthetic" + (f", {row['augmented']} augmented" if row["augmented"] else "")
+        print(f"{name:<24}{row['before']:>8}{row['after']:>8}   {synthetic}")
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
     print(facts["how_much"]["sentence"])
     _print_trust(facts)
@@ -58,7 +58,9 @@ def _print_trust(facts: dict) -> None:
     """What the trust part of the report says, a line an answer; of named groups a table."""
     report = Report.from_json(facts)
     if facts["bias"].get("groups"):
-        print(f"\n{'recall by group':<36}{'test rows':>10}   {'real rows only':<22}{'with made rows':<22}difference")
+        print(
+            f"\n{'recall by group':<36}{'test rows':>10}   {'real rows only':<22}{'with synthetic rows':<22}difference"
+        )
         for table in cell_tables(report.assessment.best.bias):
             for row in table["groups"]:
                 name = f"{table['name']}: {row['group']}"

@@ -134,9 +134,11 @@ def overrides(verb: str, words: list[str]) -> list[str]:
 
 def _arms(words: list[str], modality: str) -> list[str]:
     """The same words, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
-    asked: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
-    asked = asked or ARMS.get(modality, [])
-    names = [OTHER_NAMES.get(str(name), str(name)) for name in (asked if isinstance(asked, list) else [asked])]
+    requested: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
+    requested = requested or ARMS.get(modality, [])
+    names = [
+        OTHER_NAMES.get(str(name), str(name)) for name in (requested if isinstance(requested, list) else [requested])
+    ]
     kept = [w for w in words if not w.startswith("arms=")]
     if not names:
         return kept

@@ -94,7 +94,7 @@ def _verify(config: Config, typed: list[str], choices: Choices) -> int:
     generator = Path(config["generator"]) if config["generator"] else None
     build = functools.partial(_samplers_of, dataset, trust=config["trust"])
     verified = verify(dataset, generator, build, config["n"], whole_seed(config["seed"]), model_class(config))
-    print("\n".join([*verified.findings, *verified.told]))
+    print("\n".join([*verified.findings, *verified.reported]))
     return 6 if verified.findings else 0
 
 

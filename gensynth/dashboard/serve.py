@@ -78,14 +78,14 @@ def serving(folder: Path, port: int) -> Iterator[str]:
             mirror.close()
 
 
-def _free_port(asked: int) -> int:
+def _free_port(requested: int) -> int:
     """The port itself, or any free one for 0; UsageError where it is taken."""
     with socket.socket() as probe:
         try:
-            probe.bind(("127.0.0.1", asked))
+            probe.bind(("127.0.0.1", requested))
         except OSError as error:
             raise UsageError(
-                f"dashboard: port {asked} cannot be used ({error.strerror}); choose another: port=N"
+                f"dashboard: port {requested} cannot be used ({error.strerror}); choose another: port=N"
             ) from None
         return probe.getsockname()[1]
 

@@ -294,12 +294,12 @@ def _format_notes(waves: list[Waveform], rate_hz: int) -> list[str]:
     return notes
 
 
-def _length_notes(lengths: np.ndarray, length: int, rate_hz: int, asked: bool) -> list[str]:
+def _length_notes(lengths: np.ndarray, length: int, rate_hz: int, requested: bool) -> list[str]:
     """A sentence on rule, length and how many recordings were cut or filled; none where all have one length."""
     cut, filled = int((lengths > length).sum()), int((lengths < length).sum())
     if not cut and not filled:
         return []
-    rule = "as asked" if asked else f"covers {COVERED_SHARE:.0%} of the files"
+    rule = "as asked" if requested else f"covers {COVERED_SHARE:.0%} of the files"
     ends = f"{_files(cut)} cut at the end, {filled} filled up with zeros"
     return [f"length {length / rate_hz:g} s ({length} samples, {rule}): {ends}"]
 

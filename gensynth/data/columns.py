@@ -2,7 +2,7 @@
 
 Modelled kinds (`numeric`, `categorical`, `boolean`, `datetime`) become float64: numbers as they are, dates in
 seconds since 1970, levels as their index, missing as NaN. The others (`constant`, `identifier`, `text`) are
-described, and written again for made rows without being learned.
+described, and written again for synthetic rows without being learned.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ALPHABETS = {
     LOWER: "abcdefghijklmnopqrstuvwxyz",
     UPPER: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 }
-_MANY_LEVELS = 50
+_MANY_CATEGORIES = 50
 _TEXT_LENGTH = 40
 
 
@@ -54,7 +54,7 @@ _TEXT_LENGTH = 40
 class Column:
     """Facts of one column, plain JSON.
 
-    levels    cells of a categorical or boolean column, sorted
+    categories  cells of a categorical or boolean column, sorted; `levels` in files
     integer   whole numbers only; `decimals`: most digits after the point, `fixed`: all cells have as many
     significant  most digits of a cell without leading zeros, where that says more than `decimals`; 0 where not
     bare      whole values are written without a point although the column has fractions
@@ -66,7 +66,7 @@ class Column:
 
     name: str
     kind: str
-    levels: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     integer: bool = False
     decimals: int = 0
     fixed: bool = False
@@ -79,14 +79,17 @@ class Column:
     high: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"levels": list(self.levels)}
+        return {
+            {"categories": "levels"}.get(k, k): list(v) if k == "categories" else v for k, v in asdict(self).items()
+        }
 
     @staticmethod
     def from_json(facts: dict[str, Any]) -> Column:
         """Inverse of `to_json`; ValueError for an unknown kind, TypeError for unknown keys."""
         if facts.get("kind") not in KINDS:
             raise ValueError(f"column kind {facts.get('kind')!r} is none of {', '.join(KINDS)}")
-        return Column(**(facts | {"levels": tuple(facts.get("levels", ()))}))
+        known = {k: v for k, v in facts.items() if k != "levels"}
+        return Column(**known, categories=tuple(facts.get("levels", ())))
 
     @property
     def modelled(self) -> bool:
@@ -113,7 +116,7 @@ def describe(name: str, cells: np.ndarray, kind: str = "") -> Column:
         return Column(name, "constant", example=str(present[0]) if len(present) else "")
     if kind == "identifier":
         return _identifier(name, cells)
-    return Column(name, kind, levels=() if kind == "text" else tuple(np.unique(present).tolist()))
+    return Column(name, kind, categories=() if kind == "text" else tuple(np.unique(present).tolist()))
 
 
 def _kind_of(name: str, cells: np.ndarray, present: np.ndarray) -> str:
@@ -130,15 +133,15 @@ def _kind_of(name: str, cells: np.ndarray, present: np.ndarray) -> str:
         return "identifier"
     if _is_free_text(present, distinct):
         return "text"
-    is_boolean = len(distinct) == 2 and {level.lower() for level in distinct.tolist()} in _BOOLEANS
+    is_boolean = len(distinct) == 2 and {category.lower() for category in distinct.tolist()} in _BOOLEANS
     return "boolean" if is_boolean else "categorical"
 
 
 def values_of(column: Column, cells: np.ndarray) -> np.ndarray:
     """float64 (N,) of cells (N,); missing is NaN, a level that the column does not know is len(levels)."""
     if column.discrete:
-        index = pd.Index(column.levels).get_indexer(pd.Index(cells)).astype(np.float64)
-        index[index < 0] = len(column.levels)
+        index = pd.Index(column.categories).get_indexer(pd.Index(cells)).astype(np.float64)
+        index[index < 0] = len(column.categories)
         return np.where(cells == "", np.nan, index)
     if column.kind == "datetime":
         return _seconds(cells, column.format)
@@ -149,8 +152,8 @@ def cells_of(column: Column, values: np.ndarray) -> np.ndarray:
     """Cells (N,) of values float64 (N,), written as the column writes them."""
     missing = np.isnan(values)
     if column.discrete:
-        table = np.array([*column.levels, column.missing], dtype=object)
-        return table[np.where(missing, len(column.levels), np.nan_to_num(values)).astype(np.int64)]
+        table = np.array([*column.categories, column.missing], dtype=object)
+        return table[np.where(missing, len(column.categories), np.nan_to_num(values)).astype(np.int64)]
     cells = np.full(len(values), column.missing, dtype=object)
     if column.kind == "datetime":
         stamps = pd.to_datetime(pd.Series(np.rint(values[~missing] * 1e6) * 1e3).astype("int64"), unit="ns")
@@ -161,7 +164,7 @@ def cells_of(column: Column, values: np.ndarray) -> np.ndarray:
 
 
 def issue(column: Column, seeds: np.ndarray, taken: set[str]) -> np.ndarray:
-    """Cells (N,) of a column that is not modelled, for made rows: the constant, new identifiers, empty text.
+    """Cells (N,) of a column that is not modelled, for synthetic rows: the constant, new identifiers, empty text.
 
     An identifier keeps the pattern of the real ones: digits where they have digits, letters where letters;
     those in `taken` are not issued, and issued ones are added to it.
@@ -347,7 +350,7 @@ def _place(characters: np.ndarray, first: bool) -> str:
 
 def _is_free_text(present: np.ndarray, distinct: np.ndarray) -> bool:
     """Sentences: most cells differ, and they are long or have several words."""
-    if len(distinct) <= _MANY_LEVELS or len(distinct) < 0.5 * len(present):
+    if len(distinct) <= _MANY_CATEGORIES or len(distinct) < 0.5 * len(present):
         return False
     sample = pd.Series(distinct[:1000], dtype=object)
     return bool(sample.str.len().mean() > _TEXT_LENGTH or sample.str.count(" ").mean() >= 2)

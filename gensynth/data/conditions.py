@@ -24,8 +24,11 @@ from gensynth.types import LabelledData, Schema
 
 CELLS = "cells"  # key of Schema.fields under which split rows say what their classes stand for
 FILE_COLUMNS = ("file_name", "label", "source", "sampler")  # of metadata.csv, before the group columns
-TAKEN = ("cell", "filters", "index", "params", "sampler", SOURCE_COLUMN)  # row-aligned columns that made rows get
-PARAMS, CELL = "params", "cell"  # row-aligned columns of made rows: JSON of their parameters, name of their condition
+TAKEN = ("cell", "filters", "index", "params", "sampler", SOURCE_COLUMN)  # row-aligned columns that synthetic rows get
+PARAMS, CELL = (
+    "params",
+    "cell",
+)  # row-aligned columns of synthetic rows: JSON of their parameters, name of their condition
 SEPARATOR = " / "
 NO_VALUE = "(none)"
 MOST_CELLS = 200
@@ -169,7 +172,7 @@ class Conditions:
         return out
 
     def _params(self, rows: LabelledData) -> np.ndarray:
-        """Parameters of made rows, JSON (N,), with the groups they were asked for."""
+        """Parameters of synthetic rows, JSON (N,), with the groups they were asked for."""
         cells = [dict(zip(self.columns, values, strict=True)) for values in self.groups]
         return np.array(
             [
@@ -193,14 +196,15 @@ def check_groups(rows: LabelledData, columns: tuple[str, ...]) -> None:
     for name in columns:
         if name in taken:
             raise UsageError(
-                f"data.groups={name}: made rows have a column of that name for themselves; rename yours or leave it out"
+                f"data.groups={name}: synthetic rows have a column of that name; rename yours or leave it out"
             )
         if name not in rows.groups:
             raise UsageError(f"data.groups={name} is not a column here; {nearest(name, rows.groups)}")
 
 
 def shown_in_rows(schema: Schema, columns: tuple[str, ...]) -> bool:
-    """Whether made rows show these groups without being asked for them: modelled or constant columns of a table."""
+    """Whether synthetic rows show these groups without being asked for them: modelled or constant columns of a
+    table."""
     modelled = {column.name for column in modality_of(schema).columns(schema)}
     constant = {c["name"] for c in schema.fields.get("columns", ()) if c["kind"] == "constant"}
     return bool(modelled) and (modelled | constant).issuperset(columns)

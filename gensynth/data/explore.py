@@ -135,14 +135,14 @@ def _advice_on_people(facts: dict[str, Any]) -> list[str]:
     """One line that names every column which looks like people, and the words that take them out."""
     kinds: dict[str, list[str]] = {}
     for one in facts.get("personal", []):
-        if one["kind"] != "identifier":  # new ones are made for made rows
+        if one["kind"] != "identifier":  # new ones are made for synthetic rows
             kinds.setdefault(one["column"], []).append(one["kind"])
     if not kinds:
         return []
-    told = ", ".join(f'"{column}" ({", ".join(found)})' for column, found in kinds.items())
+    reported = ", ".join(f'"{column}" ({", ".join(found)})' for column, found in kinds.items())
     action = "mask" if "text" in facts else "drop"
     words = ", ".join(f"{column}: {action}" for column in kinds)
-    return [f"these look like people: {told}: take them out with data.deidentify='{{{words}}}', or say why not"]
+    return [f"these look like people: {reported}: take them out with data.deidentify='{{{words}}}', or say why not"]
 
 
 def _advice_on_rows(facts: dict[str, Any]) -> list[str]:
@@ -210,11 +210,11 @@ def _class_table(classes: dict[str, dict[str, int]]) -> list[str]:
 
 def _fact_lines(facts: dict[str, Any]) -> list[str]:
     """One line a fact; of a spread its least, median and most."""
-    told = {
+    reported = {
         name: f"{v['least']:g} to {v['most']:g}, median {v['median']:g}" if isinstance(v, dict) else f"{v:,}"
         for name, v in facts.items()
     }
-    return [f"{name.replace('_', ' '):<18}  {text}" for name, text in told.items()]
+    return [f"{name.replace('_', ' '):<18}  {text}" for name, text in reported.items()]
 
 
 def _column_table(columns: dict[str, dict[str, Any]]) -> list[str]:

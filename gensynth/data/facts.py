@@ -34,7 +34,7 @@ def table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
         if c.modelled:
             facts["missing"] = round(missing[c.name], 6)
         if c.discrete:
-            facts["levels"] = len(c.levels)
+            facts["levels"] = len(c.categories)
         elif c.kind == "numeric":
             facts |= {"low": c.low, "high": c.high, "integer": c.integer}
         table[c.name] = facts

@@ -16,7 +16,7 @@ import pandas as pd
 
 from gensynth.data.columns import MISSING
 
-MOST_LOOKED = 20_000  # distinct cells of a column, evenly spaced
+MOST_CHECKED = 20_000  # distinct cells of a column, evenly spaced
 SURE = ("email", "iban", "credit_card", "phone")  # one hit in a column of text is enough
 _SOME, _MOST, _NEARLY_ALL = 0.05, 0.5, 0.8
 _FEW_NAMES = 20
@@ -206,7 +206,7 @@ def _flags(name: str, cells: pd.Series, identifier: bool) -> Iterator[dict[str, 
     counts = cells[~cells.isin(MISSING)].value_counts(sort=False)
     if not len(counts):
         return
-    counts = counts.iloc[:: -(-len(counts) // MOST_LOOKED)]
+    counts = counts.iloc[:: -(-len(counts) // MOST_CHECKED)]
     present, weights = counts.index.to_numpy(object), counts.to_numpy()
     numeric = not pd.to_numeric(pd.Series(present), errors="coerce").isna().any()
     seen = list(_by_form(name, present, weights, numeric)) or list(_by_name(name, present, weights, numeric))

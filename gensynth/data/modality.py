@@ -128,7 +128,7 @@ class Modality:
     row_size    (settings of data, source) -> asked | same | found: where the size of a row comes from
     facts       what `explore` says of the rows: (facts, numbers found)
 
-    classifier  (train rows, seed) -> a judge with `probabilities(x)`, `predict(x)` and `sha256`
+    classifier  (train rows, seed) -> a classifier with `probabilities(x)`, `predict(x)` and `sha256`
     learners    (train rows, steps) -> the classifiers that are trained on every arm, the strongest first
     floor       (x, seed) -> rows of a generator that learned nothing
     spoil       by "noise" and "blur", (rows, seed) -> rows with that fault
@@ -151,7 +151,7 @@ class Modality:
     row_size: Callable[[Mapping[str, Any], Source], str] = lambda words, source: "same"
     facts: Callable[[Source], tuple[dict[str, Any], dict[str, int]]] = lambda source: ({}, {})
     classifier: Callable[[LabelledData, int], Any] | None = None
-    learners: Callable[[LabelledData, int], list[Any]] | None = None
+    classifiers: Callable[[LabelledData, int], list[Any]] | None = None
     floor: Callable[[np.ndarray, int], np.ndarray] | None = None
     spoil: Mapping[str, Callable[[LabelledData, int], LabelledData]] = field(default_factory=dict)
     fallback: Callable[[], Any] | None = None

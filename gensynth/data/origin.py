@@ -13,7 +13,7 @@ from gensynth.errors import DataError
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData
 
 # Terms of the IPTC's "digital source type" vocabulary for pictures that no camera took.
-MADE_TYPES = (
+SYNTHETIC_TYPES = (
     "trainedAlgorithmicMedia",
     "compositeWithTrainedAlgorithmicMedia",
     "algorithmicMedia",
@@ -35,16 +35,16 @@ def check_origin(data: LabelledData, allow: bool) -> list[dict[str, str]]:
     A generator that learns from what generators made drifts from what was measured (Shumailov et al., "AI models
     collapse when trained on recursively generated data", Nature 2024).
     """
-    made = data.origin != REAL
-    if not made.any():
+    marked = data.origin != REAL
+    if not marked.any():
         return []
     synthetic = int((data.origin == SYNTHETIC).sum())
-    kinds = [f"{n} {kind}" for n, kind in ((synthetic, SYNTHETIC), (int(made.sum()) - synthetic, AUGMENTED)) if n]
-    found = f"{int(made.sum())} of {len(data)} rows are marked as made, not measured ({', '.join(kinds)})"
+    kinds = [f"{n} {kind}" for n, kind in ((synthetic, SYNTHETIC), (int(marked.sum()) - synthetic, AUGMENTED)) if n]
+    found = f"{int(marked.sum())} of {len(data)} rows are marked as made, not measured ({', '.join(kinds)})"
     if allow:
         return [{"code": "trained_on_made", "text": f"{found}: data.allow_synthetic=true trains on them as well"}]
-    shown = data.ids[made][:_SHOWN].tolist()
-    rest = int(made.sum()) - len(shown)
+    shown = data.ids[marked][:_SHOWN].tolist()
+    rest = int(marked.sum()) - len(shown)
     raise DataError(
         f"{found}; take them out, or train on them as well with data.allow_synthetic=true",
         [*shown, *([f"... and {rest} more"] if rest else [])],
@@ -59,7 +59,7 @@ def marked_origin(path: Path) -> str:
     except OSError:
         return REAL
     term = _TERM.search(packet)
-    if term and term[1].decode() in MADE_TYPES:
+    if term and term[1].decode() in SYNTHETIC_TYPES:
         return SYNTHETIC
     # Cameras and editors use the term for real pictures as well.
     return AUGMENTED if term and term[1] == _ENHANCED and _OWN in packet else REAL

@@ -25,7 +25,7 @@ from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
 
 SPIKE_SHARE, SPIKE_ROWS, MAX_SPIKES = 0.01, 20, 64
-RARE_ROWS, MAX_LEVELS = 5, 254
+RARE_ROWS, MAX_CATEGORIES = 5, 254
 MAX_KNOTS = 2048
 REPEATED = 3.0  # rows per distinct value from which values are taken as a grid, not a continuum
 CLIP = 4.5
@@ -125,7 +125,9 @@ def _fit(column: Column, values: np.ndarray) -> dict[str, Any]:
     distinct, counts = np.unique(present, return_counts=True)
     if column.discrete:
         order = np.argsort(-counts, kind="stable")
-        common = order[(counts[order] >= min(RARE_ROWS, counts.max(initial=1))) & (np.arange(len(order)) < MAX_LEVELS)]
+        common = order[
+            (counts[order] >= min(RARE_ROWS, counts.max(initial=1))) & (np.arange(len(order)) < MAX_CATEGORIES)
+        ]
         rare = np.setdiff1d(np.arange(len(distinct)), common)
         return {
             "levels": np.sort(distinct[common]).tolist(),
@@ -159,10 +161,10 @@ def _encode(part: dict[str, Any], values: np.ndarray, spread: np.ndarray) -> tup
     scores = ndtri(spread)
     present = np.nan_to_num(values)
     if "knots" not in part:
-        levels = np.asarray(part["levels"])
-        found = np.searchsorted(levels, present).clip(max=max(len(levels) - 1, 0))
-        known = levels[found] == present if len(levels) else np.zeros(len(values), bool)
-        other = len(levels) if part["rare"] else 0
+        categories = np.asarray(part["levels"])
+        found = np.searchsorted(categories, present).clip(max=max(len(categories) - 1, 0))
+        known = categories[found] == present if len(categories) else np.zeros(len(values), bool)
+        other = len(categories) if part["rare"] else 0
         classes[~missing] = np.where(known, found, other)[~missing]
         return classes, scores
     u = _rank(part, present, spread)
@@ -220,8 +222,8 @@ class TablePoints:
         for j, column in enumerate(columns):
             present = train[~np.isnan(train[:, j]), j]
             if column.discrete:
-                levels, counts = np.unique(np.nan_to_num(train[:, j], nan=-1.0), return_counts=True)
-                self._scales.append(levels[np.argsort(-counts, kind="stable")][:50])
+                categories, counts = np.unique(np.nan_to_num(train[:, j], nan=-1.0), return_counts=True)
+                self._scales.append(categories[np.argsort(-counts, kind="stable")][:50])
             else:
                 low, high = np.quantile(present, [0.01, 0.99]) if len(present) else (0.0, 0.0)
                 self._scales.append((float(low), max(float(high - low), 1e-12)))

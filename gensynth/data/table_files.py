@@ -259,7 +259,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path.name} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     index = [name for name in frame.index.names if name is not None]
-    frame = frame.reset_index(level=index, allow_duplicates=True) if index else frame
+    frame = frame.reset_index(category=index, allow_duplicates=True) if index else frame
     return TableFile(text_of(_renamed(path, frame, columns)), "Parquet", 1, True)
 
 
@@ -275,8 +275,8 @@ def text_of(frame: pd.DataFrame) -> pd.DataFrame:
 def _text_cells(column: pd.Series) -> np.ndarray:
     """Text (N,) of a typed column."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        levels = _text_cells(column.cat.categories.to_series())
-        return np.append(levels, "")[column.cat.codes.to_numpy()]
+        categories = _text_cells(column.cat.categories.to_series())
+        return np.append(categories, "")[column.cat.codes.to_numpy()]
     if pd.api.types.is_bool_dtype(column):
         text = np.where(column.fillna(False).to_numpy(bool), "true", "false").astype(object)
     elif pd.api.types.is_datetime64_any_dtype(column):

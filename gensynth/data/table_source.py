@@ -268,7 +268,7 @@ def _described(cells: pd.DataFrame, ignore: list[str], kinds: Mapping[str, str])
         found = [describe(name, cells[name].to_numpy(object), stated.get(name, "")) for name in cells.columns]
     except ValueError as error:
         raise DataError(str(error)) from None
-    return [replace(c, kind="text", levels=()) if c.name in ignore else c for c in found]
+    return [replace(c, kind="text", categories=()) if c.name in ignore else c for c in found]
 
 
 def _recognised(kind: str, data: LabelledData, columns: list[Column]) -> str:
@@ -287,10 +287,10 @@ def _notes(cells: pd.DataFrame, columns: list[Column], ignore: list[str]) -> lis
     for column in columns:
         name = printable(column.name)
         if column.kind == "identifier":
-            notes.append(f'column "{name}" identifies rows: not learned, made rows get new ones')
+            notes.append(f'column "{name}" identifies rows: not learned, synthetic rows get new ones')
         elif column.kind == "text":
             why = "data.ignore" if column.name in ignore else "free text"
-            notes.append(f'column "{name}" is left out ({why}): empty in made rows')
+            notes.append(f'column "{name}" is left out ({why}): empty in synthetic rows')
         elif column.kind == "constant":
             notes.append(
                 f'column "{name}" is ' + (f'always "{column.example}"' if column.example else "empty throughout")

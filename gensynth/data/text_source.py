@@ -84,14 +84,14 @@ def read_text(
         groups={key: cells[key].to_numpy(str) for key in beside},
     )
     recognised = _recognised(next(iter(tables.values())).kind, data, column)
-    blank = [f'column "{c}" is left out: empty in made rows' for c in cells.columns if c not in (name, column)]
+    blank = [f'column "{c}" is left out: empty in synthetic rows' for c in cells.columns if c not in (name, column)]
     shown, quarantine = (recognised, *blank, *notes_on(done), *notes), tuple(findings.values())
     cells = cells.set_axis(ids, axis=0)
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
 
 
 def _fields(cells: pd.DataFrame, label: str, text: str) -> dict:
-    """The column facts by which made rows are written: texts, and every other column left empty."""
+    """The column facts by which synthetic rows are written: texts, and every other column left empty."""
     others = [Column(c, "text").to_json() for c in cells.columns if c != label]
     return {"columns": others, "label": label, "text": text, "order": list(cells.columns)}
 

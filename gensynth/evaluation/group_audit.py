@@ -16,7 +16,7 @@ from gensynth.evaluation.bias.gate import gate
 from gensynth.evaluation.bias.group_recall import group_recall
 from gensynth.evaluation.bias.groups import table_groups
 from gensynth.evaluation.bias.slices import NOTE, find_slices
-from gensynth.evaluation.fidelity.scorer import Yardstick
+from gensynth.evaluation.fidelity.scorer import FidelityScorer
 from gensynth.evaluation.privacy.copies import Copies
 from gensynth.evaluation.utility.utility import UtilityResult
 from gensynth.types import LabelledData
@@ -55,7 +55,7 @@ def audit_of(
 def bias_of(
     real: RealRows,
     synthetic: LabelledData,
-    yardstick: Yardstick,
+    scorer: FidelityScorer,
     copied: Copies,
     recall_by: tuple[UtilityResult, str] | dict[str, Any],
     settings: EvaluationSettings,
@@ -65,7 +65,7 @@ def bias_of(
     recall_by  trained arms and the name of the one with these rows, or {"reason": why there are none}
     """
     settings.progress("bias: who is in the rows")
-    space = yardstick.space("self_supervised")
+    space = scorer.space("self_supervised")
     rows = {"train": real.train, "test": real.test, "synthetic": synthetic}
     sides = Sides(rows, {name: space.transform(side.x) for name, side in rows.items()})
     if settings.groups:
@@ -81,7 +81,7 @@ def bias_of(
         merged = LabelledData.concat([sides.rows["train"], sides.rows["synthetic"]])
         before, after = before_and_after(sides.rows["train"], merged, [SLICE])
         found = Bias(groups=[], note=NOTE, before=before, after=after, recall=recall)
-    noise = space.transform(yardstick.floor(real.test.x))
+    noise = space.transform(scorer.floor(real.test.x))
     return replace(found, cells=_cell_scores(sides, noise, copied, rng.child(settings.seed, "cells")))
 
 
@@ -98,7 +98,7 @@ def _cell_scores(sides: Sides, noise: np.ndarray, copied: Copies, seed: int) -> 
     synthetic, test = sides.rows["synthetic"], sides.rows["test"]
     classes, fresh = test.schema.classes, test[copied.fresh]
     coverage = cell_coverage(
-        made=sides.of("synthetic"),
+        synthetic=sides.of("synthetic"),
         held_out=sides.of("test"),
         train=sides.of("train"),
         noise=noise,

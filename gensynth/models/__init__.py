@@ -1,1 +1,1 @@
-"""Conditional generators (one file each; the file name is the registry) and the judge."""
+"""Conditional generators (one file each; the file name is the registry) and the classifier."""

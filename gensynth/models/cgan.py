@@ -145,13 +145,13 @@ class CGAN(Generator):
             for group in optimizer.param_groups:
                 group["betas"] = (0.0, cosine(0.9, 0.99, batch.progress))
         pairs: list[tuple[Tensor, Tensor]] = []  # the generator's step leaves them for the discriminator's
-        said = self._generator_step(batch, g_optimizer, pairs)
+        reported = self._generator_step(batch, g_optimizer, pairs)
         d_lr = cosine(self.d_lr, 0.1 * self.d_lr, batch.progress)
         judged, taken = self.descend(partial(self._discriminator_loss, pairs), batch, d_optimizer, d_lr)
         if taken:
             self._steer(judged)
         self.ema.update(self.generator, batch.random.size, batch.samples_seen)
-        return said | judged
+        return reported | judged
 
     def _latents(self, batch: Batch) -> Tensor:
         """Latents of the fake rows: posterior samples of the real rows they are paired with, or plain noise."""
@@ -178,9 +178,9 @@ class CGAN(Generator):
             return {}
         self.discriminator.requires_grad_(False)
         lr = cosine(self.lr, 0.1 * self.lr, batch.progress)
-        said, _ = self.descend(partial(self._generator_loss, pairs), batch, optimizer, lr)
+        reported, _ = self.descend(partial(self._generator_loss, pairs), batch, optimizer, lr)
         self.discriminator.requires_grad_(True)
-        return said
+        return reported
 
     def _generator_loss(self, pairs: list[tuple[Tensor, Tensor]], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Relativistic loss of the fakes, extra terms and the tie to the real rows."""
@@ -189,35 +189,37 @@ class CGAN(Generator):
         pairs.append((real, fake.detach()))
         with torch.no_grad():
             real_features = self.discriminator.features(real, batch.labels)
-            real_logit = self.discriminator.judge(real_features, batch.labels)
+            real_logit = self.discriminator.discriminate(real_features, batch.labels)
         fake_features = self.discriminator.features(fake, batch.labels)
-        loss = F.softplus(real_logit - self.discriminator.judge(fake_features, batch.labels)).mean()
-        said = {"loss_g": loss.detach()}
+        loss = F.softplus(real_logit - self.discriminator.discriminate(fake_features, batch.labels)).mean()
+        reported = {"loss_g": loss.detach()}
         pair = Pair(real, fake, real_features, fake_features, batch.labels, self.space.num_classes)
         for name, (weight, term) in self.terms.items():
             value = term(pair)
-            said[f"term_{name}"], loss = value.detach(), loss + weight * value
+            reported[f"term_{name}"], loss = value.detach(), loss + weight * value
         if self.warm_start:
             e = self.generator.embed(batch.labels)
             loss = loss + self.anchor * self.generator.decoder.tie(real, fake, batch.x, z, e)
-        return loss, said
+        return loss, reported
 
     def _discriminator_loss(self, pairs: list[tuple[Tensor, Tensor]], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Relativistic loss of the discriminator, every `penalty_every` steps with the penalties."""
         real, fake = pairs.pop(0)
         lazy = batch.step % self.penalty_every == 0
-        real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, lazy)
+        real_logit, fake_logit, penalty = self._classifier_pair(real, fake, batch.labels, lazy)
         loss = F.softplus(fake_logit - real_logit).mean()
         end = self.gamma if self.gamma_auto else 0.1 * self.gamma
         gamma = cosine(self.gamma, end, batch.progress) * self.gamma_scale
-        said = {"loss_d": loss.detach(), "pair_accuracy": (real_logit > fake_logit).float().mean(), "gamma": gamma}
+        reported = {"loss_d": loss.detach(), "pair_accuracy": (real_logit > fake_logit).float().mean(), "gamma": gamma}
         if lazy:
             share = (0.5 * gamma * penalty / loss.clamp_min(1e-6)).detach()
             reach = penalty.detach() * (real - fake).square().flatten(1).sum(1).mean()
-            said |= {"penalty": penalty.detach(), "penalty_share": share, "reach": reach}
-        return loss + 0.5 * gamma * self.penalty_every * penalty, said
+            reported |= {"penalty": penalty.detach(), "penalty_share": share, "reach": reach}
+        return loss + 0.5 * gamma * self.penalty_every * penalty, reported
 
-    def _judge_pair(self, real: Tensor, fake: Tensor, labels: Tensor, penalise: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _classifier_pair(
+        self, real: Tensor, fake: Tensor, labels: Tensor, penalise: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of both sides in one pass and |grad|^2 on both, summed over what is seen, mean over logits."""
         labels = labels.repeat(2)
         if not penalise:
@@ -232,14 +234,14 @@ class CGAN(Generator):
             return real_logit, fake_logit, slopes.square().sum() / len(real_logit)
 
     @torch.no_grad()
-    def _steer(self, said: dict[str, Tensor]) -> None:
+    def _steer(self, reported: dict[str, Tensor]) -> None:
         """`gamma_auto`: hold the discriminator's reach, |gradient|^2 |real - fake|^2, at REACH.
 
         The square root of the reach is about the number of logits by which the discriminator can tell a real row from
         its fake. A larger gamma makes it smaller, whatever the size of an image and the scale of its pixels.
         """
-        if self.gamma_auto and "reach" in said:
-            surplus = mean_over_processes(said["reach"]).clamp_min(1e-9).div(REACH).log().clamp(-1, 1)
+        if self.gamma_auto and "reach" in reported:
+            surplus = mean_over_processes(reported["reach"]).clamp_min(1e-9).div(REACH).log().clamp(-1, 1)
             self.gamma_scale.mul_(torch.exp(GAIN * surplus)).clamp_(1e-6, 1e6)
 
     def draw(self, noise: Tensor, labels: Tensor) -> Tensor:

@@ -165,10 +165,10 @@ class CVAE(Generator):
         if self.cuts > CUTS:
             return {}
         lr = CUT ** float(self.cuts) * cosine(self.lr, 0.02 * self.lr, batch.progress)
-        said, taken = self.descend(self._bound, batch, optimizer, lr, clip=200.0)
+        reported, taken = self.descend(self._bound, batch, optimizer, lr, clip=200.0)
         if taken:
             self.ema.update(self.autoencoder, batch.random.size, batch.samples_seen)
-        return said
+        return reported
 
     def _bound(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Negative evidence bound of a batch, with KL warm-up and free bits."""
@@ -178,15 +178,15 @@ class CVAE(Generator):
         kl = shared_mean(kl_per_dimension(mean, log_variance))
         warmup = min(1.0, max(1e-4, batch.progress / self.kl_warmup)) if self.kl_warmup else 1.0
         loss = nll + warmup * kl.clamp_min(self.free_bits).sum()
-        said = {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
-        return loss, said | {"kl": kl.detach()}
+        reported = {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
+        return loss, reported | {"kl": kl.detach()}
 
     def prior_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Flow matching on posterior samples of the batch's rows."""
-        said, taken = self.descend(self._flow_loss, batch, optimizer, cosine(2e-3, 2e-5, batch.progress))
+        reported, taken = self.descend(self._flow_loss, batch, optimizer, cosine(2e-3, 2e-5, batch.progress))
         if taken:
             self.prior_ema.update(self.prior, batch.random.size, batch.samples_seen)
-        return said
+        return reported
 
     def _flow_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         mean, spread = (part[batch.rows] for part in self._codes)

@@ -81,7 +81,7 @@ class DPCVAE(Generator):
     ) -> None:
         super().__init__(space, num_rows)
         _check(nets, accountant, noise_seed)
-        _check_promise(epsilon, delta, max_grad_norm, num_rows)
+        _check_guarantee(epsilon, delta, max_grad_norm, num_rows)
         self.autoencoder: Autoencoder = nets_of(nets).Autoencoder(space, width, **body)
         self.ema = Ema(self.autoencoder, ema_half_life)
         self.noise_size = self.autoencoder.latent + self.autoencoder.noise_size
@@ -140,10 +140,10 @@ class DPCVAE(Generator):
         size = len(batch.rows)
         noise = secret.normal(self._key(), "latent", int(self.steps_taken), size * self.autoencoder.latent)
         noise = noise.to(batch.x).view(size, self.autoencoder.latent)
-        said = take_step(self._optimizer, Bound(self.autoencoder), (batch.x, batch.labels, noise), AT_ONCE)
+        reported = take_step(self._optimizer, Bound(self.autoencoder), (batch.x, batch.labels, noise), AT_ONCE)
         self.steps_taken += 1
         self.ema.update(self.autoencoder, self.batch_size, batch.samples_seen)
-        return {"loss_recon": said[:, 0].mean(), "loss_kl": said[:, 1].mean()} if size else {}
+        return {"loss_recon": reported[:, 0].mean(), "loss_kl": reported[:, 1].mean()} if size else {}
 
     def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
         self.key.zero_()
@@ -212,7 +212,7 @@ def _check(nets: str, accountant: str, noise_seed: object) -> None:
         raise UsageError(f"model.noise_seed must be a whole number or null, got {noise_seed!r}")
 
 
-def _check_promise(epsilon: float, delta: float, max_grad_norm: float, num_rows: int) -> None:
+def _check_guarantee(epsilon: float, delta: float, max_grad_norm: float, num_rows: int) -> None:
     """UsageError for numbers that promise nothing."""
     for key, value in (("epsilon", epsilon), ("max_grad_norm", max_grad_norm)):
         if not 0 < value < math.inf:

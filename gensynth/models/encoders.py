@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.models.judge import CHUNK, FEATURES, network_sha256
+from gensynth.models.classifier import CHUNK, FEATURES, network_sha256
 from gensynth.rng import child, numpy_generator
 
-Made = TypeVar("Made")
+Built = TypeVar("Built")
 HIDDEN, BATCH, LEARNING_RATE = 256, 128, 2e-3
 NOISE = 0.1  # of the denoising autoencoder, in units of the points
 
@@ -80,7 +80,7 @@ def _body(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, FEATURES))
 
 
-def _seeded(make: Callable[[], Made], seed: int) -> Made:
+def _seeded(make: Callable[[], Built], seed: int) -> Built:
     """Networks whose weights depend on the seed alone; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(child(seed, "encoder", "init"))

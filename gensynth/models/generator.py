@@ -120,8 +120,12 @@ Losses = Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def _averaged(said: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return said[0] if len(said) == 1 else {k: torch.stack([s[k].float() for s in said]).mean(0) for k in said[0]}
+def _averaged(reported: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return (
+        reported[0]
+        if len(reported) == 1
+        else {k: torch.stack([s[k].float() for s in reported]).mean(0) for k in reported[0]}
+    )
 
 
 class Generator(LightningModule):
@@ -233,19 +237,19 @@ class Generator(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
-        total, said = torch.zeros((), device=batch.rows.device), []
+        total, reported = torch.zeros((), device=batch.rows.device), []
         for part in batch.parts(self.accumulate):
             loss, values = losses(part)
             (loss / self.accumulate).backward()
             total += loss.detach() / self.accumulate
-            said.append(values)
+            reported.append(values)
         total = average_gradients(parameters, total)
         norm = nn.utils.clip_grad_norm_(parameters, clip)
         taken = bool(torch.isfinite(total) & torch.isfinite(norm))
         self._count_skips(optimizer, taken)
         if taken:
             optimizer.step()
-        return _averaged(said), taken
+        return _averaged(reported), taken
 
     def _count_skips(self, optimizer: torch.optim.Optimizer, taken: bool) -> None:
         self._skipped[id(optimizer)] = 0 if taken else self._skipped.get(id(optimizer), 0) + 1

@@ -4,7 +4,8 @@ Released are, for every class, the sum over its rows of public features phi (`pu
 rows, all with Gaussian noise (Harder et al., "DP-MERF", AISTATS 2021, section 3; Jiang et al., "DP-Kernel", NeurIPS
 2023). What follows costs no privacy (post-processing: Dwork & Roth, "The algorithmic foundations of differential
 privacy", 2014, proposition 2.1): noise is taken off the class means, a Gaussian with the released mean and covariance
-is the start of every row, and a decoder learns what it lacks, until the class means of made rows are the released ones.
+is the start of every row, and a decoder learns what it lacks, until the class means of synthetic rows are the
+released ones.
 
 The noise comes from a key (`secret.py`) that is erased with the release, so no checkpoint can take it off again.
 
@@ -158,10 +159,10 @@ class KernelMean(Generator):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step towards the released means; of the batch only its size, step and random numbers are used."""
         lr = cosine(self.lr, 0.02 * self.lr, batch.progress) * min(1.0, batch.progress / WARM_UP)
-        said, taken = self.descend(self._gap, batch, self.stepping()[0], lr, clip=1.0)
+        reported, taken = self.descend(self._gap, batch, self.stepping()[0], lr, clip=1.0)
         if taken:
             self.ema.update(self.addition, batch.random.size, batch.samples_seen)
-        return said
+        return reported
 
     def _gap(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Distance of made class means from the released ones, for as many classes as the batch has room for."""

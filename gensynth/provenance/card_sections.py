@@ -77,12 +77,12 @@ def bias_section(bias: Mapping[str, Any] | None) -> str:
 
 
 def _worst_recall(recall: Mapping[str, Any]) -> list[str]:
-    """Recall of the group that a classifier serves worst, trained without and with the made rows."""
+    """Recall of the group that a classifier serves worst, trained without and with the synthetic rows."""
     worst = recall.get("worst") or {}
     if "difference" not in worst:
         why = worst.get("reason") or recall.get("reason") or NOT_RECORDED
-        return [f"Worst-group recall without and with made rows: {plain(why)}."]
-    words = {"without": "without made rows", "with": "with them", "difference": "difference"}
+        return [f"Worst-group recall without and with synthetic rows: {plain(why)}."]
+    words = {"without": "without synthetic rows", "with": "with them", "difference": "difference"}
     rows = [[label, estimate(worst.get(key))] for key, label in words.items()]
     return ["Recall of the group that a classifier serves worst:", table(["trained", "recall (95 %)"], rows)]
 
@@ -160,7 +160,7 @@ def privacy_section(privacy: Mapping[str, Any] | None) -> str:
             dp_sentence(privacy.get("dp")),
             "Threat model, what is released and to whom:",
             _words(privacy.get("threat_model")),
-            table(["share of made rows that are", "value (95 %)", "the same among real rows"], copies),
+            table(["share of synthetic rows that are", "value (95 %)", "the same among real rows"], copies),
             "Membership attacks (0.5: no better than a coin). A lower bound of the risk; a pass proves nothing:",
             table(["attack", "holds", "AUC (95 %)", "real rows against each other"], attacks),
         ]
@@ -177,13 +177,13 @@ def _words(stated: object) -> str:
 
 
 def integrity_section(integrity: Mapping[str, Any] | None) -> str:
-    """How often a judge finds the asked label in made rows, and how many labels are suspect."""
+    """How often a classifier finds the asked label in synthetic rows, and how many labels are suspect."""
     if not integrity:
         return MISSING
     keys = ("agreement_before", "agreement_after", "agreement_real", "lost_variety")
     head = ["class", "before filtering (95 %)", "after (95 %)", "held-out real rows (95 %)", "variety lost (95 %)"]
     found = [[name, *(estimate(one.get(k)) for k in keys)] for name, one in (integrity.get("classes") or {}).items()]
-    parts = ["Rows of a class in which a judge, taught on real rows, finds that class:", table(head, found)]
+    parts = ["Rows of a class in which a classifier, taught on real rows, finds that class:", table(head, found)]
     for side, suspect in (integrity.get("suspect") or {}).items():
         rows = [[name, estimate(one)] for name, one in (suspect.get("classes") or {}).items()]
         noise = f" Estimated share of wrong labels: {plain(estimate(suspect.get('noise')))}."

@@ -72,11 +72,11 @@ def _check_metadata(path: Path, lines: Sequence[Line]) -> list[str]:
         return [f"missing: {path.name}"]
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            said = Counter(_facts(line, "file_name") for line in csv.DictReader(file))
+            reported = Counter(_facts(line, "file_name") for line in csv.DictReader(file))
     except (UnicodeDecodeError, csv.Error) as error:
         return [f"changed: {path.name} (cannot be read: {error})"]
     wanted = Counter(_facts(line, "row_id") for line in lines)
-    names = sorted({str(name) for name, *_ in (said - wanted) | (wanted - said)})
+    names = sorted({str(name) for name, *_ in (reported - wanted) | (wanted - reported)})
     return [f"{path.name} does not say what ledger.csv says: {name}" for name in names]
 
 
@@ -178,15 +178,15 @@ def _file_hash(path: Path) -> str:
 class Match:
     """One row that was asked about: its name, the ledger's line or None, and how the two are alike."""
 
-    asked: str
+    requested: str
     line: Line | None
     alike: str
 
     def __str__(self) -> str:
         if self.line is None:
-            return f"{self.asked}: not in the ledger"
+            return f"{self.requested}: not in the ledger"
         line = self.line
-        return f"{self.asked}: {self.alike}: row_id={line['row_id']} source={line['source']} label={line['label']}"
+        return f"{self.requested}: {self.alike}: row_id={line['row_id']} source={line['source']} label={line['label']}"
 
 
 def is_mine(file: Path, dataset: Path) -> list[Match]:
@@ -246,11 +246,11 @@ def _match_rows(file: Path, table: Path, lines: Sequence[Line]) -> list[Match]:
     }
     found: list[Match | None] = [None] * len(theirs)
     free = np.ones(len(lines), bool)
-    for alike, (known, asked) in ways.items():
+    for alike, (known, requested) in ways.items():
         places = defaultdict(list)
         for place in np.flatnonzero(free)[::-1].tolist():
             places[known[place]].append(place)
-        for i, sha256 in enumerate(asked):
+        for i, sha256 in enumerate(requested):
             if found[i] is None and places[sha256]:
                 place = places[sha256].pop()
                 free[place] = False

@@ -26,8 +26,8 @@ def responsible_ai(facts: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataImputationProtocol": "No missing value of a real row was filled in.",
         "rai:dataManipulationProtocol": _manipulation(facts),
         "rai:dataAnnotationProtocol": (
-            "Labels of real rows are those of the source. The label of a made row is the class it was asked for; rows "
-            "in which a judge did not find that class were rejected where filters ran."
+            "Labels of real rows are those of the source. A synthetic row has the class it was requested for; rows "
+            "in which a classifier did not find that class were rejected where filters ran."
         ),
         "rai:dataAnnotationAnalysis": _doubts(facts.get("integrity")),
         "rai:machineAnnotationTools": [_software(facts)],
@@ -41,7 +41,7 @@ def responsible_ai(facts: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataBiases": _biases(facts),
         "rai:personalSensitiveInformation": _personal(facts, card),
         "rai:dataSocialImpact": (
-            "Rare classes become learnable; what the source gets wrong about people or things, made rows repeat. "
+            "Rare classes become learnable; what the source gets wrong about people or things, synthetic rows repeat. "
             f"Consent: {card.consent}."
         ),
         "rai:dataReleaseMaintenancePlan": (

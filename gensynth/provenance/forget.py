@@ -60,14 +60,14 @@ def forget(row_id: str, runs: Path) -> list[Dependence]:
     found = sorted(path.parents[1] for path in runs.rglob("split.csv") if path.parent.name == "run")
     if not found:
         raise UsageError(f"no run below {runs.resolve().name!r} (looked for run/split.csv); name another: runs=DIR")
-    told = {}
+    reported = {}
     for out in found:
         split = split_of(out, row_id)
         if split is not None:
-            told[out] = _dependence(row_id, out, _name(out, runs), split)
-    bundles = {sha256 for one in told.values() for sha256 in one.generators.values()}
-    own = {out / "dataset" for out, one in told.items() if one.split == "train"}
-    return [*told.values(), *_drawn_elsewhere(row_id, bundles, runs, own)]
+            reported[out] = _dependence(row_id, out, _name(out, runs), split)
+    bundles = {sha256 for one in reported.values() for sha256 in one.generators.values()}
+    own = {out / "dataset" for out, one in reported.items() if one.split == "train"}
+    return [*reported.values(), *_drawn_elsewhere(row_id, bundles, runs, own)]
 
 
 def _name(folder: Path, runs: Path) -> str:
@@ -79,7 +79,7 @@ def _drawn_elsewhere(row_id: str, bundles: set[str], runs: Path, own: set[Path])
     for path in sorted(runs.rglob("ledger.csv")):
         text = path.read_bytes() if path.parent not in own else b""
         if any(sha256.encode() in text for sha256 in bundles):  # another program's ledger.csv names none
-            yield Dependence(_name(path.parent, runs), DRAWN, {}, *_made_of(row_id, read_ledger(path)))
+            yield Dependence(_name(path.parent, runs), DRAWN, {}, *_synthetic_of(row_id, read_ledger(path)))
 
 
 def split_of(out: Path, row_id: str) -> str | None:
@@ -94,10 +94,12 @@ def _dependence(row_id: str, out: Path, name: str, split: str) -> Dependence:
     trained = {path.parent.relative_to(out).as_posix(): file_sha256(path) for path in manifests}
     ledger = out / "dataset" / "ledger.csv"
     lines = read_ledger(ledger) if ledger.is_file() and split == "train" else []
-    return Dependence(name, split, trained if split == "train" else {}, *_made_of(row_id, lines))
+    return Dependence(name, split, trained if split == "train" else {}, *_synthetic_of(row_id, lines))
 
 
-def _made_of(row_id: str, lines: list[dict[str, str]]) -> tuple[dict[str, list[str]], dict[str, int], dict[str, int]]:
+def _synthetic_of(
+    row_id: str, lines: list[dict[str, str]]
+) -> tuple[dict[str, list[str]], dict[str, int], dict[str, int]]:
     """`rows`, `may_hold` and `drawn` of a Dependence, from the lines of a ledger."""
     label = next((line["label"] for line in lines if line["source"] == REAL and line["parent"] == row_id), None)
     rows: dict[str, list[str]] = {"real": [], "parent": [], "named": []}

@@ -23,7 +23,7 @@ STEPS: Mapping[str, str] = {
     "codec_fitted": "columns were scaled by quantiles and levels of the training rows, which were read without noise",
     "row_size_from_data": "the size or the colours of a row were taken from rows that differ in them, without noise",
     "cells_from_data": "which label x group cells there are was read from the rows, without noise",
-    "learned_made_rows": "made rows were learned from too: what they were made from counts more than once",
+    "learned_made_rows": "synthetic rows were learned from too: what they were made from counts more than once",
     "exact_counts": "exact numbers of rows a class were used or written, without noise",
     "source_hash": "a hash of the source data was written: whoever has all rows but one can test a guess at it",
     "evaluated_in_bundle": "scores against real rows were written into the bundle",
@@ -50,7 +50,7 @@ SCOPE = (
 
 
 @dataclass(frozen=True)
-class MadeRows:
+class ReleasedRows:
     """How rows were made from a bundle.
 
     from_noise     drawn by the generator itself; False where a sampler starts at real rows
@@ -62,14 +62,14 @@ class MadeRows:
     """
 
     from_noise: bool
-    counts_asked: bool
+    counts_requested: bool
     filters: tuple[Filter, ...]
     chosen: bool
     fallback_rows: int
     reviewed: int
 
 
-def steps_of(bundle: Mapping[str, Any], made: MadeRows | None = None) -> list[str]:
+def steps_of(bundle: Mapping[str, Any], synthetic: ReleasedRows | None = None) -> list[str]:
     """Codes of everything done that touches real rows without noise, in the order of STEPS; none without a promise.
 
     bundle  the facts of config.json; `row_size` is asked | same | found
@@ -78,7 +78,7 @@ def steps_of(bundle: Mapping[str, Any], made: MadeRows | None = None) -> list[st
     """
     if not bundle.get("guarantee"):
         return []
-    done = _of_bundle(bundle) | (_of_rows(made) if made else set())
+    done = _of_bundle(bundle) | (_of_rows(synthetic) if synthetic else set())
     return [code for code in STEPS if code in done]
 
 
@@ -100,15 +100,15 @@ def _of_bundle(bundle: Mapping[str, Any]) -> set[str]:
     return {code for code, true in done.items() if true}
 
 
-def _of_rows(made: MadeRows) -> set[str]:
+def _of_rows(synthetic: ReleasedRows) -> set[str]:
     done = {
-        "exact_counts": not made.counts_asked,
-        "chosen_on_validation": made.chosen,
-        "made_from_real_rows": not made.from_noise,
-        "fallback_rows": made.fallback_rows > 0,
-        "reviewed": made.reviewed > 0,
+        "exact_counts": not synthetic.counts_requested,
+        "chosen_on_validation": synthetic.chosen,
+        "made_from_real_rows": not synthetic.from_noise,
+        "fallback_rows": synthetic.fallback_rows > 0,
+        "reviewed": synthetic.reviewed > 0,
     }
-    looking = {FILTERS.get(one.name, f"{one.name}_filter") for one in made.filters if one.looks_at_real_rows}
+    looking = {FILTERS.get(one.name, f"{one.name}_filter") for one in synthetic.filters if one.looks_at_real_rows}
     return {code for code, true in done.items() if true} | {
         code if code in STEPS else "other_filter" for code in looking
     }

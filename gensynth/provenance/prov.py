@@ -29,9 +29,9 @@ def prov_json(facts: Mapping[str, Any]) -> Document:
     """
     graph = _Graph(_run_name(facts), f"gensynth {facts.get('version', 'of unknown version')}")
     _source_and_splits(graph, facts)
-    made_by = ["train-rows", *_generator(graph, facts)]
-    graph.activity("sample", {"seed": facts.get("seed"), "sampler": facts.get("model")}, used=made_by)
-    graph.entity("raw-rows", {"rows": _total(facts, "drawn")}, by="sample", derived=made_by)
+    drawn_by = ["train-rows", *_generator(graph, facts)]
+    graph.activity("sample", {"seed": facts.get("seed"), "sampler": facts.get("model")}, used=drawn_by)
+    graph.entity("raw-rows", {"rows": _total(facts, "drawn")}, by="sample", derived=drawn_by)
     accepted = _filtered(graph, facts)
     parts = ["train-rows", accepted, "val-rows", "test-rows"]
     if filled := _total(facts, "filled_by_fallback"):

@@ -112,16 +112,16 @@ def own_arm(rows: Sequence[Row], verdict: Verdict) -> Row | None:
     return named[0] if named else best_arm(rows, simple=False)
 
 
-def headline(rows: Sequence[Row], learner: str) -> list[Row]:
-    return [row for row in rows if row["learner"] == learner and row["metric"] == HEADLINE_METRIC]
+def headline(rows: Sequence[Row], classifier: str) -> list[Row]:
+    return [row for row in rows if row["learner"] == classifier and row["metric"] == HEADLINE_METRIC]
 
 
 def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
     """Tag, sentence and the numbers that carry them."""
     # A class name or path may hold a colon, so the last clause decides.
     opening, _, numbers = verdict.sentence.partition(": balanced accuracy on ")
-    learner = rows[0]["learner"] if rows else ""
-    here = headline(rows, learner)
+    classifier = rows[0]["learner"] if rows else ""
+    here = headline(rows, classifier)
     cards = [
         ("with synthetic rows", own_arm(here, verdict)),
         ("best simple arm", best_arm([row for row in here if row["arm"] != BASELINE], simple=True)),
@@ -132,7 +132,7 @@ def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
         "tag": ANSWERS[verdict.answer],
         "sentence": opening,
         "numbers": f"Balanced accuracy on {numbers}" if numbers else "",
-        "measured": f"{HEADLINE_METRIC} of {learner} on the locked test rows".replace("_", " ") if here else "",
+        "measured": f"{HEADLINE_METRIC} of {classifier} on the locked test rows".replace("_", " ") if here else "",
         "cards": [(label, score(row["arm"], row, lower=False)) for label, row in cards if row],
         "differences": [
             {
@@ -160,13 +160,13 @@ def counts_view(classes: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | No
 
 def utility_view(utility: Utility) -> list[dict[str, Any]]:
     """Per learner: a table of arms by metrics and a chart of the headline metric."""
-    learners = unique(row["learner"] for row in utility.utility)
-    return [_learner_view(learner, utility) for learner in learners]
+    classifiers = unique(row["learner"] for row in utility.utility)
+    return [_classifier_view(classifier, utility) for classifier in classifiers]
 
 
-def _learner_view(learner: str, utility: Utility) -> dict[str, Any]:
-    rows = [row for row in utility.utility if row["learner"] == learner]
-    metrics, shown = unique(row["metric"] for row in rows), headline(rows, learner)
+def _classifier_view(classifier: str, utility: Utility) -> dict[str, Any]:
+    rows = [row for row in utility.utility if row["learner"] == classifier]
+    metrics, shown = unique(row["metric"] for row in rows), headline(rows, classifier)
     best, own = best_arm(shown, simple=True), own_arm(shown, utility.verdict)
     table = []
     for arm in unique(row["arm"] for row in rows):
@@ -182,7 +182,7 @@ def _learner_view(learner: str, utility: Utility) -> dict[str, Any]:
         table.append(line)
     dots = [Interval(row["arm"].replace("_", " "), row["mean"], row["low"], row["high"], row is own) for row in shown]
     chart = figures.interval_chart(dots, HEADLINE_METRIC.replace("_", " "))
-    return {"learner": learner, "metrics": metrics, "rows": table, "chart": chart, "headline": HEADLINE_METRIC}
+    return {"learner": classifier, "metrics": metrics, "rows": table, "chart": chart, "headline": HEADLINE_METRIC}
 
 
 def _answer(row: Row) -> str:
@@ -295,7 +295,7 @@ def _value(entry: Mapping[str, Any] | None) -> str:
 
 
 def operations_view(utility: Utility) -> list[dict[str, Any]]:
-    """What each operation does to the labels of real rows, by a judge."""
+    """What each operation does to the labels of real rows, by a classifier."""
     return [
         {**line, "sampler": name, "agreement": number(line["agreement"]), "before": number(line["before"])}
         for name, lines in utility.operations.items()

@@ -71,10 +71,12 @@ def column_bars(real: LabelledData, synthetic: LabelledData) -> dict[str, tuple[
 
 def _bars(column: Column, real: np.ndarray, synthetic: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
     if column.discrete:
-        values, counts = np.unique(np.nan_to_num(real, nan=len(column.levels)), return_counts=True)
+        values, counts = np.unique(np.nan_to_num(real, nan=len(column.categories)), return_counts=True)
         top = values[np.argsort(-counts, kind="stable")][:BARS]
-        labels = [column.levels[int(v)] if v < len(column.levels) else "missing" for v in top]
-        shares = [(np.nan_to_num(side, nan=len(column.levels))[:, None] == top).mean(0) for side in (real, synthetic)]
+        labels = [column.categories[int(v)] if v < len(column.categories) else "missing" for v in top]
+        shares = [
+            (np.nan_to_num(side, nan=len(column.categories))[:, None] == top).mean(0) for side in (real, synthetic)
+        ]
         return labels, shares[0], shares[1]
     low, high = np.nanquantile(real, [0.01, 0.99]) if (~np.isnan(real)).any() else (0.0, 1.0)
     edges = np.linspace(low, high if high > low else low + 1.0, BARS + 1)
@@ -88,9 +90,9 @@ def _bars(column: Column, real: np.ndarray, synthetic: np.ndarray) -> tuple[list
 
 # What a kind shows beside pictures, by the names of `Pictures`.
 SHOWN: dict[str, Callable[[LabelledData, LabelledData], dict[str, Any]]] = {
-    "table": lambda real, made: {"columns": column_bars(real, made), "cells": sample_rows(real, made)},
-    "text": lambda real, made: {"cells": sample_texts(real, made)},
-    "audio": lambda real, made: {"sounds": sample_sounds(real, made)},
+    "table": lambda real, synthetic: {"columns": column_bars(real, synthetic), "cells": sample_rows(real, synthetic)},
+    "text": lambda real, synthetic: {"cells": sample_texts(real, synthetic)},
+    "audio": lambda real, synthetic: {"sounds": sample_sounds(real, synthetic)},
 }
 
 

@@ -45,7 +45,7 @@ def trust_view(report: Report) -> list[dict[str, Any]]:
         ("What could leak?", _leaks(best.privacy)),
         ("Do the labels hold?", _labels(best.labels)),
         ("What was rejected, and why?", _rejected(report.filters or {}, report.filter_reasons or {})),
-        ("Who looked?", _looked(report.review)),
+        ("Who looked?", _reviewed_by(report.review)),
     )
     return [{"question": question, "tone": tone, "lines": lines} for question, (tone, lines) in parts]
 
@@ -135,9 +135,9 @@ def _leaks(privacy: Privacy) -> Answer:
             "Training rows and held-out rows differ by themselves, without any synthetic row "
             f"({between(apart[0])}): the attacks cannot be judged by these."
         )
-    copied, told = _copies(privacy)
+    copied, wording = _copies(privacy)
     dp = (privacy.dp or {}).get("sentence") or "No privacy was promised."
-    lines += [*told, dp, "The data set holds the real training rows too: share it only with those who may see them."]
+    lines += [*wording, dp, "The data set holds the real training rows too: share it only with those who may see them."]
     found = OPEN if apart or not count else max((_tone(one["auc"], count) for one in attacks), key=TONES.index)
     return max(found, copied, CARE if exposed else GOOD, key=TONES.index), lines
 
@@ -170,10 +170,10 @@ def _attack_line(attacks: Sequence[Attack], release: str, count: int) -> str:
         return ""
     auc, tone = worst["auc"], _tone(worst["auc"], count)
     can = "was not seen to" if tone == CARE else "can"
-    told = "no better than by a coin" if tone == GOOD else "better than by a coin"
+    wording = "no better than by a coin" if tone == GOOD else "better than by a coin"
     unsure = f"; as few rows as these cannot rule out {auc['high']:.2f}" if tone == CARE else ""
     return (
-        f"Somebody who holds {release.replace('+', ' and ')} {can} tell training rows from new ones {told}: "
+        f"Somebody who holds {release.replace('+', ' and ')} {can} tell training rows from new ones {wording}: "
         f"{between(auc)} where 0.5 is a coin and 1 is certainty (the strongest of {len(mine)} attacks{unsure})."
     )
 
@@ -185,8 +185,8 @@ def _exposed(one: Attack) -> Entry:
 
 def _exposed_line(attacks: Sequence[Attack], count: int) -> list[str]:
     """The tenth of the rows that are easiest to tell, where they surely can be."""
-    told = [auc for auc in map(_exposed, attacks) if _beyond(auc, count) > 0]
-    worst = max(told, key=lambda auc: auc["low"], default=None)
+    wording = [auc for auc in map(_exposed, attacks) if _beyond(auc, count) > 0]
+    worst = max(wording, key=lambda auc: auc["low"], default=None)
     return [] if worst is None else [f"For the tenth of the rows that stand out most it is {between(worst)}."]
 
 
@@ -250,7 +250,7 @@ def _rejected(filters: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, st
     return GOOD, [opening, *lines]
 
 
-def _looked(review: Mapping[str, Any] | None) -> Answer:
+def _reviewed_by(review: Mapping[str, Any] | None) -> Answer:
     lines = []
     if review and review["looked"]:
         lines.append(

@@ -1,6 +1,6 @@
-"""A person looks: `gensynth review RUN` shows made rows beside real ones and keeps what is said in review.csv.
+"""A person looks: `gensynth review RUN` shows synthetic rows beside real ones and keeps what is said in review.csv.
 
-With `blind=true` real and made rows are mixed and the question is which is which; answers go to review_blind.csv.
+With `blind=true` real and synthetic rows are mixed and the question is which is which; answers go to review_blind.csv.
 """
 
 from __future__ import annotations

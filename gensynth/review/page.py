@@ -144,12 +144,12 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers["Content-Length"] or ""
         if not length.isdecimal() or int(length) > MOST_BYTES:
             return self._say(413, f"a verdict has at most {MOST_BYTES} bytes")
-        asked = json.loads(self.rfile.read(int(length)))
-        if not isinstance(asked, dict):
+        requested = json.loads(self.rfile.read(int(length)))
+        if not isinstance(requested, dict):
             raise ValueError("a verdict is a JSON object")
-        words = {key: str(asked.get(key, "")) for key in ("answer", "relabel", "tab")}
-        if place == "verdict" and isinstance(asked.get("item"), int):
-            return self._json(self.server.look.decide(asked["item"], **words))
+        words = {key: str(requested.get(key, "")) for key in ("answer", "relabel", "tab")}
+        if place == "verdict" and isinstance(requested.get("item"), int):
+            return self._json(self.server.look.decide(requested["item"], **words))
         if place == "undo":
             return self._json(self.server.look.undo(words["tab"]))
         return self._say(404, "there is no such thing here")

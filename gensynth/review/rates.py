@@ -1,4 +1,4 @@
-"""What a review comes to in numbers: rows looked at and accepted, and whether real and made rows look alike."""
+"""What a review comes to in numbers: rows looked at and accepted, and whether real and synthetic rows look alike."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from gensynth.types import LabelledData
 NOBODY = {"value": None, "reason": "not run: nobody has looked yet"}
 
 
-def review_gate(reviewed: Mapping[str, str], made: LabelledData, least: int) -> dict[str, Any]:
-    """Whether a person looked at enough made rows, what was said in all and of every class.
+def review_gate(reviewed: Mapping[str, str], synthetic: LabelledData, least: int) -> dict[str, Any]:
+    """Whether a person looked at enough synthetic rows, what was said in all and of every class.
 
     reviewed  row name -> decision, names as rows carry them while they are drawn
     made      the rows that were kept; decisions on others count only where they are why a row is left out
     least     review.min: rows that must have a decision, or all where fewer were made
     The rows are shown worst first, so the acceptance is that of the worst rows; unsure is no acceptance.
     """
-    seen = _seen(reviewed, made)
-    counts, looked = _tally(decision for decision, _ in seen), len(seen)
-    needed = min(least, len(made) + counts["rejected"] + counts["relabelled"])
-    passed = looked >= needed
-    reason = f"review.min={least}: a person has looked at {looked} of {needed} made rows; look at more: gensynth review"
+    seen = _seen(reviewed, synthetic)
+    counts, seen_rows = _tally(decision for decision, _ in seen), len(seen)
+    needed = min(least, len(synthetic) + counts["rejected"] + counts["relabelled"])
+    passed = seen_rows >= needed
+    reason = f"review.min={least}: a person looked at {seen_rows} of {needed} synthetic rows; see more: gensynth review"
     return {
-        "looked": looked,
+        "looked": seen_rows,
         **counts,
-        "acceptance": share(counts["accepted"], looked),
-        "per_class": _per_class(seen, made),
+        "acceptance": share(counts["accepted"], seen_rows),
+        "per_class": _per_class(seen, synthetic),
         "required": needed,
         "passed": passed,
         "reason": "" if passed else reason,
     }
 
 
-def _seen(reviewed: Mapping[str, str], made: LabelledData) -> list[tuple[str, str]]:
+def _seen(reviewed: Mapping[str, str], synthetic: LabelledData) -> list[tuple[str, str]]:
     """(decision, class) of every row that was made."""
-    classes = made.schema.classes
+    classes = synthetic.schema.classes
     folders = {folder: name for name, folder in folder_names(classes).items()}
-    labels = {row: classes[k] for row, k in zip(made.ids.tolist(), made.y.tolist(), strict=True)}
+    labels = {row: classes[k] for row, k in zip(synthetic.ids.tolist(), synthetic.y.tolist(), strict=True)}
     labels |= {
         row: folders[row.rpartition("/")[0]]
         for row, decision in reviewed.items()
@@ -52,9 +52,9 @@ def _seen(reviewed: Mapping[str, str], made: LabelledData) -> list[tuple[str, st
     return [(decision, labels[row]) for row, decision in reviewed.items() if row in labels]
 
 
-def _per_class(seen: list[tuple[str, str]], made: LabelledData) -> dict[str, dict[str, int]]:
+def _per_class(seen: list[tuple[str, str]], synthetic: LabelledData) -> dict[str, dict[str, int]]:
     facts = {}
-    for name, count in zip(made.schema.classes, made.counts().tolist(), strict=True):
+    for name, count in zip(synthetic.schema.classes, synthetic.counts().tolist(), strict=True):
         mine = [decision for decision, label in seen if label == name]
         if count or mine:
             facts[name] = {"made": count, "looked": len(mine), **_tally(mine)}
@@ -79,25 +79,26 @@ def share(count: int, n: int) -> dict[str, Any]:
 
 
 def fool_rate(path: Path) -> dict[str, Any]:
-    """Share of made rows that a person called real, beside the share of real rows called real, with their intervals.
+    """Share of synthetic rows that a person called real, beside the share of real rows called real, with their
+    intervals.
 
     `told_apart` is the second minus the first (interval of Newcombe, 1998): 0 where the person cannot tell them
     apart, 1 where always. The idea is that of HYPE (Zhou et al., NeurIPS 2019), without its limits of time.
     """
     answers = list(read_answers(path).values())
-    made, real = ([said == "real" for truth, said in answers if truth == side] for side in ("made", "real"))
-    facts = {"fool_rate": share(sum(made), len(made)), "real_called_real": share(sum(real), len(real))}
-    if not (made and real):
+    synthetic, real = ([answer == "real" for truth, answer in answers if truth == side] for side in ("made", "real"))
+    facts = {"fool_rate": share(sum(synthetic), len(synthetic)), "real_called_real": share(sum(real), len(real))}
+    if not (synthetic and real):
         sentence = "Nobody has looked blindly: gensynth review blind=true"
         return {**facts, "told_apart": dict(NOBODY), "sentence": sentence}
-    apart = share_difference(sum(real) / len(real), len(real), sum(made) / len(made), len(made))
+    apart = share_difference(sum(real) / len(real), len(real), sum(synthetic) / len(synthetic), len(synthetic))
     sentence = (
-        f"Without being told, a person called {sum(made)} of {len(made)} made rows real "
+        f"Without being told, a person called {sum(synthetic)} of {len(synthetic)} synthetic rows real "
         f"({percent(facts['fool_rate'])}) and {sum(real)} of {len(real)} real rows real "
         f"({percent(facts['real_called_real'])})."
     )
-    told = {"value": apart.mean, "low": apart.low, "high": apart.high, "n": len(answers)}
-    return {**facts, "told_apart": told, "sentence": sentence}
+    apart_share = {"value": apart.mean, "low": apart.low, "high": apart.high, "n": len(answers)}
+    return {**facts, "told_apart": apart_share, "sentence": sentence}
 
 
 def percent(entry: Mapping[str, Any]) -> str:

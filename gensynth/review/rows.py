@@ -14,8 +14,8 @@ from gensynth.data.kinds import modality_of, sight_of
 from gensynth.data.table import modelled_columns
 from gensynth.types import LabelledData
 
-UNUSUAL, RARE_LEVEL = 0.01, 0.02
-LEVELS_SHOWN = 3
+UNUSUAL, RARE_CATEGORY = 0.01, 0.02
+CATEGORIES_SHOWN = 3
 SOUNDS = {"audio": lambda schema, x: wav_bytes(x, schema.fields["sample_rate_hz"])}  # kinds that can be heard
 SMOOTH_PX = 128  # larger images are not shown as squares of pixels
 
@@ -74,8 +74,8 @@ def _against(column: Column, of_class: np.ndarray, value: float) -> dict[str, An
     present = of_class[~missing]
     if column.discrete or np.isnan(value):
         alike = float((missing if np.isnan(value) else of_class == value).mean()) if len(of_class) else 0.0
-        typical = _levels(column, of_class) if column.discrete else _range(column, present)
-        return {"typical": typical, "place": None, "share": alike, "unusual": alike < RARE_LEVEL}
+        typical = _categories(column, of_class) if column.discrete else _range(column, present)
+        return {"typical": typical, "place": None, "share": alike, "unusual": alike < RARE_CATEGORY}
     if not len(present):
         return {"typical": "always missing", "place": None, "share": 0.0, "unusual": True}
     below, at_most = ((present < value).mean(), (present <= value).mean())
@@ -91,10 +91,10 @@ def _range(column: Column, present: np.ndarray) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def _levels(column: Column, of_class: np.ndarray) -> str:
+def _categories(column: Column, of_class: np.ndarray) -> str:
     """The commonest levels with their shares."""
     values, counts = np.unique(np.nan_to_num(of_class, nan=-1.0), return_counts=True)
-    top = np.argsort(-counts, kind="stable")[:LEVELS_SHOWN]
+    top = np.argsort(-counts, kind="stable")[:CATEGORIES_SHOWN]
     names = [_cell(column, values[k]) if values[k] >= 0 else "missing" for k in top]
     return ", ".join(f"{name} {100 * counts[k] / len(of_class):.0f} %" for name, k in zip(names, top, strict=True))
 

@@ -37,7 +37,7 @@ from gensynth.review.rates import fool_rate, percent, share
 from gensynth.review.rows import ClassColumns, content, file_of
 from gensynth.run_folder import settings_of
 from gensynth.steps.job import read_job
-from gensynth.steps.reopen import finished_state, made_rows, pin_review, reread
+from gensynth.steps.reopen import finished_state, pin_review, reread, synthetic_rows
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData
 
@@ -81,31 +81,32 @@ def _alone(run: Path) -> Iterator[None]:
 
 
 def open_look(run: Path, most: int, blind: bool) -> Session:
-    """What is shown of a finished run: at most `most` rows. UsageError where it has no made rows."""
+    """What is shown of a finished run: at most `most` rows. UsageError where it has no synthetic rows."""
     finished_state(run)
     job = read_job(run)
     bundle = load_bundle(run / "generator") if (run / "generator").is_dir() else None
-    looked = reread(run, bundle, job.data)
-    made = made_rows(run, looked)
-    if not len(made):
-        raise UsageError(f"{run.name} has no made rows to look at")
+    split_data = reread(run, bundle, job.data)
+    synthetic = synthetic_rows(run, split_data)
+    if not len(synthetic):
+        raise UsageError(f"{run.name} has no synthetic rows to look at")
     pin_review(run, run)
-    ledger, in_files = run / "dataset" / "ledger.csv", modality_of(made.schema).in_files
+    ledger, in_files = run / "dataset" / "ledger.csv", modality_of(synthetic.schema).in_files
     by_id = {name.row_id: name for name in row_names(ledger, tabular=not in_files)}
-    names = [by_id[row_id] for row_id in made.ids.tolist()]
+    names = [by_id[row_id] for row_id in synthetic.ids.tolist()]
     title, seed = run.resolve().name, rng.child(job.seed, "review")
     if not blind:
-        say(f"putting {len(made)} made rows in order, the worst first")
-        items = worst_first(looked.train, made, seed, most)
-        return Review(title, review_path(run), looked.train, made, names, items)
-    pools = [looked.val, looked.train]
-    chosen = half_and_half(made, pools, seed, most)
-    return Blind(title, run / BLIND, made, pools, [_asked(pick, names, pools) for pick in chosen])
+        say(f"putting {len(synthetic)} synthetic rows in order, the worst first")
+        items = worst_first(split_data.train, synthetic, seed, most)
+        return Review(title, review_path(run), split_data.train, synthetic, names, items)
+    pools = [split_data.val, split_data.train]
+    chosen = half_and_half(synthetic, pools, seed, most)
+    return Blind(title, run / BLIND, synthetic, pools, [_blind_row(pick, names, pools) for pick in chosen])
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A row of a blind look: what it is, where it lies (pool -1: the made rows), how the file of answers names it."""
+class BlindRow:
+    """A row of a blind look: what it is, where it lies (pool -1: the synthetic rows), how the file of answers names
+    it."""
 
     truth: str
     pool: int
@@ -113,12 +114,12 @@ class Asked:
     name: str
 
 
-def _asked(pick: tuple[str, int, int], names: list[RowName], pools: list[LabelledData]) -> Asked:
+def _blind_row(pick: tuple[str, int, int], names: list[RowName], pools: list[LabelledData]) -> BlindRow:
     truth, pool, row = pick
     if truth == "made":
-        return Asked(*pick, names[row].key)
+        return BlindRow(*pick, names[row].key)
     split = ("val", "train")[pool]
-    return Asked(*pick, f"{split}/{str(pools[pool].ids[row]).removeprefix(f'{split}/')}")
+    return BlindRow(*pick, f"{split}/{str(pools[pool].ids[row]).removeprefix(f'{split}/')}")
 
 
 class Session(ABC):
@@ -141,7 +142,7 @@ class Session(ABC):
         self._history: list[tuple[str, int, Decision | None, Decision | None]] = []  # tab, item, before, after
 
     @abstractmethod
-    def said(self) -> list[Decision | None]:
+    def recorded(self) -> list[Decision | None]:
         """What the file says of every item."""
 
     @abstractmethod
@@ -149,7 +150,7 @@ class Session(ABC):
         """Put it into the file."""
 
     @abstractmethod
-    def facts(self, said: list[Decision | None]) -> dict[str, Any]:
+    def facts(self, recorded: list[Decision | None]) -> dict[str, Any]:
         """What the page shows beside the items."""
 
     def beside(self, item: int) -> list[int]:
@@ -175,13 +176,13 @@ class Session(ABC):
 
     def state(self) -> dict[str, Any]:
         """Title, classes, items with what was said of them, counts."""
-        said = self.said()
+        recorded = self.recorded()
         items = [
             {"label": label, "answer": one.answer if one else "", "relabel": one.relabel if one else ""}
-            for label, one in zip(self.labels, said, strict=True)
+            for label, one in zip(self.labels, recorded, strict=True)
         ]
         facts = {"title": self.title, "mode": self.mode, "classes": self.classes, "file": self.path.name}
-        return {**facts, "answers": self.answers, "items": items, **self.facts(said)}
+        return {**facts, "answers": self.answers, "items": items, **self.facts(recorded)}
 
     def decide(self, item: int, answer: str, relabel: str, tab: str) -> dict[str, Any]:
         """Put an answer on disk, then give the new state; ValueError for what is none."""
@@ -193,7 +194,7 @@ class Session(ABC):
             raise ValueError(f"relabel takes another class of this data set, got {relabel!r}")
         decision = Decision(answer, relabel if answer == "relabel" else "")
         with self._lock:
-            before = self.said()[item]
+            before = self.recorded()[item]
             self.put(item, decision)
             self._history.append((tab, item, before, decision))
             return self.state()
@@ -201,47 +202,53 @@ class Session(ABC):
     def undo(self, tab: str) -> dict[str, Any]:
         """The last answer of this browser tab that still stands is taken back; `undone` names the item."""
         with self._lock:
-            said = self.said()
+            recorded = self.recorded()
             for place in reversed(range(len(self._history))):
                 whose, item, before, after = self._history[place]
                 if whose == tab:
                     del self._history[place]
-                    if said[item] == after:
+                    if recorded[item] == after:
                         self.put(item, before)
                         return {**self.state(), "undone": item}
             return {**self.state(), "undone": None}
 
     def summary(self) -> str:
         """What was said so far, for the end."""
-        done = sum(one is not None for one in self.said())
+        done = sum(one is not None for one in self.recorded())
         return f"{done} of {self.count} rows looked at; {self.path.name}"
 
 
 class Review(Session):
-    """Made rows, worst first, beside real train rows: accept, reject, unsure, relabel."""
+    """Synthetic rows, worst first, beside real train rows: accept, reject, unsure, relabel."""
 
     answers, mode = tuple(DECISIONS), "review"
 
     def __init__(
-        self, title: str, path: Path, real: LabelledData, made: LabelledData, names: list[RowName], items: list[Item]
+        self,
+        title: str,
+        path: Path,
+        real: LabelledData,
+        synthetic: LabelledData,
+        names: list[RowName],
+        items: list[Item],
     ) -> None:
-        super().__init__(title, path, made, [item.row for item in items], real)
+        super().__init__(title, path, synthetic, [item.row for item in items], real)
         self.items, self.names = items, [names[item.row] for item in items]
-        self.invitation = f"{len(items)} of {len(made)} made rows, worst first,"
+        self.invitation = f"{len(items)} of {len(synthetic)} synthetic rows, worst first,"
 
-    def said(self) -> list[Decision | None]:
+    def recorded(self) -> list[Decision | None]:
         decisions = read_decisions(self.path)
         return [decisions.get(name.key) for name in self.names]
 
     def put(self, item: int, decision: Decision | None) -> None:
         write_decision(self.path, self.names[item], decision)
 
-    def facts(self, said: list[Decision | None]) -> dict[str, Any]:
-        counts = Counter(one.answer for one in said if one)
-        looked = counts.total()
+    def facts(self, recorded: list[Decision | None]) -> dict[str, Any]:
+        counts = Counter(one.answer for one in recorded if one)
+        split_data = counts.total()
         return {
             "counts": {past: counts[decision] for decision, past in DECISIONS.items()},
-            "acceptance": f"{percent(share(counts['accept'], looked))}" if looked else "",
+            "acceptance": f"{percent(share(counts['accept'], split_data))}" if split_data else "",
             "made": len(self.rows),
             "end": f"Honour it with: gensynth merge {self.title}",
         }
@@ -270,7 +277,7 @@ class Review(Session):
         return file_of(self.real, number, ending) if kind == "real" else super().file(kind, number, ending)
 
     def summary(self) -> str:
-        facts = self.facts(self.said())
+        facts = self.facts(self.recorded())
         counts = ", ".join(f"{count} {past}" for past, count in facts["counts"].items())
         if facts["acceptance"]:
             counts += f"; accepted of these, the worst of {len(self.rows)}: {facts['acceptance']}"
@@ -278,29 +285,29 @@ class Review(Session):
 
 
 class Blind(Session):
-    """Real and made rows mixed, half and half; nothing that is sent to the page says which is which."""
+    """Real and synthetic rows mixed, half and half; nothing that is sent to the page says which is which."""
 
     answers, mode = ANSWERS, "blind"
 
     def __init__(
-        self, title: str, path: Path, made: LabelledData, pools: list[LabelledData], asked: list[Asked]
+        self, title: str, path: Path, synthetic: LabelledData, pools: list[LabelledData], rows_shown: list[BlindRow]
     ) -> None:
         starts = [0, len(pools[0]), len(pools[0]) + len(pools[1])]
-        places = [starts[one.pool] + one.row for one in asked]  # the pool of a made row, -1, is the last
-        super().__init__(title, path, LabelledData.concat([*pools, made]), places, pools[1])
-        self.asked, self.invitation = asked, f"{len(asked)} rows, half of them made,"
+        places = [starts[one.pool] + one.row for one in rows_shown]  # the pool of a synthetic row, -1, is the last
+        super().__init__(title, path, LabelledData.concat([*pools, synthetic]), places, pools[1])
+        self.rows_shown, self.invitation = rows_shown, f"{len(rows_shown)} rows, half of them made,"
 
-    def said(self) -> list[Decision | None]:
+    def recorded(self) -> list[Decision | None]:
         answers = read_answers(self.path)
-        return [Decision(answers[one.name][1]) if one.name in answers else None for one in self.asked]
+        return [Decision(answers[one.name][1]) if one.name in answers else None for one in self.rows_shown]
 
     def put(self, item: int, decision: Decision | None) -> None:
-        one = self.asked[item]
+        one = self.rows_shown[item]
         write_answer(self.path, one.name, one.truth, decision.answer if decision else "")
 
-    def facts(self, said: list[Decision | None]) -> dict[str, Any]:
+    def facts(self, recorded: list[Decision | None]) -> dict[str, Any]:
         """The rate only at the end: before it would say whether the last answer was right."""
-        done = all(said)
+        done = all(recorded)
         return {"counts": {}, "acceptance": "", "made": 0, "end": fool_rate(self.path)["sentence"] if done else ""}
 
     def summary(self) -> str:

@@ -24,7 +24,7 @@ from gensynth.data.columns import round_values
 from gensynth.data.kinds import modality_of
 from gensynth.data.table import modelled_columns
 from gensynth.errors import UsageError, nearest
-from gensynth.models.judge import Judge, judge_steps
+from gensynth.models.classifier import Classifier, classifier_steps
 from gensynth.rng import aligned_blocks
 from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
@@ -58,14 +58,14 @@ class Target(Protocol):
 
 
 class ImageTarget:
-    """The judge's network on pixels; eps counts in steps of 8 bits."""
+    """The classifier's network on pixels; eps counts in steps of 8 bits."""
 
     low, high, scale = torch.tensor(0.0), torch.tensor(255.0), 1.0
 
     def __init__(self, train: LabelledData, seed: int) -> None:
-        steps = judge_steps(len(train), train.x.shape[1:])
+        steps = classifier_steps(len(train), train.x.shape[1:])
         classes = len(train.schema.classes)
-        self._judge = Judge.fit(train.x, train.y, num_classes=classes, seed=seed, steps=steps, balanced=True)
+        self._classifier = Classifier.fit(train.x, train.y, num_classes=classes, seed=seed, steps=steps, balanced=True)
 
     def enter(self, x: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x)).float()
@@ -76,11 +76,13 @@ class ImageTarget:
     def gradient(self, moved: Tensor, x: np.ndarray, labels: np.ndarray) -> Tensor:
         with torch.enable_grad():
             pixels = moved.detach().requires_grad_(True)
-            loss = F.cross_entropy(self._judge.network(pixels / 127.5 - 1), torch.from_numpy(labels), reduction="sum")
+            loss = F.cross_entropy(
+                self._classifier.network(pixels / 127.5 - 1), torch.from_numpy(labels), reduction="sum"
+            )
             return torch.autograd.grad(loss, pixels)[0]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        return self._judge.predict(x)
+        return self._classifier.predict(x)
 
 
 class TableTarget:
@@ -99,7 +101,7 @@ class TableTarget:
                 raise UsageError(f'sampler.frozen: no column "{name}"; {nearest(name, names)}')
         self._columns = columns
         self._numbers = np.array([j for j, c in enumerate(columns) if not c.discrete], int)
-        self._levels = np.array([j for j, c in enumerate(columns) if c.discrete], int)
+        self._categories = np.array([j for j, c in enumerate(columns) if c.discrete], int)
         self._mutable = np.array([columns[j].name not in frozen for j in self._numbers], bool)
         if not self._mutable.any():
             raise UsageError("sampler=adversarial moves numbers, and no column of numbers may be changed here")
@@ -107,7 +109,7 @@ class TableTarget:
         self._mean = np.nan_to_num(np.nanmean(numbers, axis=0))
         self._spread = np.where(np.nanstd(numbers, axis=0) > 0, np.nanstd(numbers, axis=0), 1.0)
         self._encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-        if len(self._levels):
+        if len(self._categories):
             self._encoder.fit(self._cells(train.x))
         low, high = np.nanmin(numbers, axis=0), np.nanmax(numbers, axis=0)
         self.low, self.high = (torch.from_numpy((side - self._mean) / self._spread) for side in (low, high))
@@ -119,11 +121,11 @@ class TableTarget:
             self._bias = np.concatenate([np.zeros(1), self._bias])
 
     def _cells(self, x: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(x[:, self._levels], nan=-1)
+        return np.nan_to_num(x[:, self._categories], nan=-1)
 
     def _features(self, scaled: np.ndarray, x: np.ndarray) -> np.ndarray:
-        levels = self._encoder.transform(self._cells(x)) if len(self._levels) else np.zeros((len(x), 0))
-        return np.concatenate([scaled, np.isnan(x[:, self._numbers]), levels], axis=1)
+        categories = self._encoder.transform(self._cells(x)) if len(self._categories) else np.zeros((len(x), 0))
+        return np.concatenate([scaled, np.isnan(x[:, self._numbers]), categories], axis=1)
 
     def _scores(self, scaled: np.ndarray, x: np.ndarray) -> np.ndarray:
         return self._features(scaled, x) @ self._weights.T + self._bias

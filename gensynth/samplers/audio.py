@@ -72,14 +72,14 @@ class AudioTransforms(NamedOperations):
 
     def _changed(self, x: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, list[str]]:
         draws = rng.uniform(seeds, 2 * max(1, len(self.used)), "audio transforms")
-        told: list[dict[str, float]] = [{} for _ in range(len(x))]
+        reported: list[dict[str, float]] = [{} for _ in range(len(x))]
         for i, (name, one) in enumerate(self.used.items()):
             rows = np.flatnonzero(draws[:, 2 * i] < one["probability"])
             if len(rows):
                 x[rows], values = self._apply(name, x[rows], draws[rows, 2 * i + 1], seeds[rows])
                 for row, value in zip(rows, values, strict=True):
-                    told[row][name] = float(value)
-        return x, [json.dumps(one) for one in told]
+                    reported[row][name] = float(value)
+        return x, [json.dumps(one) for one in reported]
 
     def _apply(self, name: str, x: np.ndarray, draws: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows after one operation, and the values that the draws in (0, 1) stand for."""

@@ -25,7 +25,7 @@ class BackgroundSwap:
     """Real rows whose object stands before the background of another training row, or of an image of a folder.
 
     backgrounds  the folder; without one, other rows' own backgrounds, the place of their object filled from around it
-    A row passes only where a judge finds its label again: a background may have told the classes apart.
+    A row passes only where a classifier finds its label again: a background may have told the classes apart.
     """
 
     name = "background"

@@ -71,17 +71,19 @@ class ImagePolicy(OfOperations):
 
     def _changed(self, x: Tensor, seeds: np.ndarray) -> tuple[Tensor, list[str]]:
         steps = self.steps(seeds)
-        return apply_operations(x, steps, seeds), [json.dumps(one) for one in _told(steps, len(x))]
+        return apply_operations(x, steps, seeds), [json.dumps(one) for one in _reported(steps, len(x))]
 
 
-def _told(steps: Steps, count: int) -> list[dict[str, float]]:
+def _reported(steps: Steps, count: int) -> list[dict[str, float]]:
     """For each row its operations and their values; an operation that comes twice is told with its number."""
-    told: list[dict[str, float]] = [{} for _ in range(count)]
+    reported: list[dict[str, float]] = [{} for _ in range(count)]
     for name, on, values in steps:
         for row in np.flatnonzero(on):
-            key = name if name not in told[row] else f"{name} {sum(k.split()[0] == name for k in told[row]) + 1}"
-            told[row][key] = float(values[row])
-    return told
+            key = (
+                name if name not in reported[row] else f"{name} {sum(k.split()[0] == name for k in reported[row]) + 1}"
+            )
+            reported[row][key] = float(values[row])
+    return reported
 
 
 def _floats(x: np.ndarray) -> Tensor:
@@ -231,12 +233,12 @@ class AugMix(DrawnOperations):
         weights = -np.log(draws[:, :-1])  # exponential numbers over their sum are Dirichlet(1, ..., 1)
         weights = np.round(weights / weights.sum(axis=1, keepdims=True), 6)
         part = np.round(draws[:, -1], 6)
-        mixed, told = torch.zeros_like(x), [dict[str, Any](image=float(1 - p)) for p in part]
+        mixed, reported = torch.zeros_like(x), [dict[str, Any](image=float(1 - p)) for p in part]
         for chain in range(self.chains):
             steps = self._chain(seeds, chain)
             share = torch.from_numpy(weights[:, chain]).float()[:, None, None, None]
             mixed = mixed + share * apply_operations(x, steps, seeds)
-            for row, names in enumerate(_told(steps, len(x))):
-                told[row][f"chain {chain}"] = {"weight": float(weights[row, chain])} | names
+            for row, names in enumerate(_reported(steps, len(x))):
+                reported[row][f"chain {chain}"] = {"weight": float(weights[row, chain])} | names
         share = torch.from_numpy(part).float()[:, None, None, None]
-        return x + share * (mixed - x), [json.dumps(one) for one in told]
+        return x + share * (mixed - x), [json.dumps(one) for one in reported]

@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from gensynth import rng
 from gensynth.errors import UsageError
-from gensynth.models.judge import BatchChange
+from gensynth.models.classifier import BatchChange
 from gensynth.types import LabelledData
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from gensynth import rng
-from gensynth.models.judge import BatchChange, as_it_is
+from gensynth.models.classifier import BatchChange, as_it_is
 from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
 

@@ -25,7 +25,7 @@ class Sampler(Protocol):
     name           what the ledger says of its rows
     label_policy   conditional | preserve | soft | at_risk
     deterministic  per_row: row i depends on its label and seed alone; per_set: on the whole request
-    gated          whether a judge must find the asked label in its rows before they are merged
+    gated          whether a classifier must find the asked label in its rows before they are merged
     modalities     kinds of rows it takes
     """
 

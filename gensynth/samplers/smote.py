@@ -63,10 +63,12 @@ class Smote:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                made = self._sampler(count, seeds).fit_resample(x, marks)[0][len(x) :]
+                synthetic = self._sampler(count, seeds).fit_resample(x, marks)[0][len(x) :]
             except (ValueError, RuntimeError):  # ADASYN where no neighbour is of another class
-                made = self._sampler(count, seeds, plain=True).fit_resample(x, marks)[0][len(x) :]
-        rows = np.resize(np.asarray(made, np.float64), (len(seeds), x.shape[1]))  # ADASYN meets counts only roughly
+                synthetic = self._sampler(count, seeds, plain=True).fit_resample(x, marks)[0][len(x) :]
+        rows = np.resize(
+            np.asarray(synthetic, np.float64), (len(seeds), x.shape[1])
+        )  # ADASYN meets counts only roughly
         for j, column in enumerate(self._columns):
             rows[:, j] = (
                 np.where(rows[:, j] == -1, np.nan, rows[:, j]) if column.discrete else round_values(column, rows[:, j])
@@ -80,8 +82,8 @@ class Smote:
         other = np.flatnonzero(~is_class)[:1]
         mine = np.concatenate([x[is_class], x[other] if len(other) else x[:1]])
         marks = np.append(np.ones(int(is_class.sum()), int), 0)
-        made = self._sampler(int(is_class.sum()), seeds, plain=True).fit_resample(mine, marks)[0]
-        return np.rint(made[len(mine) :]).clip(0, 255).astype(np.uint8).reshape(-1, *self._train.x.shape[1:])
+        synthetic = self._sampler(int(is_class.sum()), seeds, plain=True).fit_resample(mine, marks)[0]
+        return np.rint(synthetic[len(mine) :]).clip(0, 255).astype(np.uint8).reshape(-1, *self._train.x.shape[1:])
 
     def _sampler(self, count: int, seeds: np.ndarray, *, plain: bool = False) -> SMOTE | ADASYN | SMOTEN | SMOTENC:
         """What draws a row for every seed, of a class of that many rows; plain: SMOTE whatever the columns."""

@@ -19,7 +19,7 @@ from gensynth import rng
 from gensynth.data.finding import FileFault
 from gensynth.data.image import EXTENSIONS, read_pixels, resize
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.models.judge import Judge, judge_steps, seeded_cnn
+from gensynth.models.classifier import Classifier, classifier_steps, seeded_cnn
 from gensynth.rng import aligned_blocks
 from gensynth.samplers.parents import ClassRows
 from gensynth.samplers.transform import Transform
@@ -43,7 +43,7 @@ class StyleTransfer(Transform):
     steps     gatys: steps of Adam; features: judge, trained on the training rows, or random, an untrained network
     styles    class: training rows of the same class; train: of any class; or a folder of images
     weights   gatys: a safetensors file with convolutions of a VGG (`features.N.weight`, `features.N.bias`)
-    Texture may be what makes a class, so rows pass only where a judge finds their label again.
+    Texture may be what makes a class, so rows pass only where a classifier finds their label again.
     """
 
     name = "style"
@@ -86,12 +86,12 @@ class StyleTransfer(Transform):
         if self.features == "random":
             network = seeded_cnn(shape, classes, rng.child(0, "style"))
         else:
-            network = Judge.fit(
+            network = Classifier.fit(
                 train.x,
                 train.y,
                 num_classes=classes,
                 seed=rng.child(0, "style judge"),
-                steps=judge_steps(len(train), shape),
+                steps=classifier_steps(len(train), shape),
                 balanced=True,
             ).network
         return nn.Sequential(*list(network.body)[1:5])
@@ -101,8 +101,8 @@ class StyleTransfer(Transform):
         chosen, out = self._chosen(labels, seeds), np.empty_like(x)
         for _, _, rows, places in aligned_blocks(labels, seeds, BLOCK):
             content, look = (_in_block(side, places) for side in (x[rows], self._looks[chosen[rows]]))
-            made = self._styled(content, look)[torch.from_numpy(places)]
-            out[rows] = (made * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+            synthetic = self._styled(content, look)[torch.from_numpy(places)]
+            out[rows] = (synthetic * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         facts = {"method": self.method, "strength": self.strength}
         params = [json.dumps(facts | {"style": str(name)}) for name in self._names[chosen]]
         return out, np.array(params, dtype=str)

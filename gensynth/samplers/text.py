@@ -62,12 +62,14 @@ class TextTransforms(NamedOperations):
 
     def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         strength = self.used[name]["strength"]
-        made = [self._apply(name, text, strength, seed) for text, seed in zip(x.tolist(), seeds.tolist(), strict=True)]
-        return _texts(made)
+        synthetic = [
+            self._apply(name, text, strength, seed) for text, seed in zip(x.tolist(), seeds.tolist(), strict=True)
+        ]
+        return _texts(synthetic)
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         draws = rng.uniform(seeds, max(1, len(self.used)), "text transforms")
-        made, params = [], []
+        synthetic, params = [], []
         for text, chance, seed in zip(x.tolist(), draws, np.asarray(seeds).tolist(), strict=True):
             done = {}
             for (name, one), u in zip(self.used.items(), chance, strict=False):
@@ -75,9 +77,9 @@ class TextTransforms(NamedOperations):
                     changed = self._apply(name, text, one["strength"], seed)
                     done[name] = one["strength"] if changed != text else 0.0
                     text = changed
-            made.append(text)
+            synthetic.append(text)
             params.append(json.dumps(done))
-        return _texts(made), np.array(params, dtype=str)
+        return _texts(synthetic), np.array(params, dtype=str)
 
     def _apply(self, name: str, text: str, strength: float, seed: int) -> str:
         return OPERATIONS[name](text, strength, rng.numpy_generator(seed, "text", name), self._language)

@@ -88,7 +88,7 @@ def clause_reordering(text: str, strength: float, order: np.random.Generator, la
 
 def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -> list[int]:
     """Places of the conjunctions of one sentence whose two sides may change places."""
-    first, last = _said(parts[span[0] : span[1]])
+    first, last = _reported(parts[span[0] : span[1]])
     cuts, words, depth, quotes = [], 0, 0, 0
     for i in range(span[0] + first, span[0] + last):
         token = parts[i]
@@ -103,7 +103,7 @@ def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -
     return [i for i in apart if parts[i - 1].isspace() and parts[i + 1].isspace()]
 
 
-def _said(parts: list[str]) -> tuple[int, int]:
+def _reported(parts: list[str]) -> tuple[int, int]:
     """Where the first token with a letter or digit begins and the last one ends."""
     places = [i for i, token in enumerate(parts) if any(map(str.isalnum, token))]
     return (places[0], places[-1] + 1) if places else (0, 0)
@@ -111,7 +111,7 @@ def _said(parts: list[str]) -> tuple[int, int]:
 
 def _exchanged(parts: list[str], cut: int, protected: Protected) -> str:
     """One sentence with the sides of the conjunction at `cut` exchanged."""
-    first, last = _said(parts)
+    first, last = _reported(parts)
     gap = cut - 2 if parts[cut - 2] == "," else cut - 1
     left, right = "".join(parts[first:gap]), "".join(parts[cut + 2 : last])
     if left[0].isupper():

@@ -1,4 +1,5 @@
-"""The contract of what changes rows: as a sampler it changes real rows, in a chain made ones, online every batch."""
+"""The contract of what changes rows: as a sampler it changes real rows, in a chain synthetic ones, online every
+batch."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ class Transform(ABC):
     A subclass extends `fit` where it learns of the training rows, and says in `change` what it does to given ones:
     row i of what comes out depends on row i of what goes in, its label and its seed alone.
 
-    gated  whether a judge must find the asked label in its rows before they are merged
+    gated  whether a classifier must find the asked label in its rows before they are merged
     """
 
     name: str
@@ -53,7 +54,7 @@ class OfOperations(Transform):
     left_out: tuple[str, ...] = ()
 
     def at_risk(self, risky: bool) -> None:
-        """Whether labels may come out wrong: then a judge looks at the rows before they are merged."""
+        """Whether labels may come out wrong: then a classifier looks at the rows before they are merged."""
         self.label_policy = "at_risk" if risky else "preserve"
         self.gated = risky
 

@@ -70,19 +70,19 @@ class VariationTransfer(OfGenerator):
         x, y = self._bundle.codec.encode(train.x), torch.from_numpy(train.y)
         parts = zip(x.split(ENCODED_AT_ONCE), y.split(ENCODED_AT_ONCE), strict=True)
         self._codes = torch.cat([self._bundle.generator.encode(*part) for part in parts])
-        self._lenders = lenders(x.flatten(1), train.y, train.counts(), self.relatives)
+        self._donors = donors(x.flatten(1), train.y, train.counts(), self.relatives)
         return self
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds)
         kind = rng.uniform(seeds, 2, "variation kind")
-        made, moved = kind[:, 0] < self.share, kind[:, 1] < 0.5
+        synthetic, moved = kind[:, 0] < self.share, kind[:, 1] < 0.5
         train, parents = self._rows.train, self._rows.parents(labels, seeds)
         x, params = train.x[parents], np.full(len(labels), '{"copy": true}', dtype=object)
-        for where, change in ((made, self._lend), (~made & moved, self._moved.change)):
+        for where, change in ((synthetic, self._lend), (~synthetic & moved, self._moved.change)):
             if where.any():
                 x[where], params[where] = change(x[where], labels[where], seeds[where])
-        origin = np.where(made, SYNTHETIC, AUGMENTED)
+        origin = np.where(synthetic, SYNTHETIC, AUGMENTED)
         return new_rows(x, labels, train.schema, origin=origin, parent=train.ids[parents], params=params)
 
     def _lend(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,11 +97,11 @@ class VariationTransfer(OfGenerator):
     def _steps(self, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Two rows (N,) of one lending class for each row: their difference is what is lent."""
         draw = rng.uniform(seeds, 1, "variation lender")[:, 0]
-        sizes = np.array([len(those) for those in self._lenders])
-        padded = np.array([(those * self.relatives)[: self.relatives] for those in self._lenders])
-        lender = padded[labels, (draw * sizes[labels]).astype(np.int64)]
+        sizes = np.array([len(those) for those in self._donors])
+        padded = np.array([(those * self.relatives)[: self.relatives] for those in self._donors])
+        donor = padded[labels, (draw * sizes[labels]).astype(np.int64)]
         streams = (rng.child(0, "variation", side) for side in ("from", "to"))
-        one, other = (self._rows.parents(lender, np.asarray(seeds, np.uint64) ^ np.uint64(s)) for s in streams)
+        one, other = (self._rows.parents(donor, np.asarray(seeds, np.uint64) ^ np.uint64(s)) for s in streams)
         return one, other
 
     def _vary(self, labels: np.ndarray, seeds: np.ndarray) -> Tensor:
@@ -110,7 +110,7 @@ class VariationTransfer(OfGenerator):
         return self._bundle.generator.decode(z, torch.from_numpy(labels))
 
 
-def lenders(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> list[list[int]]:
+def donors(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> list[list[int]]:
     """For each class those that lend it variation: the `relatives` most alike of the common ones, or itself.
 
     A class is common if it has COMMON times the rows, and alike if its mean lies within ALIKE times the spread of the

@@ -33,7 +33,7 @@ from gensynth.evaluation.assessment import (
     without_groups,
 )
 from gensynth.evaluation.fidelity.novelty import label_agreement, novelty, operation_agreement
-from gensynth.evaluation.fidelity.scorer import MOST_CLASSES, Yardstick, arms_utility
+from gensynth.evaluation.fidelity.scorer import MOST_CLASSES, FidelityScorer, arms_utility
 from gensynth.evaluation.group_audit import audit_of, bias_of
 from gensynth.evaluation.labels.integrity import labels_of
 from gensynth.evaluation.metrics.classification import label_scores, tally
@@ -42,12 +42,12 @@ from gensynth.evaluation.privacy.privacy import privacy_of
 from gensynth.evaluation.privacy.shadow import shadow_attack
 from gensynth.evaluation.utility.amount import Advice, advise, too_few
 from gensynth.evaluation.utility.arms import STANDARD, added, free_arms, half_and_half, simple_arms
-from gensynth.evaluation.utility.learners import learners_of
+from gensynth.evaluation.utility.classifiers import classifiers_of
 from gensynth.evaluation.utility.robustness import robustness
 from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
 from gensynth.evaluation.utility.utility import Arm, UtilityResult, run_arms
 from gensynth.evaluation.utility.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
-from gensynth.models.judges import AnyJudge, fit_judge
+from gensynth.models.classifiers import RowClassifier, fit_row_classifier
 from gensynth.samplers.adversarial import Adversarial
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import Sampler, links_of, takes
@@ -117,7 +117,7 @@ def advise_amount(
         train=without_groups(real.train),
         pool=without_groups(pool),
         val=real.val,
-        learner=learners_of(real.train, settings.steps)[0],
+        classifier=classifiers_of(real.train, settings.steps)[0],
         seeds=settings.arm_seeds()[:SWEEP_SEEDS],
         progress=settings.progress,
     )
@@ -136,13 +136,13 @@ def first_set(scored: Scored) -> Choice:
     return Choice([name, *(other for other in scored.sets if other != name)], one.arm)
 
 
-def best_taught(scored: Scored) -> Choice:
+def best_by_training(scored: Scored) -> Choice:
     """Sets without a fault first; among them, and among the others, the one from which a classifier learns most (train
     on synthetic, test on real), or without classifiers the one closest to the test rows."""
     ranked_by = {name: one.closeness() for name, one in scored.fidelity.items()}
     if scored.result is not None:
-        raw, learner = scored.result.raw, scored.result.learners[0]
-        alone = {name: raw[one.alone_arm, learner, "balanced_accuracy"] for name, one in scored.sets.items()}
+        raw, classifier = scored.result.raw, scored.result.classifiers[0]
+        alone = {name: raw[one.alone_arm, classifier, "balanced_accuracy"] for name, one in scored.sets.items()}
         ranked_by = {name: float(values.mean()) for name, values in alone.items()}
     order = sorted(scored.sets, key=lambda name: (bool(scored.fidelity[name].faults), -ranked_by[name]))
     return Choice(order, scored.sets[order[0]].arm, ranked_by)
@@ -159,8 +159,8 @@ def best_on_validation(scored: Scored) -> Choice:
     chosen = candidates[0]
     if scored.result is not None and len(scored.real.val):
         val, further = scored.real.val, scored.result.further
-        told = {arm: tally(val.y, further[arm, VAL].argmax(axis=2), len(val.schema.classes)) for arm in candidates}
-        chosen = max(candidates, key=lambda arm: float(label_scores(told[arm])["balanced_accuracy"].mean()))
+        reported = {arm: tally(val.y, further[arm, VAL].argmax(axis=2), len(val.schema.classes)) for arm in candidates}
+        chosen = max(candidates, key=lambda arm: float(label_scores(reported[arm])["balanced_accuracy"].mean()))
     return Choice(sorted(scored.sets, key=lambda name: name != owners[chosen]), chosen)
 
 
@@ -170,16 +170,16 @@ def assess(
     """Judge every set on the same locked test rows; `choose` says which the verdict and the report speak of."""
     operating = {name: one.sampler for name, one in sets.items() if one.sampler and _with_operations(one.sampler)}
     scorable = bool(len(real.test)) and any(len(one.rows[0]) for one in sets.values())
-    judge = None
+    evaluation_classifier = None
     if scorable or (operating and len(real.val)):
-        judge = fit_judge(real.train, rng.child(settings.seed, "evaluation judge"))
-    if judge is None or not scorable:
+        evaluation_classifier = fit_row_classifier(real.train, rng.child(settings.seed, "evaluation judge"))
+    if evaluation_classifier is None or not scorable:
         found = _nothing_to_score(real, sets, settings)
     else:
-        found = _scored(real, sets, settings, Yardstick.of(real, judge, settings), choose)
+        found = _scored(real, sets, settings, FidelityScorer.of(real, evaluation_classifier, settings), choose)
     operations: dict[str, list[dict[str, Any]]] = {}
     for name, sampler in operating.items():
-        lines = _operations(sampler, real, settings, judge)
+        lines = _operations(sampler, real, settings, evaluation_classifier)
         if sets[name].arm != CANDIDATE:  # of several sets each operation is told with the set's name
             lines = {name if len(lines) == 1 else f"{name}: {link}": found for link, found in lines.items()}
         operations |= lines
@@ -207,25 +207,29 @@ def _not_measured(real: RealRows, settings: EvaluationSettings) -> dict[str, str
 
 
 def _scored(
-    real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings, yardstick: Yardstick, choose: Choose
+    real: RealRows,
+    sets: Mapping[str, SyntheticSet],
+    settings: EvaluationSettings,
+    scorer: FidelityScorer,
+    choose: Choose,
 ) -> Assessment:
-    copies = {name: yardstick.copies(one.rows[0]) for name, one in sets.items()}
+    copies = {name: scorer.copies(one.rows[0]) for name, one in sets.items()}
     fidelity = {name: Fidelity() for name in sets}
     if "fidelity" in settings.parts:
-        fidelity = {name: yardstick.score(name, one.rows[0], copies[name]) for name, one in sets.items()}
+        fidelity = {name: scorer.score(name, one.rows[0], copies[name]) for name, one in sets.items()}
     reason = why_no_arms(real, settings)
     result = None if reason else _train_arms(real, sets, settings)
     scored = Scored(real, sets, fidelity, copies, result)
     choice = choose(scored)
-    utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *yardstick.warnings()]
+    utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *scorer.warnings()]
     if result is not None:
         utility = arms_utility(result, choice.candidate, real.train)
-        told = _verdict(result, choice.candidate, sets, settings)
+        reported = _verdict(result, choice.candidate, sets, settings)
         shortcut = _shortcut(real, sets, choice, result, settings)
-        utility = replace(utility, verdict=told, shortcut=shortcut)
+        utility = replace(utility, verdict=reported, shortcut=shortcut)
         if shortcut and shortcut.get("warning"):
             warnings.append({"code": "shortcut", "text": shortcut["warning"]})
-    found = {name: _assess_set(name, scored, yardstick, settings) for name in choice.order}
+    found = {name: _assess_set(name, scored, scorer, settings) for name in choice.order}
     if choice.ranked_by:
         verdicts = {
             name: _verdict(result, sets[name].arm, sets, settings) if result else utility.verdict for name in sets
@@ -235,8 +239,8 @@ def _scored(
         }
     best = sets[choice.order[0]].rows[0]
     seen = sight_of(best.schema) is not None
-    pictures = (yardstick.realism(best) if seen else np.zeros(len(best)), yardstick.embedding(best))
-    return Assessment(found, utility, yardstick.qualified, warnings, pictures)
+    pictures = (scorer.realism(best) if seen else np.zeros(len(best)), scorer.embedding(best))
+    return Assessment(found, utility, scorer.qualified, warnings, pictures)
 
 
 def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> UtilityResult:
@@ -264,7 +268,7 @@ def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: Eval
     probes = {f"{PROBE} {name}": one.probe.x for name, one in sets.items() if one.probe is not None and len(one.probe)}
     return run_arms(
         arms=arms,
-        learners=learners_of(train, settings.steps),
+        classifiers=classifiers_of(train, settings.steps),
         val=real.val,
         test=real.test,
         further={VAL: real.val.x} | probes,
@@ -325,7 +329,7 @@ def _shortcut(
     )
 
 
-def _assess_set(name: str, scored: Scored, yardstick: Yardstick, settings: EvaluationSettings) -> SetAssessment:
+def _assess_set(name: str, scored: Scored, scorer: FidelityScorer, settings: EvaluationSettings) -> SetAssessment:
     """All parts of one set; how it stands beside others where there are several."""
     real, one, copied = scored.real, scored.sets[name], scored.copies[name]
     rows, result = one.rows[0], scored.result
@@ -336,7 +340,7 @@ def _assess_set(name: str, scored: Scored, yardstick: Yardstick, settings: Evalu
     if "bias" in parts and (settings.groups or settings.slices):
         trained = next((arm for arm in one.arms if result and arm in result.arms), "")
         recall_by = (result, trained) if result and trained else _not_measured(real, settings)
-        found = replace(found, bias=bias_of(real, rows, yardstick, copied, recall_by, settings))
+        found = replace(found, bias=bias_of(real, rows, scorer, copied, recall_by, settings))
     internal = Internal(nearest_rows(copied, rows.ids, real.seen.ids))
     if "labels" in parts and one.drawn is not None:
         labels, suspects = labels_of(
@@ -344,8 +348,8 @@ def _assess_set(name: str, scored: Scored, yardstick: Yardstick, settings: Evalu
             held_out=real.test,
             synthetic=rows,
             drawn=one.drawn,
-            judged=yardstick.judge.probabilities,
-            space=yardstick.space("self_supervised"),
+            judged=scorer.evaluation_classifier.probabilities,
+            space=scorer.space("self_supervised"),
             seed=settings.seed,
             progress=settings.progress,
             subject=settings.subject,
@@ -353,7 +357,7 @@ def _assess_set(name: str, scored: Scored, yardstick: Yardstick, settings: Evalu
         found, internal = replace(found, labels=labels), replace(internal, suspects=suspects)
     if one.seconds_per_row is not None:
         new = novelty(real.train, real.test, rows, points_of(real.train), settings.seed)
-        agreement = label_agreement(yardstick.judge, rows, real.test)
+        agreement = label_agreement(scorer.evaluation_classifier, rows, real.test)
         cost = round(1000 * one.seconds_per_row, 3)
         found = replace(found, novelty=new, label_agreement=agreement, seconds_per_1000=cost)
     return replace(found, internal=internal)
@@ -388,12 +392,15 @@ def _with_operations(sampler: Sampler) -> list[OfOperations]:
 
 
 def _operations(
-    sampler: Sampler, real: RealRows, settings: EvaluationSettings, judge: AnyJudge | None
+    sampler: Sampler, real: RealRows, settings: EvaluationSettings, evaluation_classifier: RowClassifier | None
 ) -> dict[str, list[dict[str, Any]]]:
     """What a transform's operations do to labels of validation rows, by link of the sampler."""
-    if judge is None or not len(real.val):
+    if evaluation_classifier is None or not len(real.val):
         return {}
-    return {link.name: operation_agreement(link, judge, real.val, settings.seed) for link in _with_operations(sampler)}
+    return {
+        link.name: operation_agreement(link, evaluation_classifier, real.val, settings.seed)
+        for link in _with_operations(sampler)
+    }
 
 
 def _robustness(one: SyntheticSet, real: RealRows, settings: EvaluationSettings) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from gensynth.errors import GateError
 from gensynth.evaluation.assessment import Bias
 from gensynth.evaluation.bias.bias import audit
 from gensynth.evaluation.privacy.whitebox import ModelAttack, model_attacks
-from gensynth.provenance.guarantee import MadeRows, dp_facts, steps_of
+from gensynth.provenance.guarantee import ReleasedRows, dp_facts, steps_of
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler
 from gensynth.steps.job import Job
@@ -27,7 +27,7 @@ def model_attacks_of(bundle: Bundle, conditions: Conditions) -> list[ModelAttack
     """Attacks with what a bundle holds, on rows with their label; rows of a cell that it was not trained on score
     lowest, as an attacker would have it."""
 
-    def asked(attack: ModelAttack) -> ModelAttack:
+    def requested(attack: ModelAttack) -> ModelAttack:
         def score(rows: LabelledData) -> np.ndarray:
             known = conditions.index(rows) >= 0
             scores = np.full(len(rows), np.nan)
@@ -36,16 +36,16 @@ def model_attacks_of(bundle: Bundle, conditions: Conditions) -> list[ModelAttack
 
         return replace(attack, score=score)
 
-    return [asked(attack) for attack in model_attacks(bundle.generator, bundle.codec)]
+    return [requested(attack) for attack in model_attacks(bundle.generator, bundle.codec)]
 
 
 def dp_of_run(job: Job, sampler: Sampler, bundle: Bundle | None, filled: Filled, reviewed: int) -> dict[str, Any]:
     """What is left of a promise of differential privacy after rows were drawn, filtered and looked at."""
     if bundle is None:
         return dp_facts({}, [])
-    released = MadeRows(
+    released = ReleasedRows(
         from_noise=isinstance(sampler, GeneratorSampler),
-        counts_asked=False,  # they fill up what real rows lack
+        counts_requested=False,  # they fill up what real rows lack
         filters=tuple(one for one in job.filters if looks_at(one, sampler)),
         chosen=job.target == "auto",
         fallback_rows=int((filled.rows.groups["sampler"] != sampler.name).sum()),

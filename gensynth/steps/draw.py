@@ -17,14 +17,14 @@ from gensynth.data.conditions import Conditions, shown_in_rows
 from gensynth.errors import UsageError
 from gensynth.evaluation.assessment import PARTS, Drawn, EvaluationSettings, RealRows, SyntheticSet
 from gensynth.evaluation.utility.verdict import CANDIDATE
-from gensynth.models.judges import fit_judge
+from gensynth.models.classifiers import fit_row_classifier
 from gensynth.progress import say
 from gensynth.samplers.fallback import fallback_of
 from gensynth.samplers.sampler import Sampler, wants_generator
 from gensynth.steps.audit import dp_of_run, model_attacks_of
 from gensynth.steps.job import Job
 from gensynth.steps.reopen import (
-    Looked,
+    SplitData,
 )
 from gensynth.steps.train import train_in_memory
 from gensynth.training.bundle import (
@@ -33,7 +33,7 @@ from gensynth.training.bundle import (
 from gensynth.types import LabelledData
 
 
-def ready_sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
+def ready_sampler(job: Job, bundle: Bundle | None, split_data: SplitData) -> Sampler:
     """The sampler of the job, with the trained generator where it wants one, fitted on train rows."""
     sampler: Sampler = job.sampler.build()
     if wants_generator(sampler):
@@ -43,12 +43,12 @@ def ready_sampler(job: Job, bundle: Bundle | None, looked: Looked) -> Sampler:
                 "name the sampler it was made with: sampler=NAME"
             )
         sampler.use(bundle)
-    return sampler.fit(looked.train)
+    return sampler.fit(split_data.train)
 
 
 def conditions_of(job: Job, train: LabelledData) -> Conditions:
-    """What rows are asked for: label and groups where the target speaks of cells, or where made rows could not show
-    their groups themselves, as the modelled columns of a table do; else the label."""
+    """What rows are asked for: label and groups where the target speaks of cells, or where synthetic rows could not
+    show their groups themselves, as the modelled columns of a table do; else the label."""
     groups = job.data.groups
     if asks_for_cells(job.target, train.schema) and not groups:
         raise UsageError("target=cells balances label x group: name the groups with data.groups=[...]")
@@ -61,38 +61,38 @@ def conditions_of(job: Job, train: LabelledData) -> Conditions:
     return conditions
 
 
-def asked_rows(looked: Looked, conditions: Conditions) -> Looked:
+def in_conditions(split_data: SplitData, conditions: Conditions) -> SplitData:
     """The same rows with conditions for classes, for whatever makes new ones."""
-    train, val, marked = (conditions.split(rows) for rows in (looked.train, looked.val, looked.marked))
-    return replace(looked, train=train, val=val, marked=marked)
+    train, val, marked = (conditions.split(rows) for rows in (split_data.train, split_data.val, split_data.marked))
+    return replace(split_data, train=train, val=val, marked=marked)
 
 
 def drawing(
-    job: Job, looked: Looked, sampler: Sampler, conditions: Conditions, progress: Callable[[str], None] = say
+    job: Job, split_data: SplitData, sampler: Sampler, conditions: Conditions, progress: Callable[[str], None] = say
 ) -> Callable[[dict[str, int], dict[str, str]], Filled]:
     """Teach fallback and filters once: draw(needed, reviewed), numbers by condition.
 
     sampler  fitted on rows of the conditions
     """
-    real, asked = looked.train, conditions.split(looked.train)
-    fallback = ready_fallback(job, asked)
+    real, requested = split_data.train, conditions.split(split_data.train)
+    fallback = ready_fallback(job, requested)
     filters = [one for one in job.filters if looks_at(one, sampler)]
     if filters:
-        judge = fit_judge(real, rng.child(job.seed, "filter judge"))
+        classifier = fit_row_classifier(real, rng.child(job.seed, "filter judge"))
         for one in filters:
-            one.learn(Reference(real, looked.val, judge))
+            one.learn(Reference(real, split_data.val, classifier))
 
     def draw(needed: dict[str, int], reviewed: dict[str, str]) -> Filled:
         filled = fill(
             needed,
-            asked,
+            requested,
             sampler,
             fallback,
             filters,
             seed=job.seed,
             rejected=frozenset(name for name, verdict in reviewed.items() if verdict in PASSED_OVER),
             name_row=export.row_names(conditions, job.seed),
-            judged_as=conditions.join,
+            seen_as=conditions.join,
             progress=progress,
         )
         return replace(filled, rows=conditions.join(filled.rows), drawn=conditions.join(filled.drawn))
@@ -101,8 +101,8 @@ def drawing(
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How many made rows of every condition are wanted, {name: n}."""
+class RequestedCounts:
+    """How many synthetic rows of every condition are wanted, {name: n}."""
 
     conditions: Conditions
     rows: dict[str, int]
@@ -117,37 +117,37 @@ class Asked:
         return self.conditions.spread(needed, self.real)
 
 
-def asked_of(job: Job, conditions: Conditions, train: LabelledData, amount: float | None) -> Asked:
+def requested_counts(job: Job, conditions: Conditions, train: LabelledData, amount: float | None) -> RequestedCounts:
     """What the target asks for; `amount` as in `resolve_target`."""
     real = conditions.counts(train)
     if asks_for_cells(job.target, train.schema):
         final = resolve_cells(job.target, real, conditions)
         rows = {name: final[name] - int(n) for name, n in zip(conditions.names, real, strict=True)}
-        return Asked(conditions, rows, real)
+        return RequestedCounts(conditions, rows, real)
     plan = resolve_target(job.target, train.counts(), train.schema, amount, job.symmetric)
     needed = {name: plan[name] - int(n) for name, n in zip(train.schema.classes, train.counts(), strict=True)}
-    return Asked(conditions, conditions.spread(needed, real), real)
+    return RequestedCounts(conditions, conditions.spread(needed, real), real)
 
 
 def shadow_trainer(
-    job: Job, looked: Looked, bundle: Bundle | None, conditions: Conditions, made: LabelledData
+    job: Job, split_data: SplitData, bundle: Bundle | None, conditions: Conditions, synthetic: LabelledData
 ) -> Callable[[LabelledData, int], LabelledData]:
     """(real rows, seed) -> as many rows as were made, by the same sampler, fallback and filters taught anew on those.
 
     Of a condition that has none of these rows nothing is drawn.
     """
-    wanted = np.bincount(conditions.index(made), minlength=len(conditions.names))
+    wanted = np.bincount(conditions.index(synthetic), minlength=len(conditions.names))
 
     def train_and_draw(rows: LabelledData, seed: int) -> LabelledData:
-        own, asked = replace(job, seed=seed, logger="none"), conditions.split(rows)
+        own, requested = replace(job, seed=seed, logger="none"), conditions.split(rows)
         sampler: Sampler = own.sampler.build()
         if bundle is not None and wants_generator(sampler):
             budget = replace(job.trainer, max_samples=bundle.facts["training"]["samples_seen"])
-            sampler.use(train_in_memory(replace(own, trainer=budget), asked, val_share=0.0))
+            sampler.use(train_in_memory(replace(own, trainer=budget), requested, val_share=0.0))
         counts = np.where(conditions.counts(rows) > 0, wanted, 0)
         needed = dict(zip(conditions.names, counts.tolist(), strict=True))
-        shadow = replace(looked, train=rows)
-        return drawing(own, shadow, sampler.fit(asked), conditions, lambda text: None)(needed, {}).rows
+        shadow = replace(split_data, train=rows)
+        return drawing(own, shadow, sampler.fit(requested), conditions, lambda text: None)(needed, {}).rows
 
     return train_and_draw
 
@@ -218,7 +218,7 @@ def counts_of(counts: Amount, bundle: Bundle) -> dict[str, int]:
     return conditions.spread(resolve_counts(counts, conditions.schema), trained_on)
 
 
-def judged_sets(sets: Mapping[str, LabelledData]) -> dict[str, SyntheticSet]:
+def sets_to_assess(sets: Mapping[str, LabelledData]) -> dict[str, SyntheticSet]:
     """Rows of other tools by name, each with its arms."""
     found = {}
     for name, rows in sets.items():

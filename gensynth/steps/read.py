@@ -27,7 +27,7 @@ from gensynth.types import REAL, LabelledData
 
 
 @dataclass(frozen=True)
-class Looked:
+class SplitData:
     """Read and split data, with what was seen on the way.
 
     train, val, test  real rows
@@ -48,7 +48,7 @@ class Looked:
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-def look(job: Job, run: RunFolder, source: Source | None = None) -> Looked:
+def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     """Read, split and write what a person should see before anything is trained."""
     job.write()
     with run.step("read"):
@@ -77,7 +77,7 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> Looked:
     write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
     say("\n".join([*explore_lines(facts), *(audit_lines(facts["bias"]) if "bias" in facts else [])]))
-    return Looked(
+    return SplitData(
         source,
         facts=facts,
         quarantined=len(source.quarantine),

@@ -24,7 +24,7 @@ from gensynth.errors import DataError, UsageError
 from gensynth.files import write_json
 from gensynth.provenance.hashes import seal_run
 from gensynth.steps.job import DataSettings
-from gensynth.steps.read import Looked
+from gensynth.steps.read import SplitData
 from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
@@ -47,9 +47,9 @@ class RunState:
     resized: int
 
     @staticmethod
-    def of(looked: Looked, test_opened: int) -> RunState:
-        source, schema = looked.source, looked.train.schema
-        facts = (source.sha256, schema, looked.facts, tuple(source.deidentified))
+    def of(split_data: SplitData, test_opened: int) -> RunState:
+        source, schema = split_data.source, split_data.train.schema
+        facts = (source.sha256, schema, split_data.facts, tuple(source.deidentified))
         return RunState(test_opened, len(source.quarantine), *facts, source.resized)
 
     def write(self, run: Path) -> None:
@@ -80,7 +80,7 @@ def finished_state(run: Path) -> RunState:
     return state
 
 
-def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
+def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> SplitData:
     """The real rows of a finished run, in ledger order and with their first names, from its own dataset.
 
     data  settings of the run
@@ -113,7 +113,7 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> Looked:
         deidentified=state.deidentified,
         resized=state.resized,
     )
-    return Looked(source, train, val, test, state.explore, state.quarantined, marked=rows[:0])
+    return SplitData(source, train, val, test, state.explore, state.quarantined, marked=rows[:0])
 
 
 def real_names(finished: Path) -> list[str]:
@@ -139,10 +139,10 @@ def pin_review(review_of: Path, dataset_of: Path) -> None:
         pin_rows(review_path(review_of), row_names(dataset_of / "dataset" / "ledger.csv", tabular=True))
 
 
-def made_rows(finished: Path, looked: Looked) -> LabelledData:
-    """The made train rows of a finished run, in ledger order, with the row ids of the ledger."""
-    rows = aligned(looked.source.data, looked.train, "dataset")
-    rows = rows[(rows.origin != REAL) & (looked.source.split == "train")]
+def synthetic_rows(finished: Path, split_data: SplitData) -> LabelledData:
+    """The synthetic train rows of a finished run, in ledger order, with the row ids of the ledger."""
+    rows = aligned(split_data.source.data, split_data.train, "dataset")
+    rows = rows[(rows.origin != REAL) & (split_data.source.split == "train")]
     return replace(rows, ids=np.array([row_id.removeprefix("train/") for row_id in rows.ids.tolist()], dtype=str))
 
 
@@ -164,7 +164,7 @@ def names_of_rows(
 
 
 def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[str, LabelledData], tuple[Finding, ...]]:
-    """The made rows of each path, read as `like` is (size, channels, columns, classes), by a name of their own.
+    """The synthetic rows of each path, read as `like` is (size, channels, columns, classes), by a name of their own.
 
     Where a source says which of its rows are real (a balanced data set), only the others are taken.
     """
@@ -176,12 +176,12 @@ def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[s
         )
         read = read_like(path, like, label)
         rows = aligned(read.data, like, name)
-        sets[name] = as_made(rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows)
+        sets[name] = as_synthetic(rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows)
         findings += read.quarantine
     return sets, findings
 
 
-def as_made(rows: LabelledData) -> LabelledData:
+def as_synthetic(rows: LabelledData) -> LabelledData:
     """Rows that another tool made: none is taken for a real one, whatever its name."""
     return replace(rows, origin=np.full(len(rows), SYNTHETIC), parent=np.full(len(rows), ""))
 

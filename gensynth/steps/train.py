@@ -25,7 +25,7 @@ from gensynth.provenance.source_card import SourceCard
 from gensynth.run_folder import RunFolder, digest
 from gensynth.steps.job import Job
 from gensynth.steps.reopen import (
-    Looked,
+    SplitData,
 )
 from gensynth.training.bundle import (
     FORMAT,
@@ -46,31 +46,33 @@ def check_learnable(schema: Schema) -> None:
         )
 
 
-def train_step(job: Job, run: RunFolder, looked: Looked, started: float) -> Bundle:
+def train_step(job: Job, run: RunFolder, split_data: SplitData, started: float) -> Bundle:
     with run.step("train"):
-        return trained(job, run.path, looked, started, resume=run.resumed)
+        return trained(job, run.path, split_data, started, resume=run.resumed)
 
 
-def trained(job: Job, out: Path, looked: Looked, started: float, *, resume: bool, compared: bool = False) -> Bundle:
+def trained(
+    job: Job, out: Path, split_data: SplitData, started: float, *, resume: bool, compared: bool = False
+) -> Bundle:
     """The bundle in out/generator, trained now unless an earlier try of the same run had finished it."""
     folder = out / "generator"
-    learned = LabelledData.concat([looked.train, looked.marked])
+    learned = LabelledData.concat([split_data.train, split_data.marked])
     if not (resume and (folder / "manifest.json").exists()):
         train_generator(
             job,
             learned,
-            looked.val,
-            looked.source.sha256,
+            split_data.val,
+            split_data.source.sha256,
             out,
             started,
             resume=resume,
-            row_size=_row_size(job, looked.source),
-            deidentified=looked.source.deidentified,
-            made=len(looked.marked),
+            row_size=_row_size(job, split_data.source),
+            deidentified=split_data.source.deidentified,
+            synthetic=len(split_data.marked),
             compared=compared,
         )
     bundle = load_bundle(folder, job.model.make)
-    if bundle.facts["training"]["run"] != _written_identity(job, learned, looked.source.sha256):
+    if bundle.facts["training"]["run"] != _written_identity(job, learned, split_data.source.sha256):
         raise UsageError("the unfinished run was started with other settings or other data; use another out=")
     return bundle
 
@@ -86,7 +88,7 @@ def train_generator(
     resume: bool = False,
     row_size: str = "same",
     deidentified: Sequence[Mapping[str, Any]] = (),
-    made: int = 0,
+    synthetic: int = 0,
     compared: bool = False,
 ) -> None:
     """Fit codec and generator on real train rows; writes out/generator and out/run.
@@ -95,7 +97,7 @@ def train_generator(
     started       time.monotonic() from which trainer.max_minutes counts
     row_size      asked | same | found: where the size of a row comes from, see `provenance.guarantee`
     deidentified  columns that were hidden before rows came here
-    made          of the rows, how many carry the mark of made ones
+    made          of the rows, how many carry the mark of synthetic ones
     compared      whether the generator is one of several that scores on real rows choose among
     """
     check_learns(job.model.make, job.model.name, real.schema.modality)
@@ -125,7 +127,7 @@ def train_generator(
         close_loggers(loggers, out / "run")
     facts = _bundle_facts(job, real, source_sha256, codec, result, _written_identity(job, real, source_sha256))
     facts |= {"row_size": row_size, "deidentified": [dict(line) for line in deidentified]}
-    facts |= {"learned_made_rows": made > 0, "compared": compared}
+    facts |= {"learned_made_rows": synthetic > 0, "compared": compared}
     if module.private:
         facts = private_facts(facts, module.guarantee(), facts["training"]["run"])
     save_bundle(out / "generator", module.cpu(), facts, model_card(_card_facts(facts)))

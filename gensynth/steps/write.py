@@ -33,7 +33,7 @@ from gensynth.run_folder import RunFolder
 from gensynth.samplers.sampler import Sampler
 from gensynth.steps.job import Job
 from gensynth.steps.reopen import (
-    Looked,
+    SplitData,
 )
 from gensynth.training.bundle import (
     Bundle,
@@ -47,7 +47,7 @@ from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
 def report_of(
     job: Job,
     run: RunFolder,
-    looked: Looked,
+    split_data: SplitData,
     filled: Filled,
     sampler: Sampler,
     bundle: Bundle | None,
@@ -55,10 +55,10 @@ def report_of(
     opened: int,
 ) -> Report:
     """What `balance` reports beside what was assessed; `opened`: how often test rows have been looked at."""
-    card, notes = job.data.source_card, looked.facts["notes"]
+    card, notes = job.data.source_card, split_data.facts["notes"]
     return Report(
         assessment=found,
-        data=replace(data_facts(job, looked, filled.rows), recognised=notes[:1], notes=notes),
+        data=replace(data_facts(job, split_data, filled.rows), recognised=notes[:1], notes=notes),
         filters=filled.counts,
         filter_reasons=filled.reasons,
         timing=run.timing,
@@ -66,18 +66,18 @@ def report_of(
             "version": __version__,
             "seed": job.seed,
             "sampler": sampler.name,
-            "source_sha256": looked.source.sha256,
+            "source_sha256": split_data.source.sha256,
             "generator_sha256": bundle.sha256 if bundle else "",
             "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
             "test_opened": opened,
         },
         source_card=card.to_json(),
-        deidentified=list(looked.source.deidentified),
+        deidentified=list(split_data.source.deidentified),
         warnings=[
             *opened_warning(opened),
-            *shared_with_train(looked),
-            *quarantined_warning(looked.quarantined),
-            *looked.warnings,
+            *shared_with_train(split_data),
+            *quarantined_warning(split_data.quarantined),
+            *split_data.warnings,
             *card_warnings(card),
             *(_collapsed(bundle) if bundle else []),
             *filled.warnings,
@@ -86,21 +86,21 @@ def report_of(
     )
 
 
-def data_facts(job: Job, looked: Looked, added: LabelledData) -> DataFacts:
+def data_facts(job: Job, split_data: SplitData, added: LabelledData) -> DataFacts:
     """The data set as it came and as it is with added rows: rows of every class by split and by origin."""
     classes = {}
-    for c, name in enumerate(looked.train.schema.classes):
-        counts = {split: int((rows.y == c).sum()) for split, rows in looked.splits().items()}
+    for c, name in enumerate(split_data.train.schema.classes):
+        counts = {split: int((rows.y == c).sum()) for split, rows in split_data.splits().items()}
         before, mine = counts["train"], added.origin[added.y == c]
         by_origin = {origin: int((mine == origin).sum()) for origin in (AUGMENTED, SYNTHETIC)}
         classes[name] = counts | {"before": before, "after": before + len(mine), "real": before} | by_origin
-    return DataFacts(job.data.name, classes=classes, advice=looked.facts["advice"])
+    return DataFacts(job.data.name, classes=classes, advice=split_data.facts["advice"])
 
 
 def write_dataset(
     job: Job,
     run: RunFolder,
-    looked: Looked,
+    split_data: SplitData,
     filled: Filled,
     sampler: Sampler,
     bundle: Bundle | None,
@@ -116,27 +116,27 @@ def write_dataset(
     licence = source.licence if source != SourceCard() else ""
     provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed, licence, job.data.groups)
     columns = ("params", "sampler", "filters", CELL)
-    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns} | {
-        "index": np.zeros(len(looked.train), int)
+    blank = {c: np.full(len(split_data.train), "", dtype="U1") for c in columns} | {
+        "index": np.zeros(len(split_data.train), int)
     }
-    groups = {name: looked.train.groups[name] for name in job.data.groups}
-    merged = LabelledData.concat([replace(looked.train, groups=blank | groups), filled.rows])
+    groups = {name: split_data.train.groups[name] for name in job.data.groups}
+    merged = LabelledData.concat([replace(split_data.train, groups=blank | groups), filled.rows])
     card = {
         "name": job.data.name,
         "classes": facts["data"]["classes"],
         "verdict": facts["verdict"],
         "seed": job.seed,
-        "source_sha256": looked.source.sha256,
+        "source_sha256": split_data.source.sha256,
         "generator_sha256": sha256,
         "model": sampler.name,
         "version": __version__,
         "samplers": {c: n["sampler"] for c, n in filled.counts.items()},
-        "label_column": looked.train.schema.fields.get("label", "label"),
+        "label_column": split_data.train.schema.fields.get("label", "label"),
         "source_card": source.to_json() if source != SourceCard() else {},
-        "columns": looked.train.schema.fields.get("columns", []),
-        "deidentified": list(looked.source.deidentified),
-        "quarantined": looked.quarantined,
-        "resized": looked.source.resized,
+        "columns": split_data.train.schema.fields.get("columns", []),
+        "deidentified": list(split_data.source.deidentified),
+        "quarantined": split_data.quarantined,
+        "resized": split_data.source.resized,
         "filters": filled.counts,
         "split_sha256": file_sha256(run.path / "run" / "split.csv"),
         **{part: facts.get(part) for part in ("fidelity", "utility", "bias", "privacy", "integrity", "review")},
@@ -144,14 +144,14 @@ def write_dataset(
 
     def documents(folder: Path) -> dict[str, str]:
         files = [{"name": name, **entry} for name, entry in manifest_of(folder).items()]
-        sizes = {"train": len(merged), "val": len(looked.val), "test": len(looked.test)}
+        sizes = {"train": len(merged), "val": len(split_data.val), "test": len(split_data.test)}
         return documents_of(card, files, sizes, merged.schema.classes)
 
-    splits = {"train": merged, "val": looked.val, "test": looked.test}
-    if looked.source.cells is not None:
-        write_table_dataset(staged, splits, looked.source.cells, provenance, documents)
+    splits = {"train": merged, "val": split_data.val, "test": split_data.test}
+    if split_data.source.cells is not None:
+        write_table_dataset(staged, splits, split_data.source.cells, provenance, documents)
     else:
-        originals = looked.source.files if job.export.original else looked.source.originals
+        originals = split_data.source.files if job.export.original else split_data.source.originals
         export.write_dataset(staged, splits, originals, provenance, documents)
     os.sync()
     replace_folder(staged, run.path / "dataset")
@@ -181,8 +181,8 @@ def time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
     return {int(path.stem): first_tiles(np.asarray(Image.open(path)), height, width) for path in previews}
 
 
-def shared_with_train(looked: Looked) -> list[dict[str, str]]:
-    return shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test)))
+def shared_with_train(split_data: SplitData) -> list[dict[str, str]]:
+    return shared_rows_warning(sum(shared_rows(split_data.train, side) for side in (split_data.val, split_data.test)))
 
 
 def shared_rows_warning(count: int) -> list[dict[str, str]]:

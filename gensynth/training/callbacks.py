@@ -106,11 +106,11 @@ class Metrics(Callback):
         if self.steps.done % self.every and self.steps.done != self.steps.schedule.total_steps:
             return
         seen, now = self.steps.samples_seen, time.monotonic()
-        said = {name: value for name, value in outputs.items() if name != "loss"}
-        scalars = {name: float(value) for name, value in said.items() if value.ndim == 0}
+        reported = {name: value for name, value in outputs.items() if name != "loss"}
+        scalars = {name: float(value) for name, value in reported.items() if value.ndim == 0}
         self.latest |= scalars
         values = {f"train/{name}": value for name, value in scalars.items()}
-        for name, value in said.items():
+        for name, value in reported.items():
             if value.ndim:
                 values |= {f"{name}/{i:02d}": v for i, v in enumerate(value.tolist())}
         values["train/samples_per_s"] = (seen - self._last[1]) / max(now - self._last[0], 1e-9)

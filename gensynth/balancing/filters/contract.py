@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gensynth.errors import UsageError
-from gensynth.models.judges import AnyJudge
+from gensynth.models.classifiers import RowClassifier
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData, Schema
 
@@ -21,11 +21,11 @@ DECLARED = ("name", "reason", "modalities", "judges_gated", "looks_at_real_rows"
 
 @dataclass(frozen=True)
 class Reference:
-    """What filters may look at: real train and val rows and a judge trained on those train rows."""
+    """What filters may look at: real train and val rows and a classifier trained on those train rows."""
 
     train: LabelledData
     val: LabelledData
-    judge: AnyJudge
+    classifier: RowClassifier
 
 
 class Filter(ABC):
@@ -42,7 +42,7 @@ class Filter(ABC):
     name: str
     reason: str
     modalities: tuple[str, ...] = ()
-    judges_gated: bool = False
+    checks_gated: bool = False
     looks_at_real_rows: bool = True
 
     @abstractmethod
@@ -59,7 +59,7 @@ def looks_at(one: Filter, sampler: Sampler) -> bool:
 
     Other transformed real rows keep their label by construction, and are near copies on purpose.
     """
-    return sampler.label_policy == "conditional" or (sampler.gated and one.judges_gated)
+    return sampler.label_policy == "conditional" or (sampler.gated and one.checks_gated)
 
 
 def check_filters(filters: list[Filter], schema: Schema) -> None:

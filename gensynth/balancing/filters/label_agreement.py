@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from gensynth.balancing.filters.contract import Filter, Reference
-from gensynth.models.judges import AnyJudge
+from gensynth.models.classifiers import RowClassifier
 from gensynth.types import LabelledData
 
 
 class LabelAgreement(Filter):
-    """Drops rows whose asked label the judge finds less likely than almost all real rows of the class.
+    """Drops rows whose asked label the classifier finds less likely than almost all real rows of the class.
 
-    The threshold of a class is the `quantile` of the judge's probability for the true label over real
+    The threshold of a class is the `quantile` of the classifier's probability for the true label over real
     validation rows (of all classes where this one has fewer than 20), but never above 1/2.
     """
 
     name = "label_agreement"
     reason = "did not look like their label"
-    judges_gated = True
+    checks_gated = True
 
     def __init__(self, quantile: float) -> None:
         self.quantile = quantile
 
     def learn(self, reference: Reference) -> None:
-        self._judge = reference.judge
+        self._classifier = reference.classifier
         held_out = reference.val if len(reference.val) else reference.train
-        likely = _true_probability(self._judge, held_out)
+        likely = _true_probability(self._classifier, held_out)
         pooled = np.quantile(likely, self.quantile)
         self._thresholds = np.full(len(held_out.schema.classes), min(0.5, pooled))
         for label, count in enumerate(held_out.counts()):
@@ -34,8 +34,8 @@ class LabelAgreement(Filter):
                 self._thresholds[label] = min(0.5, np.quantile(likely[held_out.y == label], self.quantile))
 
     def keep(self, rows: LabelledData) -> np.ndarray:
-        return _true_probability(self._judge, rows) >= self._thresholds[rows.y]
+        return _true_probability(self._classifier, rows) >= self._thresholds[rows.y]
 
 
-def _true_probability(judge: AnyJudge, rows: LabelledData) -> np.ndarray:
-    return judge.probabilities(rows.x)[np.arange(len(rows)), rows.y]
+def _true_probability(classifier: RowClassifier, rows: LabelledData) -> np.ndarray:
+    return classifier.probabilities(rows.x)[np.arange(len(rows)), rows.y]

@@ -1,7 +1,7 @@
 """Who is in the data: rows of every label x group cell, base rates, disparate impact, and what balancing did to them.
 
-Balancing labels can bury a group: made rows follow the group shares of their class, or fall below them. So the same
-audit is taken of the real train rows and of the merged ones, and a gate compares the two.
+Balancing labels can bury a group: synthetic rows follow the group shares of their class, or fall below them. So the
+same audit is taken of the real train rows and of the merged ones, and a gate compares the two.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ def impacts(counts: np.ndarray, names: list[str], classes: tuple[str, ...], favo
 def _ratio(a: int, n: int, b: int, m: int) -> Entry:
     if not a or not b:
         return {"value": None}
-    value, deviation = (a / n) / (b / m), math.sqrt(max(1 / a - 1 / n + 1 / b - 1 / m, 0.0))
-    return {"value": value, "low": value * math.exp(-Z * deviation), "high": value * math.exp(Z * deviation)}
+    value, std = (a / n) / (b / m), math.sqrt(max(1 / a - 1 / n + 1 / b - 1 / m, 0.0))
+    return {"value": value, "low": value * math.exp(-Z * std), "high": value * math.exp(Z * std)}
 
 
 def lowest_impact(impact: Mapping[str, Entry], favourable: str) -> Entry:

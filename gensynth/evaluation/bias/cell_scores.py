@@ -1,4 +1,5 @@
-"""How true made rows are, cell by cell of label x group: what they cover of held-out rows, and how many are copies."""
+"""How true synthetic rows are, cell by cell of label x group: what they cover of held-out rows, and how many are
+copies."""
 
 from __future__ import annotations
 
@@ -39,8 +40,9 @@ class Side:
         return found
 
 
-def cell_copies(made: Side, held_out: Side, classes: tuple[str, ...]) -> dict[str, list[Entry]]:
-    """Share of the made rows of each cell that are copies, {cut: [{"class", "group", "value", "low", "high", "n"}]}.
+def cell_copies(synthetic: Side, held_out: Side, classes: tuple[str, ...]) -> dict[str, list[Entry]]:
+    """Share of the synthetic rows of each cell that are copies, {cut: [{"class", "group", "value", "low", "high",
+    "n"}]}.
 
     values  of a side: bool (N,), whether the row is a copy of a train row
     `ceiling` is the share among held-out real rows of the cell, which is what real rows repeat of each other; None
@@ -48,42 +50,44 @@ def cell_copies(made: Side, held_out: Side, classes: tuple[str, ...]) -> dict[st
     """
     real = held_out.cells()
     out: dict[str, list[Entry]] = {}
-    for key, rows in made.cells().items():
+    for key, rows in synthetic.cells().items():
         others = real.get(key, np.zeros(0, dtype=np.int64))
         usual = {"ceiling": float(held_out.values[others].mean()) if len(others) else None, "n_real": len(others)}
-        entry = share_entry(int(made.values[rows].sum()), len(rows)) | usual
+        entry = share_entry(int(synthetic.values[rows].sum()), len(rows)) | usual
         out.setdefault(key[0], []).append({"class": classes[key[1]], "group": key[2]} | entry)
     return out
 
 
 def cell_coverage(
-    *, made: Side, held_out: Side, train: Side, noise: np.ndarray, classes: tuple[str, ...], seed: int
+    *, synthetic: Side, held_out: Side, train: Side, noise: np.ndarray, classes: tuple[str, ...], seed: int
 ) -> dict[str, list[Entry]]:
-    """Share of the held-out real rows of each cell that made rows of it cover, {cut: [{"class", "group" ...}]}.
+    """Share of the held-out real rows of each cell that synthetic rows of it cover, {cut: [{"class", "group" ...}]}.
 
     values  of a side: features (N, D) in one space; noise (N, D): of rows that learned nothing, one for each held-out
             row
     Coverage after Naeem et al., 2020 (`support.prdc`), k = 5, at equal n: the fewest rows that any of the three sides
     has of the cell, at most MOST_ROWS; below MIN_ROWS not defined. `ceiling` is what as many train rows of the cell
-    cover, `floor` what noise covers, `expected` the closed form for made rows that are real. The interval is 95 %, of
-    halves without replacement, and no narrower than Wilson's.
+    cover, `floor` what noise covers, `expected` the closed form for synthetic rows that are real. The interval is 95
+    %, of halves without replacement, and no narrower than Wilson's.
     """
-    sides, order = (held_out.cells(), made.cells(), train.cells()), numpy_generator(seed, "cell coverage")
+    sides, order = (held_out.cells(), synthetic.cells(), train.cells()), numpy_generator(seed, "cell coverage")
     out: dict[str, list[Entry]] = {}
     for key in sides[1]:
         rows = [order.permutation(side[key])[:MOST_ROWS] if key in side else np.zeros(0, np.int64) for side in sides]
         n = min(map(len, rows))
         entry: Entry = {"value": None, "reason": _too_few(rows)}
         if n >= MIN_ROWS:
-            real, fake, known = (side.values[own[:n]] for side, own in zip((held_out, made, train), rows, strict=True))
+            real, fake, known = (
+                side.values[own[:n]] for side, own in zip((held_out, synthetic, train), rows, strict=True)
+            )
             entry = _covered(real, fake, known, noise[rows[0][:n]], order)
         out.setdefault(key[0], []).append({"class": classes[key[1]], "group": key[2]} | entry)
     return out
 
 
 def _too_few(rows: list[np.ndarray]) -> str:
-    held_out, made, train = map(len, rows)
-    return f"not defined: n too small, {held_out} held-out, {made} made, {train} train rows, {MIN_ROWS} of each needed"
+    held_out, synthetic, train = map(len, rows)
+    return f"not defined: n too small, {held_out} held-out, {synthetic} synthetic, {train} train, {MIN_ROWS} needed"
 
 
 def _covered(

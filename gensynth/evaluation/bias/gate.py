@@ -38,7 +38,7 @@ def gate(
         reasons += _served_worse(worst, max_recall_drop)
     else:
         why = worst.get("reason") or recall.get("reason") or "not defined: not measured"
-        notes.append(f"worst-group recall with and without made rows is {why}")
+        notes.append(f"worst-group recall with and without synthetic rows is {why}")
     limits = {"max_drop": max_drop, "max_recall_drop": max_recall_drop}
     return {"passed": not reasons, "accepted": bool(reasons) and accept, "reasons": reasons, "notes": notes, **limits}
 
@@ -82,13 +82,13 @@ def _served_worse(worst: Mapping[str, Any], most: float) -> list[str]:
     change = worst["difference"]
     if change["value"] >= -most - 1e-9:
         return []
-    without, with_made = (
+    without, with_synthetic = (
         f'{one["value"]:.3f} ("{one["class"]}" of {one["group"]}, {one["n"]} rows)'
         for one in (worst["without"], worst["with"])
     )
     chance = ", which includes 0: so few test rows cannot tell it from chance" if change["high"] >= 0 else ""
     return [
-        f"worst-group recall falls from {without} to {with_made}, by {-change['value']:.3f}, more than "
+        f"worst-group recall falls from {without} to {with_synthetic}, by {-change['value']:.3f}, more than "
         f"bias.max_recall_drop={most:g} (95 % interval of the change {change['low']:+.3f} to {change['high']:+.3f}"
         f"{chance})"
     ]

@@ -1,4 +1,5 @@
-"""Whom made rows help: recall of every label x group cell of the test rows, with made rows and without, paired."""
+"""Whom synthetic rows help: recall of every label x group cell of the test rows, with synthetic rows and without,
+paired."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ SIDES = ("without", "with")
 
 @dataclass(frozen=True)
 class Recalls:
-    """Recall of C cells by two arms, first without made rows, then with them.
+    """Recall of C cells by two arms, first without synthetic rows, then with them.
 
     cut, label, group  of each cell (C,): name of the cut, class number, value
     n                  test rows int64 (C,)
@@ -66,7 +67,7 @@ def group_recall(
     cuts, left_out = groupings(groups)
     found = recalls(result, groups, cuts, candidate, baseline)
     return {
-        "learner": result.learners[0],
+        "learner": result.classifiers[0],
         "seeds": len(result.seeds),
         "n": len(result.labels),
         "least_rows": LEAST_ROWS,
@@ -84,8 +85,8 @@ def recalls(
     baseline: str,
 ) -> Recalls:
     """Recalls of all cells of all cuts that have test rows."""
-    learner, labels = result.learners[0], result.labels
-    hits = np.stack([result.predictions[arm, learner] == labels for arm in (baseline, candidate)])
+    classifier, labels = result.classifiers[0], result.labels
+    hits = np.stack([result.predictions[arm, classifier] == labels for arm in (baseline, candidate)])
     finest = combined([np.asarray(cells, str) for cells in groups.values()])
     _, first, atom = np.unique(
         np.stack([labels, np.unique(finest, return_inverse=True)[1].reshape(-1)]),

@@ -68,9 +68,9 @@ def cell_counts(y: np.ndarray, place: np.ndarray, num_classes: int, num_groups: 
 
 
 def table_groups(rows: LabelledData, columns: list[str]) -> dict[str, np.ndarray]:
-    """Group columns of made rows of a table, read from their own cells and written as the file writes them.
+    """Group columns of synthetic rows of a table, read from their own cells and written as the file writes them.
 
-    UsageError for a column that is not among those that are modelled, whose cells made rows do not have.
+    UsageError for a column that is not among those that are modelled, whose cells synthetic rows do not have.
     """
     modelled = modelled_columns(rows.schema.fields)
     constant = {c.name: c.example for c in map(Column.from_json, rows.schema.fields["columns"]) if c.kind == "constant"}

@@ -60,8 +60,8 @@ def find_slices(features: np.ndarray, y: np.ndarray, num_classes: int, seed: int
     features = np.asarray(features, np.float64)
     class_mean = _class_means(features, y, num_classes)
     residual = features - class_mean[y]
-    deviation = residual.std(axis=0)
-    scale = np.where(deviation > 1e-9 * max(float(np.abs(features).max(initial=0.0)), 1e-300), deviation, np.inf)
+    std = residual.std(axis=0)
+    scale = np.where(std > 1e-9 * max(float(np.abs(features).max(initial=0.0)), 1e-300), std, np.inf)
     rows = residual / scale
     order = numpy_generator(seed, "slices").permutation(len(rows))
     rows = rows[order[:FIT_ROWS]]

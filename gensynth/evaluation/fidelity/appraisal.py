@@ -48,11 +48,11 @@ def appraiser(train: LabelledData, val: LabelledData, seed: int) -> Appraise:
     def appraise(draw: Draw) -> dict[str, dict[str, float]]:
         if not chosen:
             return {}
-        made = transform(draw(labels, np.concatenate(seeds)))
+        synthetic = transform(draw(labels, np.concatenate(seeds)))
         return {
             names[index]: {
-                "coverage": prdc(real=points, fake=made[labels == index], k=NEIGHBOURS)["coverage"],
-                "variety": vendi_ratio(real=points, fake=made[labels == index]),
+                "coverage": prdc(real=points, fake=synthetic[labels == index], k=NEIGHBOURS)["coverage"],
+                "variety": vendi_ratio(real=points, fake=synthetic[labels == index]),
             }
             for index, points in real.items()
         }

@@ -1,4 +1,5 @@
-"""Fidelity of made table rows as they are: column and pair scores, and a two-sample test that sees every column."""
+"""Fidelity of synthetic table rows as they are: column and pair scores, and a two-sample test that sees every
+column."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from gensynth.data.table import modelled_columns
 from gensynth.evaluation.fidelity.fidelity import Entry, match_rows
-from gensynth.evaluation.metrics.columns import is_continuous, level_coverage, missing_gap, shapes, trends
-from gensynth.evaluation.metrics.detection import C2ST, FOLDS, MOST_ROWS, auc_deviation, boosted_c2st
+from gensynth.evaluation.metrics.columns import category_coverage, is_continuous, missing_gap, shapes, trends
+from gensynth.evaluation.metrics.detection import C2ST, FOLDS, MOST_ROWS, auc_std, boosted_c2st
 from gensynth.rng import child
 from gensynth.types import LabelledData
 
@@ -31,19 +32,19 @@ DECLARED: dict[str, Entry] = {
 def column_fidelity(
     train: LabelledData,
     test: LabelledData,
-    made: LabelledData,
+    synthetic: LabelledData,
     floor: Callable[[np.ndarray], np.ndarray],
     seed: int,
 ) -> tuple[dict[str, dict[str, Entry]], dict[str, Entry]]:
-    """{space: {metric: entry}} and {class: entry of shape} of made rows against test rows.
+    """{space: {metric: entry}} and {class: entry of shape} of synthetic rows against test rows.
 
     Space `columns`: shape, trend, trend over associated pairs, C2ST, level coverage, largest gap of a missing share;
     `shape by column`: each column alone. Floor: columns shuffled apart (perfect in shape, so there it has none);
-    ceiling: real train rows in place of the made ones. All at equal n and equal classes.
+    ceiling: real train rows in place of the synthetic ones. All at equal n and equal classes.
     """
     columns = modelled_columns(train.schema.fields)
-    matched = match_rows(train=train, reference=test, synthetic=made, seed=seed, most=MOST_ROWS)
-    real, fake, ceiling = test[matched.reference], made[matched.synthetic], train[matched.train]
+    matched = match_rows(train=train, reference=test, synthetic=synthetic, seed=seed, most=MOST_ROWS)
+    real, fake, ceiling = test[matched.reference], synthetic[matched.synthetic], train[matched.train]
     continuous = is_continuous(columns, train.x)
     overall = {SPACE: _column_entries(continuous, train, real, fake, replace(real, x=floor(real.x)), ceiling, seed)}
     if len(real):
@@ -88,9 +89,9 @@ def _column_entries(
             continue
         least = None if metric in ("shape", "level_coverage", "missing_gap") else scored["floor"][metric]
         entries[metric] = _entry(metric, real, fake, value, least, scored["ceiling"][metric])
-    deviation = auc_deviation(0.5, len(real), len(real))
+    std = auc_std(0.5, len(real), len(real))
     auc: Entry = entries["c2st_auc"]
-    auc |= {"expected": 0.5, "expected_from": "closed form", "z": (auc["value"] - 0.5) / deviation}
+    auc |= {"expected": 0.5, "expected_from": "closed form", "z": (auc["value"] - 0.5) / std}
     return entries
 
 
@@ -99,7 +100,7 @@ def _scores(
 ) -> dict[str, float | None]:
     pairs = trends(continuous, train.x, real.x, fake.x)
     discrete = np.flatnonzero(~continuous)
-    covered = [level_coverage(real.x[:, j], fake.x[:, j]) for j in discrete]
+    covered = [category_coverage(real.x[:, j], fake.x[:, j]) for j in discrete]
     return {
         "shape": float(shapes(continuous, real.x, fake.x).mean()),
         "trend": pairs.all_pairs,

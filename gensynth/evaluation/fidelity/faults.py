@@ -19,7 +19,7 @@ ALPHA = 0.01
 NO_SUPPORT = 0.1  # clipped density as a part of that of real train rows
 LITTLE_SUPPORT = 0.6  # precision, likewise
 LOST_VARIETY = 0.8  # clipped coverage as a part of that of real train rows
-AGREEMENT = 0.5  # of the judge with the labels, as a part of that for real rows
+AGREEMENT = 0.5  # of the classifier with the labels, as a part of that for real rows
 NEARER, COPIER = 0.65, 0.9  # share nearer to train rows than to new ones
 COPIES = 0.05
 LEAST_ROWS = 20
@@ -32,7 +32,7 @@ def find_faults(
     per_class: dict[str, dict[str, Entry]],
     space: str,
     copied: dict[str, Entry],
-    made: LabelledData,
+    synthetic: LabelledData,
     test: LabelledData,
     judged: Callable[[np.ndarray], np.ndarray],
 ) -> list[dict[str, str]]:
@@ -50,7 +50,7 @@ def find_faults(
     if found:
         return [fault(*found)]
     faults = _copies(copied, fault)
-    moved = _swapped(made, test, judged)
+    moved = _swapped(synthetic, test, judged)
     faults += [fault("label_swap", text, label) for label, text in moved.items()]
     faults += [
         fault(code, text, label) for label, (code, text) in _variety(per_class, space).items() if label not in moved
@@ -82,14 +82,14 @@ def _copies(copied: dict[str, Entry], fault: Callable[..., dict[str, str]]) -> l
     return []
 
 
-def _swapped(made: LabelledData, test: LabelledData, judged: Callable[[np.ndarray], np.ndarray]) -> dict[str, str]:
-    """Class -> text where a judge of real rows finds another class than the label says far more often than in real
+def _swapped(synthetic: LabelledData, test: LabelledData, judged: Callable[[np.ndarray], np.ndarray]) -> dict[str, str]:
+    """Class -> text where a classifier of real rows finds another class than the label says far more often than in real
     rows."""
-    classes = made.schema.classes
-    called = {"made": judged(made.x).argmax(1), "real": judged(test.x).argmax(1)}
+    classes = synthetic.schema.classes
+    called = {"made": judged(synthetic.x).argmax(1), "real": judged(test.x).argmax(1)}
     shares: dict[int, tuple[float, float, Difference]] = {}
     for c in range(len(classes)):
-        mine, real = called["made"][made.y == c], called["real"][test.y == c]
+        mine, real = called["made"][synthetic.y == c], called["real"][test.y == c]
         if min(len(mine), len(real)) >= LEAST_ROWS:
             agree, usual = float((mine == c).mean()), float((real == c).mean())
             shares[c] = (agree, usual, share_difference(agree, len(mine), usual, len(real)))
@@ -97,7 +97,7 @@ def _swapped(made: LabelledData, test: LabelledData, judged: Callable[[np.ndarra
     out = {}
     for (c, (agree, usual, _)), p in zip(shares.items(), corrected, strict=True):
         if p < ALPHA and agree < AGREEMENT * usual:
-            mine = called["made"][made.y == c]
+            mine = called["made"][synthetic.y == c]
             other = classes[int(np.bincount(mine[mine != c]).argmax())]
             out[classes[c]] = (
                 f'rows labelled "{classes[c]}" look like "{other}": {agree:.0%} are taken for what their label says '

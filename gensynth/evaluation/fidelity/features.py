@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from gensynth.data.kinds import modality_of, points_of, sight_of
 from gensynth.data.modality import Points
 from gensynth.errors import UsageError
+from gensynth.models.classifier import Classifier, chunked_features, network_sha256, pooling, scale_pixels, seeded_cnn
+from gensynth.models.classifiers import RowClassifier
 from gensynth.models.encoders import Encoder, fit_autoencoder, fit_classifier, random_encoder
-from gensynth.models.judge import Judge, chunked_features, network_sha256, pooling, scale_pixels, seeded_cnn
-from gensynth.models.judges import AnyJudge
 from gensynth.rng import child
 from gensynth.types import LabelledData
 
@@ -42,12 +42,15 @@ class FeatureSpace:
     transform: Callable[[np.ndarray], np.ndarray]
 
 
-def spaces_of(train: LabelledData, judge: AnyJudge, seed: int) -> list[FeatureSpace]:
+def spaces_of(train: LabelledData, classifier: RowClassifier, seed: int) -> list[FeatureSpace]:
     """All spaces of the modality, fitted on real train rows; the space of raw rows last.
 
     judge  where it sees pictures, its last hidden layer is a space; else a dense network is trained for it
     """
-    see, network = sight_of(train.schema), getattr(judge, "on_pictures", None)  # a judge of your own may lack it
+    see, network = (
+        sight_of(train.schema),
+        getattr(classifier, "on_pictures", None),
+    )  # a classifier of your own may lack it
     if see is None or network is None:
         return point_spaces(train, points_of(train), seed)
     spaces = image_spaces(see(train.x), network, seed)
@@ -60,11 +63,11 @@ def _of_pictures(space: FeatureSpace, see: Points) -> Points:
     return lambda x: space.transform(see(x))
 
 
-def image_spaces(x: np.ndarray, judge: Judge, seed: int) -> list[FeatureSpace]:
+def image_spaces(x: np.ndarray, classifier: Classifier, seed: int) -> list[FeatureSpace]:
     """Spaces of images, of train pixels x uint8 (N, C, H, W)."""
     encoder = fit_autoencoder(small_pixels(x), child(seed, "self_supervised"))
     blind = FeatureSpace("self_supervised", encoder.sha256, lambda x: encoder.features(small_pixels(x)))
-    return [judge_space(judge), blind, random_space(x.shape[1:], child(seed, "random space")), pixel_space(x)]
+    return [classifier_space(classifier), blind, random_space(x.shape[1:], child(seed, "random space")), pixel_space(x)]
 
 
 def point_spaces(train: LabelledData, points: Callable[[np.ndarray], np.ndarray], seed: int) -> list[FeatureSpace]:
@@ -74,18 +77,18 @@ def point_spaces(train: LabelledData, points: Callable[[np.ndarray], np.ndarray]
     def space(name: str, encoder: Encoder) -> FeatureSpace:
         return FeatureSpace(name, encoder.sha256, lambda x: encoder.features(points(x)))
 
-    judge = fit_classifier(of_train, train.y, len(train.schema.classes), child(seed, "evaluation judge"))
+    classifier = fit_classifier(of_train, train.y, len(train.schema.classes), child(seed, "evaluation judge"))
     return [
-        space("judge", judge),
+        space("judge", classifier),
         space("self_supervised", fit_autoencoder(of_train, child(seed, "self_supervised"))),
         space("random", random_encoder(of_train.shape[1], child(seed, "random space"))),
         components(modality_of(train.schema).raw, points, of_train),
     ]
 
 
-def judge_space(judge: Judge) -> FeatureSpace:
+def classifier_space(classifier: Classifier) -> FeatureSpace:
     """Last hidden layer of a classifier trained on real train rows, D = 64."""
-    return FeatureSpace("judge", judge.sha256, judge.features)
+    return FeatureSpace("judge", classifier.sha256, classifier.features)
 
 
 def pixel_space(train_x: np.ndarray, max_dims: int = 64) -> FeatureSpace:

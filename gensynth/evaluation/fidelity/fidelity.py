@@ -54,7 +54,7 @@ def fidelity(
     what its metric declares (better, bounds, ideal, headline); or value None and a reason. The interval is 95 %, from
     `repeats` halves drawn without replacement (of the AUC in closed form); it speaks of these rows, not of training
     the generator again. `expected` of fid is for Gaussian rows drawn without regard to class, so matched classes may
-    score less: read the ceiling first. In the judge's and the self-supervised space the ceiling is a little
+    score less: read the ceiling first. In the classifier's and the self-supervised space the ceiling is a little
     pessimistic, since those were trained on the train rows.
     """
     if repeats < 2:
@@ -178,8 +178,8 @@ def _entry(
     expected, source = (ceiling, "real train rows") if known is None else (known, "closed form")
     entry: Entry = {"value": value, **facts, "expected": expected, "expected_from": source}
     entry |= {"floor": floor, "ceiling": ceiling, "low": spread.low, "high": spread.high}
-    if spread.deviation > 0:
-        entry["z"] = (value - expected) / spread.deviation
+    if spread.std > 0:
+        entry["z"] = (value - expected) / spread.std
     return entry | metric.declaration()
 
 

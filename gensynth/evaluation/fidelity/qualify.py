@@ -19,7 +19,7 @@ from gensynth.types import LabelledData
 
 MOST_ROWS = 2_000
 CUTS = 8
-DEVIATIONS = 2.0
+STDS = 2.0
 FEW_ROWS = 4
 
 
@@ -48,7 +48,7 @@ def qualify(space: FeatureSpace, train: LabelledData, seed: int) -> dict[str, An
         half = scores(np.where(even[:, None], clean, features), np.where(even, rows.y, damaged.y))
         moved = whole - null
         response[name] = float(whole.mean() / max(null.mean(), 1e-12))
-        if moved.mean() <= DEVIATIONS * moved.std(ddof=1) or whole.mean() <= half.mean():
+        if moved.mean() <= STDS * moved.std(ddof=1) or whole.mean() <= half.mean():
             blind.append(name)
     return {"sha256": space.sha256, "response": response, "blind_to": blind}
 

@@ -23,7 +23,7 @@ from gensynth.evaluation.metrics.support import realism
 from gensynth.evaluation.privacy.copies import Copies, copy_entries, find_copies
 from gensynth.evaluation.utility.utility import UtilityResult, rarest_class
 from gensynth.evaluation.utility.verdict import BASELINE, answer_arms
-from gensynth.models.judges import AnyJudge
+from gensynth.models.classifiers import RowClassifier
 from gensynth.types import LabelledData
 
 MOST_CLASSES = {"table": 100, "text": 100}  # for which all arms are still trained in reasonable time
@@ -32,7 +32,7 @@ EMBEDDED = 400  # rows a side
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class FidelityScorer:
     """Feature spaces of one data set, fitted on its real train rows and qualified once; scores any synthetic rows.
 
     real       held-out rows are not looked at before a set is scored
@@ -43,22 +43,22 @@ class Yardstick:
 
     real: RealRows
     settings: EvaluationSettings
-    judge: AnyJudge
+    evaluation_classifier: RowClassifier
     spaces: list[FeatureSpace]
     qualified: dict[str, dict[str, Any]]
     floor: Callable[[np.ndarray], np.ndarray]
 
     @staticmethod
-    def of(real: RealRows, judge: AnyJudge, settings: EvaluationSettings) -> Yardstick:
+    def of(real: RealRows, evaluation_classifier: RowClassifier, settings: EvaluationSettings) -> FidelityScorer:
         """Fit and qualify; UsageError where the literature's space is asked for and cannot be had."""
         settings.progress("feature spaces: judge, self-supervised, random, raw")
         train, seed = real.train, settings.seed
-        spaces = spaces_of(train, judge, seed)
+        spaces = spaces_of(train, evaluation_classifier, seed)
         if settings.inception:
             spaces.append(inception_space())
         qualified = {space.name: qualify(space, train, rng.child(seed, "qualify", space.name)) for space in spaces}
         floor = _seeded(floor_of(train.schema), seed)
-        return Yardstick(real, settings, judge, spaces, qualified, floor)
+        return FidelityScorer(real, settings, evaluation_classifier, spaces, qualified, floor)
 
     def space(self, name: str) -> FeatureSpace:
         return next(space for space in self.spaces if space.name == name)
@@ -100,9 +100,9 @@ class Yardstick:
             per_class=per_class,
             space=self.raw.name,
             copied=copy_entries(copied),
-            made=rows,
+            synthetic=rows,
             test=test,
-            judged=self.judge.probabilities,
+            judged=self.evaluation_classifier.probabilities,
         )
         return Fidelity(overall, per_class, faults)
 
@@ -127,8 +127,8 @@ class Yardstick:
     def embedding(self, rows: LabelledData) -> dict[str, np.ndarray]:
         """Real test rows and synthetic rows side by side in the plane: xy (n, 2), label (n,), synthetic (n,) bool.
 
-        t-SNE (van der Maaten and Hinton, 2008) of judge features, at most 400 rows a side, equally many. For the
-        eye only: distances between groups mean nothing in it.
+        t-SNE (van der Maaten and Hinton, 2008) of features of the classifier, at most 400 rows a side, equally many.
+        For the eye only: distances between groups mean nothing in it.
         """
         n = min(len(self.real.test), len(rows), EMBEDDED)
         order = rng.numpy_generator(self.settings.seed, "embedding")
@@ -154,20 +154,20 @@ def cut_text(test: LabelledData, rows: LabelledData) -> str:
 def arms_utility(result: UtilityResult, candidate: str, train: LabelledData) -> Utility:
     """Lines, recall by class, confusion and reliability of trained arms; the verdict is not in it."""
     answer_arms(result)
-    classes, learner = train.schema.classes, result.learners[0]
+    classes, classifier = train.schema.classes, result.classifiers[0]
     tables = {
-        arm: confusion(result.labels, result.predictions[arm, learner], len(classes)).round(6).tolist()
+        arm: confusion(result.labels, result.predictions[arm, classifier], len(classes)).round(6).tolist()
         for arm in (BASELINE, candidate)
     }
     rarest = rarest_class(train.counts(), result.labels)
     curves = {}
     if rarest is not None:
         for arm in (BASELINE, candidate):
-            score = result.probabilities[arm, learner][:, :, rarest].mean(axis=0)
+            score = result.probabilities[arm, classifier][:, :, rarest].mean(axis=0)
             curves[arm] = reliability(score.astype(np.float64), result.labels == rarest)
     return Utility(
         utility=result.rows,
         utility_per_class=result.per_class_recall,
-        confusion={"classes": list(classes), "learner": learner, **tables},
-        reliability={"class": "" if rarest is None else classes[rarest], "learner": learner, "curves": curves},
+        confusion={"classes": list(classes), "learner": classifier, **tables},
+        reliability={"class": "" if rarest is None else classes[rarest], "learner": classifier, "curves": curves},
     )

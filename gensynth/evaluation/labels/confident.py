@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gensynth.data.split import row_groups
-from gensynth.evaluation.utility.learners import learners_of
+from gensynth.evaluation.utility.classifiers import classifiers_of
 from gensynth.evaluation.utility.utility import UNCHANGED
 from gensynth.intervals import wilson_interval
 from gensynth.rng import child, numpy_generator
@@ -147,20 +147,20 @@ def out_of_fold(train: LabelledData, others: np.ndarray, seed: int, subject: str
     subject  column of `groups` that says whom a row belongs to, or an empty text
     """
     groups = row_groups(train.content_hashes(), train.groups[subject] if subject else None)
-    rows, fold = looked_at(train.y, len(train.schema.classes), seed, groups)
+    rows, fold = reviewed_rows(train.y, len(train.schema.classes), seed, groups)
     classes = len(train.schema.classes)
     real, of_others = np.zeros((len(rows), classes)), np.zeros((len(others), classes))
     steps = min(max(len(rows) // ROWS_A_STEP, LEAST_STEPS), MOST_STEPS)
-    learner, turn = learners_of(train, steps)[0], np.arange(len(others)) % FOLDS
+    classifier, turn = classifiers_of(train, steps)[0], np.arange(len(others)) % FOLDS
     for f in range(FOLDS) if len(rows) else ():
         fit, held = train[rows[fold != f]], train.x[rows[fold == f]]
         inputs = [held, others[turn == f]]
-        found = learner.probabilities(fit, None, inputs, child(seed, "confident", f), UNCHANGED)
+        found = classifier.probabilities(fit, None, inputs, child(seed, "confident", f), UNCHANGED)
         real[fold == f], of_others[turn == f] = found
     return OutOfFold(rows, real, of_others)
 
 
-def looked_at(
+def reviewed_rows(
     y: np.ndarray, num_classes: int, seed: int, groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers (n,), ascending, and the fold of each (n,): every fold holds a third of every class, as nearly as

@@ -1,7 +1,7 @@
-"""Do labels mean what they say: agreement of a judge before and after filtering, variety lost, suspect labels.
+"""Do labels mean what they say: agreement of a classifier before and after filtering, variety lost, suspect labels.
 
-The judge here is not the one that filters use, and no generator saw it. Held-out real rows stand beside synthetic ones
-in every figure, since a judge disagrees with some real labels too.
+The classifier here is not the one that filters use, and no generator saw it. Held-out real rows stand beside
+synthetic ones in every figure, since a classifier disagrees with some real labels too.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ NOTE = (
 
 
 def agreement(probabilities: np.ndarray, y: np.ndarray, classes: tuple[str, ...]) -> dict[str, Entry]:
-    """Share of the rows of each class whose label is the judge's most probable one, from (N, K) and labels (N,).
+    """Share of the rows of each class whose label is the classifier's most probable one, from (N, K) and labels (N,).
 
     >>> agreement(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0]), ("a", "b"))["a"]["value"]
     0.5
@@ -174,12 +174,12 @@ def suspect_facts(
     estimated share of wrong labels}, "made": the same}. Synthetic rows are held to the thresholds of the real
     ones; those of classes that could not be learned are judged by nobody and stand in no count.
     """
-    names, looked = train.schema.classes, train[found.rows]
-    thresholds = mean_self_confidence(found.real, looked.y)
+    names, split_data = train.schema.classes, train[found.rows]
+    thresholds = mean_self_confidence(found.real, split_data.y)
     learned, few = np.isfinite(thresholds), train.counts() < LEAST_ROWS
     facts, worst = {}, {}
     for key, rows, p, counts in (
-        ("real", looked, found.real, train.counts()),
+        ("real", split_data, found.real, train.counts()),
         ("made", synthetic, found.others, synthetic.counts()),
     ):
         suspects = find_suspects(p, rows.y, thresholds)

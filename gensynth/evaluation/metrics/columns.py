@@ -137,7 +137,7 @@ def missing_gap(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     return np.isnan(fake).mean(0) - np.isnan(real).mean(0)
 
 
-def level_coverage(real: np.ndarray, fake: np.ndarray) -> float:
+def category_coverage(real: np.ndarray, fake: np.ndarray) -> float:
     """Share of the distinct values of a discrete real column that occur among the fake ones.
 
     >>> level_coverage(np.array([0.0, 1, 2, 2]), np.array([0.0, 2]))

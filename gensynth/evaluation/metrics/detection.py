@@ -1,4 +1,4 @@
-"""Can a classifier tell made rows from real ones: the two-sample test by boosted trees.
+"""Can a classifier tell synthetic rows from real ones: the two-sample test by boosted trees.
 
 Lopez-Paz & Oquab, "Revisiting classifier two-sample tests" (ICLR 2017), with the AUC in place of the accuracy.
 Boosted trees see dependence between columns; logistic regression does not and calls shuffled columns perfect.
@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from gensynth.evaluation.metrics.metric import FeaturePair, Metric, Spread
-from gensynth.models.table_judge import BoostedTrees, boosting
+from gensynth.models.table_classifier import BoostedTrees, boosting
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
 
@@ -56,7 +56,7 @@ def boosted_c2st(real: LabelledData, fake: LabelledData, seed: int) -> float:
     return c2st_auc(of_real, of_fake, seed, model)
 
 
-def auc_deviation(auc: float, n: int, m: int) -> float:
+def auc_std(auc: float, n: int, m: int) -> float:
     """Standard deviation of an AUC of n against m rows (Hanley and McNeil, 1982, equations 1 and 2).
 
     >>> round(auc_deviation(0.5, 100, 100), 4)  # sqrt((n + m + 1) / (12 n m)), Mann-Whitney
@@ -88,5 +88,5 @@ class C2ST(Metric):
         return 0.5
 
     def spread(self, value: float, halves: np.ndarray, n: int) -> Spread:
-        reach = 1.96 * auc_deviation(value, n, n)
-        return Spread(max(value - reach, 0.0), min(value + reach, 1.0), auc_deviation(0.5, n, n))
+        reach = 1.96 * auc_std(value, n, n)
+        return Spread(max(value - reach, 0.0), min(value + reach, 1.0), auc_std(0.5, n, n))

@@ -178,8 +178,8 @@ def kid_as_is(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int
     with torch.random.fork_rng(devices=[]):
         # torchmetrics draws its subsets from the global generator.
         torch.default_generator.manual_seed(child(seed, "kid"))
-        mean, deviation = metric.compute()
-    return float(mean), float(deviation)
+        mean, std = metric.compute()
+    return float(mean), float(std)
 
 
 def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

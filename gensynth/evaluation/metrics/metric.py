@@ -36,19 +36,19 @@ class Scale:
     """Shift and scale (D,) that bring features to comparable sizes."""
 
     mean: np.ndarray
-    deviation: np.ndarray
+    std: np.ndarray
 
     @staticmethod
     def of(real: np.ndarray) -> Scale:
         """Mean and deviation of real rows (N, D); a tenth of the root mean square deviation at the least."""
         real = np.asarray(real, np.float64)
-        deviation = real.std(axis=0)
-        deviation = np.maximum(deviation, SMALLEST_SCALE * np.sqrt((deviation**2).mean()))
-        return Scale(real.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        std = real.std(axis=0)
+        std = np.maximum(std, SMALLEST_SCALE * np.sqrt((std**2).mean()))
+        return Scale(real.mean(axis=0), np.where(std > 0, std, 1.0))
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Features (N, D) in float64, shifted and scaled."""
-        return (np.asarray(x, np.float64) - self.mean) / self.deviation
+        return (np.asarray(x, np.float64) - self.mean) / self.std
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Spread:
 
     low: float | None
     high: float | None
-    deviation: float
+    std: float
 
 
 class Metric(torchmetrics.Metric):
@@ -156,15 +156,15 @@ class Metric(torchmetrics.Metric):
 
     def spread(self, value: float, halves: np.ndarray, n: int) -> Spread:
         """Interval of a value of n rows a side, whose halves score (repeats,), or nothing where those are too few."""
-        low, high, deviation = None, None, 0.0
+        low, high, std = None, None, 0.0
         if len(halves):
-            deviation = float(halves.std(ddof=1))
+            std = float(halves.std(ddof=1))
             low, high = half_sample_interval(value, halves, self.bounds)
         if self.proportion:  # halves that all score 1 have no spread; that does not make 1 certain
             sure_low, sure_high = wilson_interval(min(max(value, 0.0), 1.0), n)
             low = min(sure_low, value) if low is None else min(low, sure_low, value)
             high = max(sure_high, value) if high is None else max(high, sure_high, value)
-        return Spread(low, high, deviation)
+        return Spread(low, high, std)
 
     def declaration(self) -> Entry:
         """What an entry of report.json says of its metric; no bound is None."""

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from scipy.stats import binom, rankdata
 from statsmodels.stats.proportion import proportion_confint
 
-from gensynth.evaluation.metrics.detection import auc_deviation
+from gensynth.evaluation.metrics.detection import auc_std
 from gensynth.evaluation.metrics.metric import Entry
 
 Z = 1.959964
@@ -122,7 +122,7 @@ def newcombe_low(auc: float, n: int, m: int) -> float:
     top = min(auc, 1 - 1e-12)
     if top <= 0:
         return 0.0
-    return float(brentq(lambda a: auc - a - Z * auc_deviation(a, n, m), 0.0, top))
+    return float(brentq(lambda a: auc - a - Z * auc_std(a, n, m), 0.0, top))
 
 
 def clopper_pearson(successes: float, n: float, error: float = ERROR) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Which made rows are copies of training rows: equal ones, and ones nearer than real rows ever come by themselves.
+"""Which synthetic rows are copies of training rows: equal ones, and ones nearer than real rows ever come by themselves.
 
 A row is an exact copy where its content hash is that of a train row, whatever their labels. It is a near copy where
 its calibrated distance lies below a threshold that new real rows would pass: the distance to the nearest train row of
@@ -64,20 +64,21 @@ class Nearness:
 
 @dataclass(frozen=True)
 class Copies:
-    """What `find_copies` found of M made rows.
+    """What `find_copies` found of M synthetic rows.
 
     exact, near  bool (M,), never both
     made         their nearness to train rows; to_held_out (M,): distance to the nearest held-out row of the class
-    fresh        numbers of the held-out rows that made ones are held against, at most MOST_ROWS; real: their nearness
+    fresh        numbers of the held-out rows that synthetic ones are held against, at most MOST_ROWS; real: their
+                 nearness
     repeated     whether a train row (N,) equals another one; train_y (N,)
     threshold    of calibrated distances; 0 where no near copy can be told, for the reason given
-    nearer       entry of the share of made rows nearer to train than to held-out rows
+    nearer       entry of the share of synthetic rows nearer to train than to held-out rows
     """
 
     classes: tuple[str, ...]
     exact: np.ndarray
     near: np.ndarray
-    made: Nearness
+    synthetic: Nearness
     to_held_out: np.ndarray
     fresh: np.ndarray
     real: Nearness
@@ -89,9 +90,9 @@ class Copies:
 
 
 def find_copies(
-    train: LabelledData, held_out: LabelledData, made: LabelledData, points: Points, seed: int, subject: str = ""
+    train: LabelledData, held_out: LabelledData, synthetic: LabelledData, points: Points, seed: int, subject: str = ""
 ) -> Copies:
-    """Copies of `train` among all made rows, calibrated on held-out real rows.
+    """Copies of `train` among all synthetic rows, calibrated on held-out real rows.
 
     points   rows x -> (N, P) in which near means alike
     subject  column of `groups` that says whom a row belongs to, or an empty text
@@ -99,21 +100,21 @@ def find_copies(
     hashes = train.content_hashes()
     _, place, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     fresh = numpy_generator(seed, "copies").permutation(len(held_out))[:MOST_ROWS]
-    of_made, of_real = (_nearness(rows, train, hashes, points) for rows in (made, held_out[fresh]))
-    threshold, reason = near_threshold(of_real.calibrated[~of_real.exact & of_real.compared], len(made))
+    of_synthetic, of_real = (_nearness(rows, train, hashes, points) for rows in (synthetic, held_out[fresh]))
+    threshold, reason = near_threshold(of_real.calibrated[~of_real.exact & of_real.compared], len(synthetic))
     return Copies(
         classes=train.schema.classes,
-        exact=of_made.exact,
-        near=of_made.below(threshold),
-        made=of_made,
-        to_held_out=_nearest_in_class(made, held_out, points, 1)[0][:, 0],
+        exact=of_synthetic.exact,
+        near=of_synthetic.below(threshold),
+        synthetic=of_synthetic,
+        to_held_out=_nearest_in_class(synthetic, held_out, points, 1)[0][:, 0],
         fresh=fresh,
         real=of_real,
         repeated=counts[place] > 1,
         train_y=train.y,
         threshold=threshold,
         reason=reason,
-        nearer=nearer_to_train(train, held_out, made, points, seed, subject),
+        nearer=nearer_to_train(train, held_out, synthetic, points, seed, subject),
     )
 
 
@@ -152,7 +153,7 @@ def _nearest_in_class(
     return distances, places
 
 
-def near_threshold(calibrated: np.ndarray, made: int) -> tuple[float, str]:
+def near_threshold(calibrated: np.ndarray, synthetic: int) -> tuple[float, str]:
     """(calibrated distance below which a row is a near copy, why none can be told or an empty text).
 
     calibrated  (n,) of held-out real rows that equal no train row. Close to 0 their distribution is a power law, with
@@ -174,14 +175,14 @@ def near_threshold(calibrated: np.ndarray, made: int) -> tuple[float, str]:
     if logs == 0:
         return min(NEAR_COPY, float(tail[-1])), ""
     exponent = chi2.ppf(0.05, 2 * (len(tail) - 1)) / (2 * logs)
-    allowed = FALSE_SETS / max(made, 1) * n / len(tail)
+    allowed = FALSE_SETS / max(synthetic, 1) * n / len(tail)
     return min(NEAR_COPY, float(tail[-1] * allowed ** (1 / exponent))), ""
 
 
 def nearer_to_train(
-    train: LabelledData, held_out: LabelledData, made: LabelledData, points: Points, seed: int, subject: str = ""
+    train: LabelledData, held_out: LabelledData, synthetic: LabelledData, points: Points, seed: int, subject: str = ""
 ) -> Entry:
-    """Share of made rows whose nearest row among train rows is nearer than among as many held-out ones of the same
+    """Share of synthetic rows whose nearest row among train rows is nearer than among as many held-out ones of the same
     classes, ties half; 0.5 if train rows are no nearer than new ones. At most MOST_ROWS rows of each.
 
     Which real rows were trained on is a draw too, so z and the 95 % interval have the deviation of `shuffled_variance`,
@@ -195,26 +196,26 @@ def nearer_to_train(
             side.append(pool[: min(map(len, pools))])
     rows = [np.concatenate(side).astype(np.int64) for side in sides]
     keep = order.permutation(len(rows[0]))[:MOST_ROWS]
-    asked = made[order.permutation(len(made))[:MOST_ROWS]]
-    if not len(keep) or not len(asked):
-        return undefined("no class has train and held-out rows" if len(asked) else "no made rows")
+    requested = synthetic[order.permutation(len(synthetic))[:MOST_ROWS]]
+    if not len(keep) or not len(requested):
+        return undefined("no class has train and held-out rows" if len(requested) else "no synthetic rows")
     anchors = _apart(train[rows[0][keep]], held_out[rows[1][keep]])
-    near, places = _nearest_of_sides(points(asked.x), [points(side.x) for side in anchors])
+    near, places = _nearest_of_sides(points(requested.x), [points(side.x) for side in anchors])
     share = float(((near[0][:, 0] < near[1][:, 0]) + 0.5 * (near[0][:, 0] == near[1][:, 0])).mean())
     both = LabelledData.concat(anchors)
     unit = np.arange(len(both))
     unit = row_groups(unit.astype(str), both.groups[subject]) if subject else unit
     weight = nearest_weights(np.hstack(near), np.hstack(places), len(both))
-    deviation = float(np.sqrt(shuffled_variance(weight, unit, both.y))) / len(asked)
+    std = float(np.sqrt(shuffled_variance(weight, unit, both.y))) / len(requested)
     return {
         "value": share,
-        "low": max(share - Z * deviation, 0.0),
-        "high": min(share + Z * deviation, 1.0),
+        "low": max(share - Z * std, 0.0),
+        "high": min(share + Z * std, 1.0),
         "n_real": len(keep),
-        "n_synthetic": len(asked),
+        "n_synthetic": len(requested),
         "expected": 0.5,
         "expected_from": "closed form",
-        "z": (share - 0.5) / deviation if deviation else 0.0,
+        "z": (share - 0.5) / std if std else 0.0,
         "text": ALARM,
     }
 
@@ -237,9 +238,9 @@ def _nearest_of_sides(query: np.ndarray, sides: list[np.ndarray]) -> tuple[list[
 
 
 def nearest_weights(distances: np.ndarray, places: np.ndarray, n: int) -> np.ndarray:
-    """By how much each of n real rows moves the number of made rows (M,) that lie nearer to its side, (n,).
+    """By how much each of n real rows moves the number of synthetic rows (M,) that lie nearer to its side, (n,).
 
-    A made row counts whole for its nearest row. Of t that are equally near, all must lie on one side to move the
+    A synthetic row counts whole for its nearest row. Of t that are equally near, all must lie on one side to move the
     number by a half, which has the variance 2**-t / 2: that of t rows of weight sqrt(2**(1 - t) / t) each.
 
     >>> nearest_weights(np.array([[1.0, 2.0], [3.0, 3.0]]), np.array([[0, 1], [1, 2]]), 3).tolist()
@@ -282,31 +283,31 @@ def copy_entries(found: Copies) -> dict[str, Entry]:
     if len(found.exact) and len(found.real.y):
         of_train = _drawn_repeats(found)
         of_real = found.real.exact
-        made, real = found.made.compared, found.real.compared
-        if made.any() and real.any():
-            out["close_copies"] = share_beside(found.made.sits[made], found.real.sits[real])
+        synthetic, real = found.synthetic.compared, found.real.compared
+        if synthetic.any() and real.any():
+            out["close_copies"] = share_beside(found.synthetic.sits[synthetic], found.real.sits[real])
         out["exact_copies"] = share_beside(found.exact, of_train if of_train.mean() > of_real.mean() else of_real)
-        if made.any() and not found.reason:
-            out["near_copies"] = share_beside(found.near[made], found.real.below(found.threshold)[real])
+        if synthetic.any() and not found.reason:
+            out["near_copies"] = share_beside(found.near[synthetic], found.real.below(found.threshold)[real])
             out["near_copies"]["threshold"] = found.threshold
     return out
 
 
 def _drawn_repeats(found: Copies) -> np.ndarray:
-    """Whether a train row equals another one, for a train row of the class of each made row, (M,)."""
-    drawn = np.zeros(len(found.made.y), dtype=bool)
-    for c in np.unique(found.made.y):
+    """Whether a train row equals another one, for a train row of the class of each synthetic row, (M,)."""
+    drawn = np.zeros(len(found.synthetic.y), dtype=bool)
+    for c in np.unique(found.synthetic.y):
         of_class = found.repeated[found.train_y == c]
         if len(of_class):
-            mine = found.made.y == c
+            mine = found.synthetic.y == c
             drawn[mine] = np.resize(of_class, mine.sum())
     return drawn
 
 
-def share_beside(of_made: np.ndarray, of_real: np.ndarray) -> Entry:
-    """An entry for the share of made rows that are so (M,), with that of real rows (N,) beside it."""
+def share_beside(of_synthetic: np.ndarray, of_real: np.ndarray) -> Entry:
+    """An entry for the share of synthetic rows that are so (M,), with that of real rows (N,) beside it."""
     usual = float(of_real.mean())
-    entry = share_entry(of_made) | {"n_real": len(of_real), "n_synthetic": len(of_made)}
+    entry = share_entry(of_synthetic) | {"n_real": len(of_real), "n_synthetic": len(of_synthetic)}
     return entry | {"ceiling": usual, "expected": usual, "expected_from": "real rows"}
 
 
@@ -320,12 +321,12 @@ def share_entry(flags: np.ndarray) -> Entry:
 
 
 def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
-    """{class: {"exact_copies", "near_copies", "real_repeats"}} of every class with made rows; real_repeats: the share
-    of its train rows that equal another train row."""
+    """{class: {"exact_copies", "near_copies", "real_repeats"}} of every class with synthetic rows; real_repeats: the
+    share of its train rows that equal another train row."""
     out = {}
-    for c in np.unique(found.made.y):
-        mine = found.made.y == c
-        reason = found.reason or ("" if found.made.compared[mine].any() else ALONE)
+    for c in np.unique(found.synthetic.y):
+        mine = found.synthetic.y == c
+        reason = found.reason or ("" if found.synthetic.compared[mine].any() else ALONE)
         near = undefined(reason) if reason else share_entry(found.near[mine])
         out[found.classes[c]] = {
             "exact_copies": share_entry(found.exact[mine]),
@@ -347,16 +348,16 @@ def real_duplicates(found: Copies) -> dict[str, Entry]:
 
 
 def nearest_rows(found: Copies, ids: np.ndarray, train_ids: np.ndarray) -> list[dict[str, str]]:
-    """One line of text for each made row (ids (M,)): row_id, nearest_train_id, distance, calibrated_distance,
+    """One line of text for each synthetic row (ids (M,)): row_id, nearest_train_id, distance, calibrated_distance,
     nearest_held_out_distance, copy (exact | near | empty). For an internal file: who holds it, holds train rows' ids.
     """
     kind = np.where(found.exact, "exact", np.where(found.near, "near", ""))
     return [
         {
             "row_id": str(ids[i]),
-            "nearest_train_id": str(train_ids[found.made.nearest[i]]) if found.made.nearest[i] >= 0 else "",
-            "distance": _digits(found.made.distance[i]),
-            "calibrated_distance": _digits(found.made.calibrated[i]),
+            "nearest_train_id": str(train_ids[found.synthetic.nearest[i]]) if found.synthetic.nearest[i] >= 0 else "",
+            "distance": _digits(found.synthetic.distance[i]),
+            "calibrated_distance": _digits(found.synthetic.calibrated[i]),
             "nearest_held_out_distance": _digits(found.to_held_out[i]),
             "copy": str(kind[i]),
         }

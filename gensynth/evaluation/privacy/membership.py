@@ -1,16 +1,17 @@
 """Membership inference: can one tell from what is released whether a real row was in the training data?
 
 Members are real train rows, non-members held-out rows of the same classes in equal number, and a reference of further
-held-out rows says how near rows lie to new ones anyway. Three attacks look at the made rows alone:
+held-out rows says how near rows lie to new ones anyway. Three attacks look at the synthetic rows alone:
 
 density_ratio        mean over k of log distance to the k-th nearest reference row minus that to the k-th nearest made
                      row: a nearest-neighbour estimate of the density ratio of DOMIAS (van Breugel et al., "Membership
                      inference attacks against synthetic data through overfitting detection", AISTATS 2023). The k-th
                      distance alone sees no copies, since one copy is one neighbour
-calibrated_distance  minus the distance to the nearest made row over the mean distance to the K nearest reference rows:
+calibrated_distance  minus the distance to the nearest synthetic row over the mean distance to the K nearest reference
+                     rows:
                      the calibrated attack of Chen et al., "GAN-Leaks", CCS 2020, section 4.4, as a quotient; their
                      difference is ruled by rows in thin regions
-nearest_distance     minus the distance to the nearest made row: theirs without calibration
+nearest_distance     minus the distance to the nearest synthetic row: theirs without calibration
 
 Every attack is run on a control too, one half of the non-members in the role of members: its AUC must be 0.5.
 Rows of one subject never lie on two sides, or non-members would be given away by their kin among the reference. Their
@@ -32,7 +33,7 @@ from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 
 K = 5
-MOST_ROWS, MOST_MADE = 10_000, 20_000
+MOST_ROWS, MOST_SYNTHETIC = 10_000, 20_000
 LEAST_QUERIES, PRODUCTS = 500, 2e11  # of rows a side, where distances would take more than so many products
 FLOOR = 1e-12  # distances below count as this one in logarithms: a row at 0 comes before all others
 EXPOSED = 0.1
@@ -45,7 +46,7 @@ class Roles:
     """Who plays whom: disjoint real rows, members and non-members equally many of each class.
 
     exposed  for members and for non-members, whether a row is among the tenth that lies farthest from reference rows
-             (Meeus et al., "Achilles' heels", 2023): chosen alike on both sides, without a look at any made row
+             (Meeus et al., "Achilles' heels", 2023): chosen alike on both sides, without a look at any synthetic row
     """
 
     members: LabelledData
@@ -57,9 +58,9 @@ class Roles:
 
 
 def roles_of(
-    train: LabelledData, held_out: LabelledData, made: LabelledData, points: Points, seed: int, subject: str
+    train: LabelledData, held_out: LabelledData, synthetic: LabelledData, points: Points, seed: int, subject: str
 ) -> Roles:
-    """Roles among classes that have made rows; half of the held-out rows are reference, at most MOST_ROWS a role.
+    """Roles among classes that have synthetic rows; half of the held-out rows are reference, at most MOST_ROWS a role.
 
     A member or non-member equals no other real row: what many people share says little of one of them, and where a
     split kept equal rows together, common rows would lie on one side.
@@ -70,9 +71,9 @@ def roles_of(
     reference, rest, train = held_out[side], held_out[~side & alone[1]], train[alone[0]]
     order = numpy_generator(seed, "membership")
     reference = reference[order.permutation(len(reference))[:MOST_ROWS]]
-    wanted = np.minimum(train.counts(), rest.counts()) * (made.counts() > 0)
+    wanted = np.minimum(train.counts(), rest.counts()) * (synthetic.counts() > 0)
     dims = points(train.x[:1]).shape[1]
-    most = PRODUCTS / (2 * dims * max(len(reference) + min(len(made), MOST_MADE), 1))
+    most = PRODUCTS / (2 * dims * max(len(reference) + min(len(synthetic), MOST_SYNTHETIC), 1))
     most = min(max(most, LEAST_QUERIES), MOST_ROWS)
     wanted = np.ceil(wanted * min(1.0, most / max(wanted.sum(), 1))).astype(int)
     members, non_members = (
@@ -153,47 +154,48 @@ def subjects_of(roles: Roles) -> Clusters | None:
     return number[: len(roles.members)], number[len(roles.members) :]
 
 
-def density_ratio(to_reference: np.ndarray, to_made: np.ndarray) -> np.ndarray:
-    """Scores (N,) from distances (N, K) to the nearest reference and made rows.
+def density_ratio(to_reference: np.ndarray, to_synthetic: np.ndarray) -> np.ndarray:
+    """Scores (N,) from distances (N, K) to the nearest reference and synthetic rows.
 
     >>> density_ratio(np.array([[1.0, 4.0]]), np.array([[0.5, 2.0]])).round(4).tolist()  # log 2
     [0.6931]
     """
-    return (np.log(np.maximum(to_reference, FLOOR)) - np.log(np.maximum(to_made, FLOOR))).mean(axis=1)
+    return (np.log(np.maximum(to_reference, FLOOR)) - np.log(np.maximum(to_synthetic, FLOOR))).mean(axis=1)
 
 
-def calibrated_distance(to_reference: np.ndarray, to_made: np.ndarray) -> np.ndarray:
+def calibrated_distance(to_reference: np.ndarray, to_synthetic: np.ndarray) -> np.ndarray:
     """Scores (N,) from distances (N, K).
 
     >>> calibrated_distance(np.array([[1.0, 3.0]]), np.array([[0.5, 2.0]])).tolist()
     [-0.25]
     """
-    return -to_made[:, 0] / np.maximum(to_reference.mean(axis=1), FLOOR)
+    return -to_synthetic[:, 0] / np.maximum(to_reference.mean(axis=1), FLOOR)
 
 
-def nearest_distance(to_reference: np.ndarray, to_made: np.ndarray) -> np.ndarray:
-    """Scores (N,) from distances (N, K): minus the first of those to made rows."""
-    return -to_made[:, 0]
+def nearest_distance(to_reference: np.ndarray, to_synthetic: np.ndarray) -> np.ndarray:
+    """Scores (N,) from distances (N, K): minus the first of those to synthetic rows."""
+    return -to_synthetic[:, 0]
 
 
 ATTACKS = (density_ratio, calibrated_distance, nearest_distance)
 
 
-def rows_attacks(roles: Roles, made: LabelledData, points: Points) -> list[dict[str, Any]]:
-    """Lines of the attacks that hold the made rows only (at most MOST_MADE of them), and of `no_rows`.
+def rows_attacks(roles: Roles, synthetic: LabelledData, points: Points) -> list[dict[str, Any]]:
+    """Lines of the attacks that hold the synthetic rows only (at most MOST_MADE of them), and of `no_rows`.
 
-    `no_rows` sees no made row, only how far a row lies from reference rows: an AUC off 0.5 there says that train and
+    `no_rows` sees no synthetic row, only how far a row lies from reference rows: an AUC off 0.5 there says that train
+    and
     held-out rows differ by themselves, and that the other attacks measure that too (Das et al., "Blind baselines beat
     membership inference attacks for foundation models", 2024).
     """
-    drawn = made[numpy_generator(roles.seed, "made rows").permutation(len(made))[:MOST_MADE]]
+    drawn = synthetic[numpy_generator(roles.seed, "synthetic rows").permutation(len(synthetic))[:MOST_SYNTHETIC]]
     if min(len(roles.reference), len(drawn)) < K:
         reason = undefined(f"{len(drawn)} made and {len(roles.reference)} reference rows, {K} of each needed")
         rest: dict[str, Any] = {"tpr": {}, "per_class": {}, "most_exposed": {}, "control": {}}
         return [{"attack": one.__name__, "release": ROWS_ONLY, "auc": reason, **rest} for one in ATTACKS]
-    of_reference, of_made = points(roles.reference.x), points(drawn.x)
+    of_reference, of_synthetic = points(roles.reference.x), points(drawn.x)
     members, non_members = (
-        [nearest_distances(points(side.x), others, K)[0] for others in (of_reference, of_made)]
+        [nearest_distances(points(side.x), others, K)[0] for others in (of_reference, of_synthetic)]
         for side in (roles.members, roles.non_members)
     )
     lines = [attack_entry(one.__name__, ROWS_ONLY, one(*members), one(*non_members), roles) for one in ATTACKS]

@@ -1,9 +1,10 @@
-"""Membership inference with shadow generators: the strongest attack here on made rows alone, at the price of training.
+"""Membership inference with shadow generators: the strongest attack here on synthetic rows alone, at the price of
+training.
 
 The likelihood-ratio attack (Carlini et al., "Membership inference attacks from first principles", IEEE S&P 2022) on
 generators, after Stadler et al., "Synthetic data - anonymisation groundhog day", USENIX Security 2022: the same
-training is run on many random halves of real rows, and for every target row the distance to the nearest made row is
-compared between the runs that saw it and those that did not. What the released rows say is then read as a likelihood
+training is run on many random halves of real rows, and for every target row the distance to the nearest synthetic row
+is compared between the runs that saw it and those that did not. What the released rows say is then read as a likelihood
 ratio. Targets are the rows that lie farthest from others (Meeus et al., "Achilles' heels", 2023).
 """
 
@@ -24,7 +25,7 @@ from gensynth.types import LabelledData
 
 LEAST_RUNS = 4
 ONE_VARIANCE = 64  # runs below which all targets share one variance a side (Carlini et al., section IV.C)
-LEAST_DEVIATION = 0.1  # of log distances: a copier's statistic never varies
+LEAST_STD = 0.1  # of log distances: a copier's statistic never varies
 Trainer = Callable[[LabelledData, int], LabelledData]
 
 
@@ -39,7 +40,7 @@ class Shadows:
 def shadow_attack(
     train: LabelledData,
     held_out: LabelledData,
-    made: LabelledData,
+    synthetic: LabelledData,
     train_and_draw: Trainer,
     *,
     runs: int,
@@ -50,7 +51,8 @@ def shadow_attack(
 ) -> dict[str, Any]:
     """The attack's line in report.json: {"attack", "release", "runs", "targets", "auc", "tpr", "control"}.
 
-    train_and_draw  (rows, seed) -> made rows of a generator trained on those rows as the audited one was on `train`
+    train_and_draw  (rows, seed) -> synthetic rows of a generator trained on those rows as the audited one was on
+                    `train`
     runs            shadow generators, an even number of at least LEAST_RUNS; each sees half of train and held-out rows
     targets         the most exposed rows of each side, equally many of each class as far as there are so many
     subject         column that says whose rows belong together: a run sees all or none, intervals count them as one
@@ -62,7 +64,7 @@ def shadow_attack(
     pool = LabelledData.concat([train, held_out])
     chosen, members = choose_targets(pool, len(train), targets, points)
     shadows = run_shadows(pool, chosen, train_and_draw, runs, points, seed, subject)
-    scores = log_likelihood_ratio(nearness(pool[chosen], made, points), shadows)
+    scores = log_likelihood_ratio(nearness(pool[chosen], synthetic, points), shadows)
     unseen, one = scores[~members], halved(pool[chosen][~members], child(seed, "shadow control"), subject)
     who = row_groups(np.arange(len(chosen)).astype(str), pool.groups[subject][chosen]) if subject else None
     sides = None if who is None else (who[members], who[~members])
@@ -126,9 +128,9 @@ def half_of_each_class(y: np.ndarray, seed: int) -> np.ndarray:
     return half
 
 
-def nearness(rows: LabelledData, made: LabelledData, points: Points) -> np.ndarray:
-    """Minus the log distance (N,) of rows to the nearest made row."""
-    distance = nearest_distances(points(rows.x), points(made.x), 1)[0][:, 0]
+def nearness(rows: LabelledData, synthetic: LabelledData, points: Points) -> np.ndarray:
+    """Minus the log distance (N,) of rows to the nearest synthetic row."""
+    distance = nearest_distances(points(rows.x), points(synthetic.x), 1)[0][:, 0]
     return -np.log(np.maximum(distance, FLOOR))
 
 
@@ -152,5 +154,5 @@ def _gaussian(observed: np.ndarray, shadows: Shadows, counted: np.ndarray) -> np
     variance = squared / (n - 1)
     if len(counted) < ONE_VARIANCE:
         variance = np.full_like(mean, variance.mean())
-    variance = np.maximum(variance, LEAST_DEVIATION**2)
+    variance = np.maximum(variance, LEAST_STD**2)
     return -0.5 * np.log(variance) - 0.5 * (observed - mean) ** 2 / variance

@@ -16,7 +16,7 @@ import numpy as np
 from gensynth.balancing.plan import to_balance
 from gensynth.evaluation.assessment import Part
 from gensynth.evaluation.metrics.classification import corrected
-from gensynth.evaluation.utility.learners import Learner
+from gensynth.evaluation.utility.classifiers import ArmClassifier
 from gensynth.evaluation.utility.utility import UNCHANGED, kept_rows
 from gensynth.rng import child
 from gensynth.types import LabelledData
@@ -50,7 +50,7 @@ def advise(
     train: LabelledData,
     pool: LabelledData,
     val: LabelledData,
-    learner: Learner,
+    classifier: ArmClassifier,
     seeds: list[int],
     progress: Callable[[str], None],
 ) -> Advice:
@@ -67,7 +67,7 @@ def advise(
         progress(f"how much to add: {amount:g} x what balances, on {len(val)} validation rows")
         rows = portion(pool, train.counts(), amount)
         arm = LabelledData.concat([train, rows])
-        losses.append(np.stack([_loss(arm, val, learner, seed) for seed in seeds]))
+        losses.append(np.stack([_loss(arm, val, classifier, seed) for seed in seeds]))
         sizes.append(len(rows))
     table = np.stack(losses)  # (A, S, N)
     weights = 1 / (len(val.schema.classes) * np.bincount(val.y)[val.y])
@@ -92,10 +92,10 @@ def too_few(val: LabelledData) -> str:
     return f'not defined: n too small, class "{name}" has {n} validation rows, {LEAST_VAL_ROWS} needed'
 
 
-def _loss(arm: LabelledData, val: LabelledData, learner: Learner, seed: int) -> np.ndarray:
+def _loss(arm: LabelledData, val: LabelledData, classifier: ArmClassifier, seed: int) -> np.ndarray:
     """Log loss (N,) of each validation row, classes weighing the same in the probabilities."""
     rows = arm[kept_rows(arm, seed)]
-    shares = learner.probabilities(rows, None, [val.x], child(seed, "utility"), UNCHANGED)[0].astype(np.float64)
+    shares = classifier.probabilities(rows, None, [val.x], child(seed, "utility"), UNCHANGED)[0].astype(np.float64)
     counts = np.maximum(rows.counts(), 1)
     shares = corrected(shares, counts.sum() / (len(counts) * counts))
     return -np.log(shares[np.arange(len(val)), val.y].clip(LEAST_PROBABILITY))

@@ -16,16 +16,16 @@ MOST_ROWS = 500
 
 
 def robustness(
-    sampler: Adversarial, train: LabelledData, made: LabelledData, test: LabelledData, seed: int
+    sampler: Adversarial, train: LabelledData, synthetic: LabelledData, test: LabelledData, seed: int
 ) -> list[dict[str, Any]]:
     """Accuracy on test rows as they are and attacked (white box, the sampler's own settings), mean and range of seeds.
 
     Lines {"trained_on", "clean", "clean_range", "robust", "robust_range", "seeds", "n"}: a classifier of the train
-    rows, and one of those and the made rows.
+    rows, and one of those and the synthetic rows.
     """
     order = rng.numpy_generator(seed, "robustness").permutation(len(test))[:MOST_ROWS]
     rows = test[np.sort(order)]
-    both = LabelledData.concat([without_groups(train), without_groups(made)])
+    both = LabelledData.concat([without_groups(train), without_groups(synthetic)])
     lines = []
     for name, known in (("real rows", train), ("real and adversarial rows", both)):
         found = np.array([_accuracies(sampler, known, rows, rng.child(seed, "robustness", s)) for s in range(SEEDS)])

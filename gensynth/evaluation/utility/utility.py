@@ -24,7 +24,7 @@ from gensynth.evaluation.metrics.classification import (
     resampled_tally,
     tally,
 )
-from gensynth.evaluation.utility.learners import Learner
+from gensynth.evaluation.utility.classifiers import ArmClassifier
 from gensynth.intervals import Difference, joint_estimate
 from gensynth.rng import child, numpy_generator
 from gensynth.samplers.online import Online, Unchanged
@@ -78,23 +78,23 @@ class UtilityResult:
     generators: dict[str, int] = field(default_factory=dict)
 
     @property
-    def learners(self) -> list[str]:
+    def classifiers(self) -> list[str]:
         """In the order of the predictions; the first one carries the verdict."""
-        return list(dict.fromkeys(learner for _, learner in self.predictions))
+        return list(dict.fromkeys(classifier for _, classifier in self.predictions))
 
     @property
     def arms(self) -> list[str]:
         """In the order of the predictions."""
         return list(dict.fromkeys(arm for arm, _ in self.predictions))
 
-    def metrics(self, learner: str) -> list[str]:
-        return list(dict.fromkeys(metric for _, name, metric in self.raw if name == learner))
+    def metrics(self, classifier: str) -> list[str]:
+        return list(dict.fromkeys(metric for _, name, metric in self.raw if name == classifier))
 
 
 def run_arms(
     *,
     arms: list[Arm],
-    learners: list[Learner],
+    classifiers: list[ArmClassifier],
     val: LabelledData,
     test: LabelledData,
     further: Mapping[str, np.ndarray],
@@ -111,26 +111,26 @@ def run_arms(
     _check(arms, test, seeds)
     classes = len(test.schema.classes)
     predictions, probabilities, others = {}, {}, {}
-    for learner in learners:
-        asked = further if learner is learners[0] else {}
-        inputs = [test.x, val.x, *asked.values()]
+    for classifier in classifiers:
+        requested = further if classifier is classifiers[0] else {}
+        inputs = [test.x, val.x, *requested.values()]
         done: dict[tuple[int, bool, int, int], list[np.ndarray]] = {}
         for number, arm in enumerate(arms, start=1):
-            progress(f"utility: {learner.name}, arm {number} of {len(arms)}, {arm.name}")
+            progress(f"utility: {classifier.name}, arm {number} of {len(arms)}, {arm.name}")
             found = []
             for turn, seed in enumerate(seeds):
                 rows = arm.rows[turn % len(arm.rows)]
                 key = (id(rows), arm.class_weights, id(arm.online), seed)
                 if key not in done:
-                    done[key] = _trained(learner, rows, arm, inputs, seed)
+                    done[key] = _trained(classifier, rows, arm, inputs, seed)
                 found.append(done[key])
             predicted = [one[0] for one in found]
             if arm.tuned_threshold and len(val):
                 counts = arm.rows[0].counts()
                 predicted = [one[0] / tuned_prior(one[1], val.y, counts) for one in found]
-            predictions[arm.name, learner.name] = np.stack([shares.argmax(1) for shares in predicted])
-            probabilities[arm.name, learner.name] = np.stack([one[0] for one in found])
-            for place, name in enumerate(asked, start=2):
+            predictions[arm.name, classifier.name] = np.stack([shares.argmax(1) for shares in predicted])
+            probabilities[arm.name, classifier.name] = np.stack([one[0] for one in found])
+            for place, name in enumerate(requested, start=2):
                 others[arm.name, name] = np.stack([one[place] for one in found])
     result = summarise(predictions, test.y, test.schema.classes, tuple(seeds), {a.name: len(a.rows) for a in arms})
     result = replace(result, probabilities=probabilities, further=others)
@@ -139,17 +139,19 @@ def run_arms(
     if rarest is not None:
         for arm in arms:
             ratio = np.full(classes, 1 / classes) if arm.class_weights else _prior(arm.rows[0].counts())
-            for learner in learners:
-                add_probability_scores(result, arm.name, learner.name, rarest, _prior(wanted) / ratio)
-    order = {pair: i for i, pair in enumerate((a.name, ln.name) for ln in learners for a in arms)}
+            for classifier in classifiers:
+                add_probability_scores(result, arm.name, classifier.name, rarest, _prior(wanted) / ratio)
+    order = {pair: i for i, pair in enumerate((a.name, ln.name) for ln in classifiers for a in arms)}
     result.rows.sort(key=lambda row: order[row["arm"], row["learner"]])
     return result
 
 
-def _trained(learner: Learner, rows: LabelledData, arm: Arm, inputs: list[np.ndarray], seed: int) -> list[np.ndarray]:
+def _trained(
+    classifier: ArmClassifier, rows: LabelledData, arm: Arm, inputs: list[np.ndarray], seed: int
+) -> list[np.ndarray]:
     rows = rows[kept_rows(rows, seed)]
     weights = balanced_weights(rows.y, len(rows.schema.classes)) if arm.class_weights else None
-    return learner.probabilities(rows, weights, inputs, child(seed, "utility"), arm.online)
+    return classifier.probabilities(rows, weights, inputs, child(seed, "utility"), arm.online)
 
 
 def kept_rows(rows: LabelledData, seed: int) -> np.ndarray:
@@ -210,23 +212,25 @@ def summarise(
 ) -> UtilityResult:
     """Scores of labels, their intervals and recalls of the predictions {(arm, learner): (S, N)}."""
     result = UtilityResult([], {}, {}, predictions, {}, labels, seeds, generators=generators)
-    for (arm, learner), predicted in predictions.items():
+    for (arm, classifier), predicted in predictions.items():
         counts = tally(labels, predicted, len(classes))
         values = label_scores(counts)
         spreads = label_scores(resampled_tally(labels, predicted, len(classes), seeds[0]))
-        if learner == result.learners[0]:
+        if classifier == result.classifiers[0]:
             hits, true = counts.hits.mean(axis=0), counts.true[0]
             result.per_class_recall[arm] = {
                 name: float(hits[c] / true[c]) if true[c] else None for c, name in enumerate(classes)
             }
         for metric in LABEL_METRICS:
-            _add_row(result, arm, learner, metric, values[metric], spreads[metric].mean(axis=0))
+            _add_row(result, arm, classifier, metric, values[metric], spreads[metric].mean(axis=0))
     return result
 
 
-def add_probability_scores(result: UtilityResult, arm: str, learner: str, rarest: int, prior_ratio: np.ndarray) -> None:
+def add_probability_scores(
+    result: UtilityResult, arm: str, classifier: str, rarest: int, prior_ratio: np.ndarray
+) -> None:
     """Append the scores of an arm's probabilities; test rows are drawn again for the first seed's alone."""
-    shares, labels = result.probabilities[arm, learner].astype(np.float64), result.labels
+    shares, labels = result.probabilities[arm, classifier].astype(np.float64), result.labels
     order = numpy_generator(result.seeds[0], "utility", "probability rows")
     parts = [np.flatnonzero(labels == k) for k in np.unique(labels)]
     draws = [np.concatenate([order.choice(p, len(p)) for p in parts]) for _ in range(PROBABILITY_RESAMPLES)]
@@ -234,20 +238,20 @@ def add_probability_scores(result: UtilityResult, arm: str, learner: str, rarest
     again = [probability_scores(shares[0][rows], labels[rows], rarest, prior_ratio) for rows in draws]
     for metric in PROBABILITY_METRICS:
         raw, spread = (np.array([scores[metric] for scores in side]) for side in (values, again))
-        _add_row(result, arm, learner, metric, raw, spread)
+        _add_row(result, arm, classifier, metric, raw, spread)
 
 
 def _add_row(
-    result: UtilityResult, arm: str, learner: str, metric: str, values: np.ndarray, spread: np.ndarray
+    result: UtilityResult, arm: str, classifier: str, metric: str, values: np.ndarray, spread: np.ndarray
 ) -> None:
-    result.raw[arm, learner, metric], result.resampled[arm, learner, metric] = values, spread
+    result.raw[arm, classifier, metric], result.resampled[arm, classifier, metric] = values, spread
     generators = result.generators[arm]
     found = joint_estimate(values, spread, result.labels, metric, generators)
     bounded = metric != "calibration_slope"
     result.rows.append(
         {
             "arm": arm,
-            "learner": learner,
+            "learner": classifier,
             "metric": metric,
             "mean": found.mean,
             "low": max(found.low, 0.0) if bounded else found.low,
@@ -259,9 +263,9 @@ def _add_row(
     )
 
 
-def paired_difference(result: UtilityResult, arm: str, other: str, *, learner: str, metric: str) -> Difference:
+def paired_difference(result: UtilityResult, arm: str, other: str, *, classifier: str, metric: str) -> Difference:
     """Metric of `arm` minus that of `other`, paired over seeds and over resampled test rows, 95 %."""
-    mine, theirs = (arm, learner, metric), (other, learner, metric)
+    mine, theirs = (arm, classifier, metric), (other, classifier, metric)
     values = result.raw[mine] - result.raw[theirs]
     spread = result.resampled[mine] - result.resampled[theirs]
     generators = max(result.generators[arm], result.generators[other])

@@ -56,7 +56,7 @@ class Compared:
         return self.against[self.baseline]
 
     def mean(self, arm: str) -> float:
-        return float(self.result.raw[arm, self.result.learners[0], HEADLINE_METRIC].mean())
+        return float(self.result.raw[arm, self.result.classifiers[0], HEADLINE_METRIC].mean())
 
     def best(self, arms: list[str]) -> str:
         return max(arms, key=self.mean)
@@ -85,13 +85,13 @@ def verdict(
     missing = sorted({baseline, candidate} - arms)
     if missing:
         return not_run(f"the arm {missing[0]} was not trained")
-    learner = result.learners[0]
+    classifier = result.classifiers[0]
     against = {
-        arm: paired_difference(result, candidate, arm, learner=learner, metric=HEADLINE_METRIC)
+        arm: paired_difference(result, candidate, arm, classifier=classifier, metric=HEADLINE_METRIC)
         for arm in [baseline, *(name for name in simple_arms if name in arms and name != candidate)]
     }
     found = Compared(result, baseline, candidate, against, kind, how_much, simple_arms)
-    changes = _changes(result, baseline, learner, HEADLINE_METRIC)
+    changes = _changes(result, baseline, classifier, HEADLINE_METRIC)
     helping = {arm for arm, (change, p) in changes.items() if p < LEVEL and change.mean > 0}
     answer = decide(found.to_baseline, candidate in helping, [against[arm] for arm in found.simple])
     good = [arm for arm in found.simple if arm in helping]
@@ -130,9 +130,9 @@ def answer_arms(result: UtilityResult, baseline: str = BASELINE) -> None:
     if baseline not in result.arms:
         return
     families = {
-        (learner, metric): _changes(result, baseline, learner, metric)
-        for learner in result.learners
-        for metric in result.metrics(learner)
+        (classifier, metric): _changes(result, baseline, classifier, metric)
+        for classifier in result.classifiers
+        for metric in result.metrics(classifier)
     }
     for row in result.rows:
         if row["arm"] == baseline:
@@ -145,10 +145,10 @@ def answer_arms(result: UtilityResult, baseline: str = BASELINE) -> None:
             row["answer"] = "no_difference" if p >= LEVEL else "helps" if gain > 0 else "hurts"
 
 
-def _changes(result: UtilityResult, baseline: str, learner: str, metric: str) -> dict[str, tuple[Difference, float]]:
+def _changes(result: UtilityResult, baseline: str, classifier: str, metric: str) -> dict[str, tuple[Difference, float]]:
     """arm -> (difference to the baseline, p-value after Holm's correction over all arms)."""
     arms = [arm for arm in result.arms if arm != baseline]
-    changes = [paired_difference(result, arm, baseline, learner=learner, metric=metric) for arm in arms]
+    changes = [paired_difference(result, arm, baseline, classifier=classifier, metric=metric) for arm in arms]
     p = holm(np.array([change.p for change in changes]))
     return {arm: (change, float(q)) for arm, change, q in zip(arms, changes, p, strict=True)}
 
@@ -198,15 +198,15 @@ def _simple_clause(found: Compared, answer: str, use: str) -> str:
 def _details(found: Compared) -> list[dict[str, Any]]:
     """The headline against each arm, then every learner and metric against the baseline."""
     result, baseline = found.result, found.baseline
-    lines = [_line(arm, result.learners[0], HEADLINE_METRIC, change) for arm, change in found.against.items()]
-    for learner in result.learners:
-        for metric in result.metrics(learner):
-            if (learner, metric) != (result.learners[0], HEADLINE_METRIC):
-                change = paired_difference(result, found.candidate, baseline, learner=learner, metric=metric)
-                lines.append(_line(baseline, learner, metric, change))
+    lines = [_line(arm, result.classifiers[0], HEADLINE_METRIC, change) for arm, change in found.against.items()]
+    for classifier in result.classifiers:
+        for metric in result.metrics(classifier):
+            if (classifier, metric) != (result.classifiers[0], HEADLINE_METRIC):
+                change = paired_difference(result, found.candidate, baseline, classifier=classifier, metric=metric)
+                lines.append(_line(baseline, classifier, metric, change))
     return lines
 
 
-def _line(against: str, learner: str, metric: str, change: Difference) -> dict[str, Any]:
+def _line(against: str, classifier: str, metric: str, change: Difference) -> dict[str, Any]:
     numbers = {"difference": change.mean, "low": change.low, "high": change.high, "p": change.p}
-    return {"against": against, "learner": learner, "metric": metric, **numbers}
+    return {"against": against, "learner": classifier, "metric": metric, **numbers}

@@ -96,11 +96,11 @@ class Discriminator(nn.Module):
         """Features (N, F) of rows."""
 
     @abstractmethod
-    def judge(self, features: Tensor, labels: Tensor) -> Tensor:
+    def discriminate(self, features: Tensor, labels: Tensor) -> Tensor:
         """Logits of features."""
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.judge(self.features(x, labels), labels)
+        return self.discriminate(self.features(x, labels), labels)
 
 
 def nets_of(name: str) -> ModuleType:

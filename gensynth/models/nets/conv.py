@@ -236,7 +236,7 @@ class Discriminator(nets.Discriminator):
             h = blocks(h)
         return F.leaky_relu(self.feature(self.pool(h).flatten(1)), 0.2).float()
 
-    def judge(self, features: Tensor, labels: Tensor) -> Tensor:
+    def discriminate(self, features: Tensor, labels: Tensor) -> Tensor:
         """Logits (N,) from features."""
         return self.score(features)[:, 0].float() + (features * self.project(labels)).sum(dim=1)
 

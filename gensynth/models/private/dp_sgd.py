@@ -107,8 +107,8 @@ def row_gradients(bound: nn.Module, *rows: Tensor) -> tuple[dict[str, Tensor], T
     def loss(parameters: dict[str, Tensor], *row: Tensor) -> tuple[Tensor, Tensor]:
         return functional_call(bound, parameters, tuple(part[None] for part in row))
 
-    gradients, said = vmap(grad(loss, has_aux=True), in_dims=(None, *(0 for _ in rows)))(parameters, *rows)
-    return {name: g.nan_to_num(0.0, 0.0, 0.0) for name, g in gradients.items()}, said
+    gradients, reported = vmap(grad(loss, has_aux=True), in_dims=(None, *(0 for _ in rows)))(parameters, *rows)
+    return {name: g.nan_to_num(0.0, 0.0, 0.0) for name, g in gradients.items()}, reported
 
 
 def private_optimizer(
@@ -146,7 +146,7 @@ def private_optimizer(
 def take_step(optimizer: DPOptimizer, bound: nn.Module, rows: tuple[Tensor, ...], at_once: int) -> Tensor:
     """One private step on rows (N, ...), `at_once` at a time; returns what `bound` said of them (N, ...)."""
     parts = list(zip(*(tensor.split(at_once) for tensor in rows), strict=True)) or [rows]
-    said = []
+    reported = []
     for number, part in enumerate(parts, start=1):
         gradients, values = row_gradients(bound, *part)
         for name, parameter in bound.named_parameters():
@@ -154,8 +154,8 @@ def take_step(optimizer: DPOptimizer, bound: nn.Module, rows: tuple[Tensor, ...]
         optimizer.signal_skip_step(do_skip=number < len(parts))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        said.append(values)
-    return torch.cat(said)
+        reported.append(values)
+    return torch.cat(reported)
 
 
 def rounded_up(epsilon: float) -> float:

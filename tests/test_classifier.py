@@ -1,4 +1,4 @@
-"""The judge learns, repeats itself, and leaves the global generator alone."""
+"""The classifier learns, repeats itself, and leaves the global generator alone."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from gensynth.models.judge import BATCH, Judge, SmallCNN, draw_rows, judge_steps, seeded_cnn
+from gensynth.models.classifier import BATCH, Classifier, SmallCNN, classifier_steps, draw_rows, seeded_cnn
 
 
 @pytest.fixture(scope="module")
@@ -17,40 +17,40 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def judge(digits):
+def classifier(digits):
     train_x, _, train_y, _ = digits
-    return Judge.fit(
-        train_x, train_y, num_classes=10, seed=0, steps=judge_steps(len(train_y), train_x.shape[1:]), balanced=True
+    return Classifier.fit(
+        train_x, train_y, num_classes=10, seed=0, steps=classifier_steps(len(train_y), train_x.shape[1:]), balanced=True
     )
 
 
 def fit_briefly(digits, seed):
-    return Judge.fit(digits[0], digits[2], num_classes=10, seed=seed, steps=20, balanced=False)
+    return Classifier.fit(digits[0], digits[2], num_classes=10, seed=seed, steps=20, balanced=False)
 
 
-def test_learns_digits(judge, digits):
-    assert (judge.predict(digits[1]) == digits[3]).mean() > 0.95
+def test_learns_digits(classifier, digits):
+    assert (classifier.predict(digits[1]) == digits[3]).mean() > 0.95
 
 
-def test_methods_agree_in_shape_and_meaning(judge, digits):
+def test_methods_agree_in_shape_and_meaning(classifier, digits):
     x = digits[1][:50]
-    probabilities = judge.probabilities(x)
-    assert judge.features(x).shape == (50, 64)
-    assert judge.features(x).dtype == np.float32
+    probabilities = classifier.probabilities(x)
+    assert classifier.features(x).shape == (50, 64)
+    assert classifier.features(x).dtype == np.float32
     assert probabilities.dtype == np.float64
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-12)
-    np.testing.assert_array_equal(probabilities.argmax(axis=1), judge.predict(x))
-    assert judge.predict(x).dtype == np.int64
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), classifier.predict(x))
+    assert classifier.predict(x).dtype == np.int64
 
 
-def test_empty_input_gives_empty_output(judge, digits):
-    assert judge.features(digits[1][:0]).shape == (0, 64)
-    assert judge.predict(digits[1][:0]).shape == (0,)
+def test_empty_input_gives_empty_output(classifier, digits):
+    assert classifier.features(digits[1][:0]).shape == (0, 64)
+    assert classifier.predict(digits[1][:0]).shape == (0,)
 
 
-def test_more_rows_than_a_chunk(judge, digits):
+def test_more_rows_than_a_chunk(classifier, digits):
     x = digits[0][:1100]
-    np.testing.assert_allclose(judge.features(x)[1024:], judge.features(x[1024:]), atol=1e-5)
+    np.testing.assert_allclose(classifier.features(x)[1024:], classifier.features(x[1024:]), atol=1e-5)
 
 
 def test_same_seed_same_weights(digits):
@@ -91,8 +91,10 @@ def test_balanced_batches_draw_classes_evenly():
 
 def test_class_weight_zero_silences_a_class(digits):
     weights = np.array([0.0] + [1.0] * 9)
-    judge = Judge.fit(digits[0], digits[2], num_classes=10, seed=0, steps=150, balanced=False, weights=weights)
-    assert (judge.predict(digits[1]) == 0).sum() == 0
+    classifier = Classifier.fit(
+        digits[0], digits[2], num_classes=10, seed=0, steps=150, balanced=False, weights=weights
+    )
+    assert (classifier.predict(digits[1]) == 0).sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -106,12 +108,12 @@ def test_class_weight_zero_silences_a_class(digits):
 )
 def test_refuses_wrong_input(x, y, error, text):
     with pytest.raises(error, match=text):
-        Judge.fit(x, y, num_classes=2, seed=0, steps=1, balanced=False)
+        Classifier.fit(x, y, num_classes=2, seed=0, steps=1, balanced=False)
 
 
 def test_trees_take_a_class_of_one_row_in_a_large_table():
     """Above 10,000 rows scikit-learn holds rows of every class out to stop early; one row cannot be cut in two."""
-    from gensynth.models.table_judge import BoostedTrees
+    from gensynth.models.table_classifier import BoostedTrees
 
     x = np.random.default_rng(0).normal(size=(10_050, 2))
     y = (x[:, 0] > 0).astype(int)

@@ -25,9 +25,9 @@ from gensynth.data.kinds import modality_of, points_of, sight_of
 from gensynth.data.modality import Points
 from gensynth.data.table import modelled_columns
 from gensynth.evaluation.fidelity.features import flat_pixels
-from gensynth.models.judge import Judge, as_it_is, judge_steps
-from gensynth.models.table_judge import boosting, boosting_points
-from gensynth.models.text_judge import counts_logistic
+from gensynth.models.classifier import Classifier, as_it_is, classifier_steps
+from gensynth.models.table_classifier import boosting, boosting_points
+from gensynth.models.text_classifier import counts_logistic
 from gensynth.rng import numpy_generator
 from gensynth.samplers.online import Online
 from gensynth.types import LabelledData, Schema
@@ -35,11 +35,11 @@ from gensynth.types import LabelledData, Schema
 LOGISTIC_ROWS = {"image": 5_000, "text": 2**31}
 LOGISTIC_DIMS = 64
 LOGISTIC_ITERATIONS = 300
-# With four times the judge's learning rate, half of its steps reach the same accuracy (docs/experiments.md).
+# With four times the classifier's learning rate, half of its steps reach the same accuracy (docs/experiments.md).
 LEARNING_RATE, MOST_STEPS = 4e-3, 750
 
 
-class Learner(Protocol):
+class ArmClassifier(Protocol):
     """A classifier by name; `probabilities` trains it anew."""
 
     name: str
@@ -53,11 +53,11 @@ class Learner(Protocol):
         """
 
 
-def learners_of(train: LabelledData, steps: int) -> list[Learner]:
+def classifiers_of(train: LabelledData, steps: int) -> list[ArmClassifier]:
     """The strong and the weak learner of the rows' kind; `steps` of the network, 0: by the number of rows."""
     kind = modality_of(train.schema)
     usual = _of_points if kind.pictures is None else _of_pictures
-    return (kind.learners or LEARNERS.get(kind.name, usual))(train, steps)
+    return (kind.classifiers or CLASSIFIERS.get(kind.name, usual))(train, steps)
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,20 @@ class Front:
 PIXELS = Front(lambda x: x, online=True)
 
 
-def _of_points(train: LabelledData, steps: int) -> list[Learner]:
+def _of_points(train: LabelledData, steps: int) -> list[ArmClassifier]:
     return [Boosting(), Logistic(train.schema)]
 
 
-def _of_pictures(train: LabelledData, steps: int, front: Front | None = None) -> list[Learner]:
+def _of_pictures(train: LabelledData, steps: int, front: Front | None = None) -> list[ArmClassifier]:
     see = sight_of(train.schema)
     assert see is not None
     shape = see(train.x[:1]).shape[1:]
     most = int(train.counts().max()) * len(train.schema.classes)
-    steps = steps or max(judge_steps(most, shape, most=2 * MOST_STEPS) // 2, 200)
+    steps = steps or max(classifier_steps(most, shape, most=2 * MOST_STEPS) // 2, 200)
     return [SmallCnn(steps, front or Front(see, online=False)), Logistic(train.schema)]
 
 
-LEARNERS: dict[str, Callable[[LabelledData, int], list[Learner]]] = {
+CLASSIFIERS: dict[str, Callable[[LabelledData, int], list[ArmClassifier]]] = {
     "image": partial(_of_pictures, front=PIXELS),
     "text": lambda train, steps: [CountsLogistic(), Logistic(train.schema, "embedding_logistic")],
 }
@@ -102,7 +102,7 @@ class SmallCnn:
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
     ) -> list[np.ndarray]:
         x = rows.x if self.front.online else self.front.see(online.once(rows.x, rows.y, seed))
-        judge = Judge.fit(
+        classifier = Classifier.fit(
             x,
             rows.y,
             num_classes=len(rows.schema.classes),
@@ -113,7 +113,7 @@ class SmallCnn:
             learning_rate=LEARNING_RATE,
             change=online.batches(len(rows.schema.classes), seed) if self.front.online else as_it_is,
         )
-        return [judge.probabilities(self.front.see(x)).astype(np.float32) for x in inputs]
+        return [classifier.probabilities(self.front.see(x)).astype(np.float32) for x in inputs]
 
 
 class CountsLogistic:

@@ -1,4 +1,4 @@
-"""A classifier of rows that have pictures (spectra of sounds, say): the judge of images, on those."""
+"""A classifier of rows that have pictures (spectra of sounds, say): the classifier of images, on those."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gensynth.models.judge import Judge, judge_steps
+from gensynth.models.classifier import Classifier, classifier_steps
 from gensynth.types import LabelledData
 
 
-class PictureJudge:
+class ImageClassifier:
     """Class probabilities of rows x of a kind with pictures; made by `fit`."""
 
-    def __init__(self, judge: Judge, see: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.on_pictures, self._see = judge, see
+    def __init__(self, classifier: Classifier, see: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.on_pictures, self._see = classifier, see
 
     @classmethod
-    def fit(cls, train: LabelledData, see: Callable[[np.ndarray], np.ndarray], seed: int) -> PictureJudge:
+    def fit(cls, train: LabelledData, see: Callable[[np.ndarray], np.ndarray], seed: int) -> ImageClassifier:
         """`Judge.fit` on pictures of the rows, x -> uint8 (N, C, H, W), classes drawn evenly."""
         x, classes = see(train.x), len(train.schema.classes)
-        steps = judge_steps(len(train), x.shape[1:])
-        return cls(Judge.fit(x, train.y, num_classes=classes, seed=seed, steps=steps, balanced=True), see)
+        steps = classifier_steps(len(train), x.shape[1:])
+        return cls(Classifier.fit(x, train.y, num_classes=classes, seed=seed, steps=steps, balanced=True), see)
 
     @property
     def sha256(self) -> str:

@@ -22,7 +22,7 @@ def counts_logistic(balanced: bool, seed: int) -> Pipeline:
     return make_pipeline(weighted_counts(), model)
 
 
-class TextJudge:
+class TextClassifier:
     """Class probabilities of texts x (N,); made by `fit`."""
 
     on_pictures = None
@@ -31,7 +31,7 @@ class TextJudge:
         self.model, self.num_classes, self.sha256 = model, num_classes, sha256
 
     @classmethod
-    def fit(cls, train: LabelledData, *, seed: int, balanced: bool) -> TextJudge:
+    def fit(cls, train: LabelledData, *, seed: int, balanced: bool) -> TextClassifier:
         model = counts_logistic(balanced, seed).fit(train.x.tolist(), train.y)
         digest = hashlib.sha256(np.ascontiguousarray(model[-1].coef_).tobytes()).hexdigest()
         return cls(model, len(train.schema.classes), digest)

@@ -35,7 +35,7 @@ class BoostedTrees(HistGradientBoostingClassifier):
             return super().predict_proba(x)
 
 
-class TableJudge:
+class TableClassifier:
     """Class probabilities of a table's rows x float64 (N, D), or of other rows by their points; made by `fit`."""
 
     on_pictures = None
@@ -44,7 +44,7 @@ class TableJudge:
         self.model, self.num_classes, self.sha256, self.points = model, num_classes, sha256, points
 
     @classmethod
-    def fit(cls, train: LabelledData, *, seed: int, balanced: bool) -> TableJudge:
+    def fit(cls, train: LabelledData, *, seed: int, balanced: bool) -> TableClassifier:
         """scikit-learn's HistGradientBoostingClassifier with its defaults, classes weighted equally if `balanced`."""
         points, model = boosting_points(train), boosting(train.schema, seed, balanced)
         x = points(train.x)
@@ -75,7 +75,7 @@ def boosting(schema: Schema, seed: int, balanced: bool = False) -> BoostedTrees:
     A round grows a tree for every class, so many classes get fewer rounds: at most MOST_TREES trees in all.
     """
     columns = modality_of(schema).columns(schema)
-    marked = [column.discrete and len(column.levels) < MOST_LEVELS for column in columns] or None
+    marked = [column.discrete and len(column.categories) < MOST_LEVELS for column in columns] or None
     weight = "balanced" if balanced else None
     rounds = max(1, min(100, MOST_TREES // len(schema.classes)))
     return BoostedTrees(max_iter=rounds, categorical_features=marked, class_weight=weight, random_state=seed % 2**32)

@@ -1,4 +1,4 @@
-"""The judge: a small classifier trained on real rows, for filters, feature spaces and utility scores."""
+"""A small classifier trained on real rows, for filters, feature spaces and utility scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def as_it_is(x: np.ndarray, y: np.ndarray, step: int) -> tuple[np.ndarray, np.nd
 class SmallCNN(nn.Module):
     """Two strided convolutions and two linear layers: (N, C, H, W) in [-1, 1] -> logits (N, K).
 
-    Images above 32 pixels are averaged down by a whole factor first: a judge has to be trained many times.
+    Images above 32 pixels are averaged down by a whole factor first: a classifier has to be trained many times.
     """
 
     def __init__(self, shape: tuple[int, int, int], num_classes: int) -> None:
@@ -85,7 +85,7 @@ def scale_pixels(x: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(x)).float() / 127.5 - 1.0
 
 
-def judge_steps(n: int, shape: tuple[int, ...], most: int = 3000) -> int:
+def classifier_steps(n: int, shape: tuple[int, ...], most: int = 3000) -> int:
     """Training steps for n rows: 60 passes in batches of 128, at most `most`, at least 300.
 
     `most` is meant for 28x28 grey images and falls as a step grows dearer.
@@ -114,7 +114,7 @@ def network_sha256(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-class Judge:
+class Classifier:
     """A trained SmallCNN behind NumPy arrays; every method works in chunks, in eval mode, without gradients."""
 
     def __init__(self, network: SmallCNN, num_classes: int) -> None:
@@ -134,7 +134,7 @@ class Judge:
         weights: np.ndarray | None = None,
         learning_rate: float = LEARNING_RATE,
         change: BatchChange = as_it_is,
-    ) -> Judge:
+    ) -> Classifier:
         """Train on uint8 pixels x (N, C, H, W) and labels y (N,).
 
         Adam, learning rate falling linearly to a thousandth, `steps` batches of 128 drawn with replacement;
@@ -164,7 +164,7 @@ class Judge:
         return cls(network, num_classes)
 
     @property
-    def on_pictures(self) -> Judge:
+    def on_pictures(self) -> Classifier:
         """Itself: images are pictures."""
         return self
 
@@ -209,6 +209,6 @@ def draw_rows(rows_by_pool: np.ndarray, sizes: np.ndarray, order: np.random.Gene
 
 def _check(x: np.ndarray, y: np.ndarray, num_classes: int) -> None:
     if len(x) == 0 or len(x) != len(y):
-        raise ValueError(f"a judge needs rows with one label each, got {len(x)} rows and {len(y)} labels")
+        raise ValueError(f"a classifier needs rows with one label each, got {len(x)} rows and {len(y)} labels")
     if np.min(y) < 0 or np.max(y) >= num_classes:
         raise ValueError(f"labels must lie in [0, {num_classes}), got {np.min(y)} to {np.max(y)}")
