@@ -54,7 +54,7 @@ def shortcut_gap(
     if gap.low > 0 and gap.mean >= LEAST_GAP:
         facts["warning"] = (
             f'shortcut: {of_synthetic:.0%} of synthetic rows of the common class "{name}" are called rare, '
-            f"{of_real:.0%} of its real rows (trained on real rows only: {plain:.0%} of the synthetic ones). The classifier may be "
-            "learning how rows were drawn; symmetric=true draws rows for every class"
+            f"{of_real:.0%} of its real rows (trained on real rows only: {plain:.0%} of the synthetic ones). The "
+            "classifier may be learning how rows were drawn; symmetric=true draws rows for every class"
         )
     return facts
