@@ -99,8 +99,6 @@ def tell_accounting(promised: dict) -> None:
     if promised["accountant"] == "analytic gaussian":
         noise, delta = promised["noise_multiplier"], promised["delta"]
         print(f"closed form: {gaussian_sigma(promised['epsilon'], delta):.6f} times the sensitivity, added {noise:.6f}")
-            f"closed form: noise {gaussian_sigma(promised['epsilon'], delta):.6f} of the sensitivity, added {noise:.6f}"
-        )
 
 
 def audit(epsilon: float, tries: int) -> None:
