@@ -16,9 +16,8 @@ from gensynth import rng
 from gensynth.balancing.filters import points_of
 from gensynth.balancing.plan import to_balance
 from gensynth.evaluation.amount import Advice, advise, too_few
-from gensynth.evaluation.arms import STANDARD, added, free_arms, half_and_half, simple_arms
+from gensynth.evaluation.arms import STANDARD, arms_of
 from gensynth.evaluation.assessment import (
-    CLASSICAL,
     Assessment,
     Bias,
     EvaluationSettings,
@@ -45,13 +44,11 @@ from gensynth.evaluation.robustness import robustness
 from gensynth.evaluation.score import MOST_CLASSES, Yardstick, arms_utility
 from gensynth.evaluation.shadow import shadow_attack
 from gensynth.evaluation.shortcut import PROBE, shortcut_gap
-from gensynth.evaluation.utility import Arm, UtilityResult, run_arms
+from gensynth.evaluation.utility import UtilityResult, run_arms
 from gensynth.evaluation.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
 from gensynth.models.judges import AnyJudge, fit_judge
 from gensynth.samplers.adversarial import Adversarial
-from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import Sampler, links_of
-from gensynth.samplers.smote import Smote
 from gensynth.samplers.transform import OfOperations
 from gensynth.types import SYNTHETIC, LabelledData
 
@@ -239,47 +236,16 @@ def _scored(
 
 def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> UtilityResult:
     """All arms on all learners; the first learner's probabilities of val and probe rows are kept by name."""
-    train, needed = real.train, settings.needed
-    simple = simple_rows(train, settings) if any(needed.values()) else {}
-    classical = list(simple.values())[-1] if simple else train[:0]
-    standard = free_arms(train, settings.seed, tuned=len(real.val) > 0) + simple_arms(train, simple)
-    wanted = settings.simple_arms
-    taken = {one.arm for one in sets.values()}  # a sampler of that name stands in its place
-    arms = [
-        arm
-        for arm in standard
-        if arm.name not in taken and (wanted is None or (arm.name if arm.name in STANDARD else CLASSICAL) in wanted)
-    ]
-    for one in sets.values():
-        if one.arm:
-            arms.append(added(one.arm, train, one.rows))
-        if one.classical_arm and len(classical) == len(one.rows[0]):
-            arms.append(added(one.classical_arm, train, tuple(half_and_half(rows, classical) for rows in one.rows)))
-        if one.alone_arm:
-            arms.append(Arm(one.alone_arm, tuple(map(without_groups, one.rows))))
-    copied = [arm for arm in standard if arm.name == "random_oversampling"]
-    arms += [Arm(name, copied[0].rows, online=change) for name, change in settings.online.items()]
     probes = {f"{PROBE} {name}": one.probe.x for name, one in sets.items() if one.probe is not None and len(one.probe)}
     return run_arms(
-        arms=arms,
-        learners=learners_of(train, settings.steps),
+        arms=arms_of(real, sets, settings),
+        learners=learners_of(real.train, settings.steps),
         val=real.val,
         test=real.test,
         further={VAL: real.val.x} | probes,
         seeds=settings.arm_seeds(),
         progress=settings.progress,
     )
-
-
-def simple_rows(train: LabelledData, settings: EvaluationSettings) -> dict[str, LabelledData]:
-    """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
-    needed, modality = settings.needed, train.schema.modality
-    classical = "classical_augmentation" if modality == "image" else settings.fallback.name
-    samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
-    samplers = {n: s for n, s in samplers.items() if modality in s.modalities} | {classical: settings.fallback}
-    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
-    seeds = [rng.row_seeds(rng.child(settings.seed, "arm"), name, 0, count) for name, count in needed.items()]
-    return {name: sampler.fit(train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}
 
 
 def _verdict(
