@@ -16,7 +16,6 @@ from gensynth import rng
 from gensynth.balancing.plan import to_balance
 from gensynth.data.kinds import points_of, sight_of
 from gensynth.evaluation.assessment import (
-    CLASSICAL,
     Assessment,
     Bias,
     EvaluationSettings,
@@ -41,17 +40,15 @@ from gensynth.evaluation.privacy.copies import Copies, copy_entries, nearest_row
 from gensynth.evaluation.privacy.privacy import privacy_of
 from gensynth.evaluation.privacy.shadow import shadow_attack
 from gensynth.evaluation.utility.amount import Advice, advise, too_few
-from gensynth.evaluation.utility.arms import STANDARD, added, free_arms, half_and_half, simple_arms
+from gensynth.evaluation.utility.arms import STANDARD, arms_of
 from gensynth.evaluation.utility.classifiers import classifiers_of
 from gensynth.evaluation.utility.robustness import robustness
 from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
-from gensynth.evaluation.utility.utility import Arm, UtilityResult, run_arms
+from gensynth.evaluation.utility.utility import UtilityResult, run_arms
 from gensynth.evaluation.utility.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
 from gensynth.models.classifiers import RowClassifier, fit_row_classifier
 from gensynth.samplers.adversarial import Adversarial
-from gensynth.samplers.resample import RandomOversampling
-from gensynth.samplers.sampler import Sampler, links_of, takes
-from gensynth.samplers.smote import Smote
+from gensynth.samplers.sampler import Sampler, links_of
 from gensynth.samplers.transform import OfOperations
 from gensynth.types import SYNTHETIC, LabelledData
 
@@ -59,7 +56,6 @@ SWEEP_SEEDS = 3
 MOST_POOL = 400_000
 PROBE_ROWS = 500
 SHADOW_TARGETS = 200  # a side
-CLASSICAL_ARM = {"image": "classical_augmentation"}  # elsewhere the name of its sampler
 VAL = "val"
 
 
@@ -245,47 +241,16 @@ def _scored(
 
 def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> UtilityResult:
     """All arms on all learners; the first learner's probabilities of val and probe rows are kept by name."""
-    train, needed = real.train, settings.needed
-    simple = simple_rows(train, settings) if any(needed.values()) else {}
-    classical = list(simple.values())[-1] if simple else train[:0]
-    standard = free_arms(train, settings.seed, tuned=len(real.val) > 0) + simple_arms(train, simple)
-    wanted = settings.simple_arms
-    taken = {one.arm for one in sets.values()}  # a sampler of that name stands in its place
-    arms = [
-        arm
-        for arm in standard
-        if arm.name not in taken and (wanted is None or (arm.name if arm.name in STANDARD else CLASSICAL) in wanted)
-    ]
-    for one in sets.values():
-        if one.arm:
-            arms.append(added(one.arm, train, one.rows))
-        if one.classical_arm and len(classical) == len(one.rows[0]):
-            arms.append(added(one.classical_arm, train, tuple(half_and_half(rows, classical) for rows in one.rows)))
-        if one.alone_arm:
-            arms.append(Arm(one.alone_arm, tuple(map(without_groups, one.rows))))
-    copied = [arm for arm in standard if arm.name == "random_oversampling"]
-    arms += [Arm(name, copied[0].rows, online=change) for name, change in settings.online.items()]
     probes = {f"{PROBE} {name}": one.probe.x for name, one in sets.items() if one.probe is not None and len(one.probe)}
     return run_arms(
-        arms=arms,
-        classifiers=classifiers_of(train, settings.steps),
+        arms=arms_of(real, sets, settings),
+        classifiers=classifiers_of(real.train, settings.steps),
         val=real.val,
         test=real.test,
         further={VAL: real.val.x} | probes,
         seeds=settings.arm_seeds(),
         progress=settings.progress,
     )
-
-
-def simple_rows(train: LabelledData, settings: EvaluationSettings) -> dict[str, LabelledData]:
-    """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
-    needed = settings.needed
-    classical = CLASSICAL_ARM.get(train.schema.modality, settings.fallback.name)
-    samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
-    samplers = {n: s for n, s in samplers.items() if takes(s, train.schema)} | {classical: settings.fallback}
-    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
-    seeds = [rng.row_seeds(rng.child(settings.seed, "arm"), name, 0, count) for name, count in needed.items()]
-    return {name: sampler.fit(train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}
 
 
 def _verdict(

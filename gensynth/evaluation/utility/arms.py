@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gensynth.evaluation.assessment import without_groups
+from gensynth import rng
+from gensynth.evaluation.assessment import CLASSICAL, EvaluationSettings, RealRows, SyntheticSet, without_groups
 from gensynth.evaluation.utility.utility import Arm
-from gensynth.rng import numpy_generator
+from gensynth.samplers.resample import RandomOversampling
+from gensynth.samplers.sampler import Sampler, takes
+from gensynth.samplers.smote import Smote
 from gensynth.types import LabelledData
 
 # Arms of every comparison beside the modality's classical method.
@@ -20,6 +23,47 @@ STANDARD = (
     "random_oversampling",
     "smote",
 )
+
+
+CLASSICAL_ARM = {"image": "classical_augmentation"}  # elsewhere the name of its sampler
+
+
+def arms_of(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> list[Arm]:
+    """What is free and what is simple, then the arms of every set, then those that change rows while training."""
+    train, needed = real.train, settings.needed
+    simple = simple_rows(train, settings) if any(needed.values()) else {}
+    classical = list(simple.values())[-1] if simple else train[:0]
+    standard = free_arms(train, settings.seed, tuned=len(real.val) > 0) + [
+        added(name, train, (rows,)) for name, rows in simple.items()
+    ]
+    wanted = settings.simple_arms
+    taken = {one.arm for one in sets.values()}  # a sampler of that name stands in its place
+    arms = [
+        arm
+        for arm in standard
+        if arm.name not in taken and (wanted is None or (arm.name if arm.name in STANDARD else CLASSICAL) in wanted)
+    ]
+    for one in sets.values():
+        if one.arm:
+            arms.append(added(one.arm, train, one.rows))
+        if one.classical_arm and len(classical) == len(one.rows[0]):
+            arms.append(added(one.classical_arm, train, tuple(half_and_half(rows, classical) for rows in one.rows)))
+        if one.alone_arm:
+            arms.append(Arm(one.alone_arm, tuple(map(without_groups, one.rows))))
+    copied = [arm for arm in standard if arm.name == "random_oversampling"]
+    arms += [Arm(name, copied[0].rows, online=change) for name, change in settings.online.items()]
+    return arms
+
+
+def simple_rows(train: LabelledData, settings: EvaluationSettings) -> dict[str, LabelledData]:
+    """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
+    needed = settings.needed
+    classical = CLASSICAL_ARM.get(train.schema.modality, settings.fallback.name)
+    samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
+    samplers = {n: s for n, s in samplers.items() if takes(s, train.schema)} | {classical: settings.fallback}
+    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
+    seeds = [rng.row_seeds(rng.child(settings.seed, "arm"), name, 0, count) for name, count in needed.items()]
+    return {name: sampler.fit(train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}
 
 
 def free_arms(train: LabelledData, seed: int, *, tuned: bool) -> list[Arm]:
@@ -49,14 +93,9 @@ def half_and_half(synthetic: LabelledData, classical: LabelledData) -> LabelledD
     return LabelledData.concat([without_groups(part) for part in parts])
 
 
-def simple_arms(train: LabelledData, simple: Mapping[str, LabelledData]) -> list[Arm]:
-    """One arm for each simple method's rows."""
-    return [added(name, train, (rows,)) for name, rows in simple.items()]
-
-
 def undersampled(train: LabelledData, seed: int) -> LabelledData:
     """As many rows of every class as the rarest has."""
-    order = numpy_generator(seed, "undersampling")
+    order = rng.numpy_generator(seed, "undersampling")
     least = int(train.counts()[train.counts() > 0].min())
     rows = [order.permutation(np.flatnonzero(train.y == k))[:least] for k in range(len(train.schema.classes))]
     return train[np.sort(np.concatenate(rows))]
