@@ -26,6 +26,7 @@ from gensynth.data.split import split_rows
 from gensynth.data.table_files import text_of
 from gensynth.data.table_source import build
 from gensynth.errors import DataError
+from gensynth.evaluation.assessment import RealRows
 from gensynth.pipeline import balance as run_balance
 from gensynth.pipeline import evaluate_sets
 from gensynth.samplers.generator import GeneratorSampler
@@ -66,7 +67,7 @@ def evaluate(
     with tempfile.TemporaryDirectory() as folder:
         words = [f"seed={seed}", f"utility.run={str(utility).lower()}", f"out={out or Path(folder) / 'report'}"]
         job = compose("evaluate", words)
-        return evaluate_sets(job, sides, drawn)
+        return evaluate_sets(job, RealRows(*sides, val_seen=True), drawn)
 
 
 def balance(

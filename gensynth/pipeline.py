@@ -3,7 +3,7 @@
 source -> explore -> split -> train (codec, generator, bundle) -> plan, sample, filter, merge
        -> evaluate on the locked test split -> dataset, report
 
-Every function here is one verb of the command line; `cli.py` only turns words into a `Job`.
+Every function here is one verb of the command line; `cli/` only turns words into a `Job`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from gensynth.review.rates import fool_rate, review_gate
 from gensynth.run_folder import InPlace, RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
+from gensynth.steps import reopen, write
 from gensynth.steps.assess import advise_amount, assess, best_by_training, probe_counts
 from gensynth.steps.audit import refuse_biased
 from gensynth.steps.draw import (
@@ -54,38 +55,10 @@ from gensynth.steps.draw import (
 )
 from gensynth.steps.job import Job
 from gensynth.steps.read import SplitData, look
-from gensynth.steps.reopen import (
-    RunState,
-    carry_over,
-    count_opening,
-    names_of_rows,
-    pin_review,
-    read_review,
-    read_sets,
-    read_state,
-    real_names,
-    real_sides,
-    reread,
-)
 from gensynth.steps.train import check_learnable, train_step
-from gensynth.steps.write import (
-    pictures_of,
-    ranking_report,
-    report_of,
-    staged_in,
-    time_lapse,
-    write_dataset,
-    write_internal,
-)
-from gensynth.training.bundle import (
-    Bundle,
-    file_sha256,
-    load_bundle,
-)
+from gensynth.training.bundle import Bundle, file_sha256, load_bundle
 from gensynth.training.loggers import read_curves
 from gensynth.types import LabelledData
-
-Sides = tuple[LabelledData, LabelledData, LabelledData]  # train, val, test: real rows
 
 
 def explore(job: Job) -> dict:
@@ -115,8 +88,8 @@ def balance(job: Job, source: Source | None = None) -> dict:
         if wants_generator(sampler):
             sampler.check(split_data.train.schema, job.model.params)
             bundle = train_step(job, run, in_conditions(split_data, conditions), time.monotonic())
-        earlier = read_state(run.path) if run.resumed else None
-        RunState.of(split_data, earlier.test_opened if earlier else 0).write(run.path)
+        earlier = reopen.read_state(run.path) if run.resumed else None
+        reopen.RunState.of(split_data, earlier.test_opened if earlier else 0).write(run.path)
         sampler = ready_sampler(job, bundle, in_conditions(split_data, conditions))
         facts = _balance(job, run, split_data, conditions, sampler, bundle, reviewed={})
         seal_run(run.path)
@@ -131,10 +104,10 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
     model  class of the generator, where it is none of gensynth/models/
     """
     bundle = load_bundle(finished / "generator", model) if (finished / "generator").is_dir() else None
-    reviewed = read_review(finished)
-    split_data = reread(finished, bundle, job.data)
+    reviewed = reopen.read_review(finished)
+    split_data = reopen.reread(finished, bundle, job.data)
     check_filters(job.filters, split_data.train.schema)
-    if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) in PASSED_OVER]:
+    if real := [f"{row} is real" for row in reopen.real_names(finished) if reviewed.get(row) in PASSED_OVER]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
     conditions = conditions_of(job, split_data.train)
     sampler, name_row = (
@@ -145,11 +118,11 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
         makers = (sampler.name, job.fallback.build().name)
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
     else:
-        reviewed = names_of_rows(finished, reviewed, conditions, name_row)
+        reviewed = reopen.names_of_rows(finished, reviewed, conditions, name_row)
     with job.open_out() if job.out != finished else InPlace(finished) as run:
         if job.out != finished:
-            carry_over(finished, job.out)
-        pin_review(run.path, finished)
+            reopen.carry_over(finished, job.out)
+        reopen.pin_review(run.path, finished)
         facts = _balance(job, run, split_data, conditions, sampler, bundle, reviewed)
         job.write()
         seal_run(run.path)
@@ -181,7 +154,7 @@ def sample(
     dp = dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts))
     if dp["claimed"]:
         say(dp["sentence"])
-    with run_folder() as run, staged_in(run.path) as staged, bar("sampling", sum(plan.values())) as advance:
+    with run_folder() as run, write.staged_in(run.path) as staged, bar("sampling", sum(plan.values())) as advance:
         write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, advance)
     return run.path
 
@@ -194,31 +167,29 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
     with job.open_out() as run:
         with run.step("read"):
             source = read_text(str(real), text=text, label=label) if text else read_path(str(real), label=label)
-            train_rows, val_rows, test_rows = real_sides(source, test, label, job.data.split, job.seed)
-            sets, findings = read_sets(synthetic, train_rows, label)
+            sides = reopen.real_sides(source, test, label, job.data.split, job.seed)
+            sets, findings = reopen.read_sets(synthetic, sides[0], label)
             findings += source.quarantine
-        facts = _ranked(job, run, (train_rows, val_rows, test_rows), sets, len(findings))
+        facts = _ranked(job, run, RealRows(*sides, val_seen=True), sets, len(findings))
         write_text(run.path / "run" / "quarantine.csv", quarantine_csv(findings))
     return facts
 
 
-def evaluate_sets(job: Job, sides: Sides, sets: dict[str, LabelledData]) -> dict:
+def evaluate_sets(job: Job, real: RealRows, sets: dict[str, LabelledData]) -> dict:
     """`evaluate` for rows in memory."""
     with job.open_out() as run:
-        return _ranked(job, run, sides, sets, 0)
+        return _ranked(job, run, real, sets, 0)
 
 
-def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData], left_out: int) -> dict:
+def _ranked(job: Job, run: RunFolder, real: RealRows, sets: dict[str, LabelledData], left_out: int) -> dict:
     """Score, rank and report; `left_out` files could not be read."""
-    train, val, test = sides
-    real = RealRows(train, val, test, val_seen=True)
-    missing = dict(zip(train.schema.classes, to_balance(train.counts()).tolist(), strict=True))
+    missing = dict(zip(real.train.schema.classes, to_balance(real.train.counts()).tolist(), strict=True))
     settings = settings_of(job, real, missing)
     with run.step("evaluate"):
         settings = replace(settings, parts=settings.parts - {"bias", "labels"}, how_much="")
         found = assess(real, sets_to_assess(sets), settings, best_by_training)
-    report = ranking_report(job, run, real, sets, found, left_out)
-    write_report(job.out, report, pictures_of(train, sets[found.best_name], {}, *found.pictures))
+    report = write.ranking_report(job, run, real, sets, found, left_out)
+    write_report(job.out, report, write.pictures_of(real.train, sets[found.best_name], {}, *found.pictures))
     return report.to_json()
 
 
@@ -251,7 +222,7 @@ def _balance(
         conditional = sampler.label_policy == "conditional"
         probe = draw_classes(probe_counts(real.train, requested.by_class)) if conditional else None
     with run.step("evaluate"):
-        opened = count_opening(run.path)
+        opened = reopen.count_opening(run.path)
         to_assess = replace(
             set_of(job, conditions, sampler, bundle, [filled], len(reviewed)),
             arm=CANDIDATE,
@@ -260,21 +231,20 @@ def _balance(
             shadow=shadow_trainer(job, split_data, bundle, conditions, filled.rows),
         )
         found = assess(real, {"the synthetic rows": to_assess}, settings)
-    report = report_of(job, run, split_data, filled, sampler, bundle, found, opened)
-    review = review_facts | {"blind": fool_rate(run.path / "review_blind.csv")}
-    report = replace(report, how_much=advice, review=review)
+    report = write.report_of(job, run, split_data, filled, sampler, bundle, found, opened)
+    report = replace(report, how_much=advice, review=review_facts | {"blind": fool_rate(run.path / "review_blind.csv")})
     curves = read_curves(run.path / "run" / "metrics.csv")
-    pictures = pictures_of(real.train, filled.rows, curves, *found.pictures)
-    pictures = replace(pictures, lapse=time_lapse(run.path / "run" / "samples", real.train))
+    pictures = write.pictures_of(real.train, filled.rows, curves, *found.pictures)
+    pictures = replace(pictures, lapse=write.time_lapse(run.path / "run" / "samples", real.train))
     try:
         refuse_biased(found.best.bias)
     except GateError:
         if not (run.path / "dataset").is_dir():  # else the report is that of the data set which stays
             write_report(run.path, report, pictures)
         raise
-    write_internal(run.path, found.best.internal)
+    write.write_internal(run.path, found.best.internal)
     with run.step("write dataset"):
-        write_dataset(job, run, split_data, filled, sampler, bundle, report.to_json(), reviewed)
+        write.write_dataset(job, run, split_data, filled, sampler, bundle, report.to_json(), reviewed)
     report.provenance["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
     write_report(run.path, report, pictures)
     return report.to_json()

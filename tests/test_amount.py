@@ -35,9 +35,7 @@ def rows(common: int, rare: int, seed: int, apart: float = 1.0) -> LabelledData:
 
 def advice(pool: LabelledData) -> dict:
     train, val = rows(600, 12, 0), rows(400, 100, 1)
-    return advise(
-        train=train, pool=pool, val=val, classifier=Logistic(train.schema), seeds=SEEDS, progress=lambda line: None
-    )
+    return advise(train=train, pool=pool, val=val, classifier=Logistic(train.schema), seeds=SEEDS)
 
 
 def test_fresh_real_rows_are_worth_adding():
@@ -67,9 +65,7 @@ def test_copies_are_no_gain_over_a_shifted_threshold():
 
 def test_too_few_validation_rows_are_said():
     train, val = rows(600, 12, 0), rows(40, 3, 1)
-    found = advise(
-        train=train, pool=rows(0, 1176, 2), val=val, classifier=Logistic(train.schema), seeds=SEEDS, progress=print
-    )
+    found = advise(train=train, pool=rows(0, 1176, 2), val=val, classifier=Logistic(train.schema), seeds=SEEDS)
     assert found.amount is None
     assert 'class "rare" has 3 validation rows, 5 needed' in found.sentence
 
@@ -107,7 +103,6 @@ def probe(artefact: float) -> dict:
         test=test,
         further={PROBE: synthetic(400, 0, 3).x},
         seeds=SEEDS,
-        progress=lambda line: None,
     )
     return shortcut_gap(result, common=0, rare=[1], name="common", candidate="real_plus_synthetic")
 

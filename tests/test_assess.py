@@ -36,7 +36,7 @@ def drawn_by(sampler, who, origin, seed):
 
 
 def settings(parts, sampler):
-    return EvaluationSettings(seed=0, fallback=sampler, progress=lambda line: None, parts=frozenset(parts))
+    return EvaluationSettings(seed=0, fallback=sampler, parts=frozenset(parts))
 
 
 def test_one_classifier_judges_all_sets_and_rows_of_a_fallback_are_not_the_samplers_own(real, jitter, monkeypatch):

@@ -78,7 +78,6 @@ def run_fill(sampler, filters, needed, reference, train=DATA, rejected=frozenset
         rejected=rejected,
         name_row=lambda c, s, i: f"{c}/{s}-{i}",
         seen_as=lambda rows: rows,
-        progress=lambda text: None,
     )
 
 

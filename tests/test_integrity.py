@@ -258,7 +258,6 @@ class TestFacts:
             judged=fit_row_classifier(train, 0).probabilities,
             space=FeatureSpace("cells", "", lambda x: x),
             seed=0,
-            progress=lambda line: None,
         )
         facts = found.to_json()
         one, good = facts["classes"]["clump0"], facts["classes"]["clump2"]

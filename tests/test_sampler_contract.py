@@ -140,7 +140,6 @@ def test_any_line_of_the_ledger_gives_its_row_again(ready):
         rejected=frozenset(),
         name_row=lambda label, name, index: f"{label}/{name}-{index}",
         seen_as=lambda rows: rows,
-        progress=lambda text: None,
     ).rows
     hashes = filled.content_hashes()
     if sampler.deterministic == "per_set":
@@ -243,7 +242,7 @@ def test_a_fallback_of_the_same_name_goes_on_where_the_sampler_ended():
 
     data = DATA["image"]
     sampler = built("noise").fit(data)
-    words = {"rejected": frozenset(), "name_row": lambda k, s, i: f"{k}/{s}-{i}", "progress": lambda text: None}
-    words["judged_as"] = lambda rows: rows
+    words = {"rejected": frozenset(), "name_row": lambda k, s, i: f"{k}/{s}-{i}"}
+    words["seen_as"] = lambda rows: rows
     filled = fill({"band0": 2000, "band1": 0, "band2": 0}, data, sampler, sampler, [Half()], seed=0, **words).rows
     assert len(set(filled.ids.tolist())) == 2000

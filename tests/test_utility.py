@@ -59,7 +59,6 @@ def trained():
         test=data,
         further={"some": data.x[:7]},
         seeds=SEEDS,
-        progress=lines.append,
     )
     return result, lines
 
@@ -289,9 +288,7 @@ def test_a_tuned_threshold_shares_its_classifier_and_moves_the_labels():
     keep = train[(y[train] < 5) | (np.arange(len(train)) % 8 == 0)]
     sides = [LabelledData.of_real(x[r], y[r], SCHEMA, r) for r in (keep, val, test)]
     arms = free_arms(sides[0], seed=0, tuned=True)
-    result = run_arms(
-        arms=arms, classifiers=[SmallCnn(60)], val=sides[1], test=sides[2], further={}, seeds=SEEDS, progress=print
-    )
+    result = run_arms(arms=arms, classifiers=[SmallCnn(60)], val=sides[1], test=sides[2], further={}, seeds=SEEDS)
     pair = ("real_only", "tuned_threshold")
     plain, tuned = (result.probabilities[arm, "small_cnn"] for arm in pair)
     np.testing.assert_array_equal(plain, tuned)
@@ -333,4 +330,4 @@ def test_refusals():
     ]
     for arms, data, seeds, text in cases:
         with pytest.raises(ValueError, match=text):
-            run_arms(arms=arms, classifiers=[SmallCnn(1)], val=data, test=data, further={}, seeds=seeds, progress=print)
+            run_arms(arms=arms, classifiers=[SmallCnn(1)], val=data, test=data, further={}, seeds=seeds)

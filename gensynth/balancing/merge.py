@@ -11,6 +11,7 @@ import numpy as np
 from gensynth import rng
 from gensynth.balancing.filters import Filter
 from gensynth.errors import GateError
+from gensynth.progress import bar
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData
 
@@ -49,7 +50,6 @@ def fill(
     rejected: frozenset[str],
     name_row: Callable[[str, str, int], str],
     seen_as: Callable[[LabelledData], LabelledData],
-    progress: Callable[[str], None],
 ) -> Filled:
     """Draw `needed[class]` rows of every class.
 
@@ -58,40 +58,42 @@ def fill(
     filters    those that look at rows of this sampler
     rejected   row names a person turned down; they are passed over
     name_row   (class, sampler, index) -> row name
-    judged_as  rows as drawn -> as filters see them: those of a condition with their label and groups
+    seen_as    rows as drawn -> as filters see them: those of a condition with their label and groups
     """
     real = dict(zip(train.schema.classes, train.counts().tolist(), strict=True))
     parts, warnings = [train[:0]], []
     counts: dict[str, dict[str, int | str]] = {}
     drawn, passed = [replace(train[:0], groups={})], [np.zeros(0, dtype=bool)]
-    for label, count in needed.items():
-        if not count:
-            continue
-        progress(f"sampling {count} of class {label}")
-        few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
-        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row, seen_as)
-        if few:
-            text = (
-                f'class "{label}" has {real[label]} real training rows: filled by {fallback.name}, not {sampler.name}'
-            )
-            warnings.append({"code": "small_class", "text": text})
-        else:
-            taker.take(sampler, count, filters)
-        if short := count - taker.count:
-            if not few:
-                text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
-                warnings.append({"code": "filters_exhausted", "text": text})
-            taker.fill_up(fallback, short, taker.position if fallback.name == sampler.name else 0)
-        if taker.count < count:
-            raise GateError(f'class "{label}": only {taker.count} of {count} rows are left after review; accept more')
-        parts.extend(taker.parts)
-        drawn.extend(rows for rows, _ in taker.drawn)
-        passed.extend(keep for _, keep in taker.drawn)
-        counts[label] = {
-            "asked": count,
-            "sampler": (fallback if few else sampler).name,
-            **taker.counts,
-        }
+    with bar("sampling and filtering", sum(needed.values())) as advance:
+        for label, count in needed.items():
+            if not count:
+                continue
+            few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
+            taker = _Taker(label, train.schema.index(label), seed, rejected, name_row, seen_as)
+            if few:
+                found = f'class "{label}" has {real[label]} real training rows'
+                text = f"{found}: filled by {fallback.name}, not {sampler.name}"
+                warnings.append({"code": "small_class", "text": text})
+            else:
+                taker.take(sampler, count, filters)
+            if short := count - taker.count:
+                if not few:
+                    text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
+                    warnings.append({"code": "filters_exhausted", "text": text})
+                taker.fill_up(fallback, short, taker.position if fallback.name == sampler.name else 0)
+            if taker.count < count:
+                raise GateError(
+                    f'class "{label}": only {taker.count} of {count} rows are left after review; accept more'
+                )
+            parts.extend(taker.parts)
+            drawn.extend(rows for rows, _ in taker.drawn)
+            passed.extend(keep for _, keep in taker.drawn)
+            counts[label] = {
+                "asked": count,
+                "sampler": (fallback if few else sampler).name,
+                **taker.counts,
+            }
+            advance(count)
     return Filled(
         LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]),
         LabelledData.concat(drawn),

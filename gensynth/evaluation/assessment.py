@@ -126,7 +126,6 @@ class EvaluationSettings:
 
     seed: int
     fallback: Sampler
-    progress: Callable[[str], None]
     seeds: int = 5
     steps: int = 0
     inception: bool = False

@@ -19,6 +19,7 @@ from gensynth.evaluation.bias.slices import NOTE, find_slices
 from gensynth.evaluation.fidelity.scorer import FidelityScorer
 from gensynth.evaluation.privacy.copies import Copies
 from gensynth.evaluation.utility.utility import UtilityResult
+from gensynth.progress import say
 from gensynth.types import LabelledData
 
 SLICE = "slice"
@@ -64,7 +65,7 @@ def bias_of(
 
     recall_by  trained arms and the name of the one with these rows, or {"reason": why there are none}
     """
-    settings.progress("bias: who is in the rows")
+    say("bias: who is in the rows")
     space = scorer.space("self_supervised")
     rows = {"train": real.train, "test": real.test, "synthetic": synthetic}
     sides = Sides(rows, {name: space.transform(side.x) for name, side in rows.items()})

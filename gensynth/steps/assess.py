@@ -47,6 +47,7 @@ from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
 from gensynth.evaluation.utility.utility import UtilityResult, run_arms
 from gensynth.evaluation.utility.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
 from gensynth.models.classifiers import RowClassifier, fit_row_classifier
+from gensynth.progress import say
 from gensynth.samplers.adversarial import Adversarial
 from gensynth.samplers.sampler import Sampler, links_of
 from gensynth.samplers.transform import OfOperations
@@ -115,7 +116,6 @@ def advise_amount(
         val=real.val,
         classifier=classifiers_of(real.train, settings.steps)[0],
         seeds=settings.arm_seeds()[:SWEEP_SEEDS],
-        progress=settings.progress,
     )
 
 
@@ -249,7 +249,6 @@ def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: Eval
         test=real.test,
         further={VAL: real.val.x} | probes,
         seeds=settings.arm_seeds(),
-        progress=settings.progress,
     )
 
 
@@ -316,7 +315,6 @@ def _assess_set(name: str, scored: Scored, scorer: FidelityScorer, settings: Eva
             judged=scorer.evaluation_classifier.probabilities,
             space=scorer.space("self_supervised"),
             seed=settings.seed,
-            progress=settings.progress,
             subject=settings.subject,
         )
         found, internal = replace(found, labels=labels), replace(internal, suspects=suspects)
@@ -330,14 +328,14 @@ def _assess_set(name: str, scored: Scored, scorer: FidelityScorer, settings: Eva
 
 def _privacy(one: SyntheticSet, copied: Copies, real: RealRows, settings: EvaluationSettings) -> Privacy:
     """Copies and attacks on who was in the real rows that a set may have been learned from."""
-    settings.progress("privacy: copies and membership inference")
+    say("privacy: copies and membership inference")
     seen, held_out, rows, subject = real.seen, real.held_out, one.rows[0], settings.subject
     points = points_of(LabelledData.concat([seen, held_out]))  # of rows seen alone, all others would lie far
     seed = rng.child(settings.seed, "privacy")
     found = privacy_of(seen, held_out, rows, copied, seed=seed, points=points, subject=subject, attacks=one.attacks)
     if not settings.shadows or one.shadow is None:
         return found
-    settings.progress(f"privacy: {settings.shadows} shadow generators")
+    say(f"privacy: {settings.shadows} shadow generators")
     line = shadow_attack(
         seen,
         held_out,

@@ -18,7 +18,7 @@ from gensynth.errors import UsageError
 from gensynth.evaluation.assessment import PARTS, Drawn, EvaluationSettings, RealRows, SyntheticSet
 from gensynth.evaluation.utility.verdict import CANDIDATE
 from gensynth.models.classifiers import fit_row_classifier
-from gensynth.progress import say
+from gensynth.progress import quiet
 from gensynth.samplers.fallback import fallback_of
 from gensynth.samplers.sampler import Sampler, wants_generator
 from gensynth.steps.audit import dp_of_run, model_attacks_of
@@ -68,7 +68,7 @@ def in_conditions(split_data: SplitData, conditions: Conditions) -> SplitData:
 
 
 def drawing(
-    job: Job, split_data: SplitData, sampler: Sampler, conditions: Conditions, progress: Callable[[str], None] = say
+    job: Job, split_data: SplitData, sampler: Sampler, conditions: Conditions
 ) -> Callable[[dict[str, int], dict[str, str]], Filled]:
     """Teach fallback and filters once: draw(needed, reviewed), numbers by condition.
 
@@ -93,7 +93,6 @@ def drawing(
             rejected=frozenset(name for name, verdict in reviewed.items() if verdict in PASSED_OVER),
             name_row=export.row_names(conditions, job.seed),
             seen_as=conditions.join,
-            progress=progress,
         )
         return replace(filled, rows=conditions.join(filled.rows), drawn=conditions.join(filled.drawn))
 
@@ -147,7 +146,8 @@ def shadow_trainer(
         counts = np.where(conditions.counts(rows) > 0, wanted, 0)
         needed = dict(zip(conditions.names, counts.tolist(), strict=True))
         shadow = replace(split_data, train=rows)
-        return drawing(own, shadow, sampler.fit(requested), conditions, lambda text: None)(needed, {}).rows
+        with quiet():
+            return drawing(own, shadow, sampler.fit(requested), conditions)(needed, {}).rows
 
     return train_and_draw
 
@@ -185,7 +185,6 @@ def settings_of(job: Job, real: RealRows, needed: Mapping[str, int]) -> Evaluati
     return EvaluationSettings(
         seed=job.seed,
         fallback=ready_fallback(job, real.train),
-        progress=say,
         seeds=job.utility.seeds,
         steps=job.utility.steps,
         inception=job.features == "inception",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from torch import Tensor, nn
 from gensynth import rng
 from gensynth.files import write_atomically
 from gensynth.models.generator import Batch, Generator, Phase, TrainingRows
+from gensynth.progress import bar
 from gensynth.signals import SIGNALS
 from gensynth.training.checkpoint import save_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
+PARTS = 1000  # of a training, of which progress tells
 LEAST_STEPS = 10  # between two looks at held-out rows
 LOOKS = 8  # at drawn rows in a run
 AT_ONCE = 256  # rows drawn in one pass for a look
@@ -265,40 +268,31 @@ def log_picture(logger: object, path: Path, samples_seen: int) -> None:
 
 
 class Progress(Callback):
-    """One line that says what, how far, how fast and how long still; rewritten on a terminal.
+    """How far training is and how long still; measured by the phases' shares of the time, since their samples differ
+    in cost."""
 
-    How far is measured by the phases' shares of the time, since their samples differ in cost.
-    """
-
-    def __init__(self, steps: Steps, phases: tuple[Phase, ...], seconds_between: float = 10.0) -> None:
-        self.steps = steps
+    def __init__(self, steps: Steps, phases: tuple[Phase, ...]) -> None:
+        self.steps, self._shown = steps, ExitStack()
         self._before = np.cumsum([0.0, *(p.share for p in phases)])
-        self.live = sys.stderr.isatty()
-        self.between = 0.5 if self.live else seconds_between
-        self._begun = self._last = time.monotonic()
-        self._first = self._part()
+        self._done = self._parts()
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self._advance = self._shown.enter_context(bar("training", PARTS - self._done))
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        now = time.monotonic()
-        if now - self._last >= self.between:
-            self._last = now
-            print(self._line(batch.phase, now), end="\r" if self.live else "\n", file=sys.stderr, flush=True)
+        if (done := self._parts()) > self._done:
+            self._advance(done - self._done)
+            self._done = done
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.live:
-            print(file=sys.stderr)
+        self._shown.close()
 
-    def _part(self) -> float:
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        self._shown.close()
+
+    def _parts(self) -> int:
         if self.steps.done == self.steps.schedule.total_steps:
-            return 1.0
+            return PARTS
         phase, inner = self.steps.schedule.at(self.steps.done)
         width = self._before[phase + 1] - self._before[phase]
-        return float(self._before[phase] + width * inner / self.steps.schedule.steps[phase])
-
-    def _line(self, phase: str, now: float) -> str:
-        part, elapsed = self._part(), now - self._begun
-        left = int(elapsed * (1 - part) / max(part - self._first, 1e-6))
-        return (
-            f"training: {phase:<12}{part:4.0%}  {self.steps.samples_seen:,} samples seen  "
-            f"{left // 60}:{left % 60:02d} left   "
-        )
+        return int(PARTS * (self._before[phase] + width * inner / self.steps.schedule.steps[phase]))

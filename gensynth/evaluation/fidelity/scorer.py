@@ -24,6 +24,7 @@ from gensynth.evaluation.privacy.copies import Copies, copy_entries, find_copies
 from gensynth.evaluation.utility.utility import UtilityResult, rarest_class
 from gensynth.evaluation.utility.verdict import BASELINE, answer_arms
 from gensynth.models.classifiers import RowClassifier
+from gensynth.progress import say
 from gensynth.types import LabelledData
 
 MOST_CLASSES = {"table": 100, "text": 100}  # for which all arms are still trained in reasonable time
@@ -51,7 +52,7 @@ class FidelityScorer:
     @staticmethod
     def of(real: RealRows, evaluation_classifier: RowClassifier, settings: EvaluationSettings) -> FidelityScorer:
         """Fit and qualify; UsageError where the literature's space is asked for and cannot be had."""
-        settings.progress("feature spaces: judge, self-supervised, random, raw")
+        say("feature spaces: judge, self-supervised, random, raw")
         train, seed = real.train, settings.seed
         spaces = spaces_of(train, evaluation_classifier, seed)
         if settings.inception:
@@ -77,8 +78,7 @@ class FidelityScorer:
     def score(self, name: str, rows: LabelledData, copied: Copies) -> Fidelity:
         """Fidelity in every space, overall and per class, and faults of a set of that name."""
         train, test, seed = self.real.train, self.real.test, self.settings.seed
-        progress = self.settings.progress
-        progress(f"fidelity of {len(rows)} rows in {len(self.spaces)} feature spaces{cut_text(test, rows)}")
+        say(f"fidelity of {len(rows)} rows in {len(self.spaces)} feature spaces{cut_text(test, rows)}")
         overall, per_class = fidelity(
             spaces=self.spaces,
             floor=self.floor,
@@ -89,7 +89,7 @@ class FidelityScorer:
             metrics=self.settings.metrics,
         )
         if modality_of(train.schema).columns(train.schema):
-            progress("columns, pairs of columns and a two-sample test")
+            say("columns, pairs of columns and a two-sample test")
             columns, shapes = column_fidelity(train, test, rows, self.floor, seed)
             overall |= columns
             for label, entry in shapes.items():

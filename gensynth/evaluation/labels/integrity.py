@@ -29,6 +29,7 @@ from gensynth.evaluation.labels.confident import (
 )
 from gensynth.evaluation.metrics.diversity import vendi_ratio
 from gensynth.intervals import half_sample_interval
+from gensynth.progress import say
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 
@@ -46,7 +47,6 @@ def labels_of(
     judged: Callable[[np.ndarray], np.ndarray],
     space: FeatureSpace,
     seed: int,
-    progress: Callable[[str], None],
     subject: str = "",
 ) -> tuple[Labels, dict[str, list[Entry]]]:
     """What report.json says of label integrity, and the worst rows by their ids, for an internal file.
@@ -58,13 +58,13 @@ def labels_of(
     "made"} (see `suspect_facts`; at most MOST_ROWS synthetic rows). Rows: {"real", "made"}: lists of at most WORST
     {"row_id", "label", "believed", "self_confidence", "margin"}.
     """
-    progress("label integrity: agreement and variety before and after filtering")
+    say("label integrity: agreement and variety before and after filtering")
     names = train.schema.classes
     before, after, real = (
         agreement(judged(side.x), side.y, names) for side in (drawn.rows, drawn.rows[drawn.passed], held_out)
     )
     lost = lost_variety(train, held_out, drawn, space.transform, seed)
-    progress(f"label integrity: suspect labels, {len(train)} real and {len(synthetic)} synthetic rows")
+    say(f"label integrity: suspect labels, {len(train)} real and {len(synthetic)} synthetic rows")
     some = synthetic[numpy_generator(seed, "integrity", "made").permutation(len(synthetic))[:MOST_ROWS]]
     found = out_of_fold(train, some.x, child(seed, "integrity"), subject)
     suspect, worst = suspect_facts(train, some, found)

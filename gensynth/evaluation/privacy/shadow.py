@@ -20,6 +20,7 @@ from gensynth.data.split import row_groups
 from gensynth.evaluation.metrics.roc import auc_entry, tpr_entries
 from gensynth.evaluation.privacy.membership import FLOOR, ROWS_ONLY, K, Points, halved
 from gensynth.neighbours import nearest_distances
+from gensynth.progress import bar
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 
@@ -110,12 +111,14 @@ def run_shadows(
     """Train and draw `runs` times on random halves; run 2 i + 1 sees what run 2 i did not, so every row is seen by
     half of the runs. Rows of one subject are seen together."""
     statistic, trained_on = np.empty((runs, len(targets))), np.empty((runs, len(targets)), dtype=bool)
-    for run in range(runs):
-        turn = child(seed, "shadow half", run // 2)
-        half = halved(pool, turn, subject) if subject else half_of_each_class(pool.y, turn)
-        seen = half ^ bool(run % 2)
-        drawn = train_and_draw(pool[seen], child(seed, "shadow", run))
-        statistic[run], trained_on[run] = nearness(pool[targets], drawn, points), seen[targets]
+    with bar("shadow generators", runs) as advance:
+        for run in range(runs):
+            turn = child(seed, "shadow half", run // 2)
+            half = halved(pool, turn, subject) if subject else half_of_each_class(pool.y, turn)
+            seen = half ^ bool(run % 2)
+            drawn = train_and_draw(pool[seen], child(seed, "shadow", run))
+            statistic[run], trained_on[run] = nearness(pool[targets], drawn, points), seen[targets]
+            advance(1)
     return Shadows(statistic, trained_on)
 
 

@@ -8,7 +8,6 @@ gain of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +17,7 @@ from gensynth.evaluation.assessment import Part
 from gensynth.evaluation.metrics.classification import corrected
 from gensynth.evaluation.utility.classifiers import ArmClassifier
 from gensynth.evaluation.utility.utility import UNCHANGED, kept_rows
+from gensynth.progress import bar
 from gensynth.rng import child
 from gensynth.types import LabelledData
 
@@ -52,7 +52,6 @@ def advise(
     val: LabelledData,
     classifier: ArmClassifier,
     seeds: list[int],
-    progress: Callable[[str], None],
 ) -> Advice:
     """The smallest amount whose loss is as good as the best; lines {"amount", "rows", "loss", "low", "high"}.
 
@@ -63,12 +62,13 @@ def advise(
     if reason := too_few(val):
         return Advice(sentence=f"How much to add: {reason}.")
     losses, sizes = [], []
-    for amount in AMOUNTS:
-        progress(f"how much to add: {amount:g} x what balances, on {len(val)} validation rows")
-        rows = portion(pool, train.counts(), amount)
-        arm = LabelledData.concat([train, rows])
-        losses.append(np.stack([_loss(arm, val, classifier, seed) for seed in seeds]))
-        sizes.append(len(rows))
+    with bar("how much to add", len(AMOUNTS)) as advance:
+        for amount in AMOUNTS:
+            rows = portion(pool, train.counts(), amount)
+            arm = LabelledData.concat([train, rows])
+            losses.append(np.stack([_loss(arm, val, classifier, seed) for seed in seeds]))
+            sizes.append(len(rows))
+            advance(1)
     table = np.stack(losses)  # (A, S, N)
     weights = 1 / (len(val.schema.classes) * np.bincount(val.y)[val.y])
     means = (table.mean(axis=1) * weights).sum(axis=1)

@@ -9,7 +9,7 @@ seed of classifier and left-out rows; with several generators, training the gene
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from gensynth.evaluation.metrics.classification import (
 )
 from gensynth.evaluation.utility.classifiers import ArmClassifier
 from gensynth.intervals import Difference, joint_estimate
+from gensynth.progress import bar
 from gensynth.rng import child, numpy_generator
 from gensynth.samplers.online import Online, Unchanged
 from gensynth.types import REAL, LabelledData
@@ -99,7 +100,6 @@ def run_arms(
     test: LabelledData,
     further: Mapping[str, np.ndarray],
     seeds: list[int],
-    progress: Callable[[str], None],
 ) -> UtilityResult:
     """Train all learners on every arm with every seed and score them on the locked test rows.
 
@@ -111,27 +111,28 @@ def run_arms(
     _check(arms, test, seeds)
     classes = len(test.schema.classes)
     predictions, probabilities, others = {}, {}, {}
-    for classifier in classifiers:
-        requested = further if classifier is classifiers[0] else {}
-        inputs = [test.x, val.x, *requested.values()]
-        done: dict[tuple[int, bool, int, int], list[np.ndarray]] = {}
-        for number, arm in enumerate(arms, start=1):
-            progress(f"utility: {classifier.name}, arm {number} of {len(arms)}, {arm.name}")
-            found = []
-            for turn, seed in enumerate(seeds):
-                rows = arm.rows[turn % len(arm.rows)]
-                key = (id(rows), arm.class_weights, id(arm.online), seed)
-                if key not in done:
-                    done[key] = _trained(classifier, rows, arm, inputs, seed)
-                found.append(done[key])
-            predicted = [one[0] for one in found]
-            if arm.tuned_threshold and len(val):
-                counts = arm.rows[0].counts()
-                predicted = [one[0] / tuned_prior(one[1], val.y, counts) for one in found]
-            predictions[arm.name, classifier.name] = np.stack([shares.argmax(1) for shares in predicted])
-            probabilities[arm.name, classifier.name] = np.stack([one[0] for one in found])
-            for place, name in enumerate(requested, start=2):
-                others[arm.name, name] = np.stack([one[place] for one in found])
+    with bar("training classifiers", len(classifiers) * len(arms) * len(seeds)) as advance:
+        for classifier in classifiers:
+            requested = further if classifier is classifiers[0] else {}
+            inputs = [test.x, val.x, *requested.values()]
+            done: dict[tuple[int, bool, int, int], list[np.ndarray]] = {}
+            for arm in arms:
+                found = []
+                for turn, seed in enumerate(seeds):
+                    rows = arm.rows[turn % len(arm.rows)]
+                    key = (id(rows), arm.class_weights, id(arm.online), seed)
+                    if key not in done:
+                        done[key] = _trained(classifier, rows, arm, inputs, seed)
+                    found.append(done[key])
+                    advance(1)
+                predicted = [one[0] for one in found]
+                if arm.tuned_threshold and len(val):
+                    counts = arm.rows[0].counts()
+                    predicted = [one[0] / tuned_prior(one[1], val.y, counts) for one in found]
+                predictions[arm.name, classifier.name] = np.stack([shares.argmax(1) for shares in predicted])
+                probabilities[arm.name, classifier.name] = np.stack([one[0] for one in found])
+                for place, name in enumerate(requested, start=2):
+                    others[arm.name, name] = np.stack([one[place] for one in found])
     result = summarise(predictions, test.y, test.schema.classes, tuple(seeds), {a.name: len(a.rows) for a in arms})
     result = replace(result, probabilities=probabilities, further=others)
     wanted = arms[0].rows[0].counts()
