@@ -26,12 +26,13 @@ from gensynth.data.split import split_rows
 from gensynth.data.table_files import text_of
 from gensynth.data.table_source import build
 from gensynth.errors import DataError
-from gensynth.job import Job
-from gensynth.learning import train_in_memory
 from gensynth.pipeline import balance as run_balance
 from gensynth.pipeline import evaluate_sets
-from gensynth.reread import aligned, as_made, with_val
 from gensynth.samplers.generator import GeneratorSampler
+from gensynth.steps.component import NOTHING
+from gensynth.steps.job import Job
+from gensynth.steps.reopen import aligned, as_made, with_val
+from gensynth.steps.train import train_in_memory
 from gensynth.types import LabelledData, Schema
 
 LABEL = "gensynth_label"
@@ -86,7 +87,8 @@ def balance(
         target = json.dumps({str(name): str(number) for name, number in target.items()})
     words = [f"target={target}", f"out={out}"]
     job, source = _job("balance", X, model, minutes, seed, words), source_of(X, y)
-    return run_balance(replace(job, data=replace(job.data, name="rows in memory", read=lambda: source)))
+    data = replace(job.data, name="rows in memory", reader=NOTHING)
+    return run_balance(replace(job, data=data), source)
 
 
 class ClassBalancer(BaseSampler):
@@ -131,7 +133,7 @@ class ClassBalancer(BaseSampler):
         job = _job("train", X, self.model, self.minutes, self.random_state, [])
         self.generator_ = train_in_memory(job, rows)
         added = {str(name): int(n) for name, n in self.sampling_strategy_.items()}
-        labels = np.concatenate([np.full(n, rows.schema.index(c)) for c, n in added.items()] or [[]]).astype(np.int64)
+        labels = np.repeat([rows.schema.index(c) for c in added], list(added.values())).astype(np.int64)
         parts = [rng.row_seeds(self.random_state, c, 0, n) for c, n in added.items()]
         seeds = np.concatenate(parts or [np.zeros(0, np.uint64)])
         made = GeneratorSampler().use(self.generator_).sample(labels, seeds)
@@ -160,7 +162,7 @@ def source_of(X: Rows, y: Any) -> Source:  # noqa: N803
     frame = frame.rename(columns=str)
     cells = text_of(frame).assign(**{LABEL: labels})
     ids = np.arange(len(cells)).astype(str)
-    kinds = {name: "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}
+    kinds = {str(name): "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}
     return build(cells, np.full(len(cells), ""), ids, LABEL, kind="rows in memory", ignore=[], kinds=kinds, like=None)
 
 

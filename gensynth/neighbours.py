@@ -143,9 +143,9 @@ def _pair(rows: Tensor, others: Tensor, kind: torch.dtype) -> Pair:
     centred = [side.double() - mean for side in (rows, others)]
     largest = max((float(side.abs().max()) for side in centred if side.numel()), default=0.0)
     scale = largest if np.isfinite(largest) and largest > 0 else 1.0
-    rough = [side.div_(scale).to(kind) for side in centred]
-    lengths = [(side**2).sum(dim=1) for side in rough]
-    return Pair(rows, others, *rough, *lengths, scale**2, _rounding(rows.shape[1], kind))
+    one, two = (side.div_(scale).to(kind) for side in centred)
+    lengths = (one**2).sum(dim=1), (two**2).sum(dim=1)
+    return Pair(rows, others, one, two, *lengths, unit=scale**2, slack=_rounding(rows.shape[1], kind))
 
 
 def _rounding(dims: int, kind: torch.dtype) -> float:

@@ -8,67 +8,56 @@ Every function here is one verb of the command line; `cli.py` only turns words i
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from gensynth import __version__, rng
-from gensynth.assess import advise_amount, assess_made, probe_counts, rank_sets, shown, transform_facts
+from gensynth.balancing.decisions import PASSED_OVER, check_rows
 from gensynth.balancing.draw import write_samples
 from gensynth.balancing.export import row_names
 from gensynth.balancing.filters import check_filters
-from gensynth.balancing.ledger import csv_text
 from gensynth.balancing.merge import SMALL_CLASS
-from gensynth.balancing.plan import Amount, asks_for_cells, resolve_counts, resolve_target
-from gensynth.data.conditions import Conditions, check_groups
-from gensynth.data.explore import explore as look_at
-from gensynth.data.explore import explore_lines, quarantine_csv, shared_rows
-from gensynth.data.finding import tell
+from gensynth.balancing.plan import Amount, to_balance
+from gensynth.data.conditions import Conditions
+from gensynth.data.explore import quarantine_csv
 from gensynth.data.kinds import modality_of
-from gensynth.data.origin import check_origin
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
-from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.data.text_source import read_text
-from gensynth.errors import DataError, GateError, UsageError, nearest
-from gensynth.job import Job, ModelSettings
-from gensynth.learning import check_learnable, train_step
-from gensynth.making import (
+from gensynth.errors import DataError, GateError, UsageError
+from gensynth.evaluation.assessment import RealRows
+from gensynth.evaluation.utility.verdict import CANDIDATE
+from gensynth.files import write_text
+from gensynth.models.generator import Generator
+from gensynth.progress import bar, say
+from gensynth.provenance.guarantee import dp_facts, steps_of
+from gensynth.provenance.hashes import seal_run
+from gensynth.report.report import write_report
+from gensynth.review.rates import fool_rate, review_gate
+from gensynth.run_folder import InPlace, RunFolder
+from gensynth.samplers.generator import GeneratorSampler
+from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
+from gensynth.steps.assess import advise_amount, assess, best_taught, probe_counts
+from gensynth.steps.audit import refuse_biased
+from gensynth.steps.draw import (
     asked_of,
     asked_rows,
     conditions_of,
+    counts_of,
     drawing,
-    how_much,
+    judged_sets,
     ready_sampler,
+    set_of,
+    settings_of,
     shadow_trainer,
-    trial_of,
 )
-from gensynth.provenance.guarantee import dp_facts, steps_of
-from gensynth.provenance.integrity import seal_run
-from gensynth.provenance.source_card import SourceCard
-from gensynth.record import (
-    absent_warning,
-    facts_of,
-    pictures_of,
-    quarantined_warning,
-    shared_rows_warning,
-    time_lapse,
-    write_dataset,
-    write_internal,
-    write_json,
-    write_text,
-)
-from gensynth.report.report import write_report
-from gensynth.report.review import PASSED_OVER, check_rows, fool_rate, review_gate
-from gensynth.reread import (
-    Looked,
-    image_size,
+from gensynth.steps.job import Job
+from gensynth.steps.read import Looked, look
+from gensynth.steps.reopen import (
+    RunState,
+    carry_over,
+    count_opening,
     names_of_rows,
     pin_review,
     read_review,
@@ -78,19 +67,23 @@ from gensynth.reread import (
     real_sides,
     reread,
 )
-from gensynth.rundir import RunFolder, say
-from gensynth.samplers.fallback import fallback_of
-from gensynth.samplers.generator import GeneratorSampler
-from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
+from gensynth.steps.train import check_learnable, train_step
+from gensynth.steps.write import (
+    pictures_of,
+    ranking_report,
+    report_of,
+    staged_in,
+    time_lapse,
+    write_dataset,
+    write_internal,
+)
 from gensynth.training.bundle import (
     Bundle,
     file_sha256,
     load_bundle,
 )
-from gensynth.training.fit import TrainerSettings
 from gensynth.training.loggers import read_curves
-from gensynth.trust import audit_before, audit_lines, dp_of_run, model_attacks_of, refuse_biased, trust_facts
-from gensynth.types import REAL, LabelledData
+from gensynth.types import LabelledData
 
 Sides = tuple[LabelledData, LabelledData, LabelledData]  # train, val, test: real rows
 
@@ -110,138 +103,74 @@ def train(job: Job) -> Path:
     return job.out / "generator"
 
 
-def balance(job: Job) -> dict:
-    """The main job; returns the facts of report.json."""
+def balance(job: Job, source: Source | None = None) -> dict:
+    """The main job; returns the facts of report.json. `source` stands in for the reader of the job."""
     with job.open_out() as run:
-        looked = look(job, run)
-        for sampler in (job.sampler, job.fallback):
-            check_modality(sampler, looked.train.schema)
+        looked = look(job, run, source)
+        sampler: Sampler = job.sampler.build()
+        for one in (sampler, *([job.fallback.build()] if job.fallback else [])):
+            check_modality(one, looked.train.schema)
         conditions = conditions_of(job, looked.train)
         bundle = None
-        if wants_generator(job.sampler):
-            job.sampler.check(looked.train.schema, job.model.params)
+        if wants_generator(sampler):
+            sampler.check(looked.train.schema, job.model.params)
             bundle = train_step(job, run, asked_rows(looked, conditions), time.monotonic())
-        state = {
-            "seed": job.seed,
-            "target": job.target,
-            "symmetric": job.symmetric,
-            "data": job.data.name,
-            "groups": job.data.groups,
-            "subject": job.data.subject,
-            "utility_run": job.utility_run,
-            "utility_seeds": job.utility_seeds,
-            "utility_steps": job.utility_steps,
-            "inception": job.inception,
-            "test_opened": _times_opened(run),
-            "source_sha256": looked.source.sha256,
-            "label": looked.train.schema.fields.get("label", "label"),
-            "classes": looked.train.schema.classes,
-            "modality": looked.train.schema.modality,
-            "fields": looked.train.schema.fields,
-            "image_size": image_size(looked.train),
-            "explore": looked.facts,
-            "deidentified": looked.source.deidentified,
-            "resized": looked.source.resized,
-            "source_card": job.data.card.to_json(),
-            "quarantined": len(looked.source.quarantine),
-        }
-        write_json(run.path / "run" / "state.json", state)
+        earlier = read_state(run.path) if run.resumed else None
+        RunState.of(looked, earlier.test_opened if earlier else 0).write(run.path)
         sampler = ready_sampler(job, bundle, asked_rows(looked, conditions))
         facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed={})
         seal_run(run.path)
     return facts
 
 
-def merge(job: Job, finished: Path) -> dict:
+def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dict:
     """Filter, merge, export and evaluate a finished run again, without training, honouring its review.csv.
 
     Writes in place unless `job.out` is another folder.
+    job    that of the run, with what this call changes
+    model  class of the generator, where it is none of gensynth/models/
     """
-    state = read_state(finished)
-    bundle = load_bundle(finished / "generator") if (finished / "generator").is_dir() else None
+    bundle = load_bundle(finished / "generator", model) if (finished / "generator").is_dir() else None
     reviewed = read_review(finished)
-    looked = reread(finished, bundle, state)
+    looked = reread(finished, bundle, job.data)
     check_filters(job.filters, looked.train.schema)
     if real := [f"{row} is real" for row in real_names(finished) if reviewed.get(row) in PASSED_OVER]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
-    job = replace(
-        job,
-        seed=state["seed"],
-        target=state["target"],
-        symmetric=state.get("symmetric", False),
-        data=replace(
-            job.data,
-            name=state["data"],
-            groups=tuple(state.get("groups", ())),
-            subject=state.get("subject", ""),
-            card=SourceCard.from_json(state.get("source_card", {})),
-        ),
-        utility_run=state.get("utility_run", True),
-        utility_seeds=state["utility_seeds"] or 5,
-        inception=state.get("inception", False),
-        utility_steps=state["utility_steps"],
-    )
-    config = json.loads((finished / "run" / "config.json").read_text(encoding="utf-8"))
-    if bundle is not None:  # for shadows, which are trained as it was
-        model = ModelSettings(bundle.facts["model"], type(bundle.generator), bundle.facts["params"])
-        job = replace(job, model=model, trainer=TrainerSettings(**config["trainer"]))
-    _check_same_sampler(config.get("sampler"), job.config.get("sampler"), config.get("sampler_choice", ""))
     conditions = conditions_of(job, looked.train)
     sampler, name_row = ready_sampler(job, bundle, asked_rows(looked, conditions)), row_names(conditions, job.seed)
     if modality_of(looked.train.schema).in_files:
-        makers = (sampler.name, job.fallback.name)
+        makers = (sampler.name, job.fallback.build().name)
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
     else:
         reviewed = names_of_rows(finished, reviewed, conditions, name_row)
-    with job.open_out() if job.out != finished else _InPlace(finished) as run:
+    with job.open_out() if job.out != finished else InPlace(finished) as run:
         if job.out != finished:
-            _carry_over(finished, job.out)
+            carry_over(finished, job.out)
         pin_review(run.path, finished)
         facts = _balance(job, run, looked, conditions, sampler, bundle, reviewed)
-        same = {"sampler_choice": config.get("sampler_choice", "")}  # rows are made as they were
-        write_json(run.path / "run" / "config.json", config | job.config | same)
+        job.write()
         seal_run(run.path)
     return facts
 
 
-def _check_same_sampler(before: dict | None, now: dict | None, choice: str) -> None:
-    """UsageError unless rows are made as they were: their names, by which a review knows them, would stay the same."""
-    if before and now and before != now:
-        name = choice or str(before["_target_"]).split(".")[-2]
-        settings = " ".join(f"sampler.{key}={value}" for key, value in before.items() if now.get(key) != value)
-        settings = settings.replace(f"sampler._target_={before['_target_']}", f"sampler={name}")
-        raise UsageError(f"this run was made with other words; give them to merge as well: {settings}")
+def sample(
+    generator: Path,
+    counts: Amount,
+    seed: int,
+    kind: str,
+    run_folder: Callable[[], RunFolder],
+    model: type[Generator] | None = None,
+) -> Path:
+    """Draw unfiltered rows from a bundle; returns the output folder.
 
-
-def _carry_over(finished: Path, out: Path) -> None:
-    """Copy what a merge into another folder does not make anew."""
-    for name in (
-        "explore.json",
-        "review.csv",
-        "review_blind.csv",
-        "run/state.json",
-        "run/split.csv",
-        "run/quarantine.csv",
-        "run/metrics.csv",
-        *(p.relative_to(finished).as_posix() for p in (finished / "run" / "samples").glob("*.png")),
-        "run/review.csv",
-    ):
-        counted = name == "run/state.json" and (out / name).is_file()  # by an earlier try: test rows were opened
-        if (finished / name).is_file() and not counted:
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(finished / name, out / name)
-    if (finished / "generator").is_dir():
-        shutil.copytree(finished / "generator", out / "generator", dirs_exist_ok=True)
-
-
-def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Callable[[], RunFolder]) -> Path:
-    """Draw unfiltered rows from a bundle; returns the output folder."""
-    bundle = load_bundle(generator)
+    model  class of the generator, where it is none of gensynth/models/
+    """
+    bundle = load_bundle(generator, model)
     known = modality_of(bundle.schema).formats
     kind = kind or known[0]
     if kind not in known:
         raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")
-    plan = _drawn_counts(counts, bundle)
+    plan = counts_of(counts, bundle)
     for label, count in plan.items():
         rows = bundle.facts["train_counts"].get(label, SMALL_CLASS)  # a private bundle need not tell
         if count and rows < SMALL_CLASS:
@@ -249,28 +178,9 @@ def sample(generator: Path, counts: Amount, seed: int, kind: str, run_folder: Ca
     promise = dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts))
     if promise["claimed"]:
         say(promise["sentence"])
-    with run_folder() as run:
-        staged = run.path / ".staged"
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir()
-        write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, _counter(sum(plan.values())))
-        os.sync()
-        for path in sorted(staged.iterdir()):
-            target = run.path / path.name
-            if target.is_dir():  # from an earlier try that was killed between these moves
-                shutil.rmtree(target)
-            path.replace(target)
-        staged.rmdir()
+    with run_folder() as run, staged_in(run.path) as staged, bar("sampling", sum(plan.values())) as advance:
+        write_samples(staged, kind, GeneratorSampler().use(bundle), plan, seed, advance)
     return run.path
-
-
-def _drawn_counts(counts: Amount, bundle: Bundle) -> dict[str, int]:
-    """Rows to draw of every condition: cells by name, or classes, whose cells share them as training rows do."""
-    conditions = Conditions.of_schema(bundle.schema)
-    if isinstance(counts, Mapping) and asks_for_cells(counts, conditions.schema):
-        return resolve_counts(counts, bundle.schema)
-    trained_on = np.array([bundle.facts["train_counts"].get(name, 1) for name in conditions.names])
-    return conditions.spread(resolve_counts(counts, conditions.schema), trained_on)
 
 
 def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str, text: str) -> dict:
@@ -298,89 +208,15 @@ def evaluate_sets(job: Job, sides: Sides, sets: dict[str, LabelledData]) -> dict
 def _ranked(job: Job, run: RunFolder, sides: Sides, sets: dict[str, LabelledData], left_out: int) -> dict:
     """Score, rank and report; `left_out` files could not be read."""
     train, val, test = sides
+    real = RealRows(train, val, test, val_seen=True)
+    missing = dict(zip(train.schema.classes, to_balance(train.counts()).tolist(), strict=True))
+    settings = settings_of(job, real, missing)
     with run.step("evaluate"):
-        job = replace(job, fallback=fallback_of(train.schema))
-        scores, order, yardstick = rank_sets(trial_of(job, train, val, test), sets)
-    best = sets[order[0]]
-    facts = {
-        **scores,
-        "bias": {},
-        "data": {"name": order[0], "ranking": order},
-        "timing": run.timing,
-        "provenance": {"version": __version__, "seed": job.seed, "test_opened": 1},
-        "warnings": [
-            *shared_rows_warning(shared_rows(LabelledData.concat([train, val]), test)),
-            *quarantined_warning(left_out),
-            *absent_warning(sets, train.schema.classes),
-            *scores["warnings"],
-        ],
-    }
-    write_report(job.out, facts, pictures_of(train, best, {}, *shown(yardstick, best)))
-    return facts
-
-
-class _InPlace(RunFolder):
-    """A finished run that is written again; its parts are replaced one by one, each atomically."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path, self.verb, self.resumed, self.timing = folder, "merge", True, {}
-
-
-def look(job: Job, run: RunFolder) -> Looked:
-    """Read, split and write what a person should see before anything is trained."""
-    with run.step("read"):
-        source = job.data.read()
-    if job.strict and source.quarantine:
-        raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
-    with run.step("explore"):
-        subject = _subject(source, job.data.subject)
-        split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
-        source, split = _cut(source, split, job)
-        facts = look_at(source, split)
-    check_groups(source.data, job.data.groups)
-    check_filters(job.filters, source.data.schema)
-    if not asks_for_cells(job.target, source.data.schema):
-        resolve_target(job.target, np.ones(len(source.data.schema.classes), int), source.data.schema)
-    marked = check_origin(source.data, job.data.allow_synthetic or job.verb == "explore")
-    real = source.data.origin == REAL
-    parts = {name: source.data[real & (split == name)] for name in ("train", "val", "test")}
-    if (parts["train"].counts() == 0).any():
-        empty = [c for c, n in zip(source.data.schema.classes, parts["train"].counts(), strict=True) if not n]
-        raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
-    facts["notes"] = [*facts["notes"], *(line["text"] for line in marked)]
-    if job.data.groups:
-        facts["bias"] = audit_before(parts["train"], job.data.groups, job.trust.favourable)
-    write_json(run.path / "explore.json", facts)
-    write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
-    write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
-    write_json(run.path / "run" / "config.json", job.config)
-    say("\n".join([*explore_lines(facts), *(audit_lines(facts["bias"]) if "bias" in facts else [])]))
-    return Looked(
-        source,
-        facts=facts,
-        quarantined=len(source.quarantine),
-        marked=source.data[~real],
-        warnings=tuple(marked),
-        **parts,
-    )
-
-
-def _subject(source: Source, column: str) -> np.ndarray | None:
-    if not column:
-        return None
-    if column not in source.data.groups:
-        raise UsageError(f"data.subject={column} is not a column here; {nearest(column, source.data.groups)}")
-    return source.data.groups[column]
-
-
-def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarray]:
-    if job.data.long_tail is None:
-        return source, split
-    first, last = job.data.long_tail
-    keep = cut_long_tail(
-        source.data.y, split, first, last, len(source.data.schema.classes), rng.child(job.seed, "tail")
-    )
-    return replace(source, data=source.data[keep], split=source.split[keep]), split[keep]
+        settings = replace(settings, parts=settings.parts - {"bias", "labels"}, how_much="")
+        found = assess(real, judged_sets(sets), settings, best_taught)
+    report = ranking_report(job, run, real, sets, found, left_out)
+    write_report(job.out, report, pictures_of(train, sets[found.best_name], {}, *found.pictures))
+    return report.to_json()
 
 
 def _balance(
@@ -393,84 +229,49 @@ def _balance(
     reviewed: dict[str, str],
 ) -> dict:
     """From a fitted sampler to dataset and report."""
-    real = looked.train
     draw = drawing(job, looked, sampler, conditions)
-    trial = trial_of(job, real, looked.val, looked.test)
+    real = RealRows(looked.train, looked.val, looked.test)
 
     def draw_classes(needed: dict[str, int]) -> LabelledData:
-        return draw(conditions.spread(needed, conditions.counts(real)), {}).rows
+        return draw(conditions.spread(needed, conditions.counts(real.train)), {}).rows
 
     with run.step("how much"):
-        advice = advise_amount(trial, draw_classes)
-    say(advice["sentence"])
-    asked = asked_of(job, conditions, real, advice["amount"])
-    needed = asked.by_class
+        advice = advise_amount(real, settings_of(job, real, {}), draw_classes)
+    say(advice.sentence)
+    asked = asked_of(job, conditions, real.train, advice.amount)
+    settings = settings_of(job, real, asked.by_class)
     with run.step("sample and filter"):
         filled = draw(asked.rows, reviewed)
-        looked_at = review_gate(reviewed, filled.rows, job.trust.least_reviewed)
+        looked_at = review_gate(reviewed, filled.rows, job.review.min)
         if not looked_at["passed"]:
             raise GateError(looked_at["reason"])
-        probe = draw_classes(probe_counts(real, needed)) if sampler.label_policy == "conditional" else real[:0]
+        conditional = sampler.label_policy == "conditional"
+        probe = draw_classes(probe_counts(real.train, asked.by_class)) if conditional else None
     with run.step("evaluate"):
-        opened = _count_opening(run)
-        assessed = assess_made(trial, filled.rows, needed, probe, how_much(needed))
-        transform = transform_facts(trial, sampler, filled.rows)
-    with run.step("trust"):
-        attacks = model_attacks_of(bundle, conditions) if bundle else []
-        shadow = shadow_trainer(job, looked, bundle, conditions, filled.rows)
-        trusted = trust_facts(trial, filled, assessed, job.trust, attacks, shadow)
-    scores = assessed.facts | {key: transform[key] for key in ("operations", "robustness")} | trusted.facts
-    scores["warnings"] += transform["left_out"]
-    scores["how_much"] = advice
-    facts = facts_of(job, run, looked, filled, sampler, bundle, scores, opened)
-    facts["review"] = looked_at | {"blind": fool_rate(run.path / "review_blind.csv")}
-    facts["privacy"] = facts["privacy"] | {"dp": dp_of_run(job, sampler, bundle, filled, len(reviewed))}
+        opened = count_opening(run.path)
+        judged = replace(
+            set_of(job, conditions, sampler, bundle, [filled], len(reviewed)),
+            arm=CANDIDATE,
+            classical_arm="real_plus_synthetic_and_classical",
+            probe=probe,
+            shadow=shadow_trainer(job, looked, bundle, conditions, filled.rows),
+        )
+        found = assess(real, {"the synthetic rows": judged}, settings)
+    report = report_of(job, run, looked, filled, sampler, bundle, found, opened)
+    review = looked_at | {"blind": fool_rate(run.path / "review_blind.csv")}
+    report = replace(report, how_much=advice, review=review)
     curves = read_curves(run.path / "run" / "metrics.csv")
-    realism, plane = shown(assessed.yardstick, filled.rows)
-    pictures = pictures_of(real, filled.rows, curves, realism, plane)
-    pictures = replace(pictures, lapse=time_lapse(run.path / "run" / "samples", real))
+    pictures = pictures_of(real.train, filled.rows, curves, *found.pictures)
+    pictures = replace(pictures, lapse=time_lapse(run.path / "run" / "samples", real.train))
     try:
-        refuse_biased(facts["bias"])
+        refuse_biased(found.best.bias)
     except GateError:
         if not (run.path / "dataset").is_dir():  # else the report is that of the data set which stays
-            write_report(run.path, facts, pictures)
+            write_report(run.path, report, pictures)
         raise
-    write_internal(run.path, trusted)
+    write_internal(run.path, found.best.internal)
     with run.step("write dataset"):
-        write_dataset(job, run, looked, filled, sampler, bundle, facts, reviewed)
-    facts["provenance"]["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
-    write_report(run.path, facts, pictures)
-    return facts
-
-
-def _count_opening(run: RunFolder) -> int:
-    """How often test rows have been looked at in this run, this time included; kept in run/state.json.
-
-    A data set that stands is sealed with it at once: a merge in place may stop before it has another.
-    """
-    path = run.path / "run" / "state.json"
-    state = json.loads(path.read_text(encoding="utf-8"))
-    state["test_opened"] = state.get("test_opened", 1) + 1  # a run of an older version has opened them once
-    write_json(path, state)
-    if (run.path / "dataset").is_dir():
-        seal_run(run.path)
-    return state["test_opened"]
-
-
-def _times_opened(run: RunFolder) -> int:
-    """How often an earlier try of this run has looked at test rows."""
-    path = run.path / "run" / "state.json"
-    return json.loads(path.read_text(encoding="utf-8"))["test_opened"] if run.resumed and path.is_file() else 0
-
-
-def _counter(total: int) -> Callable[[int], None]:
-    """Progress of sampling, a line every tenth."""
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        before, done = done, done + rows
-        if before * 10 // max(total, 1) != done * 10 // max(total, 1):
-            say(f"sampling: {done:,} of {total:,}")
-
-    return count
+        write_dataset(job, run, looked, filled, sampler, bundle, report.to_json(), reviewed)
+    report.provenance["dataset_sha256"] = file_sha256(run.path / "dataset" / "manifest.json")
+    write_report(run.path, report, pictures)
+    return report.to_json()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from gensynth import __version__, rng
 from gensynth.balancing.draw import TABLE_CHUNK
 from gensynth.balancing.export import encode_row
+from gensynth.balancing.ledger import read_ledger
 from gensynth.balancing.mark import mark_of, read_mark
 from gensynth.balancing.merge import ATTEMPTS, DRAWS
 from gensynth.balancing.table_export import RowWriter, identifiers_of, made_seeds, row_hashes
@@ -24,24 +25,25 @@ from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.data.kinds import modality_of
 from gensynth.errors import DataError, GateError, UsageError
+from gensynth.models.generator import Generator
 from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
-from gensynth.provenance.integrity import (
+from gensynth.provenance.hashes import (
     MANIFEST,
     SEAL,
     check_dataset,
     check_generator,
     check_links,
     check_run,
-    read_ledger,
 )
-from gensynth.reread import Looked, read_state, reread
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
+from gensynth.steps.job import FILE as JOB
+from gensynth.steps.job import read_job
+from gensynth.steps.reopen import Looked, read_state, reread
 from gensynth.training.bundle import Bundle, file_sha256, load_bundle
 from gensynth.types import REAL, LabelledData, Schema
 
 Line = dict[str, str]
-CONFIG = "run/config.json"
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,6 @@ def find_dataset(path: Path) -> Path:
     raise UsageError(f"{path.name or path} holds no ledger.csv; give a data set: gensynth verify OUT/dataset")
 
 
-def run_config(dataset: Path) -> dict:
-    """Settings of the run beside a data set; empty where there is none. DataError where they are damaged."""
-    if not has_run(dataset):
-        return {}
-    try:
-        return json.loads((dataset.parent / CONFIG).read_text(encoding="utf-8"))
-    except ValueError:
-        raise DataError(f"{CONFIG} is damaged: it is no JSON") from None
-
-
 def has_run(dataset: Path) -> bool:
     """Whether a data set lies in the run that made it: some part of it is there, be it not the whole.
 
@@ -91,21 +83,23 @@ def has_run(dataset: Path) -> bool:
 def verify(
     dataset: Path,
     generator: Path | None,
-    build: Callable[[dict], tuple[Sequence[Sampler], str]],
+    build: Callable[[], tuple[Sequence[Sampler], str]],
     n: int,
     seed: int,
+    model: type[Generator] | None = None,
 ) -> Verified:
     """Check every hash, then make n random made rows again.
 
-    build  settings of the run -> sampler and fallback, not fitted, and why rows of another one cannot be made again
+    build  sampler and fallback of the run, not fitted, and why rows of another one cannot be made again
+    model  class of the generator, where it is none of gensynth/models/
     GateError where the generator is damaged or not the one that the ledger names.
     """
     findings, told = check_files(dataset, generator)
     if findings:
         return Verified(tuple(findings), (*told, "rows were not made again: the files are not what they were"))
     lines = [line for line in read_ledger(dataset / "ledger.csv") if line["source"] != REAL and line["sampler"]]
-    samplers, why_not = build(run_config(dataset))
-    makers, reasons = ready(dataset, generator, samplers, lines)
+    samplers, why_not = build()
+    makers, reasons = ready(dataset, generator, samplers, lines, model)
     places = [i for i, line in enumerate(lines) if line["sampler"] in makers.samplers] if makers else []
     for name in sorted({line["sampler"] for line in lines} - set(makers.samplers if makers else ())):
         count = sum(line["sampler"] == name for line in lines)
@@ -152,38 +146,43 @@ def _check_beside(run: Path) -> tuple[list[str], list[str]]:
         findings.append(f"missing: {SEAL}")
         hint = "get it from where the run was made, or verify dataset/ in a folder of its own"
         told.append(f"report and run: not checked (no {SEAL}; {hint})")
-    if (run / SEAL).is_file() and not (run / CONFIG).is_file():
-        findings.append(f"missing: {CONFIG}")
+    if (run / SEAL).is_file() and not (run / JOB).is_file():
+        findings.append(f"missing: {JOB}")
     return findings, told
 
 
 def _columns(dataset: Path, generator: Path | None) -> list[Column]:
     """Columns of a table as its run describes them, or the generator that the ledger names; none where neither can."""
-    path, folder = dataset.parent / "run" / "state.json", generator or dataset.parent / "generator"
+    folder = generator or dataset.parent / "generator"
     named = {line["generator_sha256"] for line in read_ledger(dataset / "ledger.csv")}
-    if not has_run(dataset):
-        is_named = (folder / MANIFEST).is_file() and file_sha256(folder / MANIFEST) in named
-        path = folder / "config.json" if is_named else Path()
+    is_named = (folder / MANIFEST).is_file() and file_sha256(folder / MANIFEST) in named
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        if has_run(dataset):
+            state = read_state(dataset.parent)
+            return [Column.from_json(column) for column in state.schema.fields.get("columns", ())] if state else []
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8")) if is_named else {}
         schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
         fields = Conditions.of_schema(schema).schema.fields
         return [Column.from_json(column) for column in fields.get("columns", ())]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
         return []
 
 
 def ready(
-    dataset: Path, generator: Path | None, samplers: Sequence[Sampler], lines: Sequence[Line]
+    dataset: Path,
+    generator: Path | None,
+    samplers: Sequence[Sampler],
+    lines: Sequence[Line],
+    model: type[Generator] | None = None,
 ) -> tuple[Makers | None, dict[str, str]]:
     """Samplers fitted on the real rows of the data set, or the generator alone; and why others are missing."""
     folder = generator or dataset.parent / "generator"
-    bundle = load_bundle(folder) if generator or (folder / MANIFEST).is_file() else None
+    bundle = load_bundle(folder, model) if generator or (folder / MANIFEST).is_file() else None
     if bundle and (named := {line["generator_sha256"] for line in lines} - {"", bundle.sha256}):
         raise GateError(f"the ledger names the generator {min(named)[:16]}, {folder.name} is {bundle.sha256[:16]}")
     if not samplers:
         return (_generator_alone(bundle) if bundle else None), {}
-    looked = reread(dataset.parent, bundle, read_state(dataset.parent))
+    looked = reread(dataset.parent, bundle, read_job(dataset.parent).data)
     conditions = Conditions.of(looked.train, _cell_columns(lines))
     rows, used = conditions.split(looked.train), {line["sampler"] for line in lines}
     fitted: dict[str, Sampler] = {}
@@ -221,13 +220,14 @@ def _cell_columns(lines: Sequence[Line]) -> tuple[str, ...]:
 
 def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: Sequence[int]) -> dict[int, str]:
     """{place in `lines`: content hash} of the chosen rows, made again; `lines` are all made rows in ledger order."""
+    kinds = [(line["sampler"], makers.conditions.of_line(line)) for line in lines]
     parts, places = [], []
-    for (sampler, condition), mine in _kinds(makers.conditions, lines, chosen).items():
-        asked = np.array([int(lines[i]["index"]) for i in mine])
-        seed = int(lines[mine[0]]["seed"])
+    for sampler, condition in dict.fromkeys(kinds[i] for i in chosen):
+        mine = [i for i in chosen if kinds[i] == (sampler, condition)]
+        asked, seed = np.array([int(lines[i]["index"]) for i in mine]), int(lines[mine[0]]["seed"])
         one = makers.samplers[sampler]
         if one.deterministic == "per_set":
-            drawn = [lines[i] for i in range(len(lines)) if _kind(makers.conditions, lines[i]) == (sampler, condition)]
+            drawn = [line for line, kind in zip(lines, kinds, strict=True) if kind == (sampler, condition)]
             parts.append(replay(one, makers.conditions, condition, asked, drawn, seed))
         else:
             parts.append(regenerate(one, makers.conditions, condition, asked, seed))
@@ -238,18 +238,6 @@ def hashes_again(dataset: Path, makers: Makers, lines: Sequence[Line], chosen: S
         hashes = _cell_hashes(dataset, makers, lines, rows[order], np.array(places)[order])
         return dict(zip(np.array(places)[order].tolist(), hashes, strict=True))
     return {i: _picture_hash(dataset, rows.schema, x, lines[i]) for i, x in zip(places, rows.x, strict=True)}
-
-
-def _kind(conditions: Conditions, line: Line) -> tuple[str, str]:
-    return line["sampler"], conditions.of_line(line)
-
-
-def _kinds(conditions: Conditions, lines: Sequence[Line], chosen: Sequence[int]) -> dict[tuple[str, str], list[int]]:
-    """{(sampler, condition): places of chosen lines}."""
-    kinds: dict[tuple[str, str], list[int]] = {}
-    for i in chosen:
-        kinds.setdefault(_kind(conditions, lines[i]), []).append(i)
-    return kinds
 
 
 def regenerate(sampler: Sampler, conditions: Conditions, condition: str, index: np.ndarray, seed: int) -> LabelledData:
@@ -323,8 +311,7 @@ def _as_rows(conditions: Conditions, lines: Sequence[Line]) -> LabelledData:
     if conditions.columns:
         groups[CELL] = np.array([conditions.of_line(line) for line in lines])
     y = np.array([classes.index(line["label"]) for line in lines])
-    empty = LabelledData.of_real(np.zeros((len(lines), 0)), y, conditions.schema)
-    return LabelledData(empty.x, y, empty.schema, empty.ids, empty.origin, empty.parent, groups)
+    return replace(LabelledData.of_real(np.zeros((len(lines), 0)), y, conditions.schema), groups=groups)
 
 
 def _chunks(conditions: Conditions, lines: Sequence[Line]) -> list[np.ndarray]:

@@ -79,7 +79,7 @@ def main(words: list[str]) -> None:
     )
     print(f" modules ({min(ratios):.2f} to {max(ratios):.2f}), {repeats} repeats")
     for name in ("transforms", "trivial_augment", "rand_augment", "augmix"):
-        policy = compose("balance", ["digits", f"sampler={name}"]).sampler.fit(data)
+        policy = compose("balance", ["digits", f"sampler={name}"]).sampler.build().fit(data)
         rates = [ROWS / seconds(lambda p=policy: p.change(x, labels, seeds)) for _ in range(repeats)]
         print(f"{name:<18}{statistics.median(rates):>10,.0f} images/s ({min(rates):,.0f} to {max(rates):,.0f})")
     for name, operation in OPERATIONS.items():

@@ -36,8 +36,8 @@ from torch.nn import functional as F
 from gensynth import rng
 from gensynth.cli import compose
 from gensynth.data.image import contact_sheet, png_bytes
-from gensynth.learning import train_generator
 from gensynth.samplers.variation import VariationTransfer
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import Bundle, load_bundle
 from gensynth.types import LabelledData, Schema
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gensynth.evaluation.distance import fid_as_is, frechet_distance
-from gensynth.evaluation.support import prdc
+from gensynth.evaluation.metrics.distance import fid_as_is, frechet_distance
+from gensynth.evaluation.metrics.support import prdc
 
 REPEATS = 3
 

@@ -23,9 +23,6 @@ from gensynth.models.generator import Ema, StepNoise
 from gensynth.models.prior import FlowPrior, MixturePrior
 from gensynth.training.bundle import Bundle
 
-KNOBS = {"shrink": 0.0, "temperature": 1.0}
-FLOW_KNOBS = {"unlabelled": 0.0, "guidance": 0.0}
-
 
 def latents(bundle: Bundle, rows: Images, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """One posterior sample a row."""
@@ -42,7 +39,7 @@ def latents(bundle: Bundle, rows: Images, seed: int) -> tuple[torch.Tensor, torc
 def fitted(name: str, z: torch.Tensor, y: torch.Tensor, seconds: float, seed: int) -> torch.nn.Module:
     """The prior by name; a flow trains for so many seconds."""
     torch.manual_seed(seed)
-    prior = make_prior(name, len(z), z.shape[1], int(y.max()) + 1, KNOBS, FLOW_KNOBS)
+    prior = make_prior(name, len(z), z.shape[1], int(y.max()) + 1)
     if isinstance(prior, MixturePrior):
         prior.fit(z, y, seed)
     if not isinstance(prior, FlowPrior):

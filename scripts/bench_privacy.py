@@ -25,9 +25,9 @@ from bench_words import read_words
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import row_groups
-from gensynth.evaluation.copies import find_copies
-from gensynth.evaluation.fakes import memorised, nonsense, partly_memorised, swapped, without_half
-from gensynth.evaluation.privacy import privacy_facts
+from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, partly_memorised, swapped, without_half
+from gensynth.evaluation.privacy.copies import find_copies
+from gensynth.evaluation.privacy.privacy import privacy_of
 from gensynth.types import LabelledData
 
 QUARTERS = 4
@@ -77,7 +77,7 @@ def run_seed(data: LabelledData, seed: int) -> list[dict[str, Any]]:
     lines = []
     for name, (made, copied) in fakes(train, fresh, seed).items():
         found = find_copies(train, held_out, made, points, seed)
-        facts = privacy_facts(train, held_out, made, found, seed=seed, points=points)
+        facts = privacy_of(train, held_out, made, found, seed=seed, points=points).to_json()
         flagged = found.exact | found.near
         for attack in facts["membership"]:
             lines.append(

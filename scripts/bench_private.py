@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from bench_images import Images, apply, digits, drawn, fashion, labelled, train_bundle, train_cnn
 from bench_words import read_words
+from canary_audit import canary_release_audit
 
-from gensynth.accounting import gaussian_delta, gaussian_epsilon
 from gensynth.cli import compose
 from gensynth.data.codec import fit_codec
-from gensynth.evaluation.epsilon import canary_release_audit
 from gensynth.models.generator import TrainingRows
+from gensynth.models.private.accounting import gaussian_sigma
 from gensynth.rng import numpy_generator
 
 ROWS_A_CLASS, STEPS = 2000, 1500
@@ -98,8 +98,7 @@ def tell_accounting(promised: dict) -> None:
     print(f"promised: {promised}")
     if promised["accountant"] == "analytic gaussian":
         noise, delta = promised["noise_multiplier"], promised["delta"]
-        again = gaussian_epsilon(noise, delta)
-        print(f"closed form: epsilon {again:.6f} at delta {delta:g}; delta {gaussian_delta(noise, again):.3e} at that")
+        print(f"closed form: {gaussian_sigma(promised['epsilon'], delta):.6f} times the sensitivity, added {noise:.6f}")
 
 
 def audit(epsilon: float, tries: int) -> None:

@@ -27,8 +27,8 @@ import torch
 
 from gensynth.cli import compose
 from gensynth.data.table_source import read_frame
-from gensynth.learning import train_generator
 from gensynth.models.generator import Batch, Generator, TrainingRows
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.training.callbacks import Metrics, Steps
 from gensynth.training.fit import build, make_trainer, run_trainer
@@ -61,11 +61,10 @@ def lightning_seconds(job, data: TrainingRows) -> float:  # noqa: ANN001
     """The same under the package's Trainer with step counter and metrics; previews and checkpoints are not steps."""
     module = build(lambda: job.model.make(SPACE, len(data.y), **job.model.params), 0)
     loader = BatchLoader(data, Schedule(("vae",), (STEPS,), (128,)), 0, 1.0)
-    steps = Steps(loader, data)
+    steps = Steps(module, loader, data)
     trainer = make_trainer(job.trainer, [])
-    trainer.callbacks.extend([steps, Metrics(steps)])
     begun = time.perf_counter()
-    run_trainer(trainer, module, loader, None)
+    run_trainer(trainer, steps, [steps, Metrics(steps, {})], None)
     return time.perf_counter() - begun
 
 

@@ -32,8 +32,8 @@ from gensynth.cli import compose
 from gensynth.data.columns import cells_of, describe, values_of
 from gensynth.data.split import split_rows
 from gensynth.data.table import TableCodec
-from gensynth.learning import train_generator
 from gensynth.models.generator import Generator
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.types import LabelledData, Schema
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gensynth.balancing.plan import resolve_target
-from gensynth.evaluation.amount import AMOUNTS, advise, portion
-from gensynth.evaluation.arms import added, free_arms
-from gensynth.evaluation.learners import Logistic
-from gensynth.evaluation.shortcut import PROBE, shortcut_gap
-from gensynth.evaluation.utility import run_arms
+from gensynth.evaluation.utility.amount import AMOUNTS, advise, portion
+from gensynth.evaluation.utility.arms import added, free_arms
+from gensynth.evaluation.utility.learners import Logistic
+from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
+from gensynth.evaluation.utility.utility import run_arms
 from gensynth.types import LabelledData, Schema
 
 SCHEMA = Schema(
@@ -42,19 +42,19 @@ def advice(pool: LabelledData) -> dict:
 
 def test_fresh_real_rows_are_worth_adding():
     found = advice(rows(0, 2 * 588, 2))
-    assert found["amount"] > 0
-    assert [line["amount"] for line in found["amounts"]] == list(AMOUNTS)
-    assert found["amounts"][3]["rows"] == 588
-    losses = [line["loss"] for line in found["amounts"]]
+    assert found.amount > 0
+    assert [line["amount"] for line in found.amounts] == list(AMOUNTS)
+    assert found.amounts[3]["rows"] == 588
+    losses = [line["loss"] for line in found.amounts]
     assert losses[3] < 0.9 * losses[0]
-    assert f"{found['amount']:g} x what balances" in found["sentence"]
+    assert f"{found.amount:g} x what balances" in found.sentence
 
 
 def test_rows_of_the_wrong_class_are_not_added():
     wrong = rows(0, 2 * 588, 2, apart=-1.0)
     found = advice(wrong)
-    assert found["amount"] == 0.0
-    assert "add none" in found["sentence"]
+    assert found.amount == 0.0
+    assert "add none" in found.sentence
 
 
 def test_copies_are_no_gain_over_a_shifted_threshold():
@@ -62,7 +62,7 @@ def test_copies_are_no_gain_over_a_shifted_threshold():
     train = rows(600, 12, 0)
     copies = train[np.resize(np.flatnonzero(train.y == 1), 2 * 588)]
     found = advice(copies)
-    assert found["amount"] == 0.0
+    assert found.amount == 0.0
 
 
 def test_too_few_validation_rows_are_said():
@@ -70,8 +70,8 @@ def test_too_few_validation_rows_are_said():
     found = advise(
         train=train, pool=rows(0, 1176, 2), val=val, learner=Logistic(train.schema), seeds=SEEDS, progress=print
     )
-    assert found["amount"] is None
-    assert 'class "rare" has 3 validation rows, 5 needed' in found["sentence"]
+    assert found.amount is None
+    assert 'class "rare" has 3 validation rows, 5 needed' in found.sentence
 
 
 def test_portions_are_the_first_rows_of_each_class():

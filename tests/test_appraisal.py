@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from conftest import stripes
 
-from gensynth.evaluation.appraisal import MOST_ROWS, appraiser
+from gensynth.evaluation.fidelity.appraisal import MOST_ROWS, appraiser
 
 TRAIN, VAL = stripes(60), stripes(40, seed=1)
 

@@ -8,7 +8,6 @@ import pytest
 from gensynth import rng
 from gensynth.samplers.audio_operations import (
     OPERATIONS,
-    RANGES,
     RISKS,
     active_part,
     background_mix,
@@ -26,6 +25,21 @@ from gensynth.samplers.audio_operations import (
     time_stretch,
 )
 
+# Values that leave most recordings natural, by unit: dB of signal over noise, factor, semitones, dB, share.
+RANGES: dict[str, tuple[float, float]] = {
+    "gaussian_noise": (15.0, 40.0),
+    "coloured_noise": (10.0, 40.0),
+    "background_mix": (5.0, 30.0),
+    "speed": (0.9, 1.1),
+    "segment_speed": (0.8, 1.25),
+    "time_stretch": (0.8, 1.25),
+    "pitch_shift": (-2.0, 2.0),
+    "gain": (-12.0, 0.0),
+    "shift": (-0.1, 0.1),
+    "time_mask": (0.0, 0.1),
+    "frequency_mask": (0.0, 0.15),
+    "polarity": (0.0, 1.0),
+}
 RATE_HZ = 8000
 RANDOM = {"gaussian_noise", "coloured_noise", "background_mix", "segment_speed", "time_mask", "frequency_mask"}
 BACKGROUNDS = np.random.default_rng(1).normal(0, 0.1, (3, 1700)).astype(np.float32)

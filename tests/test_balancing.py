@@ -9,14 +9,23 @@ import pytest
 from conftest import stripes
 
 from gensynth.balancing.export import folder_names
-from gensynth.balancing.filters import LabelAgreement, NearCopy, Reference, ValueRange
+from gensynth.balancing.filters import (
+    Filter,
+    LabelAgreement,
+    NearCopy,
+    Reference,
+    ValueRange,
+    check_filters,
+    looks_at,
+)
 from gensynth.balancing.merge import fill
 from gensynth.balancing.plan import resolve_counts, resolve_target
 from gensynth.errors import UsageError
 from gensynth.models.judge import Judge
+from gensynth.samplers.background import BackgroundSwap
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import new_rows
-from gensynth.types import LabelledData, Schema
+from gensynth.types import Schema
 
 DATA = stripes(60)
 VAL = stripes(40, seed=1)
@@ -68,6 +77,7 @@ def run_fill(sampler, filters, needed, reference, train=DATA, rejected=frozenset
         seed=0,
         rejected=rejected,
         name_row=lambda c, s, i: f"{c}/{s}-{i}",
+        judged_as=lambda rows: rows,
         progress=lambda text: None,
     )
 
@@ -105,6 +115,42 @@ def test_exhausted_filters_fall_back_and_say_so(reference):
     assert len(filled.rows) == 20
     assert set(filled.rows.groups["sampler"]) == {"random_oversampling"}
     assert filled.warnings[0]["code"] == "filters_exhausted"
+    counts = filled.counts["band1"]
+    assert {key: counts[key] for key in ("asked", "sampler", "accepted", "filled_by_fallback")} == {
+        "asked": 20,
+        "sampler": "toy",
+        "accepted": 0,
+        "filled_by_fallback": 20,
+    }
+    assert sum(n for key, n in counts.items() if key.startswith("rejected_")) == counts["drawn"] > 0
+
+
+def test_what_the_filters_leave_is_the_generators_and_the_rest_the_fallbacks(reference):
+    class Few(Steps):
+        """Lets the first four rows that it is shown pass."""
+
+        def learn(self, reference):
+            self.left = 4
+
+        def keep(self, rows):
+            passed = np.arange(len(rows)) < self.left
+            self.left -= int(passed.sum())
+            return passed
+
+    filled = run_fill(Conditional(), [Few()], {"band0": 0, "band1": 9, "band2": 0}, reference)
+    counts = filled.counts["band1"]
+    assert filled.rows.groups["sampler"].tolist() == ["toy"] * 4 + ["random_oversampling"] * 5
+    assert (counts["accepted"], counts["filled_by_fallback"]) == (4, 5)
+    assert counts["drawn"] == counts["accepted"] + counts["rejected_steps"]
+
+
+def test_rows_turned_down_are_not_counted_twice_where_the_fallback_fills(reference):
+    words = (Conditional("always"), filters(), {"band0": 0, "band1": 20, "band2": 0}, reference)
+    first = run_fill(*words)
+    second = run_fill(*words, rejected=frozenset(first.rows.ids[:3]))
+    counts = second.counts["band1"]
+    assert (counts["rejected_review"], counts["accepted"], counts["filled_by_fallback"]) == (3, 0, 20)
+    assert counts["drawn"] == first.counts["band1"]["drawn"]
 
 
 def test_classes_below_twenty_rows_are_not_generated(reference):
@@ -114,6 +160,8 @@ def test_classes_below_twenty_rows_are_not_generated(reference):
     assert set(filled.rows.groups["sampler"][filled.rows.y == 2]) == {"toy"}
     assert (filled.rows.origin[filled.rows.y == 1] == "augmented").all()
     assert [w["code"] for w in filled.warnings] == ["small_class"]
+    kept = [(n["sampler"], n["drawn"], n["accepted"], n["filled_by_fallback"]) for n in filled.counts.values()]
+    assert kept == [("random_oversampling", 0, 0, 41), ("toy", 256, 5, 0)]
 
 
 def test_reviewed_rows_stay_out_and_the_others_stay(reference):
@@ -144,12 +192,55 @@ def test_near_copy_forgives_repeats_among_train_rows(reference):
     assert not one.keep(DATA[:1])[0]
 
 
-def test_value_range_refuses_rows_that_are_no_images():
-    x, y = np.array([[1.0], [np.nan], [2.0]]), np.array([0, 0, 1])
-    for modality in ("table", "audio", "text"):
-        rows = LabelledData.of_real(x, y, Schema(modality, ("a", "b")))
-        with pytest.raises(UsageError, match=f"value_range looks at pixels, and these rows are {modality}; leave it"):
-            ValueRange(0.25).learn(Reference(rows, rows, None))
+class Steps(Filter):
+    """A user's own: drops rows whose first pixel is odd, of images and sounds, whatever real rows are like."""
+
+    name = "steps"
+    reason = "began with an odd step"
+    modalities = ("image", "audio")
+    looks_at_real_rows = False
+
+    def learn(self, reference):
+        pass
+
+    def keep(self, rows):
+        return rows.x.reshape(len(rows), -1)[:, 0] % 2 == 0
+
+
+@pytest.mark.parametrize("one", [ValueRange(0.25), Steps()], ids=lambda one: one.name)
+def test_a_filter_refuses_rows_that_it_cannot_judge(one):
+    check_filters([LabelAgreement(0.05), NearCopy(0.3), one], Schema("image", ("a", "b")))
+    for modality in ("table", "text"):
+        with pytest.raises(UsageError, match=f"filter {one.name} takes rows .* of kind {modality}; leave it out"):
+            check_filters([LabelAgreement(0.05), one], Schema(modality, ("a", "b")))
+
+
+def test_a_filter_that_declares_nothing_is_a_sentence():
+    class Bare:
+        name = "bare"
+
+        def keep(self, rows):
+            return np.ones(len(rows), dtype=bool)
+
+    with pytest.raises(UsageError, match="Bare does not declare reason, modalities, .*; derive it from"):
+        check_filters([Bare()], SCHEMA)
+
+
+def test_a_filter_of_ones_own_is_counted_under_its_reason(reference):
+    filled = run_fill(Conditional(), [Steps()], {"band0": 0, "band1": 30, "band2": 5}, reference)
+    counts = filled.counts["band1"]
+    assert filled.reasons == {"steps": "began with an odd step"}
+    assert counts["rejected_steps"] > 0
+    assert not (filled.rows.x[:, 0, 0, 0] % 2).any()
+    assert counts["drawn"] - counts["rejected_steps"] >= counts["accepted"] == 30
+    assert set(filled.rows.groups["filters"]) == {'{"steps": "passed"}'}
+
+
+def test_only_filters_for_gated_rows_judge_transformed_ones():
+    gated = BackgroundSwap("")
+    assert [looks_at(one, gated) for one in (LabelAgreement(0.05), NearCopy(0.3), Steps())] == [True, False, False]
+    assert all(looks_at(one, Conditional()) for one in (LabelAgreement(0.05), NearCopy(0.3), Steps()))
+    assert not looks_at(LabelAgreement(0.05), RandomOversampling())
 
 
 def test_a_row_without_a_mean_sets_no_limits(reference):

@@ -10,13 +10,13 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, r
 
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
-from gensynth.evaluation.bias import COLLECT, audit, before_and_after, impacts, information
-from gensynth.evaluation.bias_gate import gate
-from gensynth.evaluation.cell_scores import Side, cell_copies, cell_coverage
-from gensynth.evaluation.group_recall import LEAST_ROWS, group_recall, recalls
-from gensynth.evaluation.groups import groupings, table_groups
-from gensynth.evaluation.slices import MOST_SLICES, find_slices
-from gensynth.evaluation.utility import summarise
+from gensynth.evaluation.bias.bias import COLLECT, audit, before_and_after, impacts, information
+from gensynth.evaluation.bias.cell_scores import Side, cell_copies, cell_coverage
+from gensynth.evaluation.bias.gate import gate
+from gensynth.evaluation.bias.group_recall import LEAST_ROWS, group_recall, recalls
+from gensynth.evaluation.bias.groups import groupings, table_groups
+from gensynth.evaluation.bias.slices import MOST_SLICES, find_slices
+from gensynth.evaluation.utility.utility import summarise
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData, Schema
 
 CLASSES = ("no", "yes")
@@ -309,7 +309,7 @@ class TestGate:
     )
     def test_the_share_of_the_smallest_cell_may_fall_by_a_tenth_of_itself(self, women, men, passed):
         both = self.audits(["f"] * women + ["m"] * men)
-        found = gate(both["before"], both["after"], {"reason": "not run"})
+        found = gate(*both, {"reason": "not run"})
         assert found["passed"] is passed
         assert not found["accepted"]
         assert found["notes"] == ["worst-group recall with and without made rows is not run"]
@@ -324,7 +324,7 @@ class TestGate:
         train = rows_of(y, {"sex": sex, "race": race})
         made = rows_of(np.ones(100, int), {"sex": np.tile(["f", "m"], 50), "race": np.tile(["a", "b"], 50)}, SYNTHETIC)
         both = before_and_after(train, LabelledData.concat([train, made]), ["sex", "race"])
-        reasons = gate(both["before"], both["after"], {})["reasons"]
+        reasons = gate(*both, {})["reasons"]
         assert len(reasons) == 1
         assert reasons[0].startswith("sex x race: ")
 
@@ -336,7 +336,7 @@ class TestGate:
         assert accepted["accepted"]
         assert not accepted["passed"]
         both = self.audits(["f", "m"] * 10)
-        assert gate(both["before"], both["after"], {}, accept=True)["accepted"] is False
+        assert gate(*both, {}, accept=True)["accepted"] is False
 
     @pytest.mark.parametrize(("change", "passed"), [(-0.02, True), (-0.021, False), (0.1, True)])
     def test_worst_group_recall_may_fall_by_two_points(self, change, passed):
@@ -347,7 +347,7 @@ class TestGate:
             "with": side | {"value": 0.5 + change},
             "difference": {"value": change, "low": change - 0.1, "high": change + 0.1, "n": 40},
         }
-        found = gate(both["before"], both["after"], {"worst": worst})
+        found = gate(*both, {"worst": worst})
         assert found["passed"] is passed
         if not passed:
             assert "from 0.500" in found["reasons"][0]

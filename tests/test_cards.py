@@ -64,7 +64,7 @@ AUDIT = {
 TOLD = {
     "fidelity": {
         "pixels": {
-            "kid": {"value": 0.25, "low": 0.125, "high": 0.5, "floor": 1.5, "ceiling": 0.0625},
+            "kid": {"value": 0.25, "low": 0.125, "high": 0.5, "floor": 1.5, "ceiling": 0.0625, "headline": True},
             "fid": {"value": None, "reason": "not defined: n too small"},
         }
     },
@@ -145,6 +145,12 @@ def test_cards_never_let_a_name_become_markup() -> None:
             assert "![i](" not in outside
             assert "**b**" not in outside
             assert header(card)
+
+
+def test_a_name_is_no_template() -> None:
+    name = "{{ 7 * 7 }} {% if x %} {# y #}"
+    assert "# {{ 7 \\* 7 }} {% if x %} {\\# y \\#}, balanced" in data_card({**FACTS, "name": name})
+    assert "\n{{ 7 * 7 }}\n" in model_card({**FACTS, "source_card": {"citation": "{{ 7 * 7 }}"}})
 
 
 STRANGE = ["no", "null", "a: b", "# c", "*x", "line\nbreak", '"', "é", "true", "🌹 \U00010ffff", "\x00\x07\x1b\\"]

@@ -20,7 +20,7 @@ from conftest import FAST, write_digit_folder
 from PIL import Image
 
 from gensynth.cli import compose
-from gensynth.words import overrides
+from gensynth.cli.overrides import overrides
 
 TINY = (*FAST, "model.width=8", "utility.steps=30", "utility.seeds=3")
 TRAINED = (*TINY, "trainer.max_samples=25000")
@@ -173,11 +173,11 @@ def test_one_name_is_a_list_of_it(run_cli, tmp_path):
     code, out, err = run_cli("explore", tmp_path / "people.csv", *words, f"out={tmp_path}/e")
     assert code == 0, err
     assert 'column "7" is left out (data.ignore)' in out + err
-    config = json.loads((tmp_path / "e/run/config.json").read_text())
+    config = json.loads((tmp_path / "e/run/job.json").read_text())
     assert (config["data"]["groups"], config["data"]["ignore"]) == (["sex"], ["7"])
     job = compose("balance", ["digits", "data.allow=flip_horizontal", "sampler=trivial_augment", "trust=mine"])
-    assert job.sampler.allow == ("flip_horizontal",)
-    assert job.config["trust"] == ["mine"]
+    assert job.sampler.build().allow == ("flip_horizontal",)
+    assert job.trust == ("mine",)
     job = compose("explore", [str(tmp_path / "people.csv"), "data.groups=[sex,7,sex]"])
     assert job.data.groups == ("sex", "7")
 
@@ -212,7 +212,7 @@ def test_balance_writes_the_promised_files(finished):
         "run/split.csv",
         "run/quarantine.csv",
         "run/metrics.csv",
-        "run/config.json",
+        "run/job.json",
     ):
         assert (out / name).is_file(), name
     assert not [p.name for p in out.rglob("*") if "tmp" in p.name or p.name.startswith(".")]
@@ -448,7 +448,7 @@ def table_run(tmp_path_factory):
 
 def filters_of(run: Path) -> dict[str, float]:
     """The filters that a run says it had, and the setting of each."""
-    saved = json.loads((run / "run/config.json").read_text())["filter"]
+    saved = json.loads((run / "run/job.json").read_text())["filter"]
     return {name: next(v for k, v in node.items() if k != "_target_") for name, node in saved.items()}
 
 
@@ -478,10 +478,10 @@ def test_a_run_without_filters_is_merged_without(table_run, run_cli, tmp_path):
     [
         (
             "filter.value_range.margin=1",
-            "filter.value_range: the finished run's filter holds label_agreement, near_copy;",
+            "filter.value_range: the run's filter holds label_agreement, near_copy;",
         ),
-        ("~filter.value_range", "filter.value_range: the finished run's filter holds"),
-        ("fallback.shift=1", "fallback.shift: the finished run's fallback holds"),
+        ("~filter.value_range", "filter.value_range: the run's filter holds"),
+        ("fallback.shift=1", "fallback.shift: the run's fallback holds"),
         ("filter.near_copy.ratio=x", "filter.near_copy.ratio must be a number"),
     ],
 )

@@ -10,8 +10,8 @@ from scipy.stats import ks_2samp
 from gensynth.data.columns import Column
 from gensynth.data.table import TableCodec
 from gensynth.data.table_source import read_table
-from gensynth.evaluation.columns import ks_complement, missing_gap, shapes, trends, tv_complement
-from gensynth.evaluation.detection import boosted_c2st
+from gensynth.evaluation.metrics.columns import ks_complement, missing_gap, shapes, trends, tv_complement
+from gensynth.evaluation.metrics.detection import boosted_c2st
 from gensynth.types import LabelledData, Schema
 
 COLUMNS = [Column("a", "numeric"), Column("b", "numeric"), Column("c", "categorical", levels=("u", "v"))]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from conftest import write_digit_folder
+from test_report_keys import against_recorded
 
 QUICK = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=none", "utility.seeds=3")
 
@@ -50,14 +51,14 @@ def test_files_and_a_page_with_the_same_answer(report):
 
 
 def test_the_command_that_follows_keeps_the_words_of_the_data():
-    from gensynth.cli import _balance_command
-    from gensynth.comparison import choice_of
+    from gensynth.cli.verbs import balance_command
+    from gensynth.compare import choice_of
 
     typed = ["compare", "my table.csv", "data.label=y", "arms=[cvae]", "out=c", "models.cvae.width=8", "seed=3"]
     choices = {"jitter": "sampler=jitter", "classical_augmentation": "sampler=image_transforms", "cvae": "model=cvae"}
     for use, choice in choices.items():
         facts = {"verdict": {"use": use}, "sets": {"cvae": {}}}
-        command = _balance_command(typed, choice_of(facts, {"cvae": None}))
+        command = balance_command(typed, choice_of(facts, {"cvae": None}))
         assert command == f"gensynth balance 'my table.csv' data.label=y seed=3 {choice}"
     for use in ("real_only", "class_weights", "cvae+classical"):
         assert choice_of({"verdict": {"use": use}, "sets": {"cvae": {}}}, {"cvae": None}) == ""
@@ -102,7 +103,7 @@ def test_a_run_of_an_earlier_version_can_be_merged(run_cli, tmp_path):
 
 def test_what_was_trained_outlives_an_error_in_the_evaluation(tmp_path):
     from gensynth.errors import DataError
-    from gensynth.rundir import RunFolder
+    from gensynth.run_folder import RunFolder
 
     def fails() -> None:
         with RunFolder(tmp_path / "c", "compare", False, "") as run:
@@ -143,6 +144,26 @@ def test_samplers_mixing_and_online_arms_stand_beside_generators(image_arms):
     assert facts["verdict"]["candidate"] in ("cvae", "chain")  # what a network made, not the simple samplers
     assert {"noise", "adversarial", "noise+online", "cutmix"} <= {
         line["against"] for line in facts["verdict"]["details"]
+    }
+
+
+def test_compare_tells_all_that_it_told(image_arms):
+    against_recorded("compare", image_arms[0])
+
+
+def test_sets_are_attacked_their_labels_looked_at_and_their_rows_counted(image_arms):
+    facts, page = image_arms
+    assert facts["data"]["classes"]["two"]["real"] == facts["data"]["classes"]["two"]["before"]
+    assert "0 real training rows" not in page
+    for name, one in facts["sets"].items():
+        assert {line["attack"] for line in one["privacy"]["membership"]} >= {"density_ratio", "no_rows"}, name
+        assert set(one["integrity"]["classes"]) == {"zero", "one", "two"}
+        rows = one["provenance"]["classes"].values()
+        assert sum(row["own"] + row["fallback"] for row in rows) == sum(one["provenance"]["filled_by"].values()) == 35
+    filled = {label: row["from_fallback"] for label, row in facts["filters"].items() if label.startswith("cvae: ")}
+    own = facts["sets"]["cvae"]["provenance"]["classes"]
+    assert {label.removeprefix("cvae: "): n for label, n in filled.items()} == {
+        name: row["fallback"] for name, row in own.items() if name in ("one", "two")
     }
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gensynth.cli import TRUSTED, compose, target_of
+from gensynth.cli import compose
+from gensynth.cli.overrides import conf_dir, known_keys
 from gensynth.errors import UsageError
-from gensynth.words import conf_dir, known_keys
+from gensynth.steps.component import TRUSTED, target_of
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 GROUPS = {
     folder: sorted(p.stem for p in (conf_dir() / folder).glob("*.yaml"))
-    for folder in ("data", "model", "trainer", "logger", "sampler", "filter", "experiment")
+    for folder in ("data", "model", "trainer", "logger", "sampler", "filter", "metric", "experiment")
 }
 NEED_A_PATH = [("data", "auto"), ("data", "table"), ("data", "text"), ("data", "audio")]
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names if (group, name) not in NEED_A_PATH]
@@ -24,7 +25,8 @@ CHOICES = [(group, name) for group, names in GROUPS.items() for name in names if
 def test_every_choice_builds_a_job(group, name, tmp_path):
     data = [] if group == "data" else ["digits"]
     job = compose(
-        "balance", [*data, f"{group}=[{name}]" if group == "filter" else f"{group}={name}", f"out={tmp_path}/x"]
+        "balance",
+        [*data, f"{group}=[{name}]" if group in ("filter", "metric") else f"{group}={name}", f"out={tmp_path}/x"],
     )
     assert job.model.name == (name if group == "model" else "cvae") or group == "experiment"
 
@@ -39,7 +41,7 @@ def test_every_model_for_tables_builds_a_job_with_networks_for_tables(name):
 @pytest.mark.parametrize("verb", ["train", "balance"])
 def test_experiments_serve_every_verb_that_trains(verb, name):
     data = "breast_cancer" if name in ("census", "fraud_table") else "digits"
-    assert compose(verb, [data, f"experiment={name}"]).utility_seeds >= 3
+    assert compose(verb, [data, f"experiment={name}"]).utility.seeds >= 3
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(conf_dir())))
@@ -48,7 +50,7 @@ def test_every_file_says_what_it_is_and_names_trusted_targets(path):
     assert text.startswith("# "), "the first line says what the file is for"
     for target in targets(yaml.safe_load(text)):
         assert target.startswith(TRUSTED)
-        target_of({"_target_": target}, [])
+        target_of(target)
 
 
 def targets(node: object) -> list[str]:
@@ -60,17 +62,17 @@ def targets(node: object) -> list[str]:
 @pytest.mark.parametrize("name", ["os.system", "builtins.eval", "subprocess.run", "mine.Model"])
 def test_targets_outside_the_trusted_packages_are_refused(name):
     with pytest.raises(UsageError, match="is not below"):
-        target_of({"_target_": name}, [])
+        target_of(name)
 
 
 @pytest.mark.parametrize("name", ["torch.load", "torch.hub.load", "torch.serialization.load"])
 def test_functions_of_other_packages_are_refused(name):
     with pytest.raises(UsageError, match="is not a class"):
-        target_of({"_target_": name}, [])
+        target_of(name)
 
 
 def test_a_package_can_be_trusted_by_name():
-    assert target_of({"_target_": "json.dumps"}, ["json"]).__name__ == "dumps"
+    assert target_of("json.dumps", ("json.",)).__name__ == "dumps"
 
 
 def test_a_wrong_model_key_is_refused():
@@ -93,4 +95,4 @@ def test_known_keys_cover_what_the_help_names():
 
 def test_the_makefile_and_ci_run_the_same_tests():
     root = Path(__file__).parents[1]
-    assert "make test" in (root / ".ci" / "run").read_text()
+    assert {"make lint", "make test"} <= set((root / ".ci" / "run").read_text().splitlines())

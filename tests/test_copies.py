@@ -10,7 +10,8 @@ import pytest
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
-from gensynth.evaluation.copies import (
+from gensynth.evaluation.fidelity.spoiled import memorised, partly_memorised, swapped
+from gensynth.evaluation.privacy.copies import (
     FALSE_SETS,
     NEAR_COPY,
     copies_per_class,
@@ -22,7 +23,6 @@ from gensynth.evaluation.copies import (
     real_duplicates,
     shuffled_variance,
 )
-from gensynth.evaluation.fakes import memorised, partly_memorised, swapped
 from gensynth.types import LabelledData, Schema
 
 

@@ -11,7 +11,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from gensynth.dashboard import serving
+from gensynth.dashboard.serve import serving
 from gensynth.data.image import png_bytes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -261,6 +261,13 @@ def test_everything_made_descends_from_the_source(tmp_path):
     assert graph["entity"]["run:source"]["gs:licence"] == "CC-BY-4.0"
 
 
+def test_prov_names_rows_of_the_fallback_beside_those_that_were_accepted():
+    filters = {"a": {"drawn": 0, "accepted": 0, "filled_by_fallback": 5}}
+    graph = prov_json({"name": "x", "seed": 0, "splits": {}, "filters": filters, "files": []})
+    assert graph["entity"]["run:fallback-rows"]["gs:rows"] == 5
+    assert graph["entity"]["run:accepted-rows"]["gs:rows"] == 0
+
+
 def test_prov_without_generator_and_review_names_neither():
     facts = facts_of(stripes(6), None) | {"generator_sha256": "", "review": {}}
     graph = prov_json({**facts, "reviewed": {}})

@@ -17,10 +17,10 @@ from gensynth.cli import compose
 from gensynth.data.codec import fit_codec
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import Interrupted, UsageError
-from gensynth.models import secret
 from gensynth.models.dp_cvae import Bound
-from gensynth.models.dp_sgd import epsilon_spent, fitted_noise, private_optimizer, row_gradients, take_step
 from gensynth.models.generator import TrainingRows
+from gensynth.models.private import secret
+from gensynth.models.private.dp_sgd import epsilon_spent, fitted_noise, private_optimizer, row_gradients, take_step
 from gensynth.training.fit import build
 from gensynth.training.loader import PoissonLoader, loader_for
 from gensynth.training.schedule import Schedule, by_seconds

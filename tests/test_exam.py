@@ -15,11 +15,11 @@ from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.data.table_source import read_breast_cancer, read_table
-from gensynth.evaluation.copies import copy_entries, find_copies
-from gensynth.evaluation.fakes import memorised, nonsense, swapped, without_half
-from gensynth.evaluation.faults import _copies
-from gensynth.evaluation.utility import kept_rows
-from gensynth.reread import read_sets
+from gensynth.evaluation.fidelity.faults import _copies
+from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, swapped, without_half
+from gensynth.evaluation.privacy.copies import copy_entries, find_copies
+from gensynth.evaluation.utility.utility import kept_rows
+from gensynth.steps.reopen import read_sets
 from gensynth.types import LabelledData
 
 CODES = {"oracle": "", "memoriser": "memoriser", "dropper": "mode_drop", "swapper": "label_swap", "noise": "noise"}

@@ -12,7 +12,7 @@ import pytest
 from conftest import FAST, write_digit_folder
 
 from gensynth.cli import main
-from gensynth.words import overrides
+from gensynth.cli.overrides import overrides
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -11,9 +11,9 @@ from conftest import FAST
 from PIL import Image
 
 from gensynth.balancing.export import encode_row
+from gensynth.balancing.filters import Filter, LabelAgreement, NearCopy, ValueRange
 from gensynth.balancing.mark import mark_of
 from gensynth.provenance.guarantee import (
-    FILTERS,
     STEPS,
     MadeRows,
     dp_facts,
@@ -44,6 +44,21 @@ CLEAN = {
     "source_sha256": "",
     "training": {"choose": "last", "coverage": {}, "collapsed": [], "latent_nats": "", "run": "r"},
 }
+
+
+class Own(Filter):
+    """A filter that nobody else knows."""
+
+    name = "mine"
+    reason = "did not please"
+
+    def learn(self, reference):
+        pass
+
+    def keep(self, rows):
+        return np.ones(len(rows), dtype=bool)
+
+
 DRAWN = MadeRows(from_noise=True, counts_asked=True, filters=(), chosen=False, fallback_rows=0, reviewed=0)
 SPOILT_BUNDLES = {
     "recorded_noise": {"guarantee": PROMISED | {"noise": "recorded"}},
@@ -61,10 +76,10 @@ SPOILT_ROWS = {
     "chosen_on_validation": {"chosen": True},
     "made_from_real_rows": {"from_noise": False},
     "fallback_rows": {"fallback_rows": 3},
-    "judge_filter": {"filters": ("label_agreement",)},
-    "near_copy_filter": {"filters": ("near_copy",)},
-    "value_range_filter": {"filters": ("value_range",)},
-    "other_filter": {"filters": ("mine",)},
+    "judge_filter": {"filters": (LabelAgreement(0.05),)},
+    "near_copy_filter": {"filters": (NearCopy(0.3),)},
+    "value_range_filter": {"filters": (ValueRange(0.25),)},
+    "other_filter": {"filters": (Own(),)},
     "reviewed": {"reviewed": 1},
 }
 
@@ -112,6 +127,14 @@ def test_a_model_that_is_compared_with_others_may_have_been_chosen():
     assert steps_of(CLEAN | {"compared": True}) == ["chosen_on_validation"]
 
 
+def test_a_filter_that_looks_at_no_real_row_voids_nothing():
+    class Blind(Own):
+        looks_at_real_rows = False
+
+    assert steps_of(CLEAN, replace(DRAWN, filters=(Blind(),))) == []
+    assert steps_of(CLEAN, replace(DRAWN, filters=(Blind(), NearCopy(0.3)))) == ["near_copy_filter"]
+
+
 def test_every_step_is_derived_from_some_fact():
     assert set(SPOILT_BUNDLES) | set(SPOILT_ROWS) == set(STEPS)
 
@@ -119,7 +142,7 @@ def test_every_step_is_derived_from_some_fact():
 def test_all_steps_at_once_are_all_named_in_order():
     bundle = CLEAN | {key: value for spoilt in SPOILT_BUNDLES.values() for key, value in spoilt.items()}
     bundle["training"] = CLEAN["training"] | {"coverage": {"cat": 0.9}, "choose": "macro"}
-    rows = MadeRows(False, False, ("mine", *FILTERS), True, 1, 1)
+    rows = MadeRows(False, False, (Own(), LabelAgreement(0.05), NearCopy(0.3), ValueRange(0.25)), True, 1, 1)
     steps = steps_of(bundle, rows)
     assert steps == list(STEPS)
     assert [one["step"] for one in dp_facts(PROMISED, reversed(steps))["voided_by"]] == list(STEPS)

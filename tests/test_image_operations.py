@@ -13,13 +13,8 @@ from scipy.stats import poisson
 from gensynth import rng
 from gensynth.cli import compose
 from gensynth.errors import UsageError
-from gensynth.samplers.image_operations import (
-    FEW_PHOTONS,
-    OPERATIONS,
-    apply_operations,
-    filtered,
-    poisson_quantile,
-)
+from gensynth.samplers.image_changes import FEW_PHOTONS, filtered, poisson_quantile
+from gensynth.samplers.image_operations import OPERATIONS, apply_operations
 from gensynth.samplers.image_policies import AugMix, RandAugment, Transforms, TrivialAugment
 
 COLOUR, GREY = stripes(40, (3, 16, 16)), stripes(40)
@@ -217,7 +212,7 @@ class TestPolicies:
 
     def test_the_data_set_gives_leave(self):
         plain, allowed = (
-            compose("balance", ["digits", "sampler=position", *words]).sampler.fit(GREY)
+            compose("balance", ["digits", "sampler=position", *words]).sampler.build().fit(GREY)
             for words in ([], ["data.allow=[flip_horizontal]"])
         )
         assert "flip_horizontal" not in dict(plain.operations())

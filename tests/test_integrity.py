@@ -9,8 +9,10 @@ import pytest
 
 from gensynth.data.sources import read_digits
 from gensynth.data.table_source import read_frame
-from gensynth.evaluation import confident
-from gensynth.evaluation.confident import (
+from gensynth.evaluation.assessment import Drawn
+from gensynth.evaluation.fidelity.features import FeatureSpace
+from gensynth.evaluation.labels import confident
+from gensynth.evaluation.labels.confident import (
     FOLDS,
     calibrated_joint,
     find_suspects,
@@ -19,7 +21,7 @@ from gensynth.evaluation.confident import (
     noise_share,
     out_of_fold,
 )
-from gensynth.evaluation.integrity import WORST, Drawn, agreement, integrity_facts, lost_variety, suspect_facts
+from gensynth.evaluation.labels.integrity import WORST, agreement, labels_of, lost_variety, suspect_facts
 from gensynth.models.judges import fit_judge
 from gensynth.types import LabelledData, Schema
 
@@ -246,17 +248,17 @@ class TestFacts:
         train, held_out, made = rows[:300], rows[300:450], rows[450:]
         made = replace(made, y=np.where(made.y == 2, 2, 1 - made.y), ids=np.array([f"m{i}" for i in range(150)]))
         passed = made.y == 2
-        facts, worst = integrity_facts(
+        found, worst = labels_of(
             train=train,
             held_out=held_out,
-            made=made,
+            synthetic=made,
             drawn=Drawn(made, passed),
             judged=fit_judge(train, 0).probabilities,
-            transform=lambda x: x,
-            space="cells",
+            space=FeatureSpace("cells", "", lambda x: x),
             seed=0,
             progress=lambda line: None,
         )
+        facts = found.to_json()
         one, good = facts["classes"]["clump0"], facts["classes"]["clump2"]
         assert (one["agreement_before"]["value"], one["agreement_after"]["value"]) == (0.0, None)
         assert (good["agreement_before"]["value"], good["agreement_real"]["value"]) == (1.0, 1.0)

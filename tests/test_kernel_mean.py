@@ -12,18 +12,25 @@ from conftest import bundle_facts, encoded, fitted, space_of, stripes
 from test_training import stop_after
 
 from gensynth import rng
-from gensynth.accounting import gaussian_delta, gaussian_sigma
 from gensynth.cli import compose
 from gensynth.errors import Interrupted, UsageError
-from gensynth.models import secret
-from gensynth.models.generator import Batch, StepNoise, TrainingRows
+from gensynth.models.generator import Batch, StepNoise, TrainingRows, check_learns
 from gensynth.models.kernel_mean import KernelMean, above_edge, evened, factor_above, leading, sensitivity_of, shrunk
-from gensynth.models.public_features import ClassMeans, ImageFeatures, class_sums, cosines, gaps, scales_of, weights_of
-from gensynth.training.bundle import load_bundle, model_class, save_bundle
+from gensynth.models.private import secret
+from gensynth.models.private.accounting import gaussian_sigma, log_delta
+from gensynth.models.private.public_features import (
+    ClassMeans,
+    ImageFeatures,
+    class_sums,
+    cosines,
+    gaps,
+    scales_of,
+    weights_of,
+)
+from gensynth.training.bundle import class_of, load_bundle, save_bundle
 from gensynth.training.fit import build
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule, by_seconds
-from gensynth.types import Block, Space
 
 DATA = stripes(40)
 WORDS = ("model.width=8", "model.waves=40", "model.batch_size=96", "model.noise_seed=1", "model.epsilon=100")
@@ -118,7 +125,7 @@ def test_sensitivities_in_closed_form():
 def test_the_noise_is_that_of_the_promise():
     module = module_of("model.epsilon=1")
     assert module.sigma == pytest.approx(gaussian_sigma(1.0, 1e-5, module.sensitivity), rel=1e-5)
-    assert gaussian_delta(module.sigma, 1.0, module.sensitivity) <= 1e-5
+    assert math.exp(log_delta(module.sigma / module.sensitivity, 1.0)) <= 1e-5
     numbers = module.exact_numbers(encoded(DATA))
     noise = module.noisy(numbers, secret.fresh_key()) - numbers
     assert float(noise.std()) == pytest.approx(module.sigma, rel=5 / math.sqrt(2 * noise.numel()))
@@ -365,14 +372,14 @@ def test_shares_have_the_names_of_the_maps():
 
 
 def test_tables_are_refused():
-    job = job_of()
-    with pytest.raises(UsageError, match="model=dp_cvae serves tables"):
-        job.model.make(Space((30, 2), 2, (Block(1, "number"),) * 30), 100, **job.model.params)
+    check_learns(KernelMean, "kernel_mean", "image")
+    with pytest.raises(UsageError, match="model=kernel_mean learns rows of kind image, and these are of kind table"):
+        check_learns(KernelMean, "kernel_mean", "table")
 
 
 @pytest.mark.parametrize("name", ["kernel_mean", "kernelmean"])
 def test_its_file_is_found_by_its_name(name):
-    assert model_class(name) is KernelMean
+    assert class_of(name) is KernelMean
 
 
 def test_a_bundle_holds_the_release_and_no_key_and_draws_the_same_rows(tmp_path):

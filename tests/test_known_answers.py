@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+from statsmodels.stats.multitest import multipletests
 
-from gensynth.evaluation.detection import auc_deviation, c2st_auc
-from gensynth.evaluation.distance import (
+from gensynth.evaluation.bias.group_recall import group_recall
+from gensynth.evaluation.metrics.detection import auc_deviation, c2st_auc
+from gensynth.evaluation.metrics.distance import (
     fid_as_is,
     frechet_distance,
     frechet_expected,
@@ -15,12 +18,8 @@ from gensynth.evaluation.distance import (
     kid_as_is,
     mind,
 )
-from gensynth.evaluation.diversity import vendi, vendi_of_kernel, vendi_ratio
-from gensynth.evaluation.group_recall import group_recall
-from gensynth.evaluation.intervals import share_difference, wilson_interval
-from gensynth.evaluation.support import (
-    clipped_coverage,
-    clipped_density,
+from gensynth.evaluation.metrics.diversity import vendi, vendi_ratio
+from gensynth.evaluation.metrics.support import (
     expected_clipped_coverage,
     expected_coverage,
     membership,
@@ -28,8 +27,13 @@ from gensynth.evaluation.support import (
     realism,
     squared_radii,
 )
-from gensynth.evaluation.utility import summarise
+from gensynth.evaluation.utility.utility import summarise
+from gensynth.intervals import holm, share_difference, wilson_interval
 from gensynth.neighbours import nearest_distances
+
+
+def clipped(name, *, real, fake, k=5):
+    return membership(real=real, fake=fake, k=k).clipped()[name]
 
 
 def normal(seed: int, n: int, d: int) -> np.ndarray:
@@ -131,8 +135,8 @@ def test_clipped_scores_read_as_the_share_of_good_rows(junk, value):
     for i in range(12):
         real, fake = normal(2 * i, 300, 8), normal(2 * i + 1, 300, 8)
         fake[: int(junk * 300)] += 50.0
-        coverage.append(clipped_coverage(real=real, fake=fake))
-        density.append(clipped_density(real=real, fake=fake))
+        coverage.append(clipped("clipped_coverage", real=real, fake=fake))
+        density.append(clipped("clipped_density", real=real, fake=fake))
     assert np.mean(coverage) == pytest.approx(value, abs=0.03)
     assert np.mean(density) == pytest.approx(value, abs=0.03)
 
@@ -144,7 +148,7 @@ def test_clipped_density_does_not_rise_with_rows_in_dense_regions():
     fake = np.concatenate([np.repeat(hub[None], 150, 0), normal(1, 150, 4) + 50])
     density = prdc(real=real, fake=fake)["density"]
     assert density > 1.0
-    assert clipped_density(real=real, fake=fake) < density - 0.1
+    assert clipped("clipped_density", real=real, fake=fake) < density - 0.1
 
 
 def test_clipped_scores_are_the_loops():
@@ -159,10 +163,12 @@ def test_clipped_scores_are_the_loops():
     np.fill_diagonal(among, False)
     median = np.sort(radii)[(len(radii) - 1) // 2]
     of_real = np.minimum((among & (distance < median)).sum(0) / k, 1).mean()
-    assert clipped_density(real=real, fake=fake, k=k) == pytest.approx(min(of_fake / of_real, 1))
+    assert clipped("clipped_density", real=real, fake=fake, k=k) == pytest.approx(min(of_fake / of_real, 1))
     covered = np.minimum((between < radii[:, None]).sum(1), k).mean() / k
     table = expected_clipped_coverage(40, 25, k)
-    assert clipped_coverage(real=real, fake=fake, k=k) == pytest.approx(np.interp(covered, table, np.arange(26) / 25))
+    assert clipped("clipped_coverage", real=real, fake=fake, k=k) == pytest.approx(
+        np.interp(covered, table, np.arange(26) / 25)
+    )
 
 
 def test_expected_clipped_coverage_is_the_beta_binomial():
@@ -226,11 +232,13 @@ def test_ties_by_the_hundred_have_the_right_distance():
 
 
 def test_vendi_values():
-    assert vendi_of_kernel(np.eye(7)) == pytest.approx(7)
-    assert vendi_of_kernel(np.ones((7, 7))) == pytest.approx(1)
-    assert vendi_of_kernel(np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]])) == pytest.approx(2.1573, abs=1e-4)
+    assert vendi(np.eye(7)) == pytest.approx(7)
+    assert vendi(np.ones((7, 7))) == pytest.approx(1)
     points = np.array([0.0, 0, 10, 10, 20, 20])
-    assert vendi_of_kernel(np.exp(-np.abs(points[:, None] - points))) == pytest.approx(2.9999, abs=1e-4)
+    kernels = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]]), np.exp(-np.abs(points[:, None] - points))
+    for kernel, value in zip(kernels, (2.1573, 2.9999), strict=True):
+        values, vectors = np.linalg.eigh(kernel)  # rows whose cosines are the kernel
+        assert vendi(vectors * np.sqrt(values.clip(0))) == pytest.approx(value, abs=1e-4)
 
 
 @pytest.mark.parametrize(("n", "value"), [(50, 33.9), (200, 54.8), (1000, 62.1), (5000, 63.6)])
@@ -312,6 +320,32 @@ def test_a_true_gap_lies_in_its_interval_and_off_what_equal_groups_give():
     assert {gap["lowest"] for gap in gaps} == {"3"}
 
 
+def test_intervals_of_shares_are_the_published_formulas():
+    """Wilson (1927) and Newcombe (1998, method 10), written out."""
+    z2 = 1.959964**2
+
+    def wilson(share, n):
+        centre, reach = share + z2 / (2 * n), np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2)))
+        return np.array([centre - reach, centre + reach]) / (1 + z2 / n)
+
+    for n, m, hits, others in ((10, 7, 0, 7), (70, 80, 56, 48), (3, 2000, 1, 1), (1, 1, 1, 1)):
+        one, other = hits / n, others / m
+        np.testing.assert_allclose(wilson_interval(one, n), wilson(one, n), atol=1e-12)
+        (low, high), (other_low, other_high) = wilson(one, n), wilson(other, m)
+        found = share_difference(one, n, other, m)
+        assert found.low == pytest.approx(one - other - np.hypot(one - low, other_high - other), abs=1e-12)
+        assert found.high == pytest.approx(one - other + np.hypot(high - one, other - other_low), abs=1e-12)
+    pooled = (56 + 48) / 150
+    deviation = np.sqrt(pooled * (1 - pooled) * (1 / 70 + 1 / 80))
+    assert share_difference(56 / 70, 70, 48 / 80, 80).p == pytest.approx(2 * norm.sf(0.2 / deviation), abs=1e-12)
+    assert share_difference(1.0, 9, 1.0, 5).p == 1.0
+
+
+@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03], [0.5], [0.2, 0.2, 0.001, 1.0, 0.2], []])
+def test_holm_is_that_of_statsmodels(p):
+    np.testing.assert_allclose(holm(np.array(p)), multipletests(p, method="holm")[1], rtol=0, atol=1e-12)
+
+
 def test_intervals_of_shares():
     low, high = wilson_interval(0.85, 1000)
     assert ((low + high) / 2, (high - low) / 2) == pytest.approx((0.849, 0.022), abs=1e-3)
@@ -322,7 +356,7 @@ def test_intervals_of_shares():
     assert np.mean([d.p < 0.05 for d in found]) == pytest.approx(0.05, abs=0.02)
 
 
-@pytest.mark.parametrize("metric", [frechet_distance, kernel_distance, prdc, clipped_coverage, realism])
+@pytest.mark.parametrize("metric", [frechet_distance, kernel_distance, prdc, membership, realism])
 def test_nan_and_unequal_dimensions_are_refused(metric):
     x = normal(0, 20, 3)
     with pytest.raises(ValueError, match="not finite"):

@@ -15,7 +15,7 @@ from gensynth.data.columns import Column
 from gensynth.data.sources import read_digits
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
-from gensynth.evaluation.robustness import robustness
+from gensynth.evaluation.utility.robustness import robustness
 from gensynth.models.judge import Judge
 from gensynth.samplers.adversarial import Adversarial, TableTarget, attack
 from gensynth.samplers.image_policies import TrivialAugment

@@ -15,20 +15,19 @@ import torch
 from PIL import Image
 
 from gensynth.data.image import ImageCodec, first_tiles
-from gensynth.report.figures import TILE_SIZES_PX, curve_chart, curves_view, lapse_view, shrink, tile_limit_px
-from gensynth.report.report import (
-    Pictures,
-    clean_json,
-    goodness,
-    number,
-    render_html,
-    score,
-    verdict_view,
-    write_report,
-)
+from gensynth.evaluation.assessment import Verdict
+from gensynth.report.content import Report
+from gensynth.report.figures import TILE_SIZES_PX, Pictures, curve_chart, curves_view, lapse_view, shrink, tile_limit_px
+from gensynth.report.numbers import goodness, number, score
+from gensynth.report.page import verdict_view
+from gensynth.report.report import render_html, write_report
 
 NASTY = "<script>alert(1)</script>"
-NOTHING = Pictures({}, {}, {})
+NOTHING = Pictures()
+
+
+def page(facts: dict, pictures: Pictures = NOTHING) -> str:
+    return render_html(Report.from_json(facts), pictures)
 
 
 def utility() -> list[dict]:
@@ -51,13 +50,17 @@ def utility() -> list[dict]:
 
 def facts() -> dict:
     entry = {"value": 12.34567, "n_real": 50, "n_synthetic": 60, "floor": 2.0, "ceiling": 42.0, "low": 11, "high": 13.5}
+    entry |= {"better": "lower"}
     counts = {"before": 9, "after": 20, "real": 9, "augmented": 1, "synthetic": 10}
     return {
-        "verdict": {"answer": "helps", "sentence": "Use the synthetic rows."},
+        "verdict": {"answer": "helps", "candidate": "", "use": "", "sentence": "Use the rows.", "details": []},
         "utility": utility(),
         "utility_per_class": {"real_only": {NASTY: 0.41, "b": 0.91}, "cvae": {NASTY: 0.55, "b": 0.9}},
         "fidelity": {"pixels": {"fid": entry, "coverage": {"value": None, "reason": "not defined: too few rows"}}},
-        "per_class": {NASTY: {"fid": entry | {"space": "pixels"}}, "b": {"fid": {"value": None, "reason": "no rows"}}},
+        "per_class": {
+            NASTY: {"fid": entry | {"space": "pixels"}},
+            "b": {"fid": {"value": None, "reason": "not defined: no rows"}},
+        },
         "faults": [{"code": "mode_drop", "set": "cvae", "class": NASTY, "text": "a mode is missing"}],
         "privacy": {
             "membership": [
@@ -65,21 +68,21 @@ def facts() -> dict:
                     "attack": "density_ratio",
                     "release": "rows",
                     "auc": {"value": 0.517, "low": 0.46, "high": 0.57, "n_members": 80},
+                    "tpr": {},
+                    "control": {},
                 }
             ]
         },
-        "bias": {"reason": "no group columns"},
         "data": {
             "name": "flowers",
-            "recognised": "40 images",
+            "recognised": ["40 images"],
             "advice": ["Balance class b."],
             "classes": dict.fromkeys((NASTY, "b"), counts),
         },
         "timing": {"train": 61.25},
         "provenance": {"seed": 0, "source_sha256": "a" * 64},
         "warnings": [{"code": "small_class", "text": f"{NASTY} has 9 rows"}],
-        "filters": {NASTY: {"asked": 10, "accepted": 10, "rejected_label": 3}},
-        "something_new": {"depth": [1, 2, {"x": "y"}]},
+        "filters": {NASTY: {"asked": 10, "accepted": 10, "drawn": 13, "rejected_label": 3}},
     }
 
 
@@ -111,10 +114,10 @@ class Page(HTMLParser):
 
 
 def test_a_class_name_stays_text() -> None:
-    page = Page(render_html(facts(), pictures()))
-    assert sum(tag == "script" for tag, _ in page.tags) == 1
-    assert NASTY in page.texts
-    assert not any("alert" in (value or "") for tag, attrs in page.tags for value in attrs.values() if tag != "img")
+    seen = Page(page(facts(), pictures()))
+    assert sum(tag == "script" for tag, _ in seen.tags) == 1
+    assert NASTY in seen.texts
+    assert not any("alert" in (value or "") for tag, attrs in seen.tags for value in attrs.values() if tag != "img")
 
 
 def decoded_charts(text: str) -> list[str]:
@@ -123,7 +126,7 @@ def decoded_charts(text: str) -> list[str]:
 
 
 def test_the_page_and_its_charts_fetch_nothing() -> None:
-    text = render_html(facts(), pictures())
+    text = page(facts(), pictures())
     sources = [v for _, attrs in Page(text).tags for k, v in attrs.items() if k in ("src", "href", "srcset", "action")]
     assert sources
     assert all(value.startswith(("data:image/", "#")) for value in sources)
@@ -144,20 +147,20 @@ def test_the_card_shows_the_arm_of_the_verdict_not_the_best_on_test_rows() -> No
         {"arm": arm, "learner": "l", "metric": "balanced_accuracy", "mean": mean, "low": mean, "high": mean}
         for arm, mean in (("real_only", 0.5), ("cvae", 0.6), ("cgan", 0.7))
     ]
-    verdict = {"answer": "helps", "sentence": "s", "candidate": "cvae", "details": []}
+    verdict = Verdict("helps", "cvae", "cvae", "s")
     cards = {label: row.label for label, row in verdict_view(verdict, rows)["cards"]}
     assert cards["with synthetic rows"] == "cvae"
 
 
 def test_links_within_the_page_lead_somewhere() -> None:
-    tags = Page(render_html(facts(), pictures())).tags
+    tags = Page(page(facts(), pictures())).tags
     ids = {attrs["id"] for _, attrs in tags if "id" in attrs}
     assert {str(attrs["href"])[1:] for tag, attrs in tags if tag == "a"} <= ids
 
 
 def test_sections_come_in_the_order_a_person_asks() -> None:
-    page = Page(render_html(facts(), pictures()))
-    order = [attrs["id"] for tag, attrs in page.tags if tag in ("section", "header")]
+    seen = Page(page(facts(), pictures()))
+    order = [attrs["id"] for tag, attrs in seen.tags if tag in ("section", "header")]
     assert order == [
         "verdict",
         "warnings",
@@ -176,15 +179,14 @@ def test_sections_come_in_the_order_a_person_asks() -> None:
         "data",
         "timing",
         "provenance",
-        "further",
     ]
 
 
 def test_json_and_page_hold_the_same_numbers(tmp_path: Path) -> None:
-    html = write_report(tmp_path, facts(), pictures())
+    html = write_report(tmp_path, Report.from_json(facts()), pictures())
     assert html == tmp_path / "report.html"
     saved = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert saved == facts()
+    assert {name: saved[name] for name in facts()} == facts()
     text = html.read_text(encoding="utf-8")
     cells = set(re.findall(r"<td[^>]*>([^<]*)<", text)) | set(re.findall(r"<small>([^<]*)<", text))
     for row in saved["utility"]:
@@ -195,30 +197,22 @@ def test_json_and_page_hold_the_same_numbers(tmp_path: Path) -> None:
 
 
 def test_equal_input_gives_equal_bytes() -> None:
-    assert render_html(facts(), pictures()) == render_html(facts(), pictures())
+    assert page(facts(), pictures()) == page(facts(), pictures())
 
 
-def test_a_number_that_is_not_finite_is_refused_with_its_place(tmp_path: Path) -> None:
-    bad = facts()
-    bad["fidelity"]["pixels"]["fid"]["value"] = np.float32("nan")
-    with pytest.raises(ValueError, match=r"fidelity\.pixels\.fid\.value is nan"):
-        write_report(tmp_path, bad, NOTHING)
-    with pytest.raises(ValueError, match=r"a\[1\]\.b is inf"):
-        clean_json({"a": [0, {"b": np.inf}]})
+@pytest.mark.parametrize(
+    ("bad", "error"), [(float("nan"), ValueError), (float("inf"), ValueError), (Path("/"), TypeError)]
+)
+def test_what_is_no_plain_finite_value_is_refused_and_nothing_is_written(bad, error, tmp_path: Path) -> None:
+    wrong = facts()
+    wrong["fidelity"]["pixels"]["fid"]["value"] = bad
+    with pytest.raises(error):
+        write_report(tmp_path, Report.from_json(wrong), NOTHING)
     assert not list(tmp_path.iterdir())
 
 
-def test_clean_json_makes_plain_values_and_refuses_the_rest() -> None:
-    value = clean_json({1: np.int64(2), "a": (np.bool_(True), np.arange(2)), "b": np.float64(0.5), "c": None})
-    assert json.dumps(value) == '{"1": 2, "a": [true, [0, 1]], "b": 0.5, "c": null}'
-    with pytest.raises(TypeError, match=r"a\.b is a PosixPath|a\.b is a WindowsPath"):
-        clean_json({"a": {"b": Path("/home")}})
-    with pytest.raises(ValueError, match="equal as text"):
-        clean_json({1: 0, "1": 0})
-
-
 def test_an_empty_report_says_not_run_everywhere() -> None:
-    text = render_html({}, NOTHING)
+    text = page({})
     sections = re.findall(r'<section id="(\w+)">(.*?)</section>', text, re.DOTALL)
     assert len(sections) == 16
     for name, body in sections:
@@ -227,54 +221,56 @@ def test_an_empty_report_says_not_run_everywhere() -> None:
 
 
 def test_reasons_are_shown() -> None:
-    text = render_html(facts(), NOTHING)
-    assert "Not run: no group columns." in text
+    text = page(facts())
     assert "not defined: too few rows" in text
     assert "not defined: no rows" in text
 
 
-@pytest.mark.parametrize("empty", ["utility", "fidelity", "per_class", "data", "timing", "filters", "verdict"])
-def test_any_section_may_be_missing_empty_or_a_reason(empty: str) -> None:
-    for stand_in in ({}, {"reason": "the disk was full"}, None):
-        render_html(facts() | {empty: stand_in}, NOTHING)
-    render_html({key: value for key, value in facts().items() if key != empty}, NOTHING)
+@pytest.mark.parametrize("missing", list(facts()))
+def test_any_section_may_be_missing(missing: str) -> None:
+    assert "</html>" in page({key: value for key, value in facts().items() if key != missing})
+
+
+def test_a_report_that_was_written_is_read_again_as_it_was() -> None:
+    several = facts() | {"sets": {"cvae": {"fidelity": facts()["fidelity"], "privacy": facts()["privacy"]}}}
+    for written in (facts(), several):
+        again = Report.from_json(written).to_json()
+        assert Report.from_json(again).to_json() == again
+        assert written["utility"] == again["utility"]
+        assert written["data"] == again["data"]
 
 
 def test_the_best_simple_arm_is_marked_for_every_learner() -> None:
-    rows = re.findall(r"<td>(\w+)<span class=\"mark\">best simple arm", render_html(facts(), NOTHING))
+    rows = re.findall(r"<td>(\w+)<span class=\"mark\">best simple arm", page(facts()))
     assert rows == ["smote", "smote"]
-
-
-def test_unknown_facts_are_shown() -> None:
-    assert "something new › depth › 3 › x" in render_html(facts(), NOTHING)
 
 
 def test_ten_classes_of_colour_noise_stay_below_three_megabytes() -> None:
     names = tuple(f"class {i}" for i in range(10))
     many = pictures(names, (3, 96, 96))
     assert tile_limit_px(many) < max(TILE_SIZES_PX)
-    assert len(render_html(facts(), many).encode()) < 3_000_000
+    assert len(page(facts(), many).encode()) < 3_000_000
 
 
 def test_a_failing_page_leaves_the_old_report(tmp_path: Path) -> None:
-    write_report(tmp_path, facts(), NOTHING)
+    write_report(tmp_path, Report.from_json(facts()), NOTHING)
     old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     broken = Pictures({"b": (np.zeros((2, 8), np.uint8), np.zeros((2, 8), np.uint8))}, {}, {})
     with pytest.raises((ValueError, IndexError)):
-        write_report(tmp_path, {"verdict": {"answer": "hurts"}}, broken)
+        write_report(tmp_path, Report.from_json({"verdict": {"answer": "hurts"}}), broken)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
 
 
 def test_a_failing_disk_leaves_no_half_written_file(tmp_path: Path) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(OSError, match="report"):
-        write_report(tmp_path, facts(), NOTHING)
+        write_report(tmp_path, Report.from_json(facts()), NOTHING)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_small_tiles_keep_their_pixels() -> None:
     shown = pictures(("b",))
-    text = render_html({}, shown)
+    text = page({}, shown)
     found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
     images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("L")) for png in found]
     assert len(images) == 2 + 2 * 8
@@ -301,7 +297,7 @@ def test_the_bar_is_full_at_the_better_end() -> None:
 def test_curves_of_single_classes_and_dimensions_are_left_to_the_dashboard() -> None:
     curve = (np.array([1, 2]), np.array([0.5, 0.6]))
     names = ("coverage/rare", "variety/rare", "kl/07", "val/coverage_worst", "loss_kl")
-    shown = [name for name, _ in curves_view(Pictures({}, {}, {name: curve for name in names}))]
+    shown = [name for name, _ in curves_view(Pictures(curves={name: curve for name in names}))]
     assert shown == ["val/coverage_worst", "loss_kl"]
 
 
@@ -314,7 +310,7 @@ def test_the_time_lapse_shows_the_first_tile_of_every_class_from_first_to_last()
     assert tiles.shape == (2, 3, 4, 4)
     assert (tiles[0] == 0).all()
     assert (tiles[1] == 255).all()
-    picture, seen = lapse_view(Pictures({}, {}, {}, lapse={2000: late, 1000: early}), 64)
+    picture, seen = lapse_view(Pictures(lapse={2000: late, 1000: early}), 64)
     assert seen == "1,000, 2,000"
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.uri.split(",", 1)[1]))).convert("L"))
     assert pixels[0, 0] == 10
@@ -327,5 +323,5 @@ def test_curves_skip_what_is_not_finite_and_names_in_any_script() -> None:
     assert curve_chart("x", np.arange(3), np.full(3, np.nan)) is None
     assert curve_chart("x", np.arange(3), np.array([1.0, np.inf, 2.0])) is not None
     classes = {"萼片 $x_1$": {"before": 1, "after": 2, "real": 1, "augmented": 0, "synthetic": 1}}
-    charts = decoded_charts(render_html({"data": {"classes": classes}}, NOTHING))
+    charts = decoded_charts(page({"data": {"classes": classes}}))
     assert "萼片 $x_1$" in charts[0]

@@ -16,28 +16,28 @@ import pytest
 from conftest import stripes
 from PIL import Image
 
-from gensynth.balancing.export import made_row_name, row_names
-from gensynth.data.columns import Column
-from gensynth.data.conditions import Conditions
-from gensynth.errors import DataError
-from gensynth.report.review import (
+from gensynth.balancing.decisions import (
     Decision,
     RowName,
     check_rows,
-    fool_rate,
     made_as,
     pin_rows,
     read_answers,
     read_decisions,
-    review_gate,
     review_path,
     write_answer,
     write_decision,
 )
-from gensynth.report.review_items import half_and_half, in_turn, nearest_real, remoteness, suspicion, worst_first
-from gensynth.report.review_rows import ClassColumns, file_of
-from gensynth.reread import names_of_rows, read_review
-from gensynth.review import Asked, Blind, Review
+from gensynth.balancing.export import made_row_name, row_names
+from gensynth.balancing.ledger import LEDGER, csv_text
+from gensynth.data.columns import Column
+from gensynth.data.conditions import Conditions
+from gensynth.errors import DataError
+from gensynth.review.items import half_and_half, in_turn, nearest_real, remoteness, suspicion, worst_first
+from gensynth.review.rates import fool_rate, review_gate
+from gensynth.review.rows import ClassColumns, file_of
+from gensynth.review.session import Asked, Blind, Review
+from gensynth.steps.reopen import names_of_rows, read_review
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
 ROW = RowName("a/cvae-0-000001.png")
@@ -94,7 +94,7 @@ def test_a_file_of_somebody_else_is_extended_not_clobbered(tmp_path):
             ["a, b", "accept", "z", "extra"],
             ["", "accept", "new", "", ""],
         ]
-    assert {row: d.verdict for row, d in read_decisions(path).items()} == {
+    assert {row: d.answer for row, d in read_decisions(path).items()} == {
         "x": "reject",
         "y": "relabel",
         "z": "accept",
@@ -133,7 +133,7 @@ def test_a_kill_between_any_two_instructions_leaves_every_verdict_that_was_answe
     path = tmp_path / "review.csv"
     program = (
         "import sys, pathlib\n"
-        "from gensynth.report.review import Decision, RowName, write_decision\n"
+        "from gensynth.balancing.decisions import Decision, RowName, write_decision\n"
         "for i in range(100_000):\n"
         "    write_decision(pathlib.Path(sys.argv[1]), RowName(str(i)), Decision('accept'))\n"
         "    print(i, flush=True)\n"
@@ -161,9 +161,16 @@ def test_run_review_is_extended_where_only_that_one_is_there(tmp_path):
 
 def a_ledger(folder, samplers: dict[str, str]):
     """A ledger of rows by name and the sampler that made them, "" for a real one."""
-    lines = "".join(f"{row},{'synthetic' if sampler else 'real'},{sampler}\n" for row, sampler in samplers.items())
-    (folder / "ledger.csv").write_text(f"row_id,source,sampler\n{lines}")
-    return folder / "ledger.csv"
+    lines = [
+        {"row_id": row, "source": "synthetic" if sampler else "real", "sampler": sampler}
+        for row, sampler in samplers.items()
+    ]
+    return write_ledger(folder / "ledger.csv", lines)
+
+
+def write_ledger(path, lines: list[dict[str, str]]):
+    path.write_text(csv_text(LEDGER, [[line.get(name, "") for name in LEDGER] for line in lines]))
+    return path
 
 
 def test_rows_of_the_run_and_rows_that_it_made_before_may_be_spoken_of(tmp_path):
@@ -242,12 +249,8 @@ def test_verdicts_stay_with_rows_of_a_table_when_a_merge_gives_their_numbers_awa
     pin_rows(path, after)
     assert [(row["row_id"], row["verdict"]) for row in rows(path)] == [("", "reject"), ("7", "accept"), ("2", "accept")]
     (tmp_path / "dataset").mkdir()
-    columns = ["row_id", "source", "label", "sampler", "index", "params"]
-    with (tmp_path / "dataset/ledger.csv").open("w") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerow(dict.fromkeys(columns, "") | {"row_id": "2", "source": "real"})
-        writer.writerows([ledger_line("7", "1"), ledger_line("8", "2")])
+    lines = [{"row_id": "2", "source": "real"}, ledger_line("7", "1"), ledger_line("8", "2")]
+    write_ledger(tmp_path / "dataset/ledger.csv", lines)
     names = names_of_rows(tmp_path, read_review(tmp_path), Conditions.of_schema(schema), made_row_name(schema, 0))
     assert names == {"yes/cvae-0-000000": "reject", "yes/cvae-0-000001": "accept"}
     made_as_nothing = {'["maybe", "cvae", "0"]': "reject"}
@@ -492,7 +495,7 @@ def test_two_tabs_lose_nothing_and_each_takes_back_its_own(tmp_path, shown):
 
 def test_a_second_look_goes_on_where_the_first_ended_and_keeps_what_others_write_meanwhile(tmp_path, shown):
     first = a_review(tmp_path / "review.csv", shown)
-    other = next(c for c in first.classes() if c != first.labels()[0])
+    other = next(c for c in first.classes if c != first.labels[0])
     first.decide(0, "relabel", other, "tab")
     with (tmp_path / "review.csv").open("a") as file:
         file.write(f"{first.names[1].row_id},accept,\n")
@@ -511,7 +514,7 @@ def test_a_second_look_goes_on_where_the_first_ended_and_keeps_what_others_write
 
 def test_what_is_no_verdict_is_refused_and_writes_nothing(tmp_path, shown):
     look = a_review(tmp_path / "review.csv", shown)
-    own = look.labels()[0]
+    own = look.labels[0]
     for item, answer, relabel in (
         (0, "maybe", ""),
         (0, "relabel", own),

@@ -26,11 +26,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from gensynth.balancing.decisions import RowName, read_answers, read_decisions
 from gensynth.errors import UsageError
-from gensynth.report.review import RowName, read_answers, read_decisions
-from gensynth.report.review_items import Item
-from gensynth.report.review_page import leading_to, serving
-from gensynth.review import Asked, Blind, Review, _alone
+from gensynth.review.items import Item
+from gensynth.review.page import leading_to, serving
+from gensynth.review.session import Asked, Blind, Review, _alone
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -358,7 +358,7 @@ def test_a_person_at_the_keys_judges_takes_back_and_goes_on_after_a_reload(look,
         assert person.text("count") == "0 of 6 looked at"
         assert "class band0" in person.text("question")
         person.press("a", "r", "u")
-        assert [d.verdict for d in read_decisions(look.path).values()] == ["accept", "reject", "unsure"]
+        assert [d.answer for d in read_decisions(look.path).values()] == ["accept", "reject", "unsure"]
         assert person.text("which").startswith("row 4 of 6")
         person.press("l", "band2", Keys.ENTER)
         assert read_decisions(look.path)[look.names[3].row_id].relabel == "band2"
@@ -370,9 +370,9 @@ def test_a_person_at_the_keys_judges_takes_back_and_goes_on_after_a_reload(look,
         chosen = browser.find_element(By.CSS_SELECTOR, "[aria-pressed=true]")
         assert chosen.text.startswith("Reject")
         person.press("a")
-        assert read_decisions(look.path)[look.names[1].row_id].verdict == "accept"
+        assert read_decisions(look.path)[look.names[1].row_id].answer == "accept"
         person.press(Keys.BACKSPACE)
-        assert read_decisions(look.path)[look.names[1].row_id].verdict == "reject"
+        assert read_decisions(look.path)[look.names[1].row_id].answer == "reject"
         browser.refresh()
         person.wait(lambda: person.text("which").startswith("row 4 of 6"))
         assert person.text("count") == "3 of 6 looked at"
@@ -421,7 +421,7 @@ def test_two_tabs_lose_no_verdict_and_a_lost_server_is_said(look, browser):
         other.press("r")
         browser.switch_to.window(first)
         person.press(Keys.ARROW_RIGHT, "a")
-        assert [d.verdict for d in read_decisions(look.path).values()] == ["reject", "accept"]
+        assert [d.answer for d in read_decisions(look.path).values()] == ["reject", "accept"]
         assert person.text("count") == "2 of 6 looked at"
     person.press("a")
     assert person.text("status").startswith("Not saved")

@@ -8,54 +8,35 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import stripes
+from contract_rows import DATA, numbers_of, two_others
 
 from gensynth import rng
 from gensynth.balancing.merge import fill
 from gensynth.cli import compose
-from gensynth.data.sources import MASK
-from gensynth.data.table_source import read_breast_cancer
+from gensynth.cli.overrides import conf_dir
 from gensynth.errors import UsageError
-from gensynth.learning import train_generator
 from gensynth.samplers.sampler import LABEL_POLICIES, check_modality, wants_generator
 from gensynth.samplers.transform import OfOperations, Transform
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
-from gensynth.types import LabelledData, Schema
-from gensynth.words import conf_dir
 
 NAMES = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
-TABLE = read_breast_cancer().data
-TEXTS = [f"Call {i} now, dear friend! The {word} is late and we wait." for i in range(30) for word in ("train", "bus")]
-
-
-def tones() -> LabelledData:
-    """Half a second of two tones, some recordings with silence at the end."""
-    t = np.arange(2000) / 4000
-    x = np.stack([np.sin(2 * np.pi * (300 + 400 * (i % 2) + i) * t) * (t < 0.3 + 0.01 * i) for i in range(60)])
-    schema = Schema("audio", ("low", "high"), {"sample_rate_hz": 4000, "samples": 2000})
-    return LabelledData.of_real((0.5 * x).astype(np.float32), np.arange(60) % 2, schema)
-
-
-def texts() -> LabelledData:
-    fields = {"columns": [], "label": "label", "text": "text", "order": ["label", "text"]}
-    return LabelledData.of_real(np.array(TEXTS, object), np.arange(60) % 2, Schema("text", ("train", "bus"), fields))
-
-
-IMAGES = stripes(30, (3, 12, 10))
-MASKS = np.where(IMAGES.x.max(axis=1) > 110, 255, 0).astype(np.uint8)
-DATA = {
-    "image": replace(IMAGES, groups={MASK: MASKS}),
-    "table": TABLE[np.r_[0:60, 300:420]],
-    "text": texts(),
-    "audio": tones(),
-}
 WORDS = {"image": "digits", "table": "breast_cancer", "audio": "digits"}
 
 
+COMPONENTS = {name: compose("balance", ["digits", f"sampler={name}"]).sampler for name in NAMES}
+
+
 def built(name: str):
-    return compose("balance", ["digits", f"sampler={name}"]).sampler
+    return COMPONENTS[name].build()
 
 
+NUMBERS = [
+    (name, place)
+    for name in NAMES
+    for place in numbers_of(COMPONENTS[name].params)
+    if built(name).label_policy != "soft"
+]
 PAIRS = [(name, kind) for name in NAMES for kind in built(name).modalities if built(name).label_policy != "soft"]
 
 
@@ -158,6 +139,7 @@ def test_any_line_of_the_ledger_gives_its_row_again(ready):
         seed=3,
         rejected=frozenset(),
         name_row=lambda label, name, index: f"{label}/{name}-{index}",
+        judged_as=lambda rows: rows,
         progress=lambda text: None,
     ).rows
     hashes = filled.content_hashes()
@@ -169,6 +151,23 @@ def test_any_line_of_the_ledger_gives_its_row_again(ready):
         label = train.schema.classes[filled.y[line]]
         seeds = rng.row_seeds(3, label, int(filled.groups["index"][line]), 1)
         assert sampler.sample(filled.y[line : line + 1], seeds).content_hashes()[0] == hashes[line]
+
+
+@pytest.mark.parametrize(("name", "place"), NUMBERS, ids=lambda one: one if isinstance(one, str) else ".".join(one))
+def test_at_two_other_values_of_each_number_a_row_depends_on_its_own_label_and_seed_alone(name, place, bundles):
+    others = two_others(COMPONENTS[name], place)
+    assert len(others) == 2
+    labels, seeds = asked(24)
+    some = np.random.default_rng(0).permutation(24)[:7]
+    for sampler in others:
+        train = DATA[sampler.modalities[0]]
+        if wants_generator(sampler):
+            sampler.use(bundles[sampler.modalities[0]])
+        whole = sampler.fit(train).sample(labels, seeds)
+        assert (whole.y == labels).all()
+        assert (whole.x.dtype, whole.x.shape[1:]) == (train.x.dtype, train.x.shape[1:])
+        rows = np.arange(24) if sampler.deterministic == "per_set" else some
+        same(sampler.sample(labels[rows], seeds[rows]), whole[rows])
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if isinstance(built(name), Transform)])
@@ -210,12 +209,12 @@ def test_rows_of_another_kind_are_a_sentence():
 
 
 def test_a_chain_takes_what_all_its_links_take():
-    chain = compose("balance", ["digits", "sampler=chain", "sampler@sampler.then=jitter"]).sampler
+    chain = compose("balance", ["digits", "sampler=chain", "sampler@sampler.then=jitter"]).sampler.build()
     assert chain.modalities == ("table",)
     assert wants_generator(chain)
     oversampled = compose(
         "balance", ["digits", "sampler=chain", "sampler@sampler.first=smote", "sampler@sampler.then=noise"]
-    ).sampler
+    ).sampler.build()
     assert not wants_generator(oversampled)
     rows = oversampled.fit(DATA["image"]).sample(*asked(20))
     assert all(set(json.loads(text)) == {"smote", "noise"} for text in rows.groups["params"])
@@ -228,7 +227,7 @@ def test_a_chain_ends_with_something_that_changes_rows():
 
 def test_two_links_of_a_chain_draw_numbers_of_their_own():
     words = ["digits", "sampler=chain", "sampler@sampler.first=position", "sampler@sampler.then=colour"]
-    rows = compose("balance", words).sampler.fit(DATA["image"]).sample(*asked(150))
+    rows = compose("balance", words).sampler.build().fit(DATA["image"]).sample(*asked(150))
     told = [json.loads(text) for text in rows.groups["params"]]
     turned = np.array(["rotate" in one["position"] for one in told])
     lit = np.array(["brightness" in one["colour"] for one in told])
@@ -236,8 +235,8 @@ def test_two_links_of_a_chain_draw_numbers_of_their_own():
 
 
 def test_a_fallback_of_the_same_name_goes_on_where_the_sampler_ended():
-    class Nothing:
-        name = "nothing"
+    class Half:
+        name, reason = "half", "came every second time"
 
         def keep(self, rows):
             return np.arange(len(rows)) % 2 == 0
@@ -245,5 +244,6 @@ def test_a_fallback_of_the_same_name_goes_on_where_the_sampler_ended():
     data = DATA["image"]
     sampler = built("noise").fit(data)
     words = {"rejected": frozenset(), "name_row": lambda k, s, i: f"{k}/{s}-{i}", "progress": lambda text: None}
-    filled = fill({"band0": 2000, "band1": 0, "band2": 0}, data, sampler, sampler, [Nothing()], seed=0, **words).rows
+    words["judged_as"] = lambda rows: rows
+    filled = fill({"band0": 2000, "band1": 0, "band2": 0}, data, sampler, sampler, [Half()], seed=0, **words).rows
     assert len(set(filled.ids.tolist())) == 2000

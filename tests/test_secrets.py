@@ -144,5 +144,5 @@ def test_photographs_leave_without_what_the_camera_wrote(machine, finished):
 
 
 def test_the_settings_are_there_without_their_places(finished):
-    config = json.loads((finished / "run-of-it/run/config.json").read_text(encoding="utf-8"))
+    config = json.loads((finished / "run-of-it/run/job.json").read_text(encoding="utf-8"))
     assert config["data"]["path"] in ("photos", "people.csv")

@@ -10,8 +10,8 @@ from scipy.stats import norm
 
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
-from gensynth.evaluation.fakes import memorised, nonsense
-from gensynth.evaluation.shadow import (
+from gensynth.evaluation.fidelity.spoiled import memorised, nonsense
+from gensynth.evaluation.privacy.shadow import (
     Shadows,
     choose_targets,
     half_of_each_class,

@@ -25,7 +25,7 @@ def test_the_wheel_finds_its_configuration_from_another_directory(tmp_path):
     subprocess.run([sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", site, wheel], check=True)
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     script = (
-        "import sys; from gensynth.cli import main; from gensynth.words import conf_dir; "
+        "import sys; from gensynth.cli import main; from gensynth.cli.overrides import conf_dir; "
         "print(conf_dir()); sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(

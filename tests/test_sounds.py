@@ -15,11 +15,11 @@ from gensynth import rng
 from gensynth.balancing.export import encode_row
 from gensynth.balancing.mark import mark_of
 from gensynth.cli import compose
+from gensynth.cli.overrides import overrides
 from gensynth.data.audio_files import wav_bytes
 from gensynth.data.sources import read_path
 from gensynth.errors import UsageError
 from gensynth.samplers.audio import SAFE_AUDIO, AudioTransforms, read_backgrounds
-from gensynth.words import overrides
 
 pytest.importorskip("soundfile", reason="needs the extra audio")
 RATE = 8000
@@ -86,11 +86,11 @@ def test_a_line_of_the_ledger_gives_its_file_again(folder, balanced):
     ledger = [row for row in rows(balanced / "dataset/ledger.csv") if row["source"] == "augmented"]
     job = compose("balance", [str(folder), "sampler=audio_transforms"])
     split = {row["row_id"]: row["split"] for row in rows(balanced / "run/split.csv")}
-    data = job.data.read().data
+    data = job.data.reader.make(**job.data.reader.params).data
     train = data[np.array([split[row] == "train" for row in data.ids])]
     line = ledger[7]
     seeds = rng.row_seeds(0, line["label"], int(line["index"]), 1)
-    again = job.sampler.fit(train).sample(np.array([train.schema.index(line["label"])]), seeds)
+    again = job.sampler.build().fit(train).sample(np.array([train.schema.index(line["label"])]), seeds)
     assert again.parent[0] == line["parent"]
     assert again.groups["params"][0] == line["params"]
     content = encode_row(train.schema, again.x[0], mark_of("augmented", ""))

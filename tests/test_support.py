@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gensynth import neighbours
-from gensynth.evaluation.support import expected_coverage, prdc
+from gensynth.evaluation.metrics.support import expected_coverage, prdc
 from gensynth.neighbours import nearest_distances
 
 

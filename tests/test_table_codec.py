@@ -11,7 +11,7 @@ import torch
 from gensynth.data.columns import describe, values_of
 from gensynth.data.table import TableCodec, TablePoints, modelled_columns
 from gensynth.errors import DataError, DivergedError
-from gensynth.evaluation.columns import ks_complement, tv_complement
+from gensynth.evaluation.metrics.columns import ks_complement, tv_complement
 from gensynth.types import LabelledData, Schema
 
 

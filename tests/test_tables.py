@@ -15,9 +15,9 @@ from gensynth import rng
 from gensynth.cli import compose
 from gensynth.data.table import TableCodec
 from gensynth.data.table_source import read_breast_cancer, read_frame
-from gensynth.learning import train_generator
 from gensynth.models.generator import TrainingRows
 from gensynth.models.nets.columns import Autoencoder, ColumnDecoder, draw_cell, mixture_log_density
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.types import Block, Space
 

@@ -12,10 +12,10 @@ import pytest
 
 from gensynth.errors import DataError
 from gensynth.samplers.text_files import read_lexicon, read_templates
+from gensynth.samplers.text_language import Language
 from gensynth.samplers.text_operations import (
     OPERATIONS,
     RISKS,
-    Language,
     clause_reordering,
     paraphrase,
     random_deletion,

@@ -248,7 +248,7 @@ def test_a_run_with_a_lexicon_is_merged_with_its_path_given_again(collection, ru
     words = ("experiment=spam_text", "utility.run=false", "data.allow=[synonym_replacement]", "logger=none")
     code, _, err = run_cli("balance", collection, *words, *sampler, f"out={tmp_path}/o")
     assert code == 0, err
-    assert str(tmp_path) not in (tmp_path / "o/run/config.json").read_text()
+    assert str(tmp_path) not in (tmp_path / "o/run/job.json").read_text()
     code, _, err = run_cli("merge", tmp_path / "o", f"out={tmp_path}/m")
     assert code == 2
     assert "whose place is not kept; give it to merge again: sampler=text_transforms sampler.lexicon=PATH" in err

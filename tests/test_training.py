@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from conftest import encoded, small_job, space_of, stripes
+from lightning.pytorch.loggers import CSVLogger
 
 from gensynth.cli import compose
 from gensynth.data.codec import fit_codec
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import DataError, DivergedError, Interrupted, UsageError
+from gensynth.files import write_atomically
 from gensynth.models.cvae import held_out_bound
 from gensynth.models.generator import Phase, TrainingRows
 from gensynth.signals import SIGNALS
-from gensynth.training.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from gensynth.steps.train import train_generator
+from gensynth.training.checkpoint import load_checkpoint, save_checkpoint
 from gensynth.training.fit import build, fit
 from gensynth.training.loader import BatchLoader, tempered
+from gensynth.training.loggers import read_curves
 from gensynth.training.schedule import Schedule, by_samples
 
 DATA = stripes(30)
@@ -28,10 +34,8 @@ TRAIN = {
     "cgan-warm": ("cgan", "model.vae.prior=flow", "trainer.max_samples=2048"),
     "cgan-every-part": (
         "cgan",
-        *("model.vae.prior=flow", "model.vae.prior_unlabelled=0.2", "model.vae.prior_guidance=0.5"),
-        *("model.vae.prior_shrink=5", "model.vae.class_noise=0.5", "model.vae.body.trunk=shared"),
-        *("model.vae.body.likelihood=logistic", "model.gamma_auto=true", "model.penalty=difference"),
-        *("model.cutout=0.5", "trainer.accumulate=2", "trainer.max_samples=1024"),
+        *("model.vae.prior=flow", "model.vae.body.blocks=2", "model.gamma_auto=true"),
+        *("trainer.accumulate=2", "trainer.max_samples=1024"),
     ),
     "cgan-cold": ("cgan", "model.warm_start=false", "trainer.max_samples=2048"),
     "table-cvae": ("table/cvae", "model.width=8", "trainer.max_samples=8192"),
@@ -97,6 +101,36 @@ def test_resume_gives_the_weights_of_the_uninterrupted_run(name, tmp_path, monke
         assert again.schedule == schedule
         for key, tensor in whole.state_dict().items():
             assert torch.equal(tensor, resumed.state_dict()[key]), f"{key} differs after a stop at step {stop}"
+
+
+STOPS = {  # every second step is logged, and a cGAN's KL in its first phase only
+    "cvae": (("model.batch_size=8", "model.prior=mixture", "trainer.max_samples=3400"), (300, 424, 425)),
+    "cgan": (("model.vae.prior=flow", "trainer.max_samples=2048"), (9, 23, 24)),
+}
+
+
+@pytest.mark.parametrize("model", STOPS)
+def test_the_bundle_of_a_resumed_run_is_that_of_the_uninterrupted_one(model, tmp_path, monkeypatch):
+    words, stops = STOPS[model]
+    job = small_job(model, *words)
+
+    def train(out, *, resume=False) -> bytes:
+        train_generator(job, DATA, DATA[::4], "", out, 0.0, resume=resume)
+        assert json.loads((out / "generator" / "config.json").read_text())["training"]["latent_nats"]
+        return (out / "generator" / "config.json").read_bytes(), (out / "generator" / "manifest.json").read_bytes()
+
+    whole = train(tmp_path / "run")
+    assert json.loads(whole[0])["training"]["coverage"]
+    assert sum(json.loads(whole[0])["training"]["schedule"]["steps"]) == stops[-1]
+    shutil.rmtree(tmp_path / "run" / "generator")  # as a kill after the last checkpoint leaves it
+    assert train(tmp_path / "run", resume=True) == whole
+    for stop in stops:
+        shutil.rmtree(tmp_path / "run")
+        stop_after(stop, monkeypatch)
+        with pytest.raises(Interrupted):
+            train(tmp_path / "run")
+        monkeypatch.undo()
+        assert train(tmp_path / "run", resume=True) == whole, f"another bundle after a stop at step {stop}"
 
 
 def looks(coverage: list[tuple[float, float]], variety: float = 1.0, seen: list | None = None):
@@ -173,8 +207,6 @@ def test_a_choice_that_cannot_be_made_is_said(tmp_path, capsys):
 
 def test_metrics_lie_on_disk_while_training_goes_on(tmp_path, monkeypatch):
     """What a dashboard shows of a run that is going, and what a kill leaves."""
-    from lightning.pytorch.loggers import CSVLogger
-
     stop_after(30, monkeypatch)
     logger = CSVLogger(tmp_path, name="", version="")
     with pytest.raises(Interrupted):
@@ -184,9 +216,9 @@ def test_metrics_lie_on_disk_while_training_goes_on(tmp_path, monkeypatch):
 
 def test_training_ends_early_where_held_out_rows_get_no_better_and_keeps_the_best(tmp_path):
     words = TRAIN["table-cvae-ended-early"]
-    module, result = run_fit(tmp_path, words)
+    module, result = run_fit(tmp_path, words, loggers=[CSVLogger(tmp_path, name="", version="")])
     _, _, _, watched = job_of(*words)
-    bounds = [value for _, value in result.history["val/held_out_bound"]]
+    bounds = read_curves(tmp_path / "metrics.csv")["val/held_out_bound"][1]
     assert result.schedule.total_samples < 300_000
     assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt", "r")["step"] == result.schedule.total_steps
     assert float(held_out_bound(module.ema.average, watched)) == pytest.approx(min(bounds), abs=1e-2)
@@ -285,9 +317,10 @@ def test_max_samples_is_split_by_shares():
 
 def test_progress_counts_samples_for_both_models(tmp_path):
     for name in ("cvae-mixture", "cgan-cold"):
-        _, result = run_fit(tmp_path / name, (*TRAIN[name][:-1], "trainer.max_samples=1280"))
+        words, logger = (*TRAIN[name][:-1], "trainer.max_samples=1280"), CSVLogger(tmp_path / name, name="", version="")
+        _, result = run_fit(tmp_path / name, words, loggers=[logger])
         assert result.schedule.total_samples == 1_280
-        assert result.history["train/samples_per_s"][-1][0] == 1_280
+        assert read_curves(tmp_path / name / "metrics.csv")["samples_per_s"][0][-1] == 1_280
 
 
 def test_batches_are_a_function_of_the_step():

@@ -12,7 +12,8 @@ from test_conditions import people
 
 from gensynth.cli import main
 from gensynth.errors import GateError
-from gensynth.trust import audit_lines, refuse_biased
+from gensynth.evaluation.assessment import Bias
+from gensynth.steps.audit import audit_lines, refuse_biased
 
 WORDS = ("data.label=rich", "data.groups=[sex,region]", "sampler=random_oversampling", "utility.run=false")
 
@@ -55,7 +56,7 @@ def test_a_merge_that_is_refused_in_place_leaves_data_set_report_and_seal_whole(
     base, _ = refused
 
     def standing():
-        names = ("dataset/manifest.json", "report.json", "report.html", "run/config.json", "run/internal/nearest.csv")
+        names = ("dataset/manifest.json", "report.json", "report.html", "run/job.json", "run/internal/nearest.csv")
         return {name: (base / "out" / name).read_bytes() for name in names}
 
     before = standing()
@@ -84,7 +85,7 @@ def test_a_filter_of_pixels_is_refused_for_a_table_before_anything_is_trained(re
     words = ("data.label=rich", "filter=[value_range]", f"out={tmp_path}/x")
     code, _, err = run_cli("balance", refused[0] / "people.csv", *words, *FAST)
     assert code == 2
-    assert "filter value_range looks at pixels" in err
+    assert "filter value_range takes rows of kind image; these are of kind table; leave it out" in err
     assert not (tmp_path / "x/generator").exists()
 
 
@@ -136,9 +137,9 @@ def test_nearest_real_rows_are_named_inside_and_nowhere_else(refused):
 def test_a_refusal_names_every_reason():
     verdict = {"passed": False, "accepted": False, "reasons": ["first", "second"]}
     with pytest.raises(GateError, match=r"(?s)bias.accept=true.*- first\n  - second"):
-        refuse_biased({"gate": verdict})
-    refuse_biased({"gate": verdict | {"accepted": True}})
-    refuse_biased({})
+        refuse_biased(Bias(gate=verdict))
+    refuse_biased(Bias(gate=verdict | {"accepted": True}))
+    refuse_biased(Bias())
 
 
 def test_lines_for_a_terminal_name_small_cells():

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from gensynth.evaluation.assessment import Bias, Labels, Privacy
+from gensynth.report.content import Report
 from gensynth.report.trust_view import attack_rows, cell_tables, integrity_rows, strongest, trust_view
 
 ENTRY = {"value": 0.5, "low": 0.4, "high": 0.6}
+GATE = {"reasons": [], "accepted": False}
 
 
 def answers(facts):
-    return {part["question"]: (part["tone"], " ".join(part["lines"])) for part in trust_view(facts)}
+    return {part["question"]: (part["tone"], " ".join(part["lines"])) for part in trust_view(Report.from_json(facts))}
 
 
 def attack(value, low, high, release="rows"):
-    return {"attack": "density_ratio", "release": release, "auc": {"value": value, "low": low, "high": high}}
+    auc = {"value": value, "low": low, "high": high}
+    return {"attack": "density_ratio", "release": release, "auc": auc, "tpr": {}, "control": {}}
 
 
 def test_nothing_known_is_said_to_be_open():
@@ -52,7 +56,11 @@ def test_the_strongest_attack_decides_what_could_leak(attacks, tone, words):
 
 def test_the_worst_release_is_told_first():
     attacks = [attack(0.5, 0.47, 0.53), attack(0.9, 0.85, 0.95, "rows+model")]
-    leak = next(part for part in trust_view({"privacy": {"membership": attacks}}) if "leak" in part["question"])
+    leak = next(
+        part
+        for part in trust_view(Report.from_json({"privacy": {"membership": attacks}}))
+        if "leak" in part["question"]
+    )
     assert leak["lines"][0].startswith("Somebody who holds rows and model can tell")
 
 
@@ -61,7 +69,7 @@ def test_copies_beyond_what_real_rows_repeat_are_an_alarm():
     privacy = {"membership": [attack(0.5, 0.46, 0.54)], "exact_copies": exact}
     tone, text = answers({"privacy": privacy})["What could leak?"]
     assert tone == "bad"
-    assert "20 % of the made rows are copies of a training row; of new real rows 1 % are." in text
+    assert "20 % of the synthetic rows are copies of a training row; of new real rows 1 % are." in text
     for ceiling, tone in ((0.17, "care"), (0.19, "good")):
         exact["ceiling"] = ceiling
         assert answers({"privacy": privacy})["What could leak?"][0] == tone
@@ -85,11 +93,11 @@ def bias(gate):
     cell = {"class": "rich", "group": "f", "n": 40, "n_real": 10, "share_made": 0.75, "ratio": 0.8, "text": "10 real"}
     table = {
         "cells": [{**cell, "share_of_class": ENTRY}],
-        "disparate_impact": {**ENTRY, "favourable": "rich"},
+        "disparate_impact": {**ENTRY, "favourable": "rich", "undefined": []},
         "information": ENTRY,
     }
     before = {"tables": {"sex": table}, "collect": [{}]}
-    return {"groups": ["sex"], "before": before, "after": {"tables": {"sex": table}}, "gate": gate}
+    return {"groups": ["sex"], "before": before, "after": {"tables": {"sex": table}}, "gate": GATE | gate}
 
 
 def test_a_refusal_is_bad_and_says_why():
@@ -97,7 +105,7 @@ def test_a_refusal_is_bad_and_says_why():
     assert tone == "bad"
     assert "Refused: f falls" in text
     assert "bias.accept=true" in text
-    assert "1 cells of class and group have under 30" in text
+    assert "1 cell of class and group has under 30" in text
     assert "50 % as often" in text
     assert answers({"bias": bias({"reasons": []})})["Who is in it?"][0] == "care"
 
@@ -119,14 +127,14 @@ def test_good_is_an_impact_above_the_line_with_recall_measured(impact, recall, t
 
 
 def test_tables_hold_a_line_for_every_cell_and_class():
-    table = cell_tables(bias({}))[0]
-    assert table["rows"][0]["made"] == "75 %"
+    table = cell_tables(Bias(**bias({})))[0]
+    assert table["rows"][0]["added"] == "75 %"
     assert table["rows"][0]["recall_with"] == "–"
     assert table["impact"] == ["0.50 (0.40 to 0.60)"] * 2
     classes = {"a": {k: ENTRY for k in ("agreement_before", "agreement_after", "agreement_real", "lost_variety")}}
     suspect = {"real": {"classes": {"a": {"value": 0.1, "low": 0.05, "high": 0.2}}}}
-    assert integrity_rows({"classes": classes, "suspect": suspect})[0]["suspect"] == "0.10 (0.05 to 0.20)"
-    assert attack_rows({"membership": [attack(0.5, 0.4, 0.6)]})[0]["control"] == "not defined"
+    assert integrity_rows(Labels(classes, suspect))[0]["suspect"] == "0.10 (0.05 to 0.20)"
+    assert attack_rows(Privacy(membership=[attack(0.5, 0.4, 0.6)]))[0]["control"] == "not defined"
 
 
 def test_what_was_rejected_is_counted_over_classes():
@@ -134,6 +142,29 @@ def test_what_was_rejected_is_counted_over_classes():
         "a": {"drawn": 100, "rejected_label_agreement": 7, "rejected_near_copy": 1},
         "b": {"drawn": 50, "rejected_label_agreement": 3},
     }
-    tone, text = answers({"filters": filters})["What was rejected, and why?"]
+    reasons = {"label_agreement": "did not look like their label", "near_copy": "sat on a training row"}
+    tone, text = answers({"filters": filters, "filter_reasons": reasons})["What was rejected, and why?"]
     assert tone == "good"
     assert text == "Of 150 rows drawn, 10 did not look like their label; 1 sat on a training row."
+
+
+def test_any_filter_is_counted_by_its_own_reason_or_its_name():
+    question = "What was rejected, and why?"
+    filters = {"a": {"drawn": 2304, "rejected_sharpness": 44, "rejected_old": 2, "rejected_review": 3}}
+    _, text = answers({"filters": filters, "filter_reasons": {"sharpness": "were out of focus"}})[question]
+    assert text == (
+        "Of 2,304 rows drawn, 44 were out of focus; 2 were dropped by the filter old; 3 were turned down by a person."
+    )
+    _, text = answers({"filters": {"a": {"drawn": 7, "rejected_old": 0}}})[question]
+    assert text == "None of 7 rows drawn."
+
+
+def test_rows_of_the_fallback_are_no_rows_drawn():
+    question = "What was rejected, and why?"
+    filters = {"a": {"drawn": 0, "filled_by_fallback": 41}, "b": {"drawn": 256, "filled_by_fallback": 0}}
+    _, text = answers({"filters": filters})[question]
+    assert text == "None of 256 rows drawn. 41 more came from the fallback, which no filter judged."
+    tone, text = answers({"filters": {"a": filters["a"]}})[question]
+    assert (tone, text) == ("open", "No rows were drawn. 41 more came from the fallback, which no filter judged.")
+    _, text = answers({"filters": {"a": filters["a"] | {"rejected_review": 2}}})[question]
+    assert text.endswith("which no filter judged. Of these 2 were turned down by a person.")

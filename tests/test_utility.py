@@ -7,9 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from gensynth.evaluation import learners
-from gensynth.evaluation.arms import free_arms, half_and_half
-from gensynth.evaluation.classification import (
+from gensynth.evaluation.metrics.classification import (
     LABEL_METRICS,
     PROBABILITY_METRICS,
     calibration_slope,
@@ -18,10 +16,12 @@ from gensynth.evaluation.classification import (
     resampled_tally,
     tally,
 )
-from gensynth.evaluation.intervals import holm, joint_estimate
-from gensynth.evaluation.learners import Logistic, SmallCnn
-from gensynth.evaluation.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
-from gensynth.evaluation.verdict import answer_arms, not_run, verdict
+from gensynth.evaluation.utility import learners
+from gensynth.evaluation.utility.arms import free_arms, half_and_half
+from gensynth.evaluation.utility.learners import Logistic, SmallCnn
+from gensynth.evaluation.utility.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
+from gensynth.evaluation.utility.verdict import answer_arms, not_run, verdict
+from gensynth.intervals import holm, joint_estimate
 from gensynth.types import LabelledData, Schema
 
 CLASSES = tuple("0123456789")
@@ -123,14 +123,14 @@ def test_seeds_change_the_network_and_equal_arms_agree(trained):
 
 def test_shuffled_labels_hurt(trained):
     decision = verdict(trained[0], candidate="shuffled")
-    assert decision["answer"] == "hurts"
-    assert "do not use them" in decision["sentence"]
+    assert decision.answer == "hurts"
+    assert "do not use them" in decision.sentence
 
 
 def test_identical_arms_make_no_difference(trained):
     decision = verdict(trained[0], candidate="again")
     difference = paired_difference(trained[0], "again", "real_only", learner="small_cnn", metric="balanced_accuracy")
-    assert decision["answer"] == "no_difference"
+    assert decision.answer == "no_difference"
     assert difference.mean == 0.0
     assert difference.low < 0 < difference.high
 
@@ -138,39 +138,39 @@ def test_identical_arms_make_no_difference(trained):
 def test_more_real_rows_help_and_the_sentence_has_the_numbers(trained):
     result, _ = trained
     decision = verdict(result, candidate="more_real")
-    assert decision["answer"] == "helps"
+    assert decision.answer == "helps"
     mean = result.raw["more_real", "small_cnn", "balanced_accuracy"].mean()
-    assert decision["use"] == "more_real"
+    assert decision.use == "more_real"
     for part in ("Use the synthetic rows: ", "597 locked test rows", f"{mean:.3f}", "3 seeds", "class_weights"):
-        assert part in decision["sentence"]
-    assert {line["against"] for line in decision["details"]} == {"real_only", "class_weights"}
-    json.dumps(decision, allow_nan=False)
+        assert part in decision.sentence
+    assert {line["against"] for line in decision.details} == {"real_only", "class_weights"}
+    json.dumps(decision.to_json(), allow_nan=False)
 
 
 def test_a_simple_arm_that_does_as_well_is_named():
     chances = {"real_only": 0.7, "real_plus_synthetic": 0.85, "classical_augmentation": 0.85}
     decision = verdict(simulated(chances))
-    assert decision["answer"] == "helps"
-    assert decision["use"] == "classical_augmentation"
-    assert decision["sentence"].startswith(
+    assert decision.answer == "helps"
+    assert decision.use == "classical_augmentation"
+    assert decision.sentence.startswith(
         "Synthetic rows help, and so does a simpler way; use classical augmentation (a rotation, a shift): "
     )
-    assert decision["sentence"].endswith("classical augmentation (a rotation, a shift) does as well.")
+    assert decision.sentence.endswith("classical augmentation (a rotation, a shift) does as well.")
 
 
 def test_a_simple_arm_that_wins_denies_the_answer_helps():
     chances = {"real_only": 0.6, "real_plus_synthetic": 0.7, "random_oversampling": 0.9, "class_weights": 0.6}
     decision = verdict(simulated(chances))
-    assert decision["answer"] == "no_difference"
-    assert "a simple method beats them" in decision["sentence"]
-    assert decision["use"] == "random_oversampling"
-    assert "use plain oversampling" in decision["sentence"]
-    assert "random_oversampling with 0.9" in decision["sentence"]
+    assert decision.answer == "no_difference"
+    assert "a simple method beats them" in decision.sentence
+    assert decision.use == "random_oversampling"
+    assert "use plain oversampling" in decision.sentence
+    assert "random_oversampling with 0.9" in decision.sentence
 
 
 def test_missing_arms_and_skipped_runs():
-    assert verdict(simulated({"real_only": 0.5}))["answer"] == "not_run"
-    assert not_run("there are no test rows")["sentence"] == "No verdict: there are no test rows."
+    assert verdict(simulated({"real_only": 0.5})).answer == "not_run"
+    assert not_run("there are no test rows").sentence == "No verdict: there are no test rows."
 
 
 def test_a_few_rows_are_no_difference():
@@ -187,7 +187,7 @@ def test_a_few_rows_are_no_difference():
             for learner in ("small_cnn", "logistic")
         }
         once = {"real_only": 1, "real_plus_synthetic": 1}
-        assert verdict(summarise(predictions, labels, tuple("abcd"), (0, 1, 2), once))["answer"] == answer
+        assert verdict(summarise(predictions, labels, tuple("abcd"), (0, 1, 2), once)).answer == answer
 
 
 def test_interval_holds_its_level_without_an_effect():

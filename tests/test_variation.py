@@ -14,9 +14,9 @@ from conftest import small_job, stripes
 from gensynth import rng
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import UsageError
-from gensynth.learning import train_generator
 from gensynth.samplers.sampler import check_modality
 from gensynth.samplers.variation import VariationTransfer
+from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
 
 ALL = stripes(60)

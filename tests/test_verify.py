@@ -15,7 +15,7 @@ from conftest import FAST, write_digit_folder
 from PIL import Image
 
 from gensynth.cli import main
-from gensynth.provenance.integrity import SEAL, check_generator, check_run, seal_run
+from gensynth.provenance.hashes import SEAL, check_generator, check_run, seal_run
 from gensynth.verify import check_files, draws_of
 
 SMALL = (*FAST, "model.width=8", "utility.run=false", "filter=[]")
@@ -402,7 +402,7 @@ def test_samples_beside_their_generator_may_be_named_dataset(images, tmp_path, r
     assert "rows regenerate" in told
 
 
-@pytest.mark.parametrize("name", ["run/config.json", SEAL, "run", "report.json", "generator"])
+@pytest.mark.parametrize("name", ["run/job.json", SEAL, "run", "report.json", "generator"])
 def test_a_part_of_the_run_that_is_gone_is_found(name, images, tmp_path, run_cli):
     shutil.copytree(images, tmp_path / "out")
     path = tmp_path / "out" / name
@@ -417,9 +417,9 @@ def test_a_part_of_the_run_that_is_gone_is_found(name, images, tmp_path, run_cli
 
 def test_a_forged_seal_does_not_hide_that_the_settings_are_gone(images, tmp_path):
     shutil.copytree(images, tmp_path / "out")
-    (tmp_path / "out/run/config.json").unlink()
+    (tmp_path / "out/run/job.json").unlink()
     seal_run(tmp_path / "out")
-    assert check_files(tmp_path / "out/dataset")[0] == ["missing: run/config.json"]
+    assert check_files(tmp_path / "out/dataset")[0] == ["missing: run/job.json"]
 
 
 def test_a_forged_manifest_is_found_by_the_report(images, tmp_path, run_cli):
@@ -534,11 +534,11 @@ def test_wrong_words_are_a_sentence(words, hint, images, run_cli):
 
 def test_a_run_cannot_name_code_of_its_own(images, tmp_path, run_cli):
     shutil.copytree(images, tmp_path / "out")
-    path = tmp_path / "out/run/config.json"
+    path = tmp_path / "out/run/job.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config["sampler"]["_target_"] = "gensynth.training.bundle.replace_folder"
     path.write_text(json.dumps(config), encoding="utf-8")
     seal_run(tmp_path / "out")
     code, _, err = run_cli("verify", tmp_path / "out/dataset")
     assert code == 2
-    assert "no sampler or filter of gensynth" in err
+    assert "replace_folder is not below gensynth.samplers" in err

@@ -12,7 +12,7 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.balancing.export import encode_row, folder_names, row_names
-from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
 from gensynth.balancing.mark import mark_of, parquet_note
 from gensynth.balancing.table_export import RowWriter, TableSink, made_seeds, row_hashes
 from gensynth.data.conditions import FILE_COLUMNS, Conditions
@@ -56,21 +56,14 @@ def write_samples(
 
     The ledger's content_sha256 is that of the PNG file, of the row's pixels in an .npz, of a table row's cells.
     """
+    provenance = Provenance(seed, sampler.name, sampler.bundle.sha256, {})
     writers = {"npz": _write_npz, "folder": _write_folder}
     write = writers.get(kind, _write_table)
     with (folder / "ledger.csv").open("w", encoding="utf-8", newline="") as ledger:
         ledger.write(csv_text(LEDGER, []))
 
         def note(rows: LabelledData, hashes: list[str]) -> None:
-            lines = ledger_rows(
-                rows,
-                rows.ids.tolist(),
-                hashes,
-                seed=seed,
-                generator=sampler.name,
-                sha256=sampler.bundle.sha256,
-                reviewed={},
-            )
+            lines = ledger_rows(rows, rows.ids.tolist(), hashes, provenance)
             ledger.write(csv_text(LEDGER, lines).split("\n", 1)[1])
             progress(len(rows))
 

@@ -12,13 +12,12 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
-from gensynth.balancing.mark import Mark, mark_of, wav_with_xmp, xmp_packet
+from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
+from gensynth.balancing.mark import Mark, wav_with_xmp, xmp_packet
 from gensynth.data.audio_files import flac_bytes, wav_bytes
 from gensynth.data.conditions import FILE_COLUMNS, Conditions
 from gensynth.data.image import png_bytes
@@ -58,25 +57,6 @@ def _is_ordinary(label: str) -> bool:
 def _slug(index: int, label: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9]+", "_", unicodedata.normalize("NFKD", label)).strip("_")[:40]
     return f"class_{index:03d}_{plain}".rstrip("_")
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What every made row refers to; `licence` is that of the source, where one was recorded.
-
-    groups  columns by which bias is looked at, which travel with the rows
-    """
-
-    seed: int
-    generator: str
-    generator_sha256: str
-    reviewed: dict[str, str]
-    licence: str = ""
-    groups: tuple[str, ...] = ()
-
-    def mark(self, origin: str, sampler: str) -> Mark | None:
-        """The mark of a row; it names the bundle where the ledger does."""
-        return mark_of(origin, self.generator_sha256 if sampler == self.generator else "")
 
 
 def encode_row(schema: Schema, x: np.ndarray, mark: Mark | None) -> bytes:
@@ -178,15 +158,7 @@ def _write_split(
     header = (*FILE_COLUMNS, *groups)
     (base / "metadata.csv").write_text(csv_text(header, rows), encoding="utf-8")
     if split == "train":
-        lines = ledger_rows(
-            data,
-            names,
-            hashes,
-            seed=provenance.seed,
-            generator=provenance.generator,
-            sha256=provenance.generator_sha256,
-            reviewed=provenance.reviewed,
-        )
+        lines = ledger_rows(data, names, hashes, provenance)
         (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from gensynth.balancing.mark import Mark, mark_of
+from gensynth.errors import DataError
 from gensynth.types import REAL, LabelledData
 
 LEDGER = (
@@ -38,49 +42,59 @@ def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return out.getvalue()
 
 
-def ledger_rows(
-    data: LabelledData,
-    row_ids: Iterable[str],
-    hashes: Iterable[str],
-    *,
-    seed: int,
-    generator: str,
-    sha256: str,
-    reviewed: dict[str, str],
-) -> list[tuple]:
-    """Ledger lines in row order.
+def read_ledger(path: Path) -> list[dict[str, str]]:
+    """The lines of a ledger.csv, in row order; DataError where it is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            lines = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} is damaged: {error}") from None
+    if tuple(reader.fieldnames or ()) != LEDGER:
+        raise DataError(f"{path.name} is damaged: its columns are {reader.fieldnames}")
+    return lines
 
-    generator, sha256  name of the generator's sampler and hash of its bundle; other samplers have none
-    reviewed           row id -> a person's verdict
+
+@dataclass(frozen=True)
+class Provenance:
+    """What every made row refers to; `licence` is that of the source, where one was recorded.
+
+    groups  columns by which bias is looked at, which travel with the rows
     """
-    columns = {name: _column(data, name).tolist() for name in ("sampler", "index", "params", "filters")}
-    origins, parents, classes = data.origin.tolist(), data.parent.tolist(), data.schema.classes
-    return [
-        (
-            row_id,
-            origin,
-            classes[label],
-            sampler,
-            sha256 if sampler == generator and origin != REAL else "",
-            seed if origin != REAL else "",
-            index if origin != REAL else "",
-            parent,
-            params,
-            content,
-            filters,
-            reviewed.get(row_id, ""),
-        )
-        for row_id, content, origin, label, sampler, index, parent, params, filters in zip(
-            row_ids,
-            hashes,
-            origins,
-            data.y.tolist(),
-            *(columns[n] for n in ("sampler", "index")),
-            parents,
-            *(columns[n] for n in ("params", "filters")),
-            strict=True,
-        )
-    ]
+
+    seed: int
+    generator: str
+    generator_sha256: str
+    reviewed: dict[str, str]
+    licence: str = ""
+    groups: tuple[str, ...] = ()
+
+    def mark(self, origin: str, sampler: str) -> Mark | None:
+        """The mark of a row; it names the bundle where the ledger does."""
+        return mark_of(origin, self.generator_sha256 if sampler == self.generator else "")
+
+
+def ledger_rows(
+    data: LabelledData, row_ids: Sequence[str], hashes: Sequence[str], provenance: Provenance
+) -> list[tuple[object, ...]]:
+    """Ledger lines in row order. Samplers other than the generator's have no bundle to name."""
+    sampler, params, filters = (_column(data, name) for name in ("sampler", "params", "filters"))
+    drawn = data.origin != REAL
+    columns = (
+        row_ids,
+        data.origin.tolist(),
+        [data.schema.classes[label] for label in data.y.tolist()],
+        sampler.tolist(),
+        [provenance.generator_sha256 if one else "" for one in drawn & (sampler == provenance.generator)],
+        [provenance.seed if one else "" for one in drawn],
+        [index if one else "" for index, one in zip(_column(data, "index").tolist(), drawn, strict=True)],
+        data.parent.tolist(),
+        params.tolist(),
+        hashes,
+        filters.tolist(),
+        [provenance.reviewed.get(row_id, "") for row_id in row_ids],
+    )
+    return list(zip(*columns, strict=True))
 
 
 def _column(data: LabelledData, name: str) -> np.ndarray:

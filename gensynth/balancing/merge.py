@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from gensynth.types import LabelledData
 
 DRAWS = 256  # rows are drawn in multiples of this, which is how generators compute them
 SMALL_CLASS = 20  # with fewer real rows no claim to have learned the class is made
+COUNTED = ("drawn", "accepted", "filled_by_fallback", "rejected_review")
 ATTEMPTS = 6  # at most this many draws for a row that is asked
 
 
@@ -24,12 +25,16 @@ class Filled:
     """Accepted rows of all classes with their provenance columns, and what happened a class.
 
     drawn, passed  the first rows that filters looked at in every class, and which of them passed, bool
+    counts         a class: rows asked for, drawn from the sampler and accepted of these, `rejected_<filter>` of these,
+                   `filled_by_fallback`, which no filter judged, and the name of the sampler that came first
+    reasons        filter -> why it drops rows, in the words of the report
     """
 
     rows: LabelledData
     drawn: LabelledData
     passed: np.ndarray
     counts: dict[str, dict[str, int | str]]
+    reasons: dict[str, str]
     warnings: tuple[dict[str, str], ...]
 
 
@@ -38,11 +43,12 @@ def fill(
     train: LabelledData,
     sampler: Sampler,
     fallback: Sampler,
-    filters: list[Filter],
+    filters: Sequence[Filter],
     *,
     seed: int,
     rejected: frozenset[str],
     name_row: Callable[[str, str, int], str],
+    judged_as: Callable[[LabelledData], LabelledData],
     progress: Callable[[str], None],
 ) -> Filled:
     """Draw `needed[class]` rows of every class.
@@ -52,16 +58,18 @@ def fill(
     filters    those that look at rows of this sampler
     rejected   row names a person turned down; they are passed over
     name_row   (class, sampler, index) -> row name
+    judged_as  rows as drawn -> as filters see them: those of a condition with their label and groups
     """
     real = dict(zip(train.schema.classes, train.counts().tolist(), strict=True))
-    parts, counts, warnings = [train[:0]], {}, []
+    parts, warnings = [train[:0]], []
+    counts: dict[str, dict[str, int | str]] = {}
     drawn, passed = [replace(train[:0], groups={})], [np.zeros(0, dtype=bool)]
     for label, count in needed.items():
         if not count:
             continue
         progress(f"sampling {count} of class {label}")
         few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
-        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row)
+        taker = _Taker(label, train.schema.index(label), seed, rejected, name_row, judged_as)
         if few:
             text = (
                 f'class "{label}" has {real[label]} real training rows: filled by {fallback.name}, not {sampler.name}'
@@ -69,47 +77,63 @@ def fill(
             warnings.append({"code": "small_class", "text": text})
         else:
             taker.take(sampler, count, filters)
-        if short := count - taker.accepted:
+        if short := count - taker.count:
             if not few:
                 text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
                 warnings.append({"code": "filters_exhausted", "text": text})
-            taker.take(fallback, short, [], taker.position if fallback.name == sampler.name else 0)
-        if taker.accepted < count:
-            raise GateError(
-                f'class "{label}": only {taker.accepted} of {count} rows are left after review; accept more'
-            )
+            taker.fill_up(fallback, short, taker.position if fallback.name == sampler.name else 0)
+        if taker.count < count:
+            raise GateError(f'class "{label}": only {taker.count} of {count} rows are left after review; accept more')
         parts.extend(taker.parts)
         drawn.extend(rows for rows, _ in taker.drawn)
         passed.extend(keep for _, keep in taker.drawn)
-        counts[label] = {"asked": count, "sampler": (fallback if few else sampler).name, **taker.counts}
+        counts[label] = {
+            "asked": count,
+            "sampler": (fallback if few else sampler).name,
+            **taker.counts,
+        }
     return Filled(
         LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]),
         LabelledData.concat(drawn),
         np.concatenate(passed),
         counts,
+        {one.name: one.reason for one in filters},
         tuple(warnings),
     )
 
 
+@dataclass
 class _Taker:
-    """Collects accepted rows of one class."""
+    """Collects accepted rows of one class; position: after the last row that was drawn."""
 
-    def __init__(
-        self, label: str, index: int, seed: int, rejected: frozenset[str], name_row: Callable[[str, str, int], str]
-    ) -> None:
-        self.label, self.index, self.seed = label, index, seed
-        self.rejected, self.name_row = rejected, name_row
-        self.parts: list[LabelledData] = []
-        self.drawn: list[tuple[LabelledData, np.ndarray]] = []
-        self.position = 0  # after the last row that was drawn
-        self.counts: dict[str, int] = {"drawn": 0, "accepted": 0, "rejected_review": 0}
+    label: str
+    index: int
+    seed: int
+    rejected: frozenset[str]
+    name_row: Callable[[str, str, int], str]
+    judged_as: Callable[[LabelledData], LabelledData]
+    parts: list[LabelledData] = field(default_factory=list)
+    drawn: list[tuple[LabelledData, np.ndarray]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    position: int = 0
 
     @property
-    def accepted(self) -> int:
-        return self.counts["accepted"]
+    def count(self) -> int:
+        """Rows that were taken."""
+        return self.counts["accepted"] + self.counts["filled_by_fallback"]
 
-    def take(self, sampler: Sampler, count: int, filters: list[Filter], start: int = 0) -> None:
-        """Accept `count` rows, in index order from `start`, out of at most ATTEMPTS x count draws."""
+    def take(self, sampler: Sampler, count: int, filters: Sequence[Filter]) -> None:
+        """Accept `count` rows of the sampler, as many as there are of ATTEMPTS x count draws."""
+        drawn, accepted = self._take(sampler, count, filters, 0)
+        self.counts["drawn"] += drawn
+        self.counts["accepted"] += accepted
+
+    def fill_up(self, fallback: Sampler, count: int, start: int) -> None:
+        """Take `count` rows of the fallback, from that index on; they count neither as drawn nor as accepted."""
+        self.counts["filled_by_fallback"] += self._take(fallback, count, [], start)[1]
+
+    def _take(self, sampler: Sampler, count: int, filters: Sequence[Filter], start: int) -> tuple[int, int]:
+        """Take at most `count` rows in index order from `start`: how many were drawn, and taken of these."""
         position, missing = start, count
         limit = start + ATTEMPTS * count + DRAWS
         while missing and position < limit:
@@ -121,23 +145,23 @@ class _Taker:
                 self.drawn.append((replace(rows, groups={}), keep.copy()))
             chosen = np.flatnonzero(keep)[:missing]
             self.parts.append(self._named(rows[chosen], sampler.name, position + chosen, passed))
-            self.counts["drawn"] += draws
-            self.counts["accepted"] += len(chosen)
             missing -= len(chosen)
             position += draws
         self.position = position
+        return position - start, count - missing
 
     def _judge(
-        self, rows: LabelledData, filters: list[Filter], sampler: str, position: int
+        self, rows: LabelledData, filters: Sequence[Filter], sampler: str, position: int
     ) -> tuple[np.ndarray, dict[str, str]]:
         names = [self.name_row(self.label, sampler, position + i) for i in range(len(rows))]
         keep = np.array([name not in self.rejected for name in names], dtype=bool)
         self.counts["rejected_review"] += int((~keep).sum())
+        shown = self.judged_as(rows) if filters else rows
         for one in filters:
-            verdict = one.keep(rows)
+            mask = one.keep(shown)
             key = f"rejected_{one.name}"
-            self.counts[key] = self.counts.get(key, 0) + int((keep & ~verdict).sum())
-            keep &= verdict
+            self.counts[key] = self.counts.get(key, 0) + int((keep & ~mask).sum())
+            keep &= mask
         return keep, {one.name: "passed" for one in filters}
 
     def _named(self, rows: LabelledData, sampler: str, indices: np.ndarray, passed: dict[str, str]) -> LabelledData:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from gensynth import rng
-from gensynth.balancing.export import Provenance, seal
-from gensynth.balancing.ledger import LEDGER, csv_text, ledger_rows
+from gensynth.balancing.export import seal
+from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
 from gensynth.balancing.mark import PARQUET_KEY, parquet_note
 from gensynth.data.columns import Column, cells_of, issue
 from gensynth.data.conditions import CELL, TAKEN
@@ -79,15 +80,9 @@ def write_table_dataset(
         with TableSink(folder / f"{split}{suffix_of(schema)}", schema, note) as sink:
             sink.write(frame.assign(**{SOURCE_COLUMN: data.origin}))
         if split == "train":
-            lines = ledger_rows(
-                data,
-                map(str, range(len(data))),
-                row_hashes(frame),
-                seed=provenance.seed,
-                generator=provenance.generator,
-                sha256=provenance.generator_sha256,
-                reviewed={str(i): provenance.reviewed.get(name, "") for i, name in enumerate(data.ids.tolist())},
-            )
+            reviewed = {str(i): provenance.reviewed.get(name, "") for i, name in enumerate(data.ids.tolist())}
+            numbers = [str(i) for i in range(len(data))]
+            lines = ledger_rows(data, numbers, row_hashes(frame), replace(provenance, reviewed=reviewed))
             (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")
     seal(folder, documents)
 

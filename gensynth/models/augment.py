@@ -1,8 +1,8 @@
 """Differentiable augmentation of what a discriminator sees.
 
 The same random numbers serve real and fake rows of a pair (Zhao et al., "Differentiable augmentation
-for data-efficient GAN training", NeurIPS 2020). Only label-preserving moves: shifts, for colour images
-brightness, and a square cut out.
+for data-efficient GAN training", NeurIPS 2020). Only label-preserving moves: shifts, and for colour
+images brightness.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from torch.nn import functional as F
 from gensynth.models.generator import StepNoise
 
 
-def augment_pair(real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random: StepNoise) -> tuple[Tensor, Tensor]:
+def augment_pair(real: Tensor, fake: Tensor, shifted: float, random: StepNoise) -> tuple[Tensor, Tensor]:
     """Apply one random draw of moves to both (N, C, H, W) batches.
 
     shifted  probability that a row is shifted, and made lighter or darker if it has colour
-    cut      (N,) probability that a square of half the side is filled with 0, the middle grey
     """
     _, channels, height, width = real.shape
     pad = max(1, round(max(height, width) / 8))
@@ -26,18 +25,8 @@ def augment_pair(real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random
     offsets = torch.where(active, (random.uniform(2) * (2 * pad + 1)).long().T, pad)
     bright = random.uniform() - 0.5
     bright = torch.where(active, bright, 0.0) if channels == 3 else torch.zeros_like(bright)
-    hidden = _square(random.uniform(2), height, width) & (random.uniform() < cut)[:, None, None]
-    kept = (~hidden[:, None]).to(real.dtype)
-    return tuple(kept * (_shift(x, offsets, pad) + bright[:, None, None, None]) for x in (real, fake))  # type: ignore[return-value]
-
-
-def _square(centre: Tensor, height: int, width: int) -> Tensor:
-    """Which pixels (N, H, W) lie in a square of half the side around centre (N, 2) in [0, 1), cut at the edges."""
-    rows = torch.arange(height, device=centre.device) + 0.5
-    columns = torch.arange(width, device=centre.device) + 0.5
-    near_row = (rows - centre[:, :1] * height).abs() < height / 4
-    near_column = (columns - centre[:, 1:] * width).abs() < width / 4
-    return near_row[:, :, None] & near_column[:, None, :]
+    lighter = bright[:, None, None, None]
+    return _shift(real, offsets, pad) + lighter, _shift(fake, offsets, pad) + lighter
 
 
 def _shift(x: Tensor, offsets: Tensor, pad: int) -> Tensor:

@@ -19,16 +19,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.errors import UsageError, nearest
+from gensynth.models.all_reduce import mean_over_processes
 from gensynth.models.cvae import CVAE, cosine, encode_all, known_rows
-from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, StepNoise, TrainingRows
-from gensynth.models.nets import nets_of
-from gensynth.models.processes import mean_over_processes
+from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
+from gensynth.models.nets import Autoencoder, Discriminator, nets_of
 from gensynth.models.terms import Pair, terms_of
 from gensynth.types import Space
 
 REACH, GAIN = 20.0, 0.1  # of `gamma_auto`: what it holds constant, and how fast gamma follows
-DIFFERENCE = 0.01  # length of the step of `penalty=difference`, in units of pixels in [-1, 1] or of scores
+
+
+class Drawing(nn.Module):
+    """The parts of an autoencoder that draw: the generator in the narrow sense."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.embed, self.decoder = autoencoder.embed, autoencoder.decoder
 
 
 class CGAN(Generator):
@@ -41,11 +47,12 @@ class CGAN(Generator):
     terms          weights of extra losses of the generator, by their names in terms.py
     gamma          weight of the R1 + R2 penalties at the start; falls to a tenth by the end
     gamma_auto     let gamma follow the discriminator's reach (see `_steer`), from `gamma` on
-    penalty        exact (double backward) | difference (slope along a random direction)
     penalty_every  the penalties enter every n-th step, n times as strong
     augment        largest probability that a pair is shifted; ramps up from 0
-    cutout         the same for a square cut out, times sqrt(1 - n / n of the largest class): for rare classes
     """
+
+    modalities = CVAE.modalities
+    gamma_scale: Tensor
 
     def __init__(
         self,
@@ -66,16 +73,14 @@ class CGAN(Generator):
         batch_size: int,
         gamma: float,
         gamma_auto: bool,
-        penalty: str,
         penalty_every: int,
         augment: float,
-        cutout: float,
         ema_half_life: float,
     ) -> None:
-        super().__init__(space)
+        super().__init__(space, num_rows)
         self.vae = CVAE(space, num_rows, **(vae if warm_start else vae | {"prior": "normal"}))
-        self.generator = nn.ModuleDict({"embed": self.vae.autoencoder.embed, "decoder": self.vae.autoencoder.decoder})
-        self.discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth, **d_body)
+        self.generator = Drawing(self.vae.autoencoder)
+        self.discriminator: Discriminator = nets_of(vae["nets"]).Discriminator(space, d_width, d_depth, **d_body)
         self.rows_together = self.discriminator.rows_a_logit
         if batch_size % self.rows_together:
             raise ValueError(f"batch_size={batch_size} must be a multiple of {self.rows_together}")
@@ -84,10 +89,8 @@ class CGAN(Generator):
         self.warm_start, self.warm_share = warm_start, warm_share
         self.lr, self.d_lr, self.d_ahead = lr, d_lr, d_ahead
         self.batch_size, self.augment, self.anchor = batch_size, augment, anchor
-        if penalty not in ("exact", "difference"):
-            raise UsageError(f"model.penalty={penalty} is not known; {nearest(penalty, ('exact', 'difference'))}")
-        self.penalty, self.penalty_every, self.cutout = penalty, penalty_every, cutout
-        self.gamma, self.gamma_auto, self.terms = gamma, gamma_auto, terms_of(terms)
+        self.penalty_every, self.terms = penalty_every, terms_of(terms)
+        self.gamma, self.gamma_auto = gamma, gamma_auto
         self._latent = self.vae.prior.noise_size if not warm_start else self.vae.autoencoder.latent
         self.register_buffer("gamma_scale", torch.ones(()))
         self._warming = False
@@ -110,8 +113,6 @@ class CGAN(Generator):
         if self._warming:
             self.vae.begin_phase(name, rows, random, resumed=resumed)
             return
-        counts = torch.bincount(rows.y, minlength=self.space.num_classes)
-        self._scarcity = (1 - counts / counts.max()).sqrt()
         if not resumed:
             self._enter_adversarial(rows, random)
         if self.warm_start:
@@ -130,12 +131,12 @@ class CGAN(Generator):
         else:
             self.vae.finish(rows, random)
             average = self.vae.ema.average
-            self.generator["embed"].load_state_dict(average.embed.state_dict())
-            self.generator["decoder"].load_state_dict(average.decoder.state_dict())
+            self.generator.embed.load_state_dict(average.embed.state_dict())
+            self.generator.decoder.load_state_dict(average.decoder.state_dict())
         self.ema.average.load_state_dict(self.generator.state_dict())
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        g_optimizer, d_optimizer, *warm = self.optimizers()
+        g_optimizer, d_optimizer, *warm = self.stepping()
         if batch.phase == "vae":
             return self.vae.vae_step(batch, warm[0])
         if batch.phase == "prior":
@@ -162,11 +163,10 @@ class CGAN(Generator):
 
     def _pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
         """Real rows and as many fake ones with the same labels, as seen, under the same augmentation."""
-        decoder = self.generator["decoder"]
-        fake = decoder.imitate(z, self.generator["embed"](batch.labels), batch.random)
-        ramp = min(1.0, 5 * batch.progress)
-        cut = ramp * self.cutout * self._scarcity[batch.labels]
-        return self.discriminator.augment_pair(decoder.seen(batch.x), fake, ramp * self.augment, cut, batch.random)
+        decoder = self.generator.decoder
+        fake = decoder.imitate(z, self.generator.embed(batch.labels), batch.random)
+        shifted = min(1.0, 5 * batch.progress) * self.augment
+        return self.discriminator.augment_pair(decoder.seen(batch.x), fake, shifted, batch.random)
 
     def _generator_step(
         self, batch: Batch, optimizer: torch.optim.Optimizer, pairs: list[tuple[Tensor, Tensor]]
@@ -198,15 +198,15 @@ class CGAN(Generator):
             value = term(pair)
             said[f"term_{name}"], loss = value.detach(), loss + weight * value
         if self.warm_start:
-            e = self.generator["embed"](batch.labels)
-            loss = loss + self.anchor * self.generator["decoder"].tie(real, fake, batch.x, z, e)
+            e = self.generator.embed(batch.labels)
+            loss = loss + self.anchor * self.generator.decoder.tie(real, fake, batch.x, z, e)
         return loss, said
 
     def _discriminator_loss(self, pairs: list[tuple[Tensor, Tensor]], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Relativistic loss of the discriminator, every `penalty_every` steps with the penalties."""
         real, fake = pairs.pop(0)
         lazy = batch.step % self.penalty_every == 0
-        real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, batch.random.stream(1), lazy)
+        real_logit, fake_logit, penalty = self._judge_pair(real, fake, batch.labels, lazy)
         loss = F.softplus(fake_logit - real_logit).mean()
         end = self.gamma if self.gamma_auto else 0.1 * self.gamma
         gamma = cosine(self.gamma, end, batch.progress) * self.gamma_scale
@@ -217,30 +217,17 @@ class CGAN(Generator):
             said |= {"penalty": penalty.detach(), "penalty_share": share, "reach": reach}
         return loss + 0.5 * gamma * self.penalty_every * penalty, said
 
-    def _judge_pair(
-        self, real: Tensor, fake: Tensor, labels: Tensor, random: StepNoise, penalise: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of both sides in one pass and |grad|^2 on both, summed over what is seen, mean over logits.
-
-        `penalty=difference` takes the slope along one random direction a row in place of the gradient, whose square
-        has |grad|^2 as its mean ("Scalable GANs with transformers", ICML 2026): no double backward.
-        """
+    def _judge_pair(self, real: Tensor, fake: Tensor, labels: Tensor, penalise: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of both sides in one pass and |grad|^2 on both, summed over what is seen, mean over logits."""
         labels = labels.repeat(2)
         if not penalise:
             real_logit, fake_logit = self.discriminator(torch.cat([real, fake]), labels).chunk(2)
             return real_logit, fake_logit, real_logit.new_zeros(())
         exact_products = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         with torch.autocast(real.device.type, enabled=False), exact_products:
-            x = torch.cat([real, fake]).float()
-            if self.penalty == "difference":
-                direction = random.normal(*real.shape[1:])
-                moved = x + DIFFERENCE * torch.cat([direction, direction])
-                logits, moved_logits = self.discriminator(torch.cat([x, moved]), labels.repeat(2)).chunk(2)
-                slopes = (moved_logits - logits) / DIFFERENCE
-            else:
-                x.requires_grad_(True)
-                logits = self.discriminator(x, labels)
-                (slopes,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+            x = torch.cat([real, fake]).float().requires_grad_(True)
+            logits = self.discriminator(x, labels)
+            (slopes,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
             real_logit, fake_logit = logits.chunk(2)
             return real_logit, fake_logit, slopes.square().sum() / len(real_logit)
 
@@ -260,7 +247,7 @@ class CGAN(Generator):
             return self.vae.draw(noise, labels)
         average = self.ema.average
         latent, rest = noise.split([self.vae.prior.noise_size, self.vae.autoencoder.noise_size], dim=1)
-        return average["decoder"](self.vae.prior_ema.average(latent, labels), average["embed"](labels), rest)
+        return average.decoder(self.vae.prior_ema.average(latent, labels), average.embed(labels), rest)
 
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -271,7 +258,7 @@ class CGAN(Generator):
         if not self.warm_start:
             return super().decode(z, labels)
         average = self.ema.average
-        return average["decoder"](z, average["embed"](labels)).float().cpu()
+        return average.decoder(z, average.embed(labels)).float().cpu()
 
     @torch.no_grad()
     def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -280,21 +267,11 @@ class CGAN(Generator):
             return {}
         mean, log_variance = self.vae.ema.average.encode(x, labels)
         average = self.ema.average
-        return known_rows(mean, log_variance, average["decoder"].row_nll(mean, average["embed"](labels), x))
-
-    @torch.no_grad()
-    def discriminator_scores(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Logits (N,) of rows (N, *shape); a row judged in packs fills its pack (LOGAN: Hayes et al., PoPETs 2019).
-
-        Of use after training only: a bundle holds no discriminator, so a loaded module has an untrained one.
-        """
-        pack = self.rows_together
-        seen = self.generator["decoder"].seen(x).repeat_interleave(pack, dim=0)
-        return self.discriminator(seen, labels.repeat_interleave(pack))
+        return known_rows(mean, log_variance, average.decoder.row_nll(mean, average.embed(labels), x))
 
     def inference_modules(self) -> dict[str, nn.Module]:
         average = self.ema.average
-        parts = {"embed": average["embed"], "decoder": average["decoder"], "prior": self.vae.prior_ema.average}
+        parts = {"embed": average.embed, "decoder": average.decoder, "prior": self.vae.prior_ema.average}
         if not self.warm_start:
             return parts
         vae = self.vae.ema.average

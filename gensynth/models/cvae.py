@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
+from gensynth.models.all_reduce import mean_over_processes, shared_mean
 from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
-from gensynth.models.nets import nets_of
-from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior
-from gensynth.models.processes import mean_over_processes, shared_mean
+from gensynth.models.nets import Autoencoder, nets_of
+from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from gensynth.types import Space
 
 CUTS, CUT = 2, 0.25  # how often the learning rate falls before training ends early, and to which part
@@ -37,29 +35,20 @@ def kl_per_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(0)
 
 
-def rarity(counts: Tensor, beta: float = 0.99) -> Tensor:
-    """Noise weights (K,) of classes by their effective numbers E = (1 - b^n) / (1 - b), 1 for the rarest class.
-
-    Effective numbers: Cui et al., "Class-balanced loss based on effective number of samples", CVPR 2019, eq. 2.
-    """
-    effective = ((1 - beta ** counts.clamp_min(1).double()) / (1 - beta)).float()
-    return effective[counts > 0].min() / effective
-
-
 def cosine(start: float, end: float, progress: float) -> float:
     """Cosine ramp from start to end for progress 0 -> 1."""
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @torch.no_grad()
-def encode_all(autoencoder: nn.Module, rows: TrainingRows, chunk: int = 512) -> tuple[Tensor, Tensor]:
+def encode_all(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 512) -> tuple[Tensor, Tensor]:
     """Posterior means and standard deviations (N, D) of all training rows."""
     parts = [autoencoder.encode(x, y) for x, y in zip(rows.x.split(chunk), rows.y.split(chunk), strict=True)]
     return torch.cat([m for m, _ in parts]), torch.cat([(0.5 * v).exp() for _, v in parts])
 
 
 @torch.no_grad()
-def held_out_bound(autoencoder: nn.Module, rows: TrainingRows, chunk: int = 2048) -> Tensor:
+def held_out_bound(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 2048) -> Tensor:
     """Negative evidence bound a row, nats, with the same noise at every call."""
     total = torch.zeros((), device=rows.x.device)
     random = torch.Generator(rows.x.device).manual_seed(0)
@@ -77,12 +66,15 @@ class CVAE(Generator):
     nets       file of gensynth/models/nets/ that holds `Autoencoder`: conv (images) | columns (tables)
     width      the one size dial of the networks; everything else follows from it and from the data's shape
     body       what else that `Autoencoder` is told, by name
-    class_noise  deviation of noise on class embeddings while training, for the rarest class; less for common ones
     prior      auto | flow | mixture | normal (auto: mixture below 2,000 rows)
     prior_share  part of the time budget for the prior stage, where it is a network
-    prior_shrink, prior_temperature, prior_unlabelled, prior_guidance  see prior.py
     patience   looks at held-out rows (one an epoch) without improvement that are borne; 0: never look
     """
+
+    modalities = ("image", "table", "audio")
+    least: Tensor
+    looks_since: Tensor
+    cuts: Tensor
 
     def __init__(
         self,
@@ -92,13 +84,8 @@ class CVAE(Generator):
         nets: str,
         width: int,
         body: dict,
-        class_noise: float,
         prior: str,
         prior_share: float,
-        prior_shrink: float,
-        prior_temperature: float,
-        prior_unlabelled: float,
-        prior_guidance: float,
         lr: float,
         batch_size: int,
         kl_warmup: float,
@@ -106,19 +93,16 @@ class CVAE(Generator):
         ema_half_life: float,
         patience: int,
     ) -> None:
-        super().__init__(space)
-        self.autoencoder = nets_of(nets).Autoencoder(space, width, **body)
-        knobs = {"shrink": prior_shrink, "temperature": prior_temperature}
-        flow_knobs = {"unlabelled": prior_unlabelled, "guidance": prior_guidance}
-        self.prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes, knobs, flow_knobs)
+        super().__init__(space, num_rows)
+        self.autoencoder: Autoencoder = nets_of(nets).Autoencoder(space, width, **body)
+        self.prior: Prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
         self.noise_size = self.prior.noise_size + self.autoencoder.noise_size
         self.block = self.autoencoder.block
         self.ema = Ema(self.autoencoder, ema_half_life)
         self.prior_ema = Ema(self.prior, ema_half_life)
         self.lr, self.batch_size = lr, batch_size
         self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
-        self.patience, self.class_noise = patience, class_noise
-        self.register_buffer("rarity", torch.ones(space.num_classes), persistent=False)
+        self.patience = patience
         self.kept = copy.deepcopy(self.ema.average) if patience else nn.Module()
         for name, start in (("least", 1e30), ("looks_since", 0.0), ("cuts", 0.0)):
             self.register_buffer(name, torch.tensor(start))
@@ -137,23 +121,19 @@ class CVAE(Generator):
         return [vae, torch.optim.AdamW(self.prior.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)]
 
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
-        if name == "vae":
-            self.rarity = rarity(torch.bincount(rows.y, minlength=self.space.num_classes))
         if name == "vae" and not resumed:
             self.autoencoder.start_at(rows)
             self.ema.average.load_state_dict(self.autoencoder.state_dict())
         if name == "prior":
             self._restore()
             self._codes = encode_all(self.ema.average, rows)
-            self.prior.standardise(self._codes[0], rows.y)
-            self.prior_ema.average.standardise(self._codes[0], rows.y)
+            for flow in (self.prior, self.prior_ema.average):
+                flow.standardise(self._codes[0], rows.y)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        optimizers = self.optimizers()
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         if batch.phase == "vae":
-            return self.vae_step(batch, optimizers[0])
-        return self.prior_step(batch, optimizers[1])
+            return self.vae_step(batch, self.stepping()[0])
+        return self.prior_step(batch, self.stepping()[1])
 
     def drawable(self, phase: str) -> bool:
         return phase != "vae" or isinstance(self.prior, NormalPrior)
@@ -194,27 +174,12 @@ class CVAE(Generator):
         """Negative evidence bound of a batch, with KL warm-up and free bits."""
         mean, log_variance = self.autoencoder.encode(batch.x, batch.labels)
         z = mean + batch.random.normal(mean.shape[1]) * (0.5 * log_variance).exp()
-        with self._noisy_classes(batch):
-            nll = self.autoencoder.loss(batch.x, z, batch.labels, batch.random)
+        nll = self.autoencoder.loss(batch.x, z, batch.labels, batch.random)
         kl = shared_mean(kl_per_dimension(mean, log_variance))
         warmup = min(1.0, max(1e-4, batch.progress / self.kl_warmup)) if self.kl_warmup else 1.0
         loss = nll + warmup * kl.clamp_min(self.free_bits).sum()
         said = {"loss_recon": nll.detach(), "loss_kl": kl.detach().sum(), "active_units": (kl > 0.01).sum()}
         return loss, said | {"kl": kl.detach()}
-
-    @contextmanager
-    def _noisy_classes(self, batch: Batch) -> Iterator[None]:
-        """Class embeddings with noise, more of it the rarer the class (Rangwani et al., "NoisyTwins", CVPR 2023)."""
-        if not self.class_noise:
-            yield
-            return
-        noise = batch.random.normal(self.autoencoder.embed.embedding_dim)
-        spread = self.class_noise * self.rarity[batch.labels, None]
-        hook = self.autoencoder.embed.register_forward_hook(lambda module, args, e: e + spread * noise)
-        try:
-            yield
-        finally:
-            hook.remove()
 
     def prior_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Flow matching on posterior samples of the batch's rows."""
@@ -265,21 +230,17 @@ def known_rows(mean: Tensor, log_variance: Tensor, nll: Tensor) -> dict[str, Ten
     return {"evidence_bound": -(nll + kl), "reconstruction": -nll}
 
 
-def make_prior(
-    name: str, num_rows: int, latent: int, num_classes: int, knobs: dict[str, float], flow_knobs: dict[str, float]
-) -> NormalPrior | MixturePrior | FlowPrior:
-    """The prior by its name, with the knobs that fitted priors and those that flows take; `auto` chooses by rows."""
+def make_prior(name: str, num_rows: int, latent: int, num_classes: int) -> Prior:
+    """The prior by its name; `auto` chooses by rows."""
     if name == "auto":
         name = "flow" if num_rows >= FEW_ROWS else "mixture"
     kinds = {"normal": NormalPrior, "mixture": MixturePrior, "flow": FlowPrior}
     if name not in kinds:
         raise UsageError(f"model.prior={name} is not known; {nearest(name, ['auto', *kinds])}")
-    if name == "normal":
-        return NormalPrior(latent)
-    return kinds[name](latent, num_classes, **knobs, **(flow_knobs if name == "flow" else {}))
+    return kinds[name](latent, num_classes)
 
 
-def fit_mixture(prior: MixturePrior, autoencoder: nn.Module, rows: TrainingRows, random: torch.Generator) -> None:
+def fit_mixture(prior: MixturePrior, autoencoder: Autoencoder, rows: TrainingRows, random: torch.Generator) -> None:
     """Fit on several posterior samples a row, so that the encoder's own spread is part of the density."""
     mean, spread = encode_all(autoencoder, rows)
     repeats = max(1, min(8, 4_000 // len(mean)))

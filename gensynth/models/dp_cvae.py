@@ -23,9 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
-from gensynth.models import secret
 from gensynth.models.cvae import cosine, kl_per_dimension
-from gensynth.models.dp_sgd import (
+from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
+from gensynth.models.nets import Autoencoder, nets_of
+from gensynth.models.private import secret
+from gensynth.models.private.dp_sgd import (
     ACCOUNTANTS,
     ERROR,
     epsilon_spent,
@@ -34,8 +36,6 @@ from gensynth.models.dp_sgd import (
     rounded_up,
     take_step,
 )
-from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
-from gensynth.models.nets import nets_of
 from gensynth.types import Space
 
 ROW_BY_ROW = ("dense", "columns")  # nets whose gradients can be had for every row in one pass
@@ -55,6 +55,7 @@ class DPCVAE(Generator):
     batch_size     expected rows of a batch; at most half of all
     """
 
+    modalities = ("image", "table", "audio")
     private = True
     poisson = True
     key: Tensor
@@ -78,14 +79,14 @@ class DPCVAE(Generator):
         accountant: str,
         noise_seed: int | None,
     ) -> None:
-        super().__init__(space)
+        super().__init__(space, num_rows)
         _check(nets, accountant, noise_seed)
         _check_promise(epsilon, delta, max_grad_norm, num_rows)
-        self.autoencoder = nets_of(nets).Autoencoder(space, width, **body)
+        self.autoencoder: Autoencoder = nets_of(nets).Autoencoder(space, width, **body)
         self.ema = Ema(self.autoencoder, ema_half_life)
         self.noise_size = self.autoencoder.latent + self.autoencoder.noise_size
         self.block = self.autoencoder.block
-        self.num_rows, self.batch_size, self.lr = num_rows, max(1, min(batch_size, num_rows // 2)), lr
+        self.batch_size, self.lr = max(1, min(batch_size, num_rows // 2)), lr
         self.epsilon, self.delta, self.max_grad_norm = epsilon, delta, max_grad_norm
         self.accountant, self.recorded = accountant, noise_seed is not None
         key = secret.fresh_key() if noise_seed is None else secret.recorded_key(noise_seed)
@@ -192,7 +193,7 @@ class DPCVAE(Generator):
 class Bound(nn.Module):
     """Rows (1, *shape), labels (1,), noise (1, D) -> negative evidence bound, scalar, and its two parts (2,)."""
 
-    def __init__(self, autoencoder: nn.Module) -> None:
+    def __init__(self, autoencoder: Autoencoder) -> None:
         super().__init__()
         self.autoencoder = autoencoder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from gensynth.models.judge import CHUNK, FEATURES, network_sha256
 from gensynth.rng import child, numpy_generator
 
+Made = TypeVar("Made")
 HIDDEN, BATCH, LEARNING_RATE = 256, 128, 2e-3
 NOISE = 0.1  # of the denoising autoencoder, in units of the points
 
@@ -78,7 +80,7 @@ def _body(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, FEATURES))
 
 
-def _seeded(make: Callable, seed: int) -> nn.Sequential:
+def _seeded(make: Callable[[], Made], seed: int) -> Made:
     """Networks whose weights depend on the seed alone; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(child(seed, "encoder", "init"))

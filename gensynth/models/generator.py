@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -22,9 +22,9 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from gensynth import rng
-from gensynth.blocks import aligned_blocks
 from gensynth.errors import DivergedError, UsageError
-from gensynth.models.processes import average_gradients
+from gensynth.models.all_reduce import average_gradients
+from gensynth.rng import aligned_blocks
 from gensynth.types import Space
 
 SKIPS_ALLOWED = 20
@@ -117,6 +117,7 @@ class Batch:
 
 
 Losses = Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def _averaged(said: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -124,8 +125,10 @@ def _averaged(said: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 class Generator(LightningModule):
-    """Base of all generators. Subclasses set `noise_size` and `block` and write the abstract methods.
+    """Base of all generators. Subclasses set `modalities`, `noise_size` and `block` and write the abstract methods.
 
+    modalities  kinds of rows that the model learns: image | table | audio
+    noise_size  standard normal numbers that a row is drawn from
     block       rows per forward pass when sampling; part of the determinism contract of a bundle
     accumulate  parts that a batch is worked on in, one after the other: less memory; what a loss takes over a batch
                 (the optimal sigma, free bits) it takes over a part
@@ -135,18 +138,28 @@ class Generator(LightningModule):
     poisson     whether every row enters a batch by a coin of its own, as the accounting of DP-SGD asks
     """
 
+    modalities: ClassVar[tuple[str, ...]] = ()
+    private: ClassVar[bool] = False
+    poisson: ClassVar[bool] = False
     noise_size: int
     block: int
-    private: bool = False
-    poisson: bool = False
     accumulate: int = 1
     rows_together: int = 1
     automatic_optimization = False
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, num_rows: int, **params: Any) -> None:
+        """How every model is made, again for a bundle: the shape of a row, the number of training rows, and the
+        settings of its YAML by name, each of which a subclass declares as a keyword of its own."""
+        if params:
+            raise TypeError(f"{type(self).__name__} has no setting {next(iter(params))!r}")
         super().__init__()
-        self.space = space
+        self.space, self.num_rows = space, num_rows
         self._skipped: dict[int, int] = {}  # by optimiser: one that works must not hide one that fails
+
+    def stepping(self) -> list[torch.optim.Optimizer]:
+        """The optimisers of `configure_optimizers`, for `descend`; Lightning counts their steps."""
+        found = self.optimizers()
+        return cast(list[torch.optim.Optimizer], found if isinstance(found, list) else [found])
 
     @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
@@ -295,20 +308,35 @@ class Generator(LightningModule):
             self.train(training)
 
 
-class Ema(nn.Module):
+def check_learns(model: type[Generator], name: str, modality: str) -> None:
+    """UsageError unless the model called `name` learns rows of this kind."""
+    if not model.modalities:
+        raise UsageError(
+            f'model={name}: {model.__name__} must declare `modalities`, the kinds it learns: ("image",), say'
+        )
+    if modality not in model.modalities:
+        raise UsageError(
+            f"model={name} learns rows of kind {' or '.join(model.modalities)}, and these are of kind {modality}; "
+            "choose another model=NAME, or sampler=NAME for classical rows"
+        )
+
+
+class Ema(nn.Module, Generic[Module]):
     """Averaged copy of a module; half-life in samples, at most `ramp` of the samples seen so far.
 
     The rule min(half-life, 5 % of what was seen) is that of Karras et al., "Training generative
     adversarial networks with limited data" (NeurIPS 2020), reference code.
     """
 
-    def __init__(self, module: nn.Module, half_life: float, ramp: float = 0.05) -> None:
+    average: Module
+
+    def __init__(self, module: Module, half_life: float, ramp: float = 0.05) -> None:
         super().__init__()
         self.average = copy.deepcopy(module).requires_grad_(False)
         self.half_life, self.ramp = half_life, ramp
 
     @torch.no_grad()
-    def update(self, module: nn.Module, batch_size: int, samples_seen: int) -> None:
+    def update(self, module: Module, batch_size: int, samples_seen: int) -> None:
         half_life = max(min(self.half_life, self.ramp * samples_seen), 1e-8)
         weight = 1 - 0.5 ** (batch_size / half_life)
         torch._foreach_lerp_(list(self.average.parameters()), list(module.parameters()), weight)

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gensynth.accounting import gaussian_sigma
 from gensynth.errors import UsageError, nearest
-from gensynth.models import secret
 from gensynth.models.cvae import cosine
 from gensynth.models.generator import Batch, Ema, Generator, Phase, StepNoise, TrainingRows
 from gensynth.models.nets.conv import Decoder, latent_size, stem_factor
-from gensynth.models.public_features import MAPS, ClassMeans, ImageFeatures, class_sums, gaps, scales_of
+from gensynth.models.private import secret
+from gensynth.models.private.accounting import gaussian_sigma
+from gensynth.models.private.public_features import MAPS, ClassMeans, ImageFeatures, class_sums, gaps, scales_of
 from gensynth.rng import torch_generator
 from gensynth.types import Space
 
@@ -64,6 +64,7 @@ class KernelMean(Generator):
     noise_seed      null: a secret from the operating system; a number makes a run repeatable and the promise void
     """
 
+    modalities = ("image",)
     private = True
     key: Tensor
     released: Tensor
@@ -90,8 +91,8 @@ class KernelMean(Generator):
         ema_half_life: float,
         noise_seed: int | None,
     ) -> None:
-        super().__init__(space)
-        _check(space, num_rows, delta, {"bandwidth": bandwidth, "count_scale": count_scale}, noise_seed)
+        super().__init__(space, num_rows)
+        _check(num_rows, delta, {"bandwidth": bandwidth, "count_scale": count_scale}, noise_seed)
         self.epsilon, self.delta, self.adjacency, self.count_scale = epsilon, delta, adjacency, count_scale
         self.sensitivity = sensitivity_of(adjacency, count_scale)
         self.sigma = gaussian_sigma(epsilon, delta, self.sensitivity * (1 + SLACK))
@@ -157,9 +158,7 @@ class KernelMean(Generator):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step towards the released means; of the batch only its size, step and random numbers are used."""
         lr = cosine(self.lr, 0.02 * self.lr, batch.progress) * min(1.0, batch.progress / WARM_UP)
-        optimizers = self.optimizers()
-        optimizer = optimizers[0] if isinstance(optimizers, list) else optimizers
-        said, taken = self.descend(self._gap, batch, optimizer, lr, clip=1.0)
+        said, taken = self.descend(self._gap, batch, self.stepping()[0], lr, clip=1.0)
         if taken:
             self.ema.update(self.addition, batch.random.size, batch.samples_seen)
         return said
@@ -207,7 +206,7 @@ class Addition(nn.Module):
         super().__init__()
         fold = stem_factor(*space.shape[1:])
         self.embed = nn.Embedding(space.num_classes, EMBEDDING)
-        self.decoder = Decoder(space.shape, width, latent, EMBEDDING, fold=fold, blocks=1, trunk="own")
+        self.decoder = Decoder(space.shape, width, latent, EMBEDDING, fold=fold, blocks=1)
         for parameter in self.decoder.head.parameters():
             nn.init.zeros_(parameter)
 
@@ -304,10 +303,8 @@ def leading(symmetric: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return values.flip(0)[:rank], (basis @ turn).flip(1)[:, :rank]
 
 
-def _check(space: Space, num_rows: int, delta: float, scales: dict[str, float], noise_seed: object) -> None:
-    """UsageError for rows that are not images, and for numbers that promise nothing."""
-    if len(space.shape) != 3:
-        raise UsageError("model=kernel_mean is for images; model=dp_cvae serves tables")
+def _check(num_rows: int, delta: float, scales: dict[str, float], noise_seed: object) -> None:
+    """UsageError for numbers that promise nothing."""
     for key, value in scales.items():
         if not 0 < value < math.inf:
             raise UsageError(f"model.{key} must be above 0, got {value}")

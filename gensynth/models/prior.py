@@ -8,6 +8,7 @@ All priors turn standard normal noise (N, noise_size) and labels (N,) into laten
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -15,14 +16,34 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.errors import UsageError
 from gensynth.models.generator import StepNoise
 
 
-class NormalPrior(nn.Module):
+class Prior(nn.Module):
+    """A density over latents for every label; `noise_size` normal numbers make a latent."""
+
+    noise_size: int
+
+    @abstractmethod
+    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """Noise (N, noise_size) and labels (N,) -> latents (N, D)."""
+
+    def standardise(self, codes: Tensor, labels: Tensor) -> None:
+        """Take what is needed of codes (N, D) and labels (N,) before a stage of steps; nothing where there is none."""
+
+    def loss(self, codes: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
+        """What such a stage makes small."""
+        raise NotImplementedError(f"{type(self).__name__} is not learned by steps")
+
+    @abstractmethod
+    def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
+        """log p(z | label) of latents (N, D), (N,), nats."""
+
+
+class NormalPrior(Prior):
     """N(0, I), the prior of the first stage; for ablation."""
 
-    def __init__(self, latent: int) -> None:
+    def __init__(self, latent: int, num_classes: int) -> None:
         super().__init__()
         self.noise_size = latent
 
@@ -30,22 +51,19 @@ class NormalPrior(nn.Module):
         return noise
 
     def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
-        """log p(z | label) of latents (N, D), (N,), nats."""
         return standard_normal(z)
 
 
-class MixturePrior(nn.Module):
-    """One Gaussian mixture a class, covariances shrunk towards the pooled one; for few rows.
+class MixturePrior(Prior):
+    """One Gaussian mixture a class, covariances shrunk towards the pooled one; for few rows."""
 
-    shrink  a class of n rows keeps n / (n + shrink) of its distance from the mean of all
-    """
+    edges: Tensor
+    means: Tensor
+    factors: Tensor
 
-    def __init__(
-        self, latent: int, num_classes: int, *, shrink: float, temperature: float, components: int = 10
-    ) -> None:
+    def __init__(self, latent: int, num_classes: int, components: int = 10) -> None:
         super().__init__()
-        self.noise_size = latent + 1
-        self.components, self.shrink, self.temperature = components, shrink, temperature
+        self.noise_size, self.components = latent + 1, components
         self.register_buffer("edges", torch.ones(num_classes, components))
         self.register_buffer("means", torch.zeros(num_classes, components, latent))
         self.register_buffer("factors", torch.eye(latent).repeat(num_classes, components, 1, 1))
@@ -54,12 +72,8 @@ class MixturePrior(nn.Module):
         """codes (N, D) encoder samples, `repeats` of every row, labels (N,); classes without rows keep N(0, I)."""
         codes_np, labels_np = codes.double().cpu().numpy(), labels.cpu().numpy()
         pooled = _pooled(codes_np, labels_np)
-        present = np.unique(labels_np)
-        centre = np.mean([codes_np[labels_np == label].mean(0) for label in present], axis=0)
-        for label in present:
-            mine = codes_np[labels_np == label]
-            weights, means, covariances = self._mixture(mine, pooled, seed, repeats)
-            means = means - own_share(len(mine) / repeats, self.shrink)[1] * (mine.mean(0) - centre)
+        for label in np.unique(labels_np):
+            weights, means, covariances = self._mixture(codes_np[labels_np == label], pooled, seed, repeats)
             edges, count = np.ones(self.components), len(weights)
             edges[:count] = np.cumsum(weights)
             edges[count - 1 :] = 1.0
@@ -83,10 +97,9 @@ class MixturePrior(nn.Module):
         u = torch.special.ndtr(noise[:, :1])
         component = (u > self.edges[labels]).sum(dim=1).clamp(max=self.components - 1)
         spread = torch.einsum("nij,nj->ni", self.factors[labels, component], noise[:, 1:])
-        return self.means[labels, component] + self.temperature * spread
+        return self.means[labels, component] + spread
 
     def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
-        """log p(z | label) of latents (N, D), (N,), nats; at temperature 1."""
         weights = self.edges.diff(dim=1, prepend=torch.zeros_like(self.edges[:, :1])).clamp_min(1e-30)[labels]
         factors = self.factors[labels]
         white = torch.linalg.solve_triangular(factors, (z[:, None] - self.means[labels])[..., None], upper=False)
@@ -97,12 +110,6 @@ class MixturePrior(nn.Module):
 def standard_normal(z: Tensor) -> Tensor:
     """log N(z; 0, I) over the last dimension, nats."""
     return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
-
-
-def own_share(rows: float, shrink: float) -> tuple[float, float]:
-    """How much a class of so many rows keeps of its own, n / (n + shrink), and what is left for all classes."""
-    own = rows / (rows + shrink) if rows + shrink else 0.0
-    return own, 1 - own
 
 
 def _pooled(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -117,45 +124,27 @@ def _shrink(covariance: np.ndarray, pooled: np.ndarray, count: float) -> np.ndar
     return own * covariance + (1 - own) * pooled
 
 
-class FlowPrior(nn.Module):
+class FlowPrior(Prior):
     """Conditional flow matching with straight paths (Lipman et al., ICLR 2023, section 4.1, OT paths).
 
     An MLP predicts the velocity between noise and standardised latents; sampling runs `steps`
-    midpoint steps, which keeps the cost of a latent well below that of decoding it.
-
-    unlabelled   share of the codes that are learned without their label, which guidance and shrinking need
-    guidance     w: velocities become v(y) + w (v(y) - v()) (Ho & Salimans, "Classifier-free diffusion guidance", 2022)
-    temperature  factor of the noise that a latent starts from; below 1 trades variety for typicality
-    shrink       a class of n rows is drawn with n / (n + shrink) of its own embedding, and else with that of all
+    midpoint steps, which keeps the cost of a latent well below that of decoding it. A class without rows is drawn
+    with `nobody` in place of its embedding.
     """
 
-    def __init__(
-        self,
-        latent: int,
-        num_classes: int,
-        *,
-        shrink: float,
-        temperature: float,
-        unlabelled: float,
-        guidance: float,
-        hidden: int = 256,
-        steps: int = 5,
-    ) -> None:
+    mean: Tensor
+    scale: Tensor
+    own: Tensor
+    nobody: Tensor
+
+    def __init__(self, latent: int, num_classes: int, hidden: int = 256, steps: int = 5) -> None:
         super().__init__()
-        if not 0 <= unlabelled < 1:
-            raise UsageError(f"model.prior_unlabelled must be at least 0 and below 1, got {unlabelled}")
-        if (guidance or shrink) and not unlabelled:
-            raise UsageError(
-                "model.prior_guidance and model.prior_shrink need model.prior_unlabelled above 0: "
-                "what all classes share must be learned"
-            )
         self.noise_size, self.steps = latent, steps
-        self.shrink, self.temperature, self.unlabelled, self.guidance = shrink, temperature, unlabelled, guidance
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("scale", torch.ones(latent))
         self.register_buffer("own", torch.ones(num_classes))
         self.embed = nn.Embedding(num_classes, hidden)
-        self.nobody = nn.Parameter(torch.zeros(hidden))
+        self.register_buffer("nobody", torch.zeros(hidden))
         self.time = nn.Linear(32, hidden)
         self.enter = nn.Linear(latent, hidden)
         self.body = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(3)])
@@ -163,11 +152,10 @@ class FlowPrior(nn.Module):
         nn.init.zeros_(self.leave.weight)
 
     def standardise(self, codes: Tensor, labels: Tensor) -> None:
-        """Take mean and spread of codes (N, D), and the classes' own shares from labels (N,)."""
+        """Take mean and spread of codes (N, D), and from labels (N,) which classes have rows."""
         self.mean.copy_(codes.mean(0))
         self.scale.copy_(codes.std(0).clamp_min(1e-3))
-        counts = torch.bincount(labels, minlength=len(self.own)).to(self.own)
-        self.own.copy_(counts / (counts + self.shrink).clamp_min(1e-9))
+        self.own.copy_(torch.bincount(labels, minlength=len(self.own)) > 0)
 
     def _class(self, labels: Tensor) -> Tensor:
         """What is told of the class when drawing, (N, hidden)."""
@@ -188,37 +176,25 @@ class FlowPrior(nn.Module):
         """Mean squared velocity error on codes (N, D)."""
         target = (codes - self.mean) / self.scale
         noise, t = random.normal(target.shape[1]), random.uniform()
-        known = (random.uniform() >= self.unlabelled)[:, None]
         z = torch.lerp(noise, target, t[:, None])
-        context = self._time(t) + torch.where(known, self.embed(labels), self.nobody)
-        return F.mse_loss(self._velocity(z, context), target - noise)
+        return F.mse_loss(self._velocity(z, self._time(t) + self.embed(labels)), target - noise)
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        z, step, classes = noise * self.temperature, 1.0 / self.steps, self._class(labels)
+        z, step, classes = noise, 1.0 / self.steps, self._class(labels)
         times = self._time(torch.arange(2 * self.steps, device=z.device) * (0.5 * step))
         for now, halfway in zip(times[0::2], times[1::2], strict=True):
-            middle = z + 0.5 * step * self._guided(z, classes, now)
-            z = z + step * self._guided(middle, classes, halfway)
+            middle = z + 0.5 * step * self._velocity(z, classes + now)
+            z = z + step * self._velocity(middle, classes + halfway)
         return z * self.scale + self.mean
 
-    def _guided(self, z: Tensor, classes: Tensor, time: Tensor) -> Tensor:
-        velocity = self._velocity(z, classes + time)
-        if not self.guidance:
-            return velocity
-        return velocity + self.guidance * (velocity - self._velocity(z, (self.nobody + time).expand(len(z), -1)))
-
     def log_density(self, z: Tensor, labels: Tensor, steps: int = 20) -> Tensor:
-        """log p(z | label) of latents (N, D), (N,), nats; without guidance, at temperature 1.
+        """log p(z | label) of latents (N, D), (N,), nats.
 
         The path is followed back from the latent to the noise, with the exact divergence of the velocity (Chen et al.,
         "Neural ordinary differential equations", NeurIPS 2018, theorem 1).
         """
-        x, classes, total, step = (
-            (z - self.mean) / self.scale,
-            self._class(labels),
-            torch.zeros_like(z[:, 0]),
-            1 / steps,
-        )
+        x, classes, step = (z - self.mean) / self.scale, self._class(labels), 1 / steps
+        total = torch.zeros_like(z[:, 0])
         times = self._time(1 - 0.5 * step * torch.arange(2 * steps, device=z.device))
         for now, halfway in zip(times[0::2], times[1::2], strict=True):
             middle = x - 0.5 * step * self._velocity(x, classes + now)

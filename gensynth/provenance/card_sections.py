@@ -1,4 +1,4 @@
-"""Sections of the cards that answer a reviewer: source, licence, what was done, who is in it, what leaks, who looked.
+"""Sections of the cards that answer a reviewer: scores, who is in it, what leaks, whether labels are right.
 
 All take parts of report.json and say "not recorded" of what is not there.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gensynth.provenance.licence import NOT_RECORDED, hub_name, licence_page, spdx_id
-from gensynth.provenance.markdown import MISSING, bullets, code, estimate, fenced, is_estimate, listed, plain, table
+from gensynth.balancing.decisions import DECISIONS
+from gensynth.provenance.licence import NOT_RECORDED, hub_name
+from gensynth.provenance.markdown import MISSING, bullets, estimate, is_estimate, listed, plain, table
 from gensynth.provenance.source_card import SourceCard
 
-HEADLINES = ("fid", "kid", "mind", "precision", "recall", "coverage", "c2st_auc", "shape", "trend")
 COPIES = {"exact_copies": "exact copies of training rows", "near_copies": "near copies of training rows"}
-VERDICTS = ("accept", "reject", "unsure", "relabel", "accepted", "rejected", "relabelled")
+REVIEWED = (*DECISIONS, *DECISIONS.values())
 MOST_CELLS = 40
 
 
@@ -23,81 +23,33 @@ def card_of(facts: Mapping[str, Any]) -> SourceCard:
     return SourceCard.from_json(facts.get("source_card") or {})
 
 
-def licence_header(card: SourceCard) -> list[tuple[str, str | list[str]]]:
+def licence_header(card: SourceCard) -> dict[str, str | list[str]]:
     """`license` of a Hugging Face header; what the hub has no name for is "other" with its own name and address."""
     name = hub_name(card.licence)
     if name != "other":
-        return [("license", name)]
-    page = [("license_link", card.licence_url)] if card.licence_url != NOT_RECORDED else []
-    return [("license", name), ("license_name", " ".join(card.licence.split())), *page]
+        return {"license": name}
+    page = {"license_link": card.licence_url} if card.licence_url != NOT_RECORDED else {}
+    return {"license": name, "license_name": " ".join(card.licence.split()), **page}
 
 
-def source_section(card: SourceCard) -> str:
-    people = {True: "yes", False: "no", None: "unknown"}[card.contains_people]
-    lines = [
-        f"title: {card.title}",
-        f"source: {card.source}",
-        f"collection: {card.collection}",
-        f"rows are about people: {people}",
-        f"sensitive attributes: {', '.join(card.sensitive) or NOT_RECORDED}",
-        f"consent: {card.consent}",
-        f"contact: {card.contact}",
-    ]
-    if card.citation == NOT_RECORDED:
-        return bullets([*lines, f"citation: {NOT_RECORDED}"])
-    return f"{bullets(lines)}\n\nCitation:\n\n{fenced(card.citation)}"
-
-
-def licence_section(card: SourceCard) -> str:
-    if card.licence == NOT_RECORDED:
-        return (
-            "Unknown: gensynth makes no licence claim. The terms of the source data hold for the real rows and may "
-            "hold for rows derived from them; settle them before sharing."
-        )
-    page = card.licence_url if card.licence_url != NOT_RECORDED else licence_page(card.licence)
-    return (
-        f"Source: {plain(spdx_id(card.licence) or card.licence)}{f' ({plain(page)})' if page else ''}. These terms "
-        "hold for the real rows; they are carried on to the made rows and to the generator, whose legal standing "
-        "gensynth does not judge."
-    )
-
-
-def use_section(card: SourceCard, own: str) -> str:
-    """What the thing is for (`own`), what the source was meant for, and which uses its owner refuses."""
-    refused = "; ".join(card.not_for) or NOT_RECORDED
-    lines = [f"intended use of the source: {card.intended_use}", f"uses refused: {refused}"]
-    return f"{own}\n\n{bullets(lines)}"
-
-
-def done_section(facts: Mapping[str, Any]) -> str:
-    """What happened to the source before and beside balancing."""
+def treated(facts: Mapping[str, Any]) -> str:
+    """Personal columns that were dropped, masked or replaced."""
     done = facts.get("deidentified")
-    removed = ", ".join(f"{one.get('column')} ({one.get('action')}, {one.get('cells')} cells)" for one in done or ())
-    numbers = {
-        "quarantined": "files left out because they cannot be used",
-        "duplicates": "rows that repeat another",
-        "resized": "images resized",
-    }
-    return bullets(
-        [
-            f"personal columns dropped, masked or replaced: {NOT_RECORDED if done is None else removed or 'none'}",
-            *(f"{label}: {facts.get(key, NOT_RECORDED)}" for key, label in numbers.items()),
-            *facts.get("notes", ()),
-        ]
-    )
+    columns = ", ".join(f"{one.get('column')} ({one.get('action')}, {one.get('cells')} cells)" for one in done or ())
+    return NOT_RECORDED if done is None else columns or "none"
 
 
 def metrics_section(facts: Mapping[str, Any]) -> str:
     """Headline scores of likeness and of use, each with its 95 % interval."""
     likeness = [
-        [plain(space), plain(name), plain(estimate(entry)), *(_reference(entry, key) for key in ("floor", "ceiling"))]
+        [space, name, estimate(entry), *(estimate(entry.get(key)) for key in ("floor", "ceiling"))]
         for space, metrics in (facts.get("fidelity") or {}).items()
         for name, entry in metrics.items()
-        if name in HEADLINES and is_estimate(entry) and entry["value"] is not None
+        if is_estimate(entry) and entry["value"] is not None and entry.get("headline")
     ]
     scores = facts.get("utility") or []
     used = [
-        [plain(one.get("arm")), plain(one.get("learner")), plain(one.get("metric")), plain(estimate(_as_entry(one)))]
+        [one.get("arm"), one.get("learner"), one.get("metric"), estimate({**one, "value": one.get("mean")})]
         for one in scores
         if one.get("metric") == scores[0].get("metric")
     ]
@@ -109,14 +61,6 @@ def metrics_section(facts: Mapping[str, Any]) -> str:
             table(["arm", "learner", "metric", "mean (95 %)"], used),
         ]
     )
-
-
-def _reference(entry: Mapping[str, Any], key: str) -> str:
-    return plain(estimate(entry.get(key)))
-
-
-def _as_entry(score: Mapping[str, Any]) -> dict[str, Any]:
-    return {"value": score.get("mean"), "low": score.get("low"), "high": score.get("high")}
 
 
 def bias_section(bias: Mapping[str, Any] | None) -> str:
@@ -139,7 +83,7 @@ def _worst_recall(recall: Mapping[str, Any]) -> list[str]:
         why = worst.get("reason") or recall.get("reason") or NOT_RECORDED
         return [f"Worst-group recall without and with made rows: {plain(why)}."]
     words = {"without": "without made rows", "with": "with them", "difference": "difference"}
-    rows = [[label, plain(estimate(worst.get(key)))] for key, label in words.items()]
+    rows = [[label, estimate(worst.get(key))] for key, label in words.items()]
     return ["Recall of the group that a classifier serves worst:", table(["trained", "recall (95 %)"], rows)]
 
 
@@ -153,28 +97,19 @@ def _gate(gate: Mapping[str, Any]) -> list[str]:
 
 def _impact(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Lowest disparate impact of each cut of the rows, in the real rows and in the merged ones."""
-    earlier = before.get("tables") or {}
+    earlier, favourable = before.get("tables") or {}, after.get("favourable") or NOT_RECORDED
     rows = [
-        [
-            plain(name),
-            plain(after.get("favourable") or NOT_RECORDED),
-            *(plain(estimate(one.get("disparate_impact"))) for one in (earlier.get(name, {}), table_)),
-        ]
-        for name, table_ in (after.get("tables") or {}).items()
+        [name, favourable, *(estimate(one.get("disparate_impact")) for one in (earlier.get(name, {}), later))]
+        for name, later in (after.get("tables") or {}).items()
     ]
     text = "Disparate impact (1: even; the 80 % line is a convention, not a proof):"
     return f"{text}\n\n{table(['groups', 'favourable class', 'before', 'after'], rows)}"
 
 
 def _cells(name: str, one: Mapping[str, Any]) -> str:
-    cells = one.get("cells", ())
+    cells, counts = one.get("cells", ()), ("n_real", "n_augmented", "n_synthetic", "n")
     rows = [
-        [
-            plain(cell.get("class")),
-            plain(cell.get("group")),
-            *(str(cell.get(key, 0)) for key in ("n_real", "n_augmented", "n_synthetic", "n")),
-            plain(estimate(cell.get("share_of_class"))),
-        ]
+        [cell.get("class"), cell.get("group"), *(cell.get(n, 0) for n in counts), estimate(cell.get("share_of_class"))]
         for cell in cells[:MOST_CELLS]
     ]
     more = f"\n\n{len(cells) - MOST_CELLS} further cells stand in report.json." if len(cells) > MOST_CELLS else ""
@@ -197,18 +132,26 @@ def _dp_words(dp: Mapping[str, Any]) -> str:
     return f"{size} was promised and does not hold: {'; '.join(steps) or NOT_RECORDED}."
 
 
+def model_privacy(facts: Mapping[str, Any]) -> str:
+    """The guarantee alone while nothing has been attacked yet."""
+    privacy = facts.get("privacy") or {}
+    dp = privacy.get("dp") or facts.get("dp")
+    return privacy_section({**privacy, "dp": dp}) if set(privacy) - {"dp"} else dp_sentence(dp)
+
+
 def privacy_section(privacy: Mapping[str, Any] | None) -> str:
     """Copies, attacks and guarantee; measured risk is a lower bound of what an attacker can do."""
     privacy = privacy or {}
     copies = [
-        [label, plain(estimate(privacy[key])), plain(estimate(privacy[key].get("ceiling")))]
+        [label, estimate(privacy[key]), estimate(privacy[key].get("ceiling"))]
         for key, label in COPIES.items()
         if is_estimate(privacy.get(key))
     ]
     attacks = [
         [
-            *(plain(one.get(key)) for key in ("attack", "release")),
-            *(plain(estimate(auc)) for auc in (one.get("auc"), (one.get("control") or {}).get("auc"))),
+            one.get("attack"),
+            one.get("release"),
+            *(estimate(part.get("auc")) for part in (one, one.get("control") or {})),
         ]
         for one in privacy.get("membership") or ()
     ]
@@ -239,35 +182,16 @@ def integrity_section(integrity: Mapping[str, Any] | None) -> str:
         return MISSING
     keys = ("agreement_before", "agreement_after", "agreement_real", "lost_variety")
     head = ["class", "before filtering (95 %)", "after (95 %)", "held-out real rows (95 %)", "variety lost (95 %)"]
-    parts = ["Rows of a class in which a judge, taught on real rows, finds that class:"]
-    parts.append(table(head, _by_class(integrity.get("classes"), keys)))
+    found = [[name, *(estimate(one.get(k)) for k in keys)] for name, one in (integrity.get("classes") or {}).items()]
+    parts = ["Rows of a class in which a judge, taught on real rows, finds that class:", table(head, found)]
     for side, suspect in (integrity.get("suspect") or {}).items():
-        rows = [[plain(name), plain(estimate(one))] for name, one in (suspect.get("classes") or {}).items()]
+        rows = [[name, estimate(one)] for name, one in (suspect.get("classes") or {}).items()]
         noise = f" Estimated share of wrong labels: {plain(estimate(suspect.get('noise')))}."
         parts.append(f"Labels of {plain(side)} rows that confident learning doubts.{noise}")
         parts.append(table(["class", "share doubted (95 %)"], rows))
     return "\n\n".join(parts)
 
 
-def _by_class(classes: Mapping[str, Any] | None, keys: tuple[str, ...]) -> list[list[str]]:
-    return [[plain(name), *(plain(estimate(one.get(k))) for k in keys)] for name, one in (classes or {}).items()]
-
-
-def verdicts(review: Mapping[str, Any] | None) -> dict[str, int]:
-    """Rows by a person's verdict, those that there are; empty where nobody looked."""
-    return {name: int(n) for name, n in (review or {}).items() if name in VERDICTS and n}
-
-
-def review_section(review: Mapping[str, Any] | None) -> str:
-    if not verdicts(review):
-        return "Nobody has looked at the made rows with `gensynth review`."
-    return f"A person looked at made rows:\n\n{listed(review or {})}"
-
-
-def marks_section() -> str:
-    return (
-        "Each made image and WAV file says so inside: XMP with IPTC's digital source type "
-        f"({code('trainedAlgorithmicMedia')} for synthetic, {code('algorithmicallyEnhanced')} for augmented rows) and "
-        f"the generator's sha256. Parquet files carry it in their schema metadata ({code('gensynth')}). CSV and FLAC "
-        "files have no place for it: the source column and `ledger.csv` are their only marks, so keep them together."
-    )
+def decisions(review: Mapping[str, Any] | None) -> dict[str, int]:
+    """Rows by a person's decision, those that there are; empty where nobody looked."""
+    return {name: int(n) for name, n in (review or {}).items() if name in REVIEWED and n}

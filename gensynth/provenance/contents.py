@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gensynth.balancing.ledger import read_ledger
 from gensynth.balancing.table_export import row_hashes
 from gensynth.data.columns import Column, cells_of, values_of
 from gensynth.data.finding import FileFault
@@ -20,7 +21,6 @@ from gensynth.data.table_files import Form, read_file
 from gensynth.data.table_names import SUFFIXES, split_files
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.errors import DataError, UsageError
-from gensynth.provenance.integrity import read_ledger
 
 Line = dict[str, str]
 MOST_PIXELS = 50_000_000

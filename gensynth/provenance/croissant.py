@@ -14,50 +14,32 @@ from typing import Any
 from gensynth.errors import UsageError
 from gensynth.provenance.croissant_rai import provenance, responsible_ai, terms
 
-CONTEXT: dict[str, Any] = {
+_TERMS = (
+    *("annotation", "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field"),
+    *("fileObject", "fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key"),
+    *("md5", "parentField", "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate"),
+    *("separator", "source", "subField", "transform"),
+)
+_OTHER_TERMS: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "annotation": "cr:annotation",
-    "arrayShape": "cr:arrayShape",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
     "conformsTo": "dct:conformsTo",
-    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
     "description": {"@container": "@language"},
-    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isArray": "cr:isArray",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
     "name": {"@container": "@language"},
-    "parentField": "cr:parentField",
-    "path": "cr:path",
     "prov": "http://www.w3.org/ns/prov#",
     "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
+}
+CONTEXT = dict(sorted({**{name: f"cr:{name}" for name in _TERMS}, **_OTHER_TERMS}.items()))
+MEDIA = {
+    **{f".{kind}": f"audio/{kind}" for kind in ("wav", "flac")},
+    **{f".{kind}": f"image/{kind}" for kind in ("png", "jpeg", "bmp", "gif", "tiff", "webp")},
+    **{".jpg": "image/jpeg", ".tif": "image/tiff"},
 }
 ENCODINGS = {
     ".csv": "text/csv",
@@ -67,24 +49,17 @@ ENCODINGS = {
     ".txt": "text/plain",
     ".tsv": "text/tab-separated-values",
 }
-MEDIA = {
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".bmp": "image/bmp",
-    ".gif": "image/gif",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-    ".webp": "image/webp",
-}
 FIELD_TEXTS = {
     "file_name": "Path of the file, relative to the folder of its metadata.csv.",
     "label": "Class of the row; the truth, where a folder name differs.",
     "source": "How the row came about: real (of the source), augmented (a real row altered) or synthetic (generated).",
 }
 SPLIT_TERMS = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
+SPLIT_FIELDS = {
+    "name": ("sc:Text", "Name of the split."),
+    "url": ("sc:URL", "What the split is for."),
+    "rows": ("sc:Integer", "Number of rows."),
+}
 # Column of ledger.csv: (what it says, the property of PROV-O or schema.org that it stands for).
 LEDGER_FIELDS = {
     "row_id": ("File name, or row number from 0.", "sc:identifier"),
@@ -116,7 +91,7 @@ def croissant(
     files = sorted(files, key=lambda file: file["name"])
     for file in files:
         _refuse_outside(file["name"])
-    tables = [file["name"] for file in files if _split_of(file["name"], splits)]
+    names = [file["name"] for file in files]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -130,8 +105,8 @@ def croissant(
         "recordSet": [
             _class_records(classes),
             _split_records(splits),
-            *(_row_records(table, splits, facts) for table in tables),
-            *([_ledger_records()] if any(file["name"] == "ledger.csv" for file in files) else []),
+            *(_row_records(table, split, facts) for table in names if (split := _split_of(table, splits))),
+            *(_ledger_records(file) for file in names if file == "ledger.csv"),
         ],
         **terms(facts),
         **responsible_ai(facts),
@@ -147,13 +122,13 @@ def _refuse_outside(name: str) -> None:
         )
 
 
-def _split_of(name: str, splits: Mapping[str, int]) -> str | None:
-    """The split whose rows a file lists (train/metadata.csv, train.csv), if it lists any."""
+def _split_of(name: str, splits: Mapping[str, int]) -> str:
+    """The split whose rows a file lists (train/metadata.csv, train.csv), "" for other files."""
     path = PurePosixPath(name)
     if path.name == "metadata.csv" and len(path.parts) == 2 and path.parts[0] in splits:
         return path.parts[0]
     is_table = len(path.parts) == 1 and path.suffix in (".csv", ".tsv", ".parquet")
-    return path.stem if is_table and path.stem in splits else None
+    return path.stem if is_table and path.stem in splits else ""
 
 
 def _file_objects(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -189,120 +164,72 @@ def _file_sets(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _class_records(classes: tuple[str, ...]) -> dict[str, Any]:
+def _record_set(name: str, text: str, fields: Sequence[dict[str, Any]], key: str = "", **more: Any) -> dict[str, Any]:
+    """A set of records; `key` is the field that tells one from the others."""
+    keyed = {"key": {"@id": f"{name}/{key}"}} if key else {}
     return {
-        "@type": "cr:RecordSet",
-        "@id": "classes",
-        "name": "classes",
-        "dataType": "sc:Enumeration",
-        "description": "The classes in index order.",
-        "key": {"@id": "classes/name"},
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": "classes/name",
-                "name": "name",
-                "dataType": "sc:Text",
-                "description": "Class name.",
-            }
-        ],
-        "data": [{"classes/name": label} for label in classes],
+        **{"@type": "cr:RecordSet", "@id": name, "name": name, "description": text},
+        **{**keyed, "field": [{**field, "@id": f"{name}/{field['@id']}"} for field in fields], **more},
     }
+
+
+def _field(name: str, kind: object, text: str, file: str = "", column: str = "", **more: Any) -> dict[str, Any]:
+    """A field, and the column of a file that it is read from, if any; `_record_set` completes its @id."""
+    source = {"source": {"fileObject": {"@id": file}, "extract": {"column": column}}} if file else {}
+    facts = {"@type": "cr:Field", "@id": name, "name": name, "description": text, "dataType": kind}
+    return {**facts, **source, **{key: value for key, value in more.items() if value}}
+
+
+def _class_records(classes: tuple[str, ...]) -> dict[str, Any]:
+    data = [{"classes/name": label} for label in classes]
+    fields = [_field("name", "sc:Text", "Class name.")]
+    return _record_set("classes", "The classes in index order.", fields, "name", dataType="sc:Enumeration", data=data)
 
 
 def _split_records(splits: Mapping[str, int]) -> dict[str, Any]:
-    fields = {
-        "name": ("sc:Text", "Name of the split."),
-        "url": ("sc:URL", "What the split is for."),
-        "rows": ("sc:Integer", "Number of rows."),
-    }
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "splits",
-        "name": "splits",
-        "dataType": "cr:Split",
-        "description": "Splits and their rows; only train holds rows that are not real.",
-        "key": {"@id": "splits/name"},
-        "field": [
-            {"@type": "cr:Field", "@id": f"splits/{name}", "name": name, "dataType": kind, "description": text}
-            for name, (kind, text) in fields.items()
-        ],
-        "data": [
-            {"splits/name": split, "splits/url": SPLIT_TERMS.get(split, ""), "splits/rows": int(rows)}
-            for split, rows in splits.items()
-        ],
-    }
+    fields = [_field(name, kind, text) for name, (kind, text) in SPLIT_FIELDS.items()]
+    data = [
+        {"splits/name": split, "splits/url": SPLIT_TERMS.get(split, ""), "splits/rows": int(rows)}
+        for split, rows in splits.items()
+    ]
+    text = "Splits and their rows; only train holds rows that are not real."
+    return _record_set("splits", text, fields, "name", dataType="cr:Split", data=data)
 
 
-def _row_records(table: str, splits: Mapping[str, int], facts: Mapping[str, Any]) -> dict[str, Any]:
-    split = _split_of(table, splits)
+def _row_records(table: str, split: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows of a split: where each comes from and, of a table, the columns of the source."""
     columns = {"file_name": "file_name", "label": "label", "source": "source"}
     others: Sequence[Mapping[str, Any]] = ()
     if PurePosixPath(table).name != "metadata.csv":
         columns = {"label": str(facts.get("label_column", "label")), "source": "gensynth_source"}
         others = facts.get("columns", ())
-    return {
-        "@type": "cr:RecordSet",
-        "@id": f"{split}-rows",
-        "name": f"{split}-rows",
-        "description": f"Rows of the {split} split.",
-        "field": [
-            *(_field(f"{split}-rows", name, table, column) for name, column in columns.items()),
-            *(_column(f"{split}-rows", i, table, column) for i, column in enumerate(others)),
-        ],
+    more: dict[str, dict[str, Any]] = {
+        "label": {"kind": ["sc:Text", "cr:Label"], "references": {"field": {"@id": "classes/name"}}},
+        "source": {"kind": "sc:Text", "equivalentProperty": "prov:wasGeneratedBy"},
     }
+    fields = [
+        _field(name, text=FIELD_TEXTS[name], file=table, column=column, **more.get(name, {"kind": "sc:Text"}))
+        for name, column in columns.items()
+    ]
+    fields += [_column(i, table, column) for i, column in enumerate(others)]
+    return _record_set(f"{split}-rows", f"Rows of the {split} split.", fields)
 
 
-def _field(record_set: str, name: str, table: str, column: str) -> dict[str, Any]:
-    kinds = {"label": ["sc:Text", "cr:Label"]}
-    field = {
-        "@type": "cr:Field",
-        "@id": f"{record_set}/{name}",
-        "name": name,
-        "description": FIELD_TEXTS[name],
-        "dataType": kinds.get(name, "sc:Text"),
-        "source": {"fileObject": {"@id": table}, "extract": {"column": column}},
-    }
-    if name == "label":
-        field["references"] = {"field": {"@id": "classes/name"}}
-    return field | ({"equivalentProperty": "prov:wasGeneratedBy"} if name == "source" else {})
-
-
-def _column(record_set: str, number: int, table: str, column: Mapping[str, Any]) -> dict[str, Any]:
+def _column(number: int, table: str, column: Mapping[str, Any]) -> dict[str, Any]:
     """A column of the source; its @id is a number, since a name may hold anything."""
     # Missing cells of some tables are spelled out ("NA", "?"), which no reader takes for a number.
     numeric = column.get("kind") == "numeric" and not column.get("missing")
-    return {
-        "@type": "cr:Field",
-        "@id": f"{record_set}/column-{number}",
-        "name": str(column["name"]),
-        "description": f"Column of the source, {column.get('kind', 'of unknown kind')}.",
-        "dataType": "sc:Float" if numeric else "sc:Text",
-        "source": {"fileObject": {"@id": table}, "extract": {"column": str(column["name"])}},
-    }
+    text, name = f"Column of the source, {column.get('kind', 'of unknown kind')}.", str(column["name"])
+    return _field(f"column-{number}", "sc:Float" if numeric else "sc:Text", text, table, name) | {"name": name}
 
 
-def _ledger_records() -> dict[str, Any]:
+def _ledger_records(file: str) -> dict[str, Any]:
     """Row-level provenance: what each training row is and how it can be made again."""
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "ledger",
-        "name": "ledger",
-        "description": "Provenance of every training row, in row order.",
-        "key": {"@id": "ledger/row_id"},
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": f"ledger/{name}",
-                "name": name,
-                "description": text,
-                "dataType": "sc:Text",
-                "source": {"fileObject": {"@id": "ledger.csv"}, "extract": {"column": name}},
-            }
-            | ({"equivalentProperty": prov} if prov else {})
-            for name, (text, prov) in LEDGER_FIELDS.items()
-        ],
-    }
+    fields = [
+        _field(name, "sc:Text", text, file, name, equivalentProperty=prov)
+        for name, (text, prov) in LEDGER_FIELDS.items()
+    ]
+    return _record_set("ledger", "Provenance of every training row, in row order.", fields, "row_id")
 
 
 def _description(splits: Mapping[str, int], classes: tuple[str, ...], facts: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gensynth.provenance.card_sections import bias_section, card_of, dp_sentence, verdicts
+from gensynth.provenance.card_sections import bias_section, card_of, decisions, dp_sentence
 from gensynth.provenance.licence import NOT_RECORDED, licence_page
 from gensynth.provenance.source_card import SourceCard
 
@@ -31,7 +31,7 @@ def responsible_ai(facts: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "rai:dataAnnotationAnalysis": _doubts(facts.get("integrity")),
         "rai:machineAnnotationTools": [_software(facts)],
-        **_people_who_looked(facts.get("review")),
+        **({"rai:dataAnnotationPlatform": "gensynth review, a local page"} if decisions(facts.get("review")) else {}),
         "rai:dataUseCases": [
             "Training classifiers; validation and test are real rows only.",
             f"Intended use of the source: {card.intended_use}",
@@ -82,10 +82,6 @@ def _doubts(integrity: Mapping[str, Any] | None) -> str:
     return f"Confident learning doubts {real['count']} of {real.get('n', NOT_RECORDED)} real labels."
 
 
-def _people_who_looked(review: Mapping[str, Any] | None) -> dict[str, str]:
-    return {"rai:dataAnnotationPlatform": "gensynth review, a local page"} if verdicts(review) else {}
-
-
 def _limitations(facts: Mapping[str, Any], card: SourceCard) -> list[str]:
     return [
         "Synthetic rows repeat what a generator learned from the real training rows and are no new observations.",
@@ -104,10 +100,9 @@ def _biases(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _personal(facts: Mapping[str, Any], card: SourceCard) -> list[str]:
-    people = {True: "yes", False: "no", None: "unknown"}[card.contains_people]
     removed = facts.get("deidentified") or ()
     return [
-        f"Rows are about people: {people}.",
+        f"Rows are about people: {card.about_people}.",
         f"Sensitive attributes: {', '.join(card.sensitive) or NOT_RECORDED}.",
         *(f"Column {one.get('column')} was treated: {one.get('action')}." for one in removed),
     ]
@@ -118,22 +113,17 @@ def terms(facts: Mapping[str, Any]) -> dict[str, Any]:
     card = card_of(facts)
     found: dict[str, Any] = {}
     if card.licence != NOT_RECORDED:
-        page = card.licence_url if card.licence_url != NOT_RECORDED else licence_page(card.licence)
-        named = {"@type": "sc:CreativeWork", "name": card.licence}
-        found["license"] = page if page == licence_page(card.licence) else named | ({"url": page} if page else {})
-    if card.citation != NOT_RECORDED:
-        found["citeAs"] = card.citation
-    if card.published != NOT_RECORDED:
-        found["datePublished"] = card.published
-    usage = {
-        "consent": card.consent,
-        "intended use": card.intended_use,
-        "uses refused": "; ".join(card.not_for) or NOT_RECORDED,
-    }
-    stated = [
-        {"@type": "sc:CreativeWork", "name": name, "text": text} for name, text in usage.items() if text != NOT_RECORDED
-    ]
+        named = {"@type": "sc:CreativeWork", "name": card.licence} | ({"url": card.page} if card.page else {})
+        found["license"] = card.page if card.page == licence_page(card.licence) else named
+    found |= _recorded({"citeAs": card.citation, "datePublished": card.published})
+    refused = "; ".join(card.not_for) or NOT_RECORDED
+    usage = _recorded({"consent": card.consent, "intended use": card.intended_use, "uses refused": refused})
+    stated = [{"@type": "sc:CreativeWork", "name": name, "text": text} for name, text in usage.items()]
     return found | ({"usageInfo": stated} if stated else {})
+
+
+def _recorded(texts: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in texts.items() if text != NOT_RECORDED}
 
 
 def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,9 +131,7 @@ def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
     card, software = card_of(facts), _software(facts)
     source: dict[str, Any] = {"@type": "prov:Entity", "prov:label": "source data"}
     source["sha256"] = facts.get("source_sha256", NOT_RECORDED)
-    for key, text in (("name", card.title), ("description", card.source), ("license", card.licence)):
-        if text != NOT_RECORDED:
-            source[key] = text
+    source |= _recorded({"name": card.title, "description": card.source, "license": card.licence})
     used = [source]
     if facts.get("generator_sha256"):
         label = f"generator {facts.get('model', NOT_RECORDED)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from gensynth.provenance import prov, source_card
 from gensynth.provenance.card import data_card
-from gensynth.provenance.card_sections import card_of, verdicts
+from gensynth.provenance.card_sections import card_of, decisions
 from gensynth.provenance.croissant import croissant
 from gensynth.provenance.licence import NOT_RECORDED
 
@@ -41,7 +41,7 @@ def _run(facts: Mapping[str, Any], files: Sequence[Mapping[str, Any]], splits: M
         "licence": "" if licence == NOT_RECORDED else licence,
         "splits": {**splits, "train": real},
         "files": files,
-        "reviewed": verdicts(facts.get("review")),
+        "reviewed": decisions(facts.get("review")),
     }
 
 

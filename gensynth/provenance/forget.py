@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gensynth.balancing.ledger import read_ledger
 from gensynth.errors import UsageError
-from gensynth.provenance.integrity import read_ledger
 from gensynth.training.bundle import file_sha256
 from gensynth.types import REAL
 
@@ -120,18 +120,10 @@ def _made_of(row_id: str, lines: list[dict[str, str]]) -> tuple[dict[str, list[s
 
 def _texts(params: str) -> set[str]:
     """Every text in a row's parameters, at any depth."""
-
-    def walk(node: Any) -> Iterator[str]:
-        if isinstance(node, dict):
-            for value in node.values():
-                yield from walk(value)
-        elif isinstance(node, list):
-            for value in node:
-                yield from walk(value)
-        elif isinstance(node, str):
-            yield node
-
-    return set(walk(json.loads(params))) if params else set()
+    nodes = [json.loads(params)] if params else []
+    for node in nodes:  # which grows by what a node holds
+        nodes += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return {node for node in nodes if isinstance(node, str)}
 
 
 def forget_lines(row_id: str, found: list[Dependence]) -> list[str]:

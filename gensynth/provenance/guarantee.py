@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gensynth.balancing.filters import Filter
 from gensynth.data.conditions import CELLS
 from gensynth.data.kinds import modality_named
 
@@ -35,7 +36,7 @@ STEPS: Mapping[str, str] = {
     "other_filter": "rows were dropped by a filter that may look at real rows",
     "reviewed": "a person kept or dropped rows with real rows beside them",
 }
-FILTERS = {"label_agreement": "judge_filter", "near_copy": "near_copy_filter", "value_range": "value_range_filter"}
+FILTERS = {"label_agreement": "judge_filter"}  # others are called NAME_filter, where STEPS has words of their own
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")
 
@@ -54,7 +55,7 @@ class MadeRows:
 
     from_noise     drawn by the generator itself; False where a sampler starts at real rows
     counts_asked   the numbers a class were named outright; False where they follow from how many real rows there are
-    filters        names of the filters that judged rows
+    filters        those that judged rows
     chosen         the amount was chosen by real held-out rows (`target=auto`)
     fallback_rows  rows among them that a classical sampler made
     reviewed       rows with a person's verdict
@@ -62,7 +63,7 @@ class MadeRows:
 
     from_noise: bool
     counts_asked: bool
-    filters: tuple[str, ...]
+    filters: tuple[Filter, ...]
     chosen: bool
     fallback_rows: int
     reviewed: int
@@ -107,7 +108,10 @@ def _of_rows(made: MadeRows) -> set[str]:
         "fallback_rows": made.fallback_rows > 0,
         "reviewed": made.reviewed > 0,
     }
-    return {code for code, true in done.items() if true} | {FILTERS.get(name, "other_filter") for name in made.filters}
+    looking = {FILTERS.get(one.name, f"{one.name}_filter") for one in made.filters if one.looks_at_real_rows}
+    return {code for code, true in done.items() if true} | {
+        code if code in STEPS else "other_filter" for code in looking
+    }
 
 
 def dp_facts(promised: Mapping[str, Any], steps: Iterable[str]) -> dict[str, Any]:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import html
-import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import yaml
+from markupsafe import Markup
+
 from gensynth.provenance.licence import NOT_RECORDED
 
 MISSING = f"{NOT_RECORDED.capitalize()}."
-_UNPRINTED = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")  # that YAML takes for no text
-_YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 
-def plain(text: object) -> str:
-    """Text that Markdown and HTML show as it is, on one line.
+def plain(text: object) -> Markup:
+    """Text that Markdown and HTML show as it is, on one line; what is marked up already stays.
 
     >>> print(plain("<b>a|b_c"))
     &lt;b&gt;a\\|b\\_c
     """
+    if isinstance(text, Markup):
+        return text
     escaped = html.escape(" ".join(str(text).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", escaped)
+    return Markup(re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", escaped))
 
 
-def code(value: object) -> str:
-    return f"`{' '.join(str(value).split()).replace('`', '')}`"
+def code(value: object) -> Markup:
+    return Markup(f"`{' '.join(str(value).split()).replace('`', '')}`")
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -35,12 +38,13 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are safe already; numbers stand at the right."""
-    if not rows:
+def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table of plain texts; numbers stand at the right. "Not recorded." for one without rows."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    if not cells:
         return MISSING
-    rule = ["---:" if all(cell.isdigit() for cell in column) else "---" for column in zip(*rows, strict=True)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
+    rule = ["---:" if all(cell.isdigit() for cell in column) else "---" for column in zip(*cells, strict=True)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *cells])
 
 
 def bullets(lines: Iterable[object]) -> str:
@@ -75,19 +79,19 @@ def estimate(entry: object) -> str:
     return f"{number} ({low:.3g} to {high:.3g})" if bounded else number
 
 
-def header(entries: Sequence[tuple[str, str | list[str]]]) -> str:
-    """YAML between `---` lines, the strings written as JSON, so any name is safe."""
-    lines = ["---"]
-    for key, value in entries:
-        if isinstance(value, list):
-            lines += [f"{key}:", *(f"- {_scalar(item)}" for item in value)]
-        else:
-            lines.append(f"{key}: {_scalar(value)}")
-    return "\n".join([*lines, "---"])
+class _Quoting(yaml.SafeDumper):
+    """Writes every text that is no plain word in double quotes, on one line, so any name is safe."""
 
 
-def _scalar(text: str) -> str:
-    if re.fullmatch(r"[a-z][a-z_-]*", text) and text not in _YAML_WORDS:
-        return text
-    # An emoji stands as it is: JSON escapes it in two halves, which YAML does not join.
-    return _UNPRINTED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if re.fullmatch(r"[a-z][a-z_-]+", text) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Quoting.add_representer(str, _text)
+
+
+def header(entries: Mapping[str, str | list[str]]) -> str:
+    """YAML between `---` lines."""
+    lines = yaml.dump(dict(entries), Dumper=_Quoting, sort_keys=False, allow_unicode=True, width=math.inf)
+    return f"---\n{lines}---"

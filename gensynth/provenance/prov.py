@@ -34,6 +34,9 @@ def prov_json(facts: Mapping[str, Any]) -> Document:
     graph.entity("raw-rows", {"rows": _total(facts, "drawn")}, by="sample", derived=made_by)
     accepted = _filtered(graph, facts)
     parts = ["train-rows", accepted, "val-rows", "test-rows"]
+    if filled := _total(facts, "filled_by_fallback"):
+        graph.entity("fallback-rows", {"rows": filled}, by="sample", derived=["train-rows"])
+        parts.append("fallback-rows")
     graph.activity("merge", {}, used=parts)
     graph.entity("dataset", _dataset(facts), by="merge", derived=parts)
     graph.activity("evaluate", {}, used=["dataset", "val-rows", "test-rows"])

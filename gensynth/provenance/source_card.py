@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.provenance.licence import NOT_RECORDED, stricter_licence, terms
+from gensynth.provenance.licence import NOT_RECORDED, licence_page, stricter_licence, terms
 
 FILE = "source_card.json"
 LARGEST_BYTES = 2**20
@@ -53,12 +53,21 @@ class SourceCard:
     citation: str = NOT_RECORDED
     published: str = NOT_RECORDED
 
+    @property
+    def about_people(self) -> str:
+        """Whether rows are about people, in a word."""
+        return {True: "yes", False: "no", None: "unknown"}[self.contains_people]
+
+    @property
+    def page(self) -> str:
+        """Where the terms can be read: the address that was given, or that of a known licence, else ""."""
+        return self.licence_url if self.licence_url != NOT_RECORDED else licence_page(self.licence)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; contains_people is true, false or "unknown"."""
         people = "unknown" if self.contains_people is None else self.contains_people
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()} | {
-            "contains_people": people
-        }
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return values | {"contains_people": people}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> SourceCard:

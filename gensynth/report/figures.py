@@ -43,8 +43,7 @@ _STYLE: Any = {
     "ytick.labelcolor": INK,
     "path.simplify": True,
 }
-
-
+Curves = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (samples seen, value)
 MANY = ("coverage/", "variety/", "kl/")  # curves of which there is one a class or a latent dimension
 
 
@@ -55,16 +54,16 @@ class Pictures:
     walls    class -> (real rows, synthetic rows)
     nearest  class -> (synthetic rows, nearest real training rows, distances (n,))
     curves   name -> (samples seen, value)
-    columns  tables: title of a chart -> (labels of the bars, real shares, made shares)
-    cells    tables: class -> (column names, real rows of cells, made rows of cells)
-    sounds   audio: class -> (real recordings, made ones), WAV bytes each
+    columns  tables: title of a chart -> (labels of the bars, real shares, synthetic shares)
+    cells    tables: class -> (column names, real rows of cells, synthetic rows of cells)
+    sounds   audio: class -> (real recordings, synthetic ones), WAV bytes each
     lapse    samples seen -> one sample of every class, (classes, C, H, W), from the same noise each time
-    plane    xy (n, 2) of rows side by side, label (n,), made (n,) bool; empty where none was drawn
+    plane    xy (n, 2) of rows side by side, label (n,), synthetic (n,) bool; empty where none was drawn
     """
 
-    walls: dict[str, tuple[np.ndarray, np.ndarray]]
-    nearest: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
-    curves: dict[str, tuple[np.ndarray, np.ndarray]]
+    walls: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    nearest: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
+    curves: Curves = field(default_factory=dict)
     columns: dict[str, tuple[list[str], np.ndarray, np.ndarray]] = field(default_factory=dict)
     cells: dict[str, tuple[list[str], list[list[str]], list[list[str]]]] = field(default_factory=dict)
     plane: dict[str, np.ndarray] = field(default_factory=dict)
@@ -124,9 +123,9 @@ def walls_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
         {
             "class": name,
             "real": wall(real, limit_px, f"real rows of class {name}") if len(real) else None,
-            "synthetic": wall(made, limit_px, f"synthetic rows of class {name}") if len(made) else None,
+            "synthetic": wall(synthetic, limit_px, f"synthetic rows of class {name}") if len(synthetic) else None,
         }
-        for name, (real, made) in pictures.walls.items()
+        for name, (real, synthetic) in pictures.walls.items()
     ]
 
 
@@ -137,15 +136,15 @@ def nearest_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
             "class": name,
             "pairs": [
                 {
-                    "synthetic": tile(made[i], limit_px, f"synthetic row of class {name}"),
+                    "synthetic": tile(synthetic[i], limit_px, f"synthetic row of class {name}"),
                     "real": tile(real[i], limit_px, f"nearest real row of class {name}"),
                     "distance": float(distances[i]),
                 }
                 for i in np.argsort(distances, kind="stable")[:PAIRS_SHOWN]
             ],
         }
-        for name, (made, real, distances) in pictures.nearest.items()
-        if len(made)
+        for name, (synthetic, real, distances) in pictures.nearest.items()
+        if len(synthetic)
     ]
 
 
@@ -236,17 +235,17 @@ def curve_chart(name: str, samples_seen: np.ndarray, values: np.ndarray) -> Pict
 
 
 @matplotlib.rc_context(_STYLE)
-def column_chart(title: str, labels: list[str], real: np.ndarray, made: np.ndarray) -> Picture:
-    """Shares of one column's bins or levels: real as pale bars, made as marks."""
+def column_chart(title: str, labels: list[str], real: np.ndarray, synthetic: np.ndarray) -> Picture:
+    """Shares of one column's bins or levels: real as pale bars, synthetic as marks."""
     figure, axes = _canvas(3.1, 1.5)
     at = np.arange(len(labels))
     axes.bar(at, real, width=0.86, color=PALE, linewidth=0)
-    axes.plot(at, made, "_", color=ACCENT, markersize=max(4, 90 // max(len(at), 1)), markeredgewidth=2)
+    axes.plot(at, synthetic, "_", color=ACCENT, markersize=max(4, 90 // max(len(at), 1)), markeredgewidth=2)
     shown = np.unique(np.linspace(0, len(at) - 1, min(len(at), 4)).round().astype(int))
     axes.set_xticks(shown, [labels[i] if len(labels[i]) <= 10 else labels[i][:9] + "…" for i in shown])
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.tick_params(labelcolor=MUTED)
-    return _svg(figure, f"{title}: shares of real and made rows")
+    return _svg(figure, f"{title}: shares of real and synthetic rows")
 
 
 @matplotlib.rc_context(_STYLE)
@@ -257,7 +256,7 @@ def scale_chart(rows: Sequence[tuple[str, float, str]]) -> Picture:
     axes.barh(at, np.full(len(rows), 100.0), height=0.5, color=LINE, linewidth=0)
     axes.barh(at, [percent for _, percent, _ in rows], height=0.5, color=ACCENT, linewidth=0)
     for y, (_, _, text) in zip(at, rows, strict=True):
-        axes.text(102, y, text, va="center", color=INK, fontsize=9.5)
+        axes.text(102, float(y), text, va="center", color=INK, fontsize=9.5)
     _rows_down(axes, [name for name, _, _ in rows])
     axes.set_xlim(0, 118)
     axes.set_xticks([0, 100], ["floor", "ceiling"])
@@ -304,13 +303,13 @@ def reliability_chart(curves: Mapping[str, Sequence[Mapping[str, float]]], of_cl
 
 @matplotlib.rc_context(_STYLE)
 def plane_chart(plane: Mapping[str, np.ndarray], classes: Sequence[str]) -> Picture:
-    """Rows in the plane: real ones as hollow circles, made ones as crosses, up to ten classes by colour."""
+    """Rows in the plane: real ones as hollow circles, synthetic ones as crosses, up to ten classes by colour."""
     figure, axes = _canvas(6.4, 4.4)
-    xy, label, made = plane["xy"], plane["label"], plane["made"]
-    colours = matplotlib.colormaps["tab10"].colors
+    xy, label, synthetic = plane["xy"], plane["label"], plane["synthetic"]
+    colours = matplotlib.color_sequences["tab10"]
     for c in np.unique(label):
         colour = colours[c % 10] if len(classes) <= 10 else ACCENT
-        for side, marker, size in ((~made, "o", 13), (made, "x", 15)):
+        for side, marker, size in ((~synthetic, "o", 13), (synthetic, "x", 15)):
             rows = (label == c) & side
             face = {"facecolors": "none", "edgecolors": [colour]} if marker == "o" else {"color": [colour]}
             name = classes[c] if marker == "o" and len(classes) <= 10 else None
@@ -320,7 +319,7 @@ def plane_chart(plane: Mapping[str, np.ndarray], classes: Sequence[str]) -> Pict
     axes.spines[:].set_visible(False)
     if len(classes) <= 10:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, handletextpad=0.2)
-    return _svg(figure, "Real and made rows side by side in the plane")
+    return _svg(figure, "Real and synthetic rows side by side in the plane")
 
 
 def _thousands(value: float, _position: float) -> str:

@@ -10,114 +10,94 @@ from typing import Any
 
 from scipy.stats import norm
 
-from gensynth.evaluation.bias import LINE
+from gensynth.evaluation.assessment import Bias, Labels, Privacy
+from gensynth.evaluation.bias.bias import LINE
+from gensynth.evaluation.fidelity.fidelity import Entry
+from gensynth.report.content import Report
+from gensynth.report.numbers import between, percent
 
 GOOD, CARE, BAD, OPEN = "good", "care", "bad", "open"
 NOT_RECORDED = "not recorded"
+BY_A_PERSON = "were turned down by a person"
 TONES = (GOOD, OPEN, CARE, BAD)  # the worst last
 COIN, WEAK = 0.5, 0.55  # an AUC that is surely below the second is called weak
 STRICTER = 10  # by so much less chance may call training and held-out rows unlike
 ATTACKS = {
-    "no_rows": "how common it is among real rows: what an attacker knows who holds no made row",
-    "shadow_lira": "how near made rows come in runs that were taught with it and without it (likelihood ratio)",
-    "density_ratio": "are made rows denser around training rows than new real ones are",
-    "calibrated_distance": "is a made row nearer to it than a new real one is",
-    "nearest_distance": "how near the nearest made row is",
+    "no_rows": "how common it is among real rows: what an attacker knows who holds no synthetic row",
+    "shadow_lira": "how near synthetic rows come in runs that were trained with it and without it (likelihood ratio)",
+    "density_ratio": "are synthetic rows denser around training rows than new real ones are",
+    "calibrated_distance": "is a synthetic row nearer to it than a new real one is",
+    "nearest_distance": "how near the nearest synthetic row is",
     "evidence_bound": "how probable the released model finds it",
     "reconstruction": "how well the released model rebuilds it",
-    "discriminator": "how real the discriminator finds it",
 }
+Answer = tuple[str, list[str]]
+Attack = Mapping[str, Any]
+Cell = tuple[str, str]  # class, group
 
 
-def trust_view(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def trust_view(report: Report) -> list[dict[str, Any]]:
     """The questions in order: {"question", "tone" (good | care | bad | open), "lines"}."""
+    best = report.assessment.best
     parts = (
-        ("What was used?", _used(facts)),
-        ("Who is in it?", _who(facts.get("bias") or {})),
-        ("What could leak?", _leaks(facts.get("privacy") or {})),
-        ("Do the labels hold?", _labels(facts.get("integrity") or {})),
-        ("What was rejected, and why?", _rejected(facts.get("filters") or {})),
-        ("Who looked?", _looked(facts.get("review") or {})),
+        ("What was used?", _used(report)),
+        ("Who is in it?", _who(best.bias)),
+        ("What could leak?", _leaks(best.privacy)),
+        ("Do the labels hold?", _labels(best.labels)),
+        ("What was rejected, and why?", _rejected(report.filters or {}, report.filter_reasons or {})),
+        ("Who looked?", _looked(report.review)),
     )
     return [{"question": question, "tone": tone, "lines": lines} for question, (tone, lines) in parts]
 
 
-def percent(share: float) -> str:
-    """A share as a whole percentage; below one percent as it is.
-
-    >>> percent(0.123), percent(0.004), percent(0.0)
-    ('12 %', '0.4 %', '0 %')
-    """
-    value = 100 * share
-    return f"{value:.1f} %" if 0 < value < 1 else f"{value:.0f} %"
-
-
-def between(entry: Mapping[str, Any], digits: int = 2) -> str:
-    """`.51 (.48 to .54)`, or why there is no number.
-
-    >>> between({"value": 0.51, "low": 0.48, "high": 0.54}), between({"value": None, "reason": "not defined: n"})
-    ('0.51 (0.48 to 0.54)', 'not defined: n')
-    """
-    if entry.get("value") is None:
-        return str(entry.get("reason", "not defined"))
-    text = f"{entry['value']:.{digits}f}"
-    return f"{text} ({entry['low']:.{digits}f} to {entry['high']:.{digits}f})" if "low" in entry else text
-
-
-Answer = tuple[str, list[str]]
-
-
-def _used(facts: Mapping[str, Any]) -> Answer:
-    data, card = facts.get("data") or {}, facts.get("source_card") or {}
-    classes = data.get("classes") or {}
-    real, made = (
-        sum(int(row.get(key, 0)) for row in classes.values() for key in keys)
-        for keys in (("real",), ("synthetic", "augmented"))
+def _used(report: Report) -> Answer:
+    data, card = report.data, report.source_card or {}
+    real, synthetic, augmented = (
+        sum(row.get(key, 0) for row in (data.classes or {}).values()) for key in ("real", "synthetic", "augmented")
     )
-    lines = [f"{real:,} real training rows of {data.get('name', 'the data set')}; {made:,} made rows beside them."]
+    added = f"{synthetic:,} synthetic" + (f" and {augmented:,} augmented" if augmented else "")
+    lines = [f"{real:,} real training rows of {data.name}; {added} rows beside them."]
     terms = [card.get(key, NOT_RECORDED) for key in ("licence", "consent")]
     lines.append(f"Licence of the source: {terms[0]}. Consent of the people in it: {terms[1]}.")
     if card.get("contains_people") is True:
         lines.append("The source says that its rows are about people.")
-    hidden = facts.get("deidentified") or []
-    if hidden:
-        done = ", ".join(f"{line['column']} ({line['action']}, {line['cells']:,} cells)" for line in hidden)
+    if report.deidentified:
+        done = ", ".join(
+            f"{line['column']} ({line['action']}, {line['cells']:,} cells)" for line in report.deidentified
+        )
         lines.append(f"Taken out before anything was learned: {done}.")
     return (GOOD if NOT_RECORDED not in terms else CARE), lines
 
 
-def _who(bias: Mapping[str, Any]) -> Answer:
-    after, before = bias.get("after"), bias.get("before")
-    if not after or not before:
+def _who(bias: Bias) -> Answer:
+    if bias.after is None or bias.before is None:
         return OPEN, ["Nobody named groups (data.groups=[sex,race]), so nothing is known of who is in it."]
-    verdict = bias.get("gate") or {}
-    if bias.get("groups"):
-        lines = [f"Groups looked at: {', '.join(bias['groups'])}."]
-    else:
-        lines = ["No groups were named. Clusters of rows stand in for them; they are no real groups of people."]
-    for name, table in after["tables"].items():
-        lines += _impact_line(name, before["tables"].get(name, {}), table)
-    few = before.get("collect") if bias.get("groups") else []
+    gate, recall = bias.gate or {"reasons": [], "accepted": False}, bias.recall or {}
+    lines = ["No groups were named. Clusters of rows stand in for them; they are no real groups of people."]
+    if bias.groups:
+        lines = [f"Groups looked at: {', '.join(bias.groups)}."]
+    for name, table in bias.after["tables"].items():
+        lines += _impact_line(name, bias.before["tables"][name]["disparate_impact"], table["disparate_impact"])
+    few = len(bias.before["collect"]) if bias.groups else 0
     if few:
-        lines.append(f"{len(few)} cells of class and group have under 30 real rows: collect data, do not generate.")
-    lines += _worst_line(bias.get("recall") or {})
-    lines += [f"Refused: {reason}" for reason in verdict.get("reasons", [])]
-    if verdict.get("accepted"):
+        cells = "1 cell of class and group has" if few == 1 else f"{few} cells of class and group have"
+        lines.append(f"{cells} under 30 real rows: collect data, do not generate.")
+    lines += _worst_line(recall)
+    lines += [f"Refused: {reason}" for reason in gate["reasons"]]
+    if gate["accepted"]:
         lines.append("A person accepted this (bias.accept=true).")
-    recall = bias.get("recall") or {}
-    open_ends = few or not bias.get("groups") or not recall.get("tables") or _below_line(after["tables"])
-    return (BAD if verdict.get("reasons") else CARE if open_ends else GOOD), lines
+    open_ends = few or not bias.groups or "tables" not in recall or _below_line(bias.after["tables"])
+    return (BAD if gate["reasons"] else CARE if open_ends else GOOD), lines
 
 
 def _below_line(tables: Mapping[str, Any]) -> bool:
     """Whether some disparate impact is under the usual line or, for a group without one row of the class, undefined."""
-    impacts = [table.get("disparate_impact") or {} for table in tables.values()]
-    return any(one.get("undefined") or (_has(one) and one["value"] < LINE) for one in impacts)
+    impacts = [table["disparate_impact"] for table in tables.values()]
+    return any(one["undefined"] or (_has(one) and one["value"] < LINE) for one in impacts)
 
 
-def _impact_line(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    then, now = before.get("disparate_impact") or {}, after.get("disparate_impact") or {}
-    if then.get("value") is None or now.get("value") is None:
+def _impact_line(name: str, then: Entry, now: Entry) -> list[str]:
+    if not _has(then) or not _has(now):
         return []
     return [
         f"{name}: the group least often in class {now['favourable']} is there {percent(then['value'])} as often as the "
@@ -126,62 +106,65 @@ def _impact_line(name: str, before: Mapping[str, Any], after: Mapping[str, Any])
 
 
 def _worst_line(recall: Mapping[str, Any]) -> list[str]:
-    worst = recall.get("worst") or {}
+    worst = recall.get("worst", {})
     if "with" not in worst:
         return []
     with_, without = worst["with"], worst["without"]
     return [
         f"The group a classifier serves worst ({with_['class']}, {with_['group']}) is recognised "
-        f"{percent(with_['value'])} of the time with the made rows; the worst without them "
+        f"{percent(with_['value'])} of the time with the synthetic rows; the worst without them "
         f"({without['class']}, {without['group']}) {percent(without['value'])}. "
         "The lowest of many is low partly by chance."
     ]
 
 
-def _leaks(privacy: Mapping[str, Any]) -> Answer:
-    if "membership" not in privacy:
+def _leaks(privacy: Privacy) -> Answer:
+    if privacy.membership is None:
         return OPEN, ["Not run."]
-    attacks = [one for one in privacy["membership"] if one["release"] != "nothing"]
-    count = sum(one["auc"].get("value") is not None for one in attacks)
+    attacks = [one for one in privacy.membership if one["release"] != "nothing"]
+    count = sum(_has(one["auc"]) for one in attacks)
     surest = sorted(attacks, key=lambda one: -one["auc"].get("low", 0.0))  # a terminal shows the first line alone
     lines = [_attack_line(attacks, release, count) for release in dict.fromkeys(one["release"] for one in surest)]
-    lines = [line for line in lines if line] or ["Too few held-out rows to attack the made rows."]
-    lines += _exposed_line(attacks, count)
-    apart = [
-        one["auc"] for one in privacy["membership"] if one["release"] == "nothing" and _beyond(one["auc"], STRICTER)
-    ]
+    lines = [line for line in lines if line] or ["Too few held-out rows to attack the synthetic rows."]
+    exposed = _exposed_line(attacks, count)
+    lines += exposed
+    blind = [one["auc"] for one in privacy.membership if one["release"] == "nothing"]
+    apart = [auc for auc in blind if _beyond(auc, STRICTER)]
     if apart:
         lines.append(
-            "Training rows and held-out rows differ by themselves, without any made row "
+            "Training rows and held-out rows differ by themselves, without any synthetic row "
             f"({between(apart[0])}): the attacks cannot be judged by these."
         )
     copied, told = _copies(privacy)
-    dp = (privacy.get("dp") or {}).get("sentence") or "No privacy was promised."
+    dp = (privacy.dp or {}).get("sentence") or "No privacy was promised."
     lines += [*told, dp, "The data set holds the real training rows too: share it only with those who may see them."]
     found = OPEN if apart or not count else max((_tone(one["auc"], count) for one in attacks), key=TONES.index)
-    exposed = CARE if _exposed_line(attacks, count) else GOOD
-    return max(found, copied, exposed, key=TONES.index), lines
+    return max(found, copied, CARE if exposed else GOOD, key=TONES.index), lines
 
 
-def _beyond(auc: Mapping[str, Any], tests: int) -> int:
+def _has(entry: Mapping[str, Any]) -> bool:
+    return entry["value"] is not None
+
+
+def _beyond(auc: Entry, tests: int) -> int:
     """1 where an AUC is surely above a coin among so many tests (Bonferroni), -1 where below, else 0."""
-    if auc.get("value") is None:
+    if not _has(auc):
         return 0
     wider = float(norm.ppf(1 - 0.025 / max(tests, 1)) / norm.ppf(0.975))
     low, high = auc["value"] - wider * (auc["value"] - auc["low"]), auc["value"] + wider * (auc["high"] - auc["value"])
     return int(low > COIN) - int(high < COIN)
 
 
-def _tone(auc: Mapping[str, Any], count: int) -> str:
+def _tone(auc: Entry, count: int) -> str:
     """Good is an attack that is shown to be weak; one that was not found to be strong may be either."""
-    if auc.get("value") is None:
+    if not _has(auc):
         return OPEN
     return BAD if _beyond(auc, count) > 0 else GOOD if auc["high"] <= WEAK else CARE
 
 
-def _attack_line(attacks: Sequence[Mapping[str, Any]], release: str, count: int) -> str:
+def _attack_line(attacks: Sequence[Attack], release: str, count: int) -> str:
     """What the strongest attack finds on what is released; empty where no attack has a number."""
-    mine = [one for one in attacks if one["release"] == release and one["auc"].get("value") is not None]
+    mine = [one for one in attacks if one["release"] == release and _has(one["auc"])]
     worst = strongest(mine)
     if worst is None:
         return ""
@@ -195,163 +178,160 @@ def _attack_line(attacks: Sequence[Mapping[str, Any]], release: str, count: int)
     )
 
 
-def _exposed_line(attacks: Sequence[Mapping[str, Any]], count: int) -> list[str]:
+def _exposed(one: Attack) -> Entry:
+    """AUC among the tenth of the rows that stand out most; an attack on chosen targets has none."""
+    return one.get("most_exposed", {}).get("auc", {"value": None, "reason": "not defined"})
+
+
+def _exposed_line(attacks: Sequence[Attack], count: int) -> list[str]:
     """The tenth of the rows that are easiest to tell, where they surely can be."""
-    tenths = [one.get("most_exposed", {}).get("auc") or {} for one in attacks]
-    told = [auc for auc in tenths if _beyond(auc, count) > 0]
-    if not told:
-        return []
-    worst = max(told, key=lambda auc: auc["low"])
-    return [f"For the tenth of the rows that stand out most it is {between(worst)}."]
+    told = [auc for auc in map(_exposed, attacks) if _beyond(auc, count) > 0]
+    worst = max(told, key=lambda auc: auc["low"], default=None)
+    return [] if worst is None else [f"For the tenth of the rows that stand out most it is {between(worst)}."]
 
 
-def _copies(privacy: Mapping[str, Any]) -> Answer:
+def _copies(privacy: Privacy) -> Answer:
     """Exact and near copies beside what real rows repeat of each other; what was not measured is not called none."""
-    exact, near = (privacy.get(name) or {} for name in ("exact_copies", "near_copies"))
-    known = [entry for entry in (exact, near) if _has(entry)]
-    copied, usual = (sum(entry.get(key) or 0.0 for entry in known) for key in ("value", "ceiling"))
-    what = " or ".join(name for name, entry in (("copies", exact), ("near copies", near)) if _has(entry))
+    named = {"copies": privacy.exact_copies, "near copies": privacy.near_copies}
+    known = {name: entry for name, entry in named.items() if entry is not None and _has(entry)}
+    copied, usual = (sum(entry[key] for entry in known.values()) for key in ("value", "ceiling"))
     lines = []
-    if what:
+    if known:
         lines.append(
-            f"{percent(copied)} of the made rows are {what} of a training row; of new real rows {percent(usual)} are."
+            f"{percent(copied)} of the synthetic rows are {' or '.join(known)} of a training row; of new real rows "
+            f"{percent(usual)} are."
         )
-    if not _has(near):
-        lines.append(f"Near copies could not be told: {near.get('reason', 'not measured')}.")
+    if "near copies" not in known:
+        lines.append(f"Near copies could not be told: {(privacy.near_copies or {}).get('reason', 'not measured')}.")
     if copied > usual + 0.05:
         return BAD, lines
-    more = any(entry.get("low", 0.0) > (entry.get("ceiling") or 0.0) for entry in known)
+    more = any(entry["low"] > entry["ceiling"] for entry in known.values())
     return (CARE if more or not known else GOOD), lines
 
 
-def strongest(attacks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def strongest(attacks: Sequence[Attack]) -> Attack | None:
     """The attack with the highest lower end of its interval, None where no attack has a number."""
-    defined = [one for one in attacks if one["auc"].get("value") is not None and one["release"] != "nothing"]
+    defined = [one for one in attacks if _has(one["auc"]) and one["release"] != "nothing"]
     return max(defined, key=lambda one: one["auc"]["low"], default=None)
 
 
-def _labels(integrity: Mapping[str, Any]) -> Answer:
-    classes = integrity.get("classes") or {}
-    if not classes:
+def _labels(labels: Labels) -> Answer:
+    if labels.classes is None or labels.suspect is None:
         return OPEN, ["Not run."]
     lines, tone = [], GOOD
-    after = {name: entry["agreement_after"] for name, entry in classes.items() if _has(entry["agreement_after"])}
+    after = {name: entry["agreement_after"] for name, entry in labels.classes.items() if _has(entry["agreement_after"])}
     if after:
         name = min(after, key=lambda one: after[one]["value"])
-        real = classes[name]["agreement_real"]
+        real = labels.classes[name]["agreement_real"]
         beside = f", of real ones {percent(real['value'])}" if _has(real) else ""
         lines.append(
-            f"A classifier of real rows reads the label of made rows as it is least often in class {name}: "
+            f"A classifier of real rows agrees least often with the label of synthetic rows in class {name}: with "
             f"{percent(after[name]['value'])} of them{beside}."
         )
         if _has(real) and after[name]["high"] < real["low"]:
             tone = CARE
-    suspect = (integrity.get("suspect") or {}).get("real") or {}
-    if (count := suspect.get("count")) is not None:
-        lines.append(
-            f"In the real data itself {count:,} labels of {suspect.get('n', 0):,} looked at look doubtful; "
-            "run/internal/suspects.json lists the worst."
-        )
-    return tone, lines or ["Too few rows to say."]
+    count, n = labels.suspect["real"]["count"], labels.suspect["real"]["n"]
+    doubtful = "1 label looks doubtful" if count == 1 else f"{count:,} labels look doubtful"
+    lines.append(f"In the real data itself {doubtful} among {n:,} checked; run/internal/suspects.json lists the worst.")
+    return tone, lines
 
 
-def _has(entry: Mapping[str, Any]) -> bool:
-    return entry.get("value") is not None
-
-
-def _rejected(filters: Mapping[str, Any]) -> Answer:
-    rows = [row for row in filters.values() if isinstance(row, Mapping)]
-    drawn = sum(int(row.get("drawn", 0)) for row in rows)
+def _rejected(filters: Mapping[str, Mapping[str, Any]], reasons: Mapping[str, str]) -> Answer:
+    keys = dict.fromkeys(key for row in filters.values() for key in row if key.startswith("rejected_"))
+    names = [key.removeprefix("rejected_") for key in keys]
+    drawn, filled = (sum(row.get(key, 0) for row in filters.values()) for key in ("drawn", "filled_by_fallback"))
+    why = {name: f"were dropped by the filter {name}" for name in names} | {**reasons, "review": BY_A_PERSON}
+    lines = [f"{filled:,} more came from the fallback, which no filter judged."] if filled else []
+    counts = {name: sum(row.get(f"rejected_{name}", 0) for row in filters.values()) for name in names}
+    parts = [f"{count:,} {why[name]}" for name, count in counts.items() if count]
     if not drawn:
-        return OPEN, ["No rows were drawn."]
-    why = {
-        "rejected_label_agreement": "did not look like their label",
-        "rejected_near_copy": "sat on a training row",
-        "rejected_value_range": "lay outside what real rows span",
-        "rejected_review": "were turned down by a person",
-    }
-    counts = {name: sum(int(row.get(name, 0)) for row in rows) for name in why}
-    parts = [f"{counts[name]:,} {text}" for name, text in why.items() if counts.get(name)]
-    return GOOD, [f"Of {drawn:,} rows drawn, {'; '.join(parts)}." if parts else f"None of {drawn:,} rows drawn."]
+        return OPEN, ["No rows were drawn.", *lines, *(f"Of these {part}." for part in parts)]
+    opening = f"Of {drawn:,} rows drawn, {'; '.join(parts)}." if parts else f"None of {drawn:,} rows drawn."
+    return GOOD, [opening, *lines]
 
 
-def _looked(review: Mapping[str, Any]) -> Answer:
+def _looked(review: Mapping[str, Any] | None) -> Answer:
     lines = []
-    if review.get("looked"):
+    if review and review["looked"]:
         lines.append(
-            f"A person looked at {review['looked']:,} made rows: {review.get('accepted', 0):,} accepted, "
-            f"{review.get('rejected', 0):,} rejected, {review.get('unsure', 0):,} unsure, "
-            f"{review.get('relabelled', 0):,} of another class."
+            f"A person looked at {review['looked']:,} synthetic rows: {review['accepted']:,} accepted, "
+            f"{review['rejected']:,} rejected, {review['unsure']:,} unsure, {review['relabelled']:,} of another class."
         )
-    blind = review.get("blind") or {}
-    if (blind.get("fool_rate") or {}).get("value") is not None:
-        lines.append(str(blind["sentence"]))
-    if not lines:
-        return OPEN, ["Nobody has looked through the rows yet: gensynth review RUN."]
-    return GOOD, lines
+    if review and _has(review["blind"]["fool_rate"]):
+        lines.append(review["blind"]["sentence"])
+    return (GOOD, lines) if lines else (OPEN, ["Nobody has looked through the rows yet: gensynth review RUN."])
 
 
-def attack_rows(privacy: Mapping[str, Any]) -> list[dict[str, str]]:
+def attack_rows(privacy: Privacy) -> list[dict[str, str]]:
     """A line of the table for every attack."""
+    undefined = {"value": None, "reason": "not defined"}
     return [
         {
-            "attack": str(one["attack"]).replace("_", " "),
+            "attack": one["attack"].replace("_", " "),
             "asks": ATTACKS.get(one["attack"], ""),
-            "release": str(one["release"]).replace("+", " + "),
+            "release": one["release"].replace("+", " + "),
             "auc": between(one["auc"]),
-            "tpr": between((one.get("tpr") or {}).get("0.01") or {}),
-            "exposed": between((one.get("most_exposed") or {}).get("auc") or {}),
-            "control": between((one.get("control") or {}).get("auc") or {}),
+            "tpr": between(one["tpr"].get("0.01", undefined)),
+            "exposed": between(_exposed(one)),
+            "control": between(one["control"].get("auc", undefined)),
             "n": f"{one['auc'].get('n_members', 0):,}",
         }
-        for one in privacy.get("membership") or []
+        for one in privacy.membership or []
     ]
 
 
-def cell_tables(bias: Mapping[str, Any]) -> list[dict[str, Any]]:
+def cell_tables(bias: Bias) -> list[dict[str, Any]]:
     """For every cut of the rows its cells, before and after, with recall, coverage and copies where they are known."""
-    after, before = bias.get("after") or {}, bias.get("before") or {}
-    recall = (bias.get("recall") or {}).get("tables") or {}
-    scores = bias.get("cells") or {}
+    if bias.before is None or bias.after is None:
+        return []
+    recall, scores = (bias.recall or {}).get("tables", {}), bias.cells or {}
     out = []
-    for name, table in (after.get("tables") or {}).items():
-        then = _by_cell(before["tables"][name]["cells"])
-        of = {key: _by_cell((scores.get(key) or {}).get(name) or []) for key in ("coverage", "copies")}
-        served = _by_cell((recall.get(name) or {}).get("cells") or [])
-        rows = [
-            _cell_row(cell, then.get(key, {}), served.get(key, {}), {n: part.get(key, {}) for n, part in of.items()})
-            for key, cell in _by_cell(table["cells"]).items()
-            if cell["n"]
-        ]
-        impact = [between(side["tables"][name].get("disparate_impact") or {}) for side in (before, after)]
-        information = [between(side["tables"][name].get("information") or {}, 3) for side in (before, after)]
-        groups = _group_rows((recall.get(name) or {}).get("groups") or {})
-        out.append({"name": name, "rows": rows, "impact": impact, "information": information, "groups": groups})
+    for name, table in bias.after["tables"].items():
+        then = bias.before["tables"][name]
+        before, served = _by_cell(then["cells"]), recall.get(name, {"cells": [], "groups": {}})
+        measured = {key: _by_cell(cells.get(name, [])) for key, cells in scores.items()}
+        measured["recall"] = _by_cell(served["cells"])
+        out.append(
+            {
+                "name": name,
+                "rows": [
+                    _cell_row(cell, before.get(key), {part: of[key] for part, of in measured.items() if key in of})
+                    for key, cell in _by_cell(table["cells"]).items()
+                    if cell["n"]
+                ],
+                "impact": [between(side["disparate_impact"]) for side in (then, table)],
+                "information": [between(side["information"], 3) for side in (then, table)],
+                "groups": _group_rows(served["groups"]),
+            }
+        )
     return out
 
 
-def _by_cell(cells: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    return {(str(cell["class"]), str(cell["group"])): cell for cell in cells}
+def _by_cell(cells: Sequence[Mapping[str, Any]]) -> dict[Cell, Mapping[str, Any]]:
+    return {(cell["class"], cell["group"]): cell for cell in cells}
 
 
 def _cell_row(
-    cell: Mapping[str, Any], then: Mapping[str, Any], served: Mapping[str, Any], scores: Mapping[str, Mapping[str, Any]]
+    cell: Mapping[str, Any], then: Mapping[str, Any] | None, measured: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    before = (then.get("share_of_class") or {}).get("value")
+    """One cell; `measured`: its recall, coverage and copies, those that there are."""
+    before = then["share_of_class"]["value"] if then else None
+    recall = measured.get("recall")
+    known = {key: entry for key, entry in measured.items() if key != "recall" and _has(entry)}
     return {
         "class": cell["class"],
         "group": cell["group"],
-        "before": then.get("n", 0),
+        "before": then["n"] if then else 0,
         "after": cell["n"],
-        "share_before": percent(before) if before is not None else "–",
+        "share_before": "–" if before is None else percent(before),
         "share_after": percent(cell["share_of_class"]["value"]),
-        "made": percent(cell["share_made"] or 0.0),
-        "ratio": f"{cell['ratio']:.2f}" if cell["ratio"] is not None else "–",
-        "recall_without": between(served["without"]) if "without" in served else "–",
-        "recall_with": between(served["with"]) if "with" in served else "–",
-        "coverage": between(scores["coverage"]) if scores["coverage"].get("value") is not None else "–",
-        "copies": percent(scores["copies"]["value"]) if scores["copies"].get("value") is not None else "–",
-        "note": cell.get("text", ""),
+        "added": percent(cell["share_made"] or 0.0),
+        "ratio": "–" if cell["ratio"] is None else f"{cell['ratio']:.2f}",
+        "recall_without": between(recall["without"]) if recall else "–",
+        "recall_with": between(recall["with"]) if recall else "–",
+        "coverage": between(known["coverage"]) if "coverage" in known else "–",
+        "copies": percent(known["copies"]["value"]) if "copies" in known else "–",
+        "note": cell["text"],
     }
 
 
@@ -363,15 +343,12 @@ def _group_rows(groups: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def integrity_rows(integrity: Mapping[str, Any]) -> list[dict[str, str]]:
+def integrity_rows(labels: Labels) -> list[dict[str, str]]:
     """A line for every class: agreement before and after filtering and of real rows, variety lost, suspect labels."""
-    suspect = ((integrity.get("suspect") or {}).get("real") or {}).get("classes") or {}
+    if labels.classes is None or labels.suspect is None:
+        return []
+    suspect = labels.suspect["real"]["classes"]
     return [
-        {
-            "class": name,
-            **{key: between(entry[key]) for key in ("agreement_before", "agreement_after", "agreement_real")},
-            "lost_variety": between(entry["lost_variety"]),
-            "suspect": between(suspect[name]) if name in suspect else "–",
-        }
-        for name, entry in (integrity.get("classes") or {}).items()
+        {"class": name, **{key: between(entry) for key, entry in parts.items()}, "suspect": between(suspect[name])}
+        for name, parts in labels.classes.items()
     ]

@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gensynth import rng
-from gensynth.blocks import aligned_blocks
 from gensynth.data.columns import round_values
 from gensynth.data.kinds import modality_of
 from gensynth.data.table import modelled_columns
 from gensynth.errors import UsageError, nearest
 from gensynth.models.judge import Judge, judge_steps
+from gensynth.rng import aligned_blocks
 from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
 

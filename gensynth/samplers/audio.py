@@ -12,9 +12,9 @@ import numpy as np
 from gensynth import rng
 from gensynth.data.audio_files import EXTENSIONS, load_waveforms
 from gensynth.data.finding import tell
-from gensynth.errors import DataError, UsageError, nearest
+from gensynth.errors import DataError, UsageError
 from gensynth.samplers.audio_operations import OPERATIONS, RISKS, background_mix
-from gensynth.samplers.transform import OfOperations
+from gensynth.samplers.transform import NamedOperations
 from gensynth.types import LabelledData
 
 BACKGROUND = "background_mix"
@@ -28,7 +28,7 @@ SAFE_AUDIO = {
 }
 
 
-class AudioTransforms(OfOperations):
+class AudioTransforms(NamedOperations):
     """Recordings with noise, in another tempo or pitch, louder, shifted, partly silenced.
 
     operations   name -> {probability, low, high}: values are drawn evenly between low and high, in the operation's own
@@ -40,39 +40,24 @@ class AudioTransforms(OfOperations):
     """
 
     modalities = ("audio",)
+    risks = RISKS
+    _mixed_in = np.zeros((0, 0), np.float32)
 
     def __init__(
         self, name: str, operations: Mapping[str, Mapping[str, float]], backgrounds: str, allow: list[str]
     ) -> None:
         self.name = name
-        known = [*OPERATIONS, BACKGROUND]
-        for key in (*operations, *allow):
-            if key not in known:
-                raise UsageError(f'sampler.operations: no operation "{key}"; {nearest(key, known)}')
-        self.used = {}
-        for key, one in operations.items():
-            if not 0 <= one["probability"] <= 1 or one["low"] > one["high"]:
-                raise UsageError(
-                    f"sampler.operations.{key}: probability must be at most 1 and low at most high, got {dict(one)}"
-                )
-            if one["probability"] and (key != BACKGROUND or backgrounds):
-                self.used[key] = dict(one)
-        self.left_out = tuple(key for key in self.used if RISKS[key] and key not in allow)
-        self.used = {key: one for key, one in self.used.items() if key not in self.left_out}
+        rule = (lambda one: one["low"] <= one["high"], "probability must be at most 1 and low at most high")
+        self.choose(operations, allow, rule, off=lambda key: key == BACKGROUND and not backgrounds)
         for key, one in self.used.items():
             _check_range(key, one["low"], one["high"])
         self.backgrounds = backgrounds
-        self.label_policy = "at_risk" if any(RISKS[key] for key in self.used) else "preserve"
-        self.gated = self.label_policy == "at_risk"
 
     def fit(self, train: LabelledData) -> Self:
         self._rate_hz = train.schema.fields["sample_rate_hz"]
         if BACKGROUND in self.used:
             self._mixed_in = read_backgrounds(Path(self.backgrounds), self._rate_hz)
         return super().fit(train)
-
-    def operations(self) -> tuple[tuple[str, str], ...]:
-        return tuple((key, RISKS[key]) for key in self.used)
 
     def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         return np.clip(self._apply(name, x, rng.uniform(seeds, 1, "alone")[:, 0], seeds)[0], -1, 1)
@@ -100,19 +85,22 @@ class AudioTransforms(OfOperations):
         """Rows after one operation, and the values that the draws in (0, 1) stand for."""
         one = self.used[name]
         values = np.round(one["low"] + (one["high"] - one["low"]) * draws, 6)
-        if name == BACKGROUND:
-            return background_mix(x, values, seeds, self._rate_hz, self._mixed_in), values
-        return OPERATIONS[name](x, values, seeds, self._rate_hz), values
+        return _applied(name, x, values, seeds, self._rate_hz, self._mixed_in), values
+
+
+def _applied(
+    name: str, x: np.ndarray, values: np.ndarray, seeds: np.ndarray, rate_hz: int, mixed_in: np.ndarray
+) -> np.ndarray:
+    if name == BACKGROUND:
+        return background_mix(x, values, seeds, rate_hz, mixed_in)
+    return OPERATIONS[name](x, values, seeds, rate_hz)
 
 
 def _check_range(name: str, low: float, high: float) -> None:
     """UsageError where an operation cannot take these values."""
-    ends, wave = np.array([low, high]), np.ones((2, 64), np.float32) / 2
+    wave = np.ones((2, 64), np.float32) / 2
     try:
-        if name == BACKGROUND:
-            background_mix(wave, ends, np.zeros(2, np.uint64), CHECK_RATE_HZ, wave)
-        else:
-            OPERATIONS[name](wave, ends, np.zeros(2, np.uint64), CHECK_RATE_HZ)
+        _applied(name, wave, np.array([low, high]), np.zeros(2, np.uint64), CHECK_RATE_HZ, wave)
     except ValueError as error:
         raise UsageError(f"sampler.operations.{name}: {error}") from None
 

@@ -40,9 +40,6 @@ def _checked(
     return np.ascontiguousarray(x), values
 
 
-# ---- noise ------------------------------------------------------------------------------------------
-
-
 def active_part(x: np.ndarray) -> np.ndarray:
     """bool (N, T): from the first to the last sample within 40 dB of the row's peak; nowhere in a silent row.
 
@@ -111,9 +108,6 @@ def background_mix(
     return _add_at_snr(x, backgrounds[rows[:, None], places].astype(np.float64), values)
 
 
-# ---- between samples --------------------------------------------------------------------------------
-
-
 def _read_at(row: np.ndarray, positions: np.ndarray, cutoff: float) -> np.ndarray:
     """A row (T,) read at fractional positions (P,), in samples: float64 (P,), silence outside the row.
 
@@ -173,9 +167,6 @@ def segment_speed(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_r
 def _to_length(row: np.ndarray, length: int) -> np.ndarray:
     """Cut at the end, or filled up with zeros."""
     return np.pad(row[:length], (0, max(0, length - len(row))))
-
-
-# ---- frames -----------------------------------------------------------------------------------------
 
 
 def _frame_size(sample_rate_hz: int) -> int:
@@ -286,9 +277,6 @@ def frequency_mask(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_
     return out
 
 
-# ---- loudness and place -----------------------------------------------------------------------------
-
-
 def gain(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Louder (value > 0) or softer; value: dB."""
     x, values = _checked(x, values, seeds, -120, 60)
@@ -335,23 +323,7 @@ OPERATIONS: dict[str, Operation] = {
     "polarity": polarity,
 }
 
-# Values that leave most recordings natural, by unit: dB of signal over noise, factor, semitones, dB, share.
-RANGES: dict[str, tuple[float, float]] = {
-    "gaussian_noise": (15.0, 40.0),
-    "coloured_noise": (10.0, 40.0),
-    "background_mix": (5.0, 30.0),
-    "speed": (0.9, 1.1),
-    "segment_speed": (0.8, 1.25),
-    "time_stretch": (0.8, 1.25),
-    "pitch_shift": (-2.0, 2.0),
-    "gain": (-12.0, 0.0),
-    "shift": (-0.1, 0.1),
-    "time_mask": (0.0, 0.1),
-    "frequency_mask": (0.0, 0.15),
-    "polarity": (0.0, 1.0),
-}
-
-# How an operation can make the label wrong; empty where it does not within RANGES.
+# How an operation can make the label wrong; empty where it does not within usual values.
 RISKS: dict[str, str] = {
     "gaussian_noise": "",
     "coloured_noise": "",

@@ -10,7 +10,7 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.errors import UsageError
-from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
+from gensynth.samplers.sampler import OfGenerator, Sampler, links_of, wants_generator
 from gensynth.samplers.transform import Transform
 from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData, Schema
@@ -34,6 +34,10 @@ class Chain(OfGenerator):
         return f"{self.first.name}+{self.then.name}"
 
     @property
+    def links(self) -> list[Sampler]:
+        return [*links_of(self.first), *links_of(self.then)]
+
+    @property
     def label_policy(self) -> str:
         return max(self.first.label_policy, self.then.label_policy, key=STRICTEST_LAST.index)
 
@@ -54,11 +58,11 @@ class Chain(OfGenerator):
         return wants_generator(self.first)
 
     def check(self, schema: Schema, params: dict) -> None:
-        if self.wants_generator:
+        if wants_generator(self.first):
             self.first.check(schema, params)
 
     def use(self, bundle: Bundle) -> Self:
-        if self.wants_generator:
+        if wants_generator(self.first):
             self.first.use(bundle)
         return self
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -50,16 +50,9 @@ class ImagePolicy(OfOperations):
     def steps(self, seeds: np.ndarray) -> Steps:
         """What every row meets, in order."""
 
-    @property
-    def label_policy(self) -> str:
-        """at_risk where an operation is used that the data set had to allow."""
-        used = self.strengths(3)
-        return "at_risk" if any(OPERATIONS[name].is_at_risk(s) for name, s in used.items()) else "preserve"
-
-    @property
-    def gated(self) -> bool:
-        """A judge looks at rows that were made with an operation at risk."""
-        return self.label_policy == "at_risk"
+    def settle(self) -> None:
+        """At risk where an operation is used that the data set had to allow; once the settings are known."""
+        self.at_risk(any(OPERATIONS[name].is_at_risk(s) for name, s in self.strengths(3).items()))
 
     def operations(self) -> tuple[tuple[str, str], ...]:
         return tuple((name, OPERATIONS[name].risk) for name in self._strengths)
@@ -124,6 +117,7 @@ class Transforms(ImagePolicy):
                 raise UsageError(_needs_leave(key, one["strength"]))
         self.left_out = tuple(key for key in self.used if OPERATIONS[key].always_at_risk and key not in allow)
         self.used = {key: one for key, one in self.used.items() if key not in self.left_out}
+        self.settle()
 
     def strengths(self, channels: int) -> dict[str, float]:
         return {
@@ -149,6 +143,10 @@ def _needs_leave(name: str, strength: float) -> str:
 
 class DrawnOperations(ImagePolicy):
     """Policies over all operations: those at risk only where the data set allows them, at safe strengths otherwise."""
+
+    def __init__(self, allow: list[str]) -> None:
+        super().__init__(allow)
+        self.settle()
 
     def strengths(self, channels: int) -> dict[str, float]:
         return {
@@ -233,7 +231,7 @@ class AugMix(DrawnOperations):
         weights = -np.log(draws[:, :-1])  # exponential numbers over their sum are Dirichlet(1, ..., 1)
         weights = np.round(weights / weights.sum(axis=1, keepdims=True), 6)
         part = np.round(draws[:, -1], 6)
-        mixed, told = torch.zeros_like(x), [{"image": float(1 - p)} for p in part]
+        mixed, told = torch.zeros_like(x), [dict[str, Any](image=float(1 - p)) for p in part]
         for chain in range(self.chains):
             steps = self._chain(seeds, chain)
             share = torch.from_numpy(weights[:, chain]).float()[:, None, None, None]

@@ -7,7 +7,7 @@ interface a report can always say whether a network beat the cheap baseline.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeGuard
 
 import numpy as np
 
@@ -29,11 +29,20 @@ class Sampler(Protocol):
     modalities     kinds of rows it takes
     """
 
-    name: str
-    label_policy: str
-    deterministic: str
-    gated: bool
-    modalities: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def label_policy(self) -> str: ...
+
+    @property
+    def deterministic(self) -> str: ...
+
+    @property
+    def gated(self) -> bool: ...
+
+    @property
+    def modalities(self) -> tuple[str, ...]: ...
 
     def fit(self, train: LabelledData) -> Self:
         """Prepare on real training rows."""
@@ -42,11 +51,25 @@ class Sampler(Protocol):
         """One row for every label (N,) and seed (N,) uint64, in that order."""
 
 
-class OfGenerator(ABC):
-    """A sampler that works with the trained generator: it is handed the bundle before `fit`."""
+class UsesGenerator(Sampler, Protocol):
+    """A sampler that is handed the bundle of the trained generator before `fit`."""
 
-    wants_generator = True
-    gated = False
+    def check(self, schema: Schema, params: dict) -> None: ...
+
+    def use(self, bundle: Bundle) -> Self: ...
+
+
+class OfGenerator(ABC):
+    """The base of samplers that work with the trained generator."""
+
+    @property
+    def wants_generator(self) -> bool:
+        """Whether one has to be trained."""
+        return True
+
+    @property
+    def gated(self) -> bool:
+        return False
 
     @abstractmethod
     def check(self, schema: Schema, params: dict) -> None:
@@ -71,20 +94,25 @@ def check_modality(sampler: Sampler, schema: Schema) -> None:
 
 def links_of(sampler: Sampler) -> list[Sampler]:
     """The sampler itself, or what a chain is made of, in order."""
-    if not hasattr(sampler, "first"):
-        return [sampler]
-    return [*links_of(sampler.first), *links_of(sampler.then)]
+    links: list[Sampler] = getattr(sampler, "links", [sampler])
+    return links
 
 
-def wants_generator(sampler: Sampler) -> bool:
+def wants_generator(sampler: Sampler) -> TypeGuard[UsesGenerator]:
     """Whether a generator has to be trained for it."""
     return isinstance(sampler, OfGenerator) and sampler.wants_generator
 
 
 def new_rows(
-    x: np.ndarray, labels: np.ndarray, schema: Schema, *, origin: str, parent: np.ndarray, params: np.ndarray
+    x: np.ndarray,
+    labels: np.ndarray,
+    schema: Schema,
+    *,
+    origin: str | np.ndarray,
+    parent: np.ndarray,
+    params: np.ndarray,
 ) -> LabelledData:
-    """Rows without names yet (the merge names them), with origin, parents and parameters."""
+    """Rows without names yet (the merge names them), with origin, of all or of each, parents and parameters."""
     count = len(labels)
     return LabelledData(
         x=x,

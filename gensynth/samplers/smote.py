@@ -59,14 +59,13 @@ class Smote:
         if not self._columns:
             return self._of_images(is_class, seeds)
         x = self._filled(k)
-        target = int(is_class.sum()) + len(seeds)
-        sampler = self._sampler(int(is_class.sum()), target, int(seeds[0] % np.uint64(2**31)))
+        marks, count = is_class.astype(int), int(is_class.sum())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                made = sampler.fit_resample(x, is_class.astype(int))[0][len(x) :]
+                made = self._sampler(count, seeds).fit_resample(x, marks)[0][len(x) :]
             except (ValueError, RuntimeError):  # ADASYN where no neighbour is of another class
-                made = self._fallback(is_class, target, seeds).fit_resample(x, is_class.astype(int))[0][len(x) :]
+                made = self._sampler(count, seeds, plain=True).fit_resample(x, marks)[0][len(x) :]
         rows = np.resize(np.asarray(made, np.float64), (len(seeds), x.shape[1]))  # ADASYN meets counts only roughly
         for j, column in enumerate(self._columns):
             rows[:, j] = (
@@ -81,25 +80,20 @@ class Smote:
         other = np.flatnonzero(~is_class)[:1]
         mine = np.concatenate([x[is_class], x[other] if len(other) else x[:1]])
         marks = np.append(np.ones(int(is_class.sum()), int), 0)
-        made = self._fallback(is_class, int(is_class.sum()) + len(seeds), seeds).fit_resample(mine, marks)[0]
+        made = self._sampler(int(is_class.sum()), seeds, plain=True).fit_resample(mine, marks)[0]
         return np.rint(made[len(mine) :]).clip(0, 255).astype(np.uint8).reshape(-1, *self._train.x.shape[1:])
 
-    def _fallback(self, is_class: np.ndarray, target: int, seeds: np.ndarray) -> SMOTE:
-        return SMOTE(
-            sampling_strategy={1: target},
-            k_neighbors=min(self.neighbours, int(is_class.sum()) - 1),
-            random_state=int(seeds[0] % np.uint64(2**31)),
-        )
-
-    def _sampler(self, count: int, target: int, seed: int) -> SMOTE | ADASYN | SMOTEN | SMOTENC:
-        discrete = [j for j, column in enumerate(self._columns) if column.discrete]
-        common = {"sampling_strategy": {1: target}, "random_state": seed}
+    def _sampler(self, count: int, seeds: np.ndarray, *, plain: bool = False) -> SMOTE | ADASYN | SMOTEN | SMOTENC:
+        """What draws a row for every seed, of a class of that many rows; plain: SMOTE whatever the columns."""
+        common = {"sampling_strategy": {1: count + len(seeds)}, "random_state": int(seeds[0] % np.uint64(2**31))}
         near = min(self.neighbours, count - 1)
-        if len(discrete) == len(self._columns):
+        discrete = [j for j, column in enumerate(self._columns) if column.discrete]
+        if not plain and len(discrete) == len(self._columns):
             return SMOTEN(k_neighbors=near, **common)
-        if discrete:
+        if not plain and discrete:
             return SMOTENC(discrete, k_neighbors=near, **common)
-        return ADASYN(n_neighbors=near, **common) if self.kind == "adasyn" else SMOTE(k_neighbors=near, **common)
+        adasyn = self.kind == "adasyn" and not plain
+        return ADASYN(n_neighbors=near, **common) if adasyn else SMOTE(k_neighbors=near, **common)
 
     def _filled(self, k: int) -> np.ndarray:
         x = self._train.x.copy()

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gensynth import rng
-from gensynth.blocks import aligned_blocks
 from gensynth.data.finding import FileFault
 from gensynth.data.image import EXTENSIONS, read_pixels, resize
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.models.judge import Judge, judge_steps, seeded_cnn
+from gensynth.rng import aligned_blocks
 from gensynth.samplers.parents import ClassRows
 from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import rng
-from gensynth.errors import UsageError, nearest
 from gensynth.samplers.text_files import read_lexicon, read_templates
-from gensynth.samplers.text_operations import OPERATIONS, RISKS, Language
+from gensynth.samplers.text_language import Language
+from gensynth.samplers.text_operations import OPERATIONS, RISKS
 from gensynth.samplers.text_tokens import Protected
-from gensynth.samplers.transform import OfOperations
+from gensynth.samplers.transform import NamedOperations
 
 NEEDS = {
     "synonym_replacement": "lexicon",
@@ -28,7 +28,7 @@ SAFE_TEXT = {
 }
 
 
-class TextTransforms(OfOperations):
+class TextTransforms(NamedOperations):
     """Real texts with words swapped, left out, replaced, misspelt: EDA, AEDA and their kin.
 
     operations  name -> {probability, strength}; strength is the share of words that is changed; off at probability 0
@@ -41,6 +41,7 @@ class TextTransforms(OfOperations):
 
     name = "text_transforms"
     modalities = ("text",)
+    risks = RISKS
 
     def __init__(
         self,
@@ -50,28 +51,14 @@ class TextTransforms(OfOperations):
         protect: list[str],
         allow: list[str],
     ) -> None:
-        for name in (*operations, *allow):
-            if name not in OPERATIONS:
-                raise UsageError(f'sampler.operations: no operation "{name}"; {nearest(name, OPERATIONS)}')
-        given = {"lexicon": bool(lexicon), "templates": bool(templates)}
-        self.used = {}
-        for name, one in operations.items():
-            if not 0 <= one["probability"] <= 1 or not 0 <= one["strength"] <= 1:
-                raise UsageError(f"sampler.operations.{name}: probability and strength must be at most 1, got {one}")
-            if one["probability"] and given.get(NEEDS.get(name, ""), True):
-                self.used[name] = dict(one)
-        self.left_out = tuple(name for name in self.used if RISKS[name] and name not in allow)
-        self.used = {name: one for name, one in self.used.items() if name not in self.left_out}
-        self.label_policy = "at_risk" if any(RISKS[name] for name in self.used) else "preserve"
-        self.gated = self.label_policy == "at_risk"
+        given = {"lexicon": lexicon, "templates": templates}
+        rule = (lambda one: 0 <= one["strength"] <= 1, "probability and strength must be at most 1")
+        self.choose(operations, allow, rule, off=lambda name: name in NEEDS and not given[NEEDS[name]])
         self._language = Language(
             Protected(frozenset(word.casefold() for word in map(str, protect))),
             read_lexicon(Path(lexicon)) if lexicon else {},
             read_templates(Path(templates)) if templates else (),
         )
-
-    def operations(self) -> tuple[tuple[str, str], ...]:
-        return tuple((name, RISKS[name]) for name in self.used)
 
     def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         strength = self.used[name]["strength"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gensynth.errors import DataError
-from gensynth.samplers.text_operations import template_fault
+from gensynth.samplers.text_language import template_fault
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

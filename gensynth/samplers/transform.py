@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import numpy as np
 
+from gensynth.errors import UsageError, nearest
 from gensynth.samplers.parents import ClassRows
 from gensynth.samplers.sampler import new_rows
 from gensynth.types import AUGMENTED, LabelledData
@@ -50,6 +52,11 @@ class OfOperations(Transform):
 
     left_out: tuple[str, ...] = ()
 
+    def at_risk(self, risky: bool) -> None:
+        """Whether labels may come out wrong: then a judge looks at the rows before they are merged."""
+        self.label_policy = "at_risk" if risky else "preserve"
+        self.gated = risky
+
     @abstractmethod
     def operations(self) -> tuple[tuple[str, str], ...]:
         """The operations that are used, each with a sentence on what it risks, empty for none."""
@@ -57,3 +64,39 @@ class OfOperations(Transform):
     @abstractmethod
     def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """Rows x after that operation alone, on every row, at the strength it is used with."""
+
+
+class NamedOperations(OfOperations):
+    """Operations by name, each with a probability and numbers of its own, in the order they are given in.
+
+    risks  every operation there is -> how it can make the label wrong, empty where it does not
+    used   those that are on: off at probability 0 and, of those at risk, as long as they are not allowed by name
+    """
+
+    risks: Mapping[str, str]
+
+    def choose(
+        self,
+        operations: Mapping[str, Mapping[str, float]],
+        allow: list[str],
+        rule: tuple[Callable[[Mapping[str, float]], bool], str],
+        off: Callable[[str], bool],
+    ) -> None:
+        """Set what is used and left out; UsageError for an unknown name or numbers that break the rule.
+
+        rule  whether the numbers of an operation will do, and what they must be
+        off   whether an operation lacks what it works with
+        """
+        for name in (*operations, *allow):
+            if name not in self.risks:
+                raise UsageError(f'sampler.operations: no operation "{name}"; {nearest(name, self.risks)}')
+        for name, one in operations.items():
+            if not (0 <= one["probability"] <= 1 and rule[0](one)):
+                raise UsageError(f"sampler.operations.{name}: {rule[1]}, got {dict(one)}")
+        on = {name: dict(one) for name, one in operations.items() if one["probability"] and not off(name)}
+        self.left_out = tuple(name for name in on if self.risks[name] and name not in allow)
+        self.used: dict[str, dict[str, Any]] = {name: one for name, one in on.items() if name not in self.left_out}
+        self.at_risk(any(self.risks[name] for name in self.used))
+
+    def operations(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name, self.risks[name]) for name in self.used)

@@ -9,7 +9,6 @@ recognition with under-represented data" (CVPR 2019, section 3.2), here in the l
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -68,7 +67,6 @@ class VariationTransfer(OfGenerator):
 
     def fit(self, train: LabelledData) -> Self:
         self._rows = ClassRows(train)
-        self._moved.fit(train)
         x, y = self._bundle.codec.encode(train.x), torch.from_numpy(train.y)
         parts = zip(x.split(ENCODED_AT_ONCE), y.split(ENCODED_AT_ONCE), strict=True)
         self._codes = torch.cat([self._bundle.generator.encode(*part) for part in parts])
@@ -76,37 +74,25 @@ class VariationTransfer(OfGenerator):
         return self
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
-        labels = np.asarray(labels, np.int64)
+        labels, seeds = np.asarray(labels, np.int64), np.asarray(seeds)
         kind = rng.uniform(seeds, 2, "variation kind")
         made, moved = kind[:, 0] < self.share, kind[:, 1] < 0.5
         train, parents = self._rows.train, self._rows.parents(labels, seeds)
-        rows = new_rows(
-            train.x[parents],
-            labels,
-            train.schema,
-            origin=SYNTHETIC,
-            parent=train.ids[parents],
-            params=np.full(len(labels), '{"copy": true}', dtype=object),
-        )
-        x, params = rows.x, rows.groups["params"].astype(object)
-        for where, source in ((made, self._lent), (~made & moved, self._moved.sample)):
+        x, params = train.x[parents], np.full(len(labels), '{"copy": true}', dtype=object)
+        for where, change in ((made, self._lend), (~made & moved, self._moved.change)):
             if where.any():
-                part = source(labels[where], np.asarray(seeds)[where])
-                x[where], params[where] = part.x, part.groups["params"]
+                x[where], params[where] = change(x[where], labels[where], seeds[where])
         origin = np.where(made, SYNTHETIC, AUGMENTED)
-        return replace(rows, x=x, origin=origin, groups={"params": params.astype(str)})
+        return new_rows(x, labels, train.schema, origin=origin, parent=train.ids[parents], params=params)
 
-    def _lent(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
-        x = self._bundle.codec.decode(self._bundle.generator.in_blocks(labels, seeds, self._vary))
-        parents, (one, other) = self._rows.parents(labels, seeds), self._steps(labels, seeds)
+    def _lend(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows with lent variation, and their parameters."""
         ids = self._rows.train.ids
         params = [
             json.dumps({"from": str(ids[a]), "to": str(ids[b]), "strength": self.strength})
-            for a, b in zip(one, other, strict=True)
+            for a, b in zip(*self._steps(labels, seeds), strict=True)
         ]
-        return new_rows(
-            x, labels, self._rows.train.schema, origin=SYNTHETIC, parent=ids[parents], params=np.array(params)
-        )
+        return self._bundle.codec.decode(self._bundle.generator.in_blocks(labels, seeds, self._vary)), np.array(params)
 
     def _steps(self, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Two rows (N,) of one lending class for each row: their difference is what is lent."""

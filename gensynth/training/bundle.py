@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save
 
 from gensynth.data.codec import Codec, load_codec
 from gensynth.errors import GateError, GensynthError, UsageError
+from gensynth.files import sync_folder
 from gensynth.models.generator import Generator
-from gensynth.training.checkpoint import all_finite, sync_folder
+from gensynth.training.checkpoint import all_finite
 from gensynth.types import Schema
 
 FORMAT = 2
@@ -41,6 +42,11 @@ _FACTS = {
     "source_sha256": str,
     "seed": int,
     "training": dict,
+}
+# Settings of earlier versions, by the value that rows are drawn with now; None: only training used it.
+RETIRED = {
+    **dict.fromkeys(("class_noise", "likelihood", "prior_shrink", "prior_unlabelled", "cutout", "penalty"), None),
+    **{"prior_temperature": 1.0, "prior_guidance": 0.0, "trunk": "own"},
 }
 
 
@@ -112,10 +118,11 @@ def save_bundle(folder: Path, generator: Generator, facts: dict, card: str) -> N
 
 
 def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
-    """Check every hash, look the model's file name up in gensynth/models/, load the weights.
+    """Check every hash, find the model's class by its name, load the weights.
 
-    model  a user's own Generator class, for bundles whose model is not part of the package
-    Raises UsageError where there is no bundle, GateError where a file was changed or is malformed.
+    model  a user's own Generator class, for bundles whose model is not part of the package: they name no code
+    Raises UsageError where there is no bundle or its model is another one, GateError where a file was changed or is
+    malformed.
     """
     if not (folder / "manifest.json").is_file():
         raise UsageError(f"generator={folder.name} is not a generator bundle (no manifest.json in it)")
@@ -124,30 +131,56 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
     try:
         facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         _check_facts(facts)
+        make = class_of(facts["model"], model)
         codec = load_codec(facts["modality"], facts["codec"], len(facts["classes"]))
-        make = model or model_class(facts["model"])
+        if make.__module__.startswith("gensynth.models."):
+            facts["params"] = _known(facts["params"])
         with torch.random.fork_rng(devices=[]):
             generator = make(codec.space, facts["num_rows"], **facts["params"])
         modules = torch.nn.ModuleDict(generator.inference_modules())
         modules.load_state_dict(load_file(folder / "model.safetensors"))
+    except WrongModelError as error:
+        raise UsageError(f"bundle {folder.name}: {error}") from None
     except (ValueError, TypeError, KeyError, RuntimeError, GensynthError) as error:
         raise GateError(f"bundle {folder.name} is malformed: {error}") from error
     schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
     return Bundle(generator.eval(), codec, schema, facts, file_sha256(folder / "manifest.json"))
 
 
-def model_class(name: str) -> type[Generator]:
-    """The Generator subclass in gensynth/models/<name>.py whose name is the file's, without case and underscores."""
-    folder = Path(__file__).parents[1] / "models"
-    known = {p.stem.replace("_", ""): p.stem for p in folder.glob("*.py")}
+class WrongModelError(Exception):
+    """The class of a bundle's model is not here, or another one was given."""
+
+
+def class_of(name: str, given: type[Generator] | None = None) -> type[Generator]:
+    """The Generator of a bundle's model name: in gensynth/models/<name>.py, or the one that was given.
+
+    Names are compared without case and underscores. WrongModelError where they differ or nothing is found.
+    """
     plain = name.replace("_", "")
-    if plain not in known:
-        raise ValueError(f"model {name!r} is not part of this version; load it with its own class")
-    module = importlib.import_module(f"gensynth.models.{known[plain]}")
-    for value in vars(module).values():
+    if not plain.isidentifier():
+        raise ValueError(f"model {name!r} is not a name")
+    if given is not None:
+        if given.__name__.replace("_", "").lower() != plain:
+            raise WrongModelError(f"it was trained with model {name}, and the class given is {given.__name__}")
+        return given
+    known = {p.stem.replace("_", ""): p.stem for p in (Path(__file__).parents[1] / "models").glob("*.py")}
+    module = importlib.import_module(f"gensynth.models.{known[plain]}") if plain in known else None
+    for value in vars(module).values() if module else ():
         if isinstance(value, type) and issubclass(value, Generator) and value.__name__.lower() == plain:
             return value
-    raise ValueError(f"gensynth/models/{name}.py holds no generator")
+    raise WrongModelError(
+        f"its model {name} is not part of gensynth; name it with model=NAME trust=[PACKAGE], "
+        "or in Python with gensynth.load(path, model=CLASS)"
+    )
+
+
+def _known(params: dict) -> dict:
+    """Settings of a bundle without those that are gone; ValueError where one of them changes what is drawn."""
+    for name, value in params.items():
+        if RETIRED.get(name) not in (None, value):
+            raise ValueError(f"it was trained with model.{name}={value}, which this version no longer has")
+    kept = {name: value for name, value in params.items() if name not in RETIRED}
+    return {name: _known(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def _check_format(folder: Path) -> None:

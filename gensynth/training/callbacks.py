@@ -17,9 +17,10 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor, nn
 
 from gensynth import rng
+from gensynth.files import write_atomically
 from gensynth.models.generator import Batch, Generator, Phase, TrainingRows
 from gensynth.signals import SIGNALS
-from gensynth.training.checkpoint import save_checkpoint, write_atomically
+from gensynth.training.checkpoint import save_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
@@ -32,8 +33,8 @@ COLLAPSED = 0.4  # Vendi score of drawn rows as a part of that of real ones
 class Steps(Callback):
     """Counts whole steps and announces phases to the model; every other callback asks it."""
 
-    def __init__(self, loader: BatchLoader, rows: TrainingRows) -> None:
-        self.done, self.loader, self.rows = loader.start_step, loader, rows
+    def __init__(self, model: Generator, loader: BatchLoader, rows: TrainingRows) -> None:
+        self.model, self.done, self.loader, self.rows = model, loader.start_step, loader, rows
         self._phase: str | None = None
 
     @property
@@ -48,7 +49,7 @@ class Steps(Callback):
         if batch.phase != self._phase:
             phase, inner = self.schedule.at(self.done)
             begin = self.done - inner
-            module.begin_phase(batch.phase, self.rows, self.loader.random(begin, "begin"), resumed=inner > 0)
+            self.model.begin_phase(batch.phase, self.rows, self.loader.random(begin, "begin"), resumed=inner > 0)
             self._phase = batch.phase
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
@@ -56,20 +57,23 @@ class Steps(Callback):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         if self.done == self.schedule.total_steps:
-            module.finish(self.rows, self.loader.random(self.done, "finish"))
+            self.model.finish(self.rows, self.loader.random(self.done, "finish"))
 
 
 class Checkpointing(Callback):
     """Saves every `minutes`, on a signal, and at the end; the file says how many steps are done."""
 
-    def __init__(self, path: Path, steps: Steps, appraisal: Appraisal, run: str, minutes: float) -> None:
+    def __init__(
+        self, path: Path, steps: Steps, metrics: Metrics, appraisal: Appraisal, run: str, minutes: float
+    ) -> None:
         self.path, self.steps, self.run, self.seconds = path, steps, run, 60 * minutes
-        self.appraisal = appraisal
+        self.metrics, self.appraisal = metrics, appraisal
         self._last = time.monotonic()
 
-    def save(self, trainer: Trainer, module: LightningModule) -> None:
-        state = (self.steps.done, self.steps.schedule, self.run, self.appraisal.record)
-        save_checkpoint(self.path, module, trainer.optimizers, *state)
+    def save(self, trainer: Trainer) -> None:
+        notes = {"latest": self.metrics.latest, "appraisal": self.appraisal.record}
+        state = (self.steps.done, self.steps.schedule, self.run, notes)
+        save_checkpoint(self.path, self.steps.model, trainer.optimizers, *state)
         self._last = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -77,45 +81,44 @@ class Checkpointing(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
         if SIGNALS.pending is not None:
-            self.save(trainer, module)
+            self.save(trainer)
             SIGNALS.raise_pending()
         if time.monotonic() - self._last > self.seconds:
-            self.save(trainer, module)
+            self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.save(trainer, module)
+        self.save(trainer)
 
 
 class Metrics(Callback):
     """Writes what the training step returned to all loggers, about `points` times in a run.
 
     A scalar is called train/NAME, the numbers of a vector NAME/00, NAME/01 ...
+    latest  scalars by name as they were last written, which a bundle may quote: a checkpoint holds them
     """
 
-    def __init__(self, steps: Steps, points: int = 200) -> None:
-        self.steps = steps
+    def __init__(self, steps: Steps, latest: dict[str, float], points: int = 200) -> None:
+        self.steps, self.latest = steps, dict(latest)
         self.every = max(1, steps.schedule.total_steps // points)
-        self.history: dict[str, list[tuple[int, float]]] = {}
         self._last = (time.monotonic(), steps.samples_seen)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
         if self.steps.done % self.every and self.steps.done != self.steps.schedule.total_steps:
             return
         seen, now = self.steps.samples_seen, time.monotonic()
-        values = {}
-        for name, value in outputs.items():
-            if name != "loss" and value.ndim == 0:
-                values[f"train/{name}"] = float(value)
-            elif name != "loss":
+        said = {name: value for name, value in outputs.items() if name != "loss"}
+        scalars = {name: float(value) for name, value in said.items() if value.ndim == 0}
+        self.latest |= scalars
+        values = {f"train/{name}": value for name, value in scalars.items()}
+        for name, value in said.items():
+            if value.ndim:
                 values |= {f"{name}/{i:02d}": v for i, v in enumerate(value.tolist())}
         values["train/samples_per_s"] = (seen - self._last[1]) / max(now - self._last[0], 1e-9)
         self._last = (now, seen)
         self.note(trainer, values)
 
     def note(self, trainer: Trainer, values: dict[str, float]) -> None:
-        """Put values into the history and into all loggers, at the samples seen so far."""
-        for name, value in values.items():
-            self.history.setdefault(name, []).append((self.steps.samples_seen, value))
+        """Put values into all loggers, at the samples seen so far."""
         for logger in trainer.loggers if values else ():
             logger.log_metrics(values, step=self.steps.samples_seen)
             if isinstance(logger, CSVLogger):
@@ -134,7 +137,7 @@ class Watch(Callback):
         epoch = -(-len(self.steps.rows.y) // schedule.batch_sizes[phase])
         if (inner + 1) % max(epoch, LEAST_STEPS) and inner + 1 != schedule.steps[phase]:
             return
-        look = module.watch(self.rows, schedule.phases[phase])
+        look = self.steps.model.watch(self.rows, schedule.phases[phase])
         self.metrics.note(trainer, {f"val/{name}": value for name, value in look.values.items()})
         if look.ended and phase == len(schedule.phases) - 1:
             self.steps.loader.schedule = schedule.cut(self.steps.done)
@@ -168,18 +171,18 @@ class Appraisal(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
         last = self.steps.done == self.steps.schedule.total_steps  # `settle` looks then, at the finished model
-        if self.steps.done % self.every == 0 and module.drawable(batch.phase) and not last:
-            self.look(module, trainer)
+        if self.steps.done % self.every == 0 and self.steps.model.drawable(batch.phase) and not last:
+            self.look(trainer)
 
-    def settle(self, module: Generator, trainer: Trainer) -> None:
+    def settle(self, trainer: Trainer) -> None:
         """After the last step: a last look, then the weights that were chosen and what they cover."""
-        self.look(module, trainer)
+        self.look(trainer)
         if self.choose != "last" and self.record["kept"]:
-            nn.ModuleDict(module.inference_modules()).load_state_dict(self.record["kept"])
+            nn.ModuleDict(self.steps.model.inference_modules()).load_state_dict(self.record["kept"])
             self.record["coverage"] = self.record["kept_coverage"]
 
-    def look(self, module: Generator, trainer: Trainer) -> None:
-        found = self.appraise(lambda labels, seeds: self._drawn(module, labels, seeds))
+    def look(self, trainer: Trainer) -> None:
+        found = self.appraise(self._drawn)
         if not found:
             return
         coverage = {name: values["coverage"] for name, values in found.items()}
@@ -189,17 +192,17 @@ class Appraisal(Callback):
         self.record["coverage"] = coverage
         self._note_collapse(found)
         if self.choose in totals and totals[self.choose] > self.record["best"]:
-            parts = nn.ModuleDict(module.inference_modules()).state_dict()
+            parts = nn.ModuleDict(self.steps.model.inference_modules()).state_dict()
             self.record |= {
                 "best": totals[self.choose],
                 "kept_coverage": coverage,
                 "kept": {name: tensor.detach().cpu().clone() for name, tensor in parts.items()},
             }
 
-    def _drawn(self, module: Generator, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    def _drawn(self, labels: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         cuts = range(AT_ONCE, len(labels), AT_ONCE)
         pairs = zip(np.split(labels, cuts), np.split(seeds, cuts), strict=True)
-        return np.concatenate([self.decode(module.glimpse(*pair)) for pair in pairs])
+        return np.concatenate([self.decode(self.steps.model.glimpse(*pair)) for pair in pairs])
 
     def _note_collapse(self, found: dict[str, dict[str, float]]) -> None:
         """One event a class, the first time that its rows are much less varied than real ones after they were not."""
@@ -232,18 +235,18 @@ class Preview(Callback):
         self.every = max(1, steps.schedule.total_steps // pictures)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.done % self.every == 0 and isinstance(module, Generator):
-            self.draw(trainer, module)
+        if self.steps.done % self.every == 0:
+            self.draw(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """The last picture shows the weights at the end, also where training ended early."""
-        if isinstance(module, Generator) and self.steps.done == self.steps.schedule.total_steps:
-            self.draw(trainer, module)
+        if self.steps.done == self.steps.schedule.total_steps:
+            self.draw(trainer)
 
-    def draw(self, trainer: Trainer, module: Generator) -> None:
+    def draw(self, trainer: Trainer) -> None:
         seeds = [rng.row_seeds(0, name, 0, 8) for name in self.classes]
         labels = np.repeat(np.arange(len(self.classes)), 8)
-        png = self.picture(module.glimpse(labels, np.concatenate(seeds)).unflatten(0, (len(self.classes), 8)))
+        png = self.picture(self.steps.model.glimpse(labels, np.concatenate(seeds)).unflatten(0, (len(self.classes), 8)))
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.steps.samples_seen:010d}.png"
         write_atomically(path, lambda file: file.write(png))

@@ -1,4 +1,4 @@
-"""Checkpoints for resuming, and atomic files.
+"""Checkpoints for resuming.
 
 A checkpoint holds tensors, plain dicts and numbers only and loads with `weights_only=True`. It is
 staged beside its target, synced and renamed, so a kill at any moment leaves the old file or the new.
@@ -7,43 +7,17 @@ staged beside its target, synced and renamed, so a kill at any moment leaves the
 from __future__ import annotations
 
 import io
-import os
 import pickle
-from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from torch import nn
 
 from gensynth.errors import DataError, DivergedError, UsageError
+from gensynth.files import write_atomically
 from gensynth.training.schedule import Schedule
 
-FORMAT = 2
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call write(file) on a temporary file beside `path`, sync it, rename it over `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+FORMAT = 3
 
 
 def all_finite(module: nn.Module) -> bool:
@@ -58,9 +32,12 @@ def save_checkpoint(
     step: int,
     schedule: Schedule,
     run: str,
-    appraisal: dict,
+    notes: dict,
 ) -> None:
-    """Write the state after `step` whole steps; raises DivergedError instead of writing a non-finite state."""
+    """Write the state after `step` whole steps, and what callbacks must know to go on or to tell of the run.
+
+    Raises DivergedError instead of writing a non-finite state.
+    """
     if not all_finite(module):
         raise DivergedError("the weights are no longer finite; the last checkpoint before that is kept")
     state = {
@@ -70,7 +47,7 @@ def save_checkpoint(
         "schedule": schedule.to_json(),
         "weights": module.state_dict(),
         "optimizers": [o.state_dict() for o in optimizers],
-        "appraisal": appraisal,
+        "notes": notes,
     }
     buffer = io.BytesIO()  # a full disk then shows as an OSError of the write, not as a fault of the archive
     torch.save(state, buffer)

@@ -20,8 +20,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from gensynth import rng
 from gensynth.errors import UsageError
+from gensynth.models.all_reduce import check_same_weights
 from gensynth.models.generator import Generator, TrainingRows
-from gensynth.models.processes import check_same_weights
 from gensynth.signals import SIGNALS
 from gensynth.training.callbacks import Appraisal, Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
@@ -55,11 +55,11 @@ class TrainerSettings:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training leaves besides the module: its schedule, the logged values over samples seen, the last coverage of
-    held-out rows by class, and classes that collapsed on the way."""
+    """What training leaves besides the module, all of it from state that a checkpoint holds: its schedule, the values
+    last logged, the last coverage of held-out rows by class, and classes that collapsed on the way."""
 
     schedule: Schedule
-    history: dict[str, list[tuple[int, float]]]
+    latest: dict[str, float]
     coverage: dict[str, float]
     collapsed: list[dict]
 
@@ -114,22 +114,21 @@ def fit(
         if settings.devices > 1:
             arguments = (copy.deepcopy(module).cpu(), rows, watched, settings, schedule, seed, state)
             others.start(_follow, arguments, device.type)
-        steps = Steps(loader, held[0])
-        metrics = Metrics(steps)
-        record = state["appraisal"] if state else None
-        appraisal = Appraisal(steps, metrics, appraise, decode, settings.choose, record)
-        checkpointing = Checkpointing(path, steps, appraisal, run, settings.checkpoint_minutes)
+        notes = state["notes"] if state else {"latest": {}, "appraisal": None}
+        steps = Steps(module, loader, held[0])
+        metrics = Metrics(steps, notes["latest"])
+        appraisal = Appraisal(steps, metrics, appraise, decode, settings.choose, notes["appraisal"])
+        checkpointing = Checkpointing(path, steps, metrics, appraisal, run, settings.checkpoint_minutes)
         preview = Preview(steps, folder / "samples", classes, picture)
-        trainer.callbacks.extend([steps, metrics, *_watching(steps, held[1], metrics), appraisal, preview])
-        trainer.callbacks.extend([Progress(steps, module.phases()), checkpointing])
+        around = [steps, metrics, *_watching(steps, held[1], metrics), appraisal, preview]
         with SIGNALS.defer():
-            run_trainer(trainer, module, loader, state)
+            run_trainer(trainer, steps, [*around, Progress(steps, module.phases()), checkpointing], state)
         if state and state["step"] == schedule.total_steps:
-            checkpointing.save(trainer, module)  # what was saved before `finish` may hold a secret
+            checkpointing.save(trainer)  # what was saved before `finish` may hold a secret
         module.to(device)  # Lightning has put it on the CPU
         check_same_weights(module)
-        appraisal.settle(module, trainer)
-    return FitResult(steps.schedule, metrics.history, appraisal.record["coverage"], appraisal.record["events"])
+        appraisal.settle(trainer)
+    return FitResult(steps.schedule, metrics.latest, appraisal.record["coverage"], appraisal.record["events"])
 
 
 def _follow(
@@ -149,9 +148,8 @@ def _follow(
     rows, watched = (TrainingRows(side.x.to(device), side.y.to(device)) for side in (rows, watched))
     share = (rank, settings.devices)
     loader = BatchLoader(rows, schedule, seed, settings.label_power, state["step"] if state else 0, share)
-    steps = Steps(loader, rows)
-    trainer.callbacks.extend([steps, *_watching(steps, watched, Metrics(steps)), IgnoreSignals()])
-    run_trainer(trainer, module.to(device), loader, state)
+    steps = Steps(module.to(device), loader, rows)
+    run_trainer(trainer, steps, [steps, *_watching(steps, watched, Metrics(steps, {})), IgnoreSignals()], state)
     check_same_weights(module.to(device))
 
 
@@ -204,7 +202,7 @@ def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed
 def make_trainer(settings: TrainerSettings, loggers: list[Logger], rank: int = 0) -> Trainer:
     """A Trainer without bars, sanity checks and checkpoints of its own; UsageError for hardware that is not here.
 
-    Each process has a Trainer of its own, on one device: what processes share lies in models/processes.py.
+    Each process has a Trainer of its own, on one device: what processes share lies in models/all_reduce.py.
     """
     enough = 0 < settings.devices <= torch.cuda.device_count()
     accelerator = settings.accelerator
@@ -220,7 +218,7 @@ def make_trainer(settings: TrainerSettings, loggers: list[Logger], rank: int = 0
         return Trainer(
             accelerator=accelerator,
             devices=[rank] if on_gpu else 1,
-            precision=settings.precision,
+            precision=settings.precision,  # type: ignore[arg-type]  # words it does not know are refused by it
             logger=loggers,
             max_epochs=1,
             enable_checkpointing=False,
@@ -240,10 +238,11 @@ def _hardware_errors(settings: TrainerSettings) -> Iterator[None]:
         raise UsageError(f"{words} cannot be used here: {str(error).splitlines()[0]}") from None
 
 
-def run_trainer(trainer: Trainer, module: Generator, loader: BatchLoader, state: dict | None) -> None:
+def run_trainer(trainer: Trainer, steps: Steps, callbacks: list[Callback], state: dict | None) -> None:
     """All steps that are left, from the state of a checkpoint if there is one."""
-    if state:
-        trainer.callbacks.append(_RestoreOptimizers(state["optimizers"]))
+    module, loader = steps.model, steps.loader
+    restore = [_RestoreOptimizers(state["optimizers"])] if state else []
+    trainer.callbacks.extend([*callbacks, *restore])  # type: ignore[attr-defined]
     if state and state["step"] == loader.schedule.total_steps:
         module.finish(loader.rows, loader.random(state["step"], "finish"))  # stopped after the last step
         return

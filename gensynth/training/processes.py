@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ class Followers:
 
     def __init__(self, count: int, meeting: Path) -> None:
         self.count, self.meeting = count, meeting
-        self._children: list[multiprocessing.Process] = []
+        self._children: list[SpawnProcess] = []
 
     def start(self, follow: Callable[..., None], arguments: tuple, device: str) -> None:
         """Start follow(rank, *arguments) in every other process and meet them; device: cpu | cuda."""

@@ -102,7 +102,7 @@ def _probe(
     subset = TrainingRows(rows.x[:some], rows.y[:some])
     probe = copy.deepcopy(module)
     optimizers = probe.configure_optimizers()
-    probe.optimizers = lambda use_pl_optimizer=True: optimizers  # type: ignore[method-assign]
+    probe.optimizers = lambda use_pl_optimizer=True: optimizers  # type: ignore[assignment]
     endless = Schedule((phase.name,), (2 * 10**9,), (phase.batch_size,))
     half_way = 10**9  # warm-ups are over
     loader = loader_for(probe, subset, endless, seed, label_power=1.0, start_step=half_way, share=(0, devices))

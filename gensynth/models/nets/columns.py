@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gensynth.models import nets
 from gensynth.models.generator import StepNoise, TrainingRows
 from gensynth.types import Block, Space
 
@@ -31,10 +32,11 @@ TEMPERATURE = 0.5  # of the softmax behind a straight-through draw
 PACK = 8  # rows that the discriminator judges together
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(nets.Autoencoder):
     """Class embedding, encoder and decoder of tables; latents (N, Z)."""
 
-    block = 1024  # rows per forward pass when sampling: a pass has many small steps
+    block = 1024  # a pass has many small steps
+    decoder: ColumnDecoder
 
     def __init__(self, space: Space, width: int, embedding: int = 16) -> None:
         super().__init__()
@@ -50,9 +52,6 @@ class Autoencoder(nn.Module):
     def start_at(self, rows: TrainingRows) -> None:
         """Start the class heads at the log marginals of the rows."""
         self.decoder.start_at(rows.x)
-
-    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return self.encoder(x, self.embed(labels))
 
     def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
         """Negative log-likelihood a row, nats, averaged over rows (N, D, 2)."""
@@ -70,6 +69,10 @@ class Autoencoder(nn.Module):
 
 class CellEmbedding(nn.Module):
     """Cells (N, D, 2) -> (N, D, E): a vector for the class and, for numbers, a smooth function of the score."""
+
+    offset: Tensor
+    numeric: Tensor
+    centres: Tensor
 
     def __init__(self, blocks: tuple[Block, ...], width: int) -> None:
         super().__init__()
@@ -129,8 +132,10 @@ class ColumnEncoder(nn.Module):
 Pick = Callable[[int, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
-class ColumnDecoder(nn.Module):
+class ColumnDecoder(nets.Decoder):
     """Latent (N, Z) and class embedding (N, Y) -> a distribution over rows of cells."""
+
+    before: Tensor
 
     def __init__(self, space: Space, width: int, latent: int, embedding: int, cell: int) -> None:
         super().__init__()
@@ -147,9 +152,10 @@ class ColumnDecoder(nn.Module):
         self.first = nn.Parameter(torch.randn(columns, hidden, width) * hidden**-0.5)
         self.mix = nn.Parameter(torch.randn(columns, width, width) * 0.5 * width**-0.5)
         self.mix_bias = nn.Parameter(torch.zeros(columns, 1, width))
-        self.heads = nn.ModuleList([nn.Linear(width, b.size) for b in space.blocks])
-        for head in self.heads:
+        heads = [nn.Linear(width, b.size) for b in space.blocks]
+        for head in heads:
             nn.init.zeros_(head.weight)
+        self.heads = nn.ModuleList(heads)
         start = [torch.zeros(COMPONENTS), torch.linspace(-1.5, 1.5, COMPONENTS), torch.full((COMPONENTS,), -0.7)]
         self.place = nn.Parameter(torch.zeros(len(self.numbers), width, 3 * COMPONENTS))
         self.place_bias = nn.Parameter(torch.cat(start).repeat(len(self.numbers), 1, 1))
@@ -160,7 +166,7 @@ class ColumnDecoder(nn.Module):
         """Set the biases of the class heads to the log marginals of rows (N, D, 2)."""
         for j, head in enumerate(self.heads):
             counts = torch.bincount(x[:, j, 0].long(), minlength=self.blocks[j].size).to(x.dtype) + 0.5
-            head.bias.copy_((counts / counts.sum()).log())
+            head.get_parameter("bias").copy_((counts / counts.sum()).log())
 
     def _conditions(self, z: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         """Start of the shared state (N, H) and what each column adds to it, (D, N, W)."""
@@ -207,10 +213,12 @@ class ColumnDecoder(nn.Module):
         begin, own = self._conditions(z, e)
         weigh = self.weigh * self.before
         cells: list[tuple[Tensor, Tensor]] = []
-        learning, scores = torch.is_grad_enabled(), []
-        added = [] if learning else begin.new_empty(len(self.blocks), *begin.shape)  # a gradient bears no writing over
+        learning = torch.is_grad_enabled()
+        scores: list[Tensor] = []
+        added: list[Tensor] = []  # a gradient bears no writing over
+        filled = begin.new_empty(0 if learning else len(self.blocks), *begin.shape)
         for j, head in enumerate(self.heads):
-            before = torch.stack(added) if learning and j else added[:j]
+            before = torch.stack(added) if learning and j else filled[:j]
             state = begin + torch.tensordot(weigh[j, :j], before, 1) if j else begin
             h = self._hidden(state[None], own[j : j + 1], slice(j, j + 1))[0]
             shares, score = pick(j, head(h), self._place(j, h, scores))
@@ -219,7 +227,7 @@ class ColumnDecoder(nn.Module):
             if learning:
                 added.append(grown)
             else:
-                added[j] = grown
+                filled[j] = grown
             scores.append(score * shares[:, 0] if j in self.numbers else torch.zeros_like(score))
         return cells
 
@@ -310,7 +318,7 @@ def draw_cell(logits: Tensor, parameters: Tensor | None, u: Tensor, place: Tenso
     return torch.stack([classes.to(u.dtype), torch.where(classes == 0, score.clamp(-5, 5), place)], dim=1)
 
 
-class Discriminator(nn.Module):
+class Discriminator(nets.Discriminator):
     """What is seen of rows (N, P) and labels (N,) -> a logit for each pack of PACK rows, (N / PACK,).
 
     Rows of a pack are judged together, so that a lack of variety shows (Lin et al., "PacGAN", NeurIPS 2018); what a
@@ -330,12 +338,6 @@ class Discriminator(nn.Module):
         self.project = nn.Embedding(space.num_classes, width)
         nn.init.normal_(self.project.weight, std=width**-0.5)
 
-    def augment_pair(
-        self, real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random: StepNoise
-    ) -> tuple[Tensor, Tensor]:
-        """Unchanged: no move of a cell keeps the label of any row."""
-        return real, fake
-
     def features(self, x: Tensor, labels: Tensor) -> Tensor:
         """Features (N, width) of rows."""
         h = F.leaky_relu(self.enter(x) + self.embed(labels), 0.2)
@@ -351,6 +353,3 @@ class Discriminator(nn.Module):
         spread = (packs.var(dim=1, correction=0) + 1e-6).sqrt()
         projected = (features * self.project(labels)).sum(1).unflatten(0, (-1, PACK)).mean(1)
         return self.pack(torch.cat([packs.mean(1), spread], dim=1))[:, 0] + projected
-
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.judge(self.features(x, labels), labels)

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.errors import UsageError, nearest
+from gensynth.models import nets
+from gensynth.models.all_reduce import mean_over_processes
 from gensynth.models.augment import augment_pair
-from gensynth.models.generator import StepNoise, TrainingRows
-from gensynth.models.processes import mean_over_processes, shared_mean
+from gensynth.models.generator import StepNoise
 from gensynth.types import Space
 
 COARSE = 8  # sides are halved until they are at most this
@@ -39,9 +39,9 @@ def latent_size(height: int, width: int) -> int:
     return 16 if longest <= 16 else 32 if longest <= 32 else 64
 
 
-def halvings(height: int, width: int, fold: int, least: int) -> int:
-    """How often the folded side is halved: until it is at most COARSE, and at least `least` times."""
-    return max(least, math.ceil(math.log2(max(height, width) / fold / COARSE)))
+def halvings(shape: tuple[int, ...], fold: int, least: int) -> int:
+    """How often the folded side of (C, H, W) is halved: until it is at most COARSE, and at least `least` times."""
+    return max(least, math.ceil(math.log2(max(shape[1:]) / fold / COARSE)))
 
 
 class Folding:
@@ -83,9 +83,8 @@ class ResidualBlock(nn.Module):
         self.film = nn.Linear(embedding, 2 * channels)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
-        for layer in (self.film, self.last):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for parameter in (*self.film.parameters(), *self.last.parameters()):
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         scale, shift = self.film(e)[:, :, None, None].chunk(2, dim=1)
@@ -112,7 +111,7 @@ class Encoder(nn.Module):
         self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int
     ) -> None:
         super().__init__()
-        levels = halvings(*shape[1:], fold, least=1)
+        levels = halvings(shape, fold, least=1)
         self.folding = Folding(shape, fold, levels)
         self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
         sizes = [channels(width, level) for level in range(levels + 1)]
@@ -132,110 +131,65 @@ class Encoder(nn.Module):
         return mean, log_variance.clamp(-8, 4)
 
 
-class Decoder(nn.Module):
+class Decoder(nets.Decoder):
     """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1].
 
-    trunk  own: the class enters at the start; shared: only above the coarsest blocks, which all classes share
     `noise` (N, 0) is what other decoders draw with; an image is drawn from its latent alone.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int, trunk: str
+        self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int
     ) -> None:
         super().__init__()
-        levels = halvings(*shape[1:], fold, least=1)
+        levels = halvings(shape, fold, least=1)
         self.folding = Folding(shape, fold, levels)
-        self.shared = trunk == "shared"
         sizes = [channels(width, level) for level in range(levels, -1, -1)]
         h, w = self.folding.coarse
-        self.start = nn.Linear(latent + (0 if self.shared else embedding), sizes[0] * h * w)
+        self.start = nn.Linear(latent + embedding, sizes[0] * h * w)
         self.ups = nn.ModuleList([nn.Conv2d(a, 4 * b, 1) for a, b in zip(sizes, sizes[1:], strict=False)])
         self.blocks = nn.ModuleList([Blocks(blocks, size, embedding) for size in sizes])
         self.head = nn.Conv2d(width, self.folding.folded_channels, 3, padding=1)
 
     def forward(self, z: Tensor, e: Tensor, noise: Tensor | None = None) -> Tensor:
-        start = z if self.shared else torch.cat([z, e], dim=1)
-        h = channels_last(self.start(start).unflatten(1, (-1, *self.folding.coarse)))
-        h = self.blocks[0](h, torch.zeros_like(e) if self.shared else e)
+        start = self.start(torch.cat([z, e], dim=1))
+        h = self.blocks[0](channels_last(start.unflatten(1, (-1, *self.folding.coarse))), e)
         for up, blocks in zip(self.ups, self.blocks[1:], strict=True):
             h = blocks(channels_last(F.pixel_shuffle(up(h), 2)), e)
         return self.folding.unfold(self.head(F.leaky_relu(h, 0.2))).float()
-
-    def imitate(self, z: Tensor, e: Tensor, random: StepNoise) -> Tensor:
-        """Images cut to [-1, 1], so that an exactly black background needs no fine tuning."""
-        return self(z, e).clamp(-1, 1)
 
     def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
         """Negative log-likelihood (N,) of images, nats, each under its own optimal sigma: no row depends on another."""
         variance = (x - self(z, e)).square().flatten(1).mean(dim=1).clamp_min(math.exp(-12))
         return 0.5 * x[0].numel() * (1 + math.log(2 * math.pi) + variance.log())
 
-    def seen(self, x: Tensor) -> Tensor:
-        """What a discriminator sees of images: all of them."""
-        return x
 
-    def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
-        """Log likelihood of real pixels around fake ones under the optimal sigma, a pixel, negative."""
-        return 0.5 * shared_mean((real - fake).square().mean()).log()
-
-
-class Autoencoder(nn.Module):
+class Autoencoder(nets.Autoencoder):
     """Class embedding, encoder and decoder of images; latents (N, D).
 
-    fold        side of the pixel block folded into channels; 0: as a CPU needs it
-    blocks      residual blocks a resolution
-    trunk       own | shared: whether the class enters the decoder at its start or above its coarsest blocks
-    likelihood  gaussian: optimal sigma, summed over pixels (Rybkin et al., "Simple and effective VAE training with
-                calibrated decoders", ICML 2021, section 4.3) | logistic: discretised to 256 levels, one scale a channel
-                (Salimans et al., "PixelCNN++", ICLR 2017, section 2.1)
+    fold    side of the pixel block folded into channels; 0: as a CPU needs it
+    blocks  residual blocks a resolution
     """
 
-    noise_size = 0  # a decoded latent is drawn without noise
-    block = 256  # rows per forward pass when sampling
+    block = 256
 
-    def __init__(
-        self, space: Space, width: int, *, fold: int, blocks: int, trunk: str, likelihood: str, embedding: int = 32
-    ) -> None:
+    def __init__(self, space: Space, width: int, *, fold: int, blocks: int, embedding: int = 32) -> None:
         super().__init__()
-        for key, word, known in (
-            ("trunk", trunk, ("own", "shared")),
-            ("likelihood", likelihood, ("gaussian", "logistic")),
-        ):
-            if word not in known:
-                raise UsageError(f"model.body.{key}={word} is not known; {nearest(word, known)}")
         fold = fold or stem_factor(*space.shape[1:])
         self.latent = latent_size(*space.shape[1:])
         self.embed = nn.Embedding(space.num_classes, embedding)
         self.encoder = Encoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks)
-        self.decoder = Decoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks, trunk=trunk)
-        self.log_scale = nn.Parameter(torch.full((space.shape[0], 1, 1), -3.0)) if likelihood == "logistic" else None
-
-    def start_at(self, rows: TrainingRows) -> None:
-        """Nothing to take from the rows."""
-
-    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return self.encoder(x, self.embed(labels))
-
-    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.decoder(z, self.embed(labels))
+        self.decoder = Decoder(space.shape, width, self.latent, embedding, fold=fold, blocks=blocks)
 
     def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
         """Negative log-likelihood a row, nats, averaged over rows (N, C, H, W)."""
-        mean = self.decode(z, labels)
-        return gaussian_nll(x, mean) if self.log_scale is None else logistic_nll(x, mean, self.log_scale)
-
-    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
-        """What training makes small: the same."""
-        return self.nll(x, z, labels)
-
-    def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
-        return self.decode(z, labels)
+        return gaussian_nll(x, self.decode(z, labels))
 
 
 def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
     """Negative log-likelihood a row under the optimal shared sigma, scalar (mean over rows, sum over pixels).
 
-    The variance is the batch's own mean squared error; log sigma is kept above -6.
+    Rybkin et al., "Simple and effective VAE training with calibrated decoders", ICML 2021, section 4.3: the variance is
+    the batch's own mean squared error. Log sigma is kept above -6.
     """
     squared = (x - mean).square()
     variance = mean_over_processes(squared.mean()).clamp_min(math.exp(-12))
@@ -243,19 +197,7 @@ def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
     return squared.sum() / len(x) / (2 * variance) + 0.5 * pixels * (variance.log() + math.log(2 * math.pi))
 
 
-def logistic_nll(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """The same under logistics cut into the 256 levels of [-1, 1]; log_scale (C, 1, 1), kept above -7.
-
-    The lowest and the highest level take the tails.
-    """
-    inverse, centred = torch.exp(-log_scale.clamp_min(-7.0)), x - mean
-    upper, lower = inverse * (centred + 1 / 255), inverse * (centred - 1 / 255)
-    inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
-    log_mass = torch.where(x < -0.999, F.logsigmoid(upper), torch.where(x > 0.999, F.logsigmoid(-lower), inside))
-    return -log_mass.sum() / len(x)
-
-
-class Discriminator(nn.Module):
+class Discriminator(nets.Discriminator):
     """Image (N, C, H, W) and labels (N,) -> logit (N,), by projection with an unconditional term.
 
     Miyato & Koyama, "cGANs with projection discriminator" (ICLR 2018), eq. 3; the body follows the
@@ -265,29 +207,25 @@ class Discriminator(nn.Module):
     fold  side of the pixel block folded into channels; 0: twice what a CPU's generator folds
     """
 
-    rows_a_logit = 1
-
     def __init__(self, space: Space, width: int, depth: int, *, fold: int, features: int = 128) -> None:
         super().__init__()
         shape = space.shape
         fold = fold or 2 * stem_factor(*shape[1:])
-        levels = halvings(*shape[1:], fold, least=0)
+        levels = halvings(shape, fold, least=0)
         self.folding = Folding(shape, fold, levels)
         sizes = [channels(width, level) for level in range(levels + 1)]
         self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in zip(sizes, sizes[1:], strict=False)])
         total = depth * len(sizes)
-        self.blocks = nn.ModuleList([nn.ModuleList([PlainBlock(s, total) for _ in range(depth)]) for s in sizes])
+        self.blocks = nn.ModuleList([nn.Sequential(*[PlainBlock(s, total) for _ in range(depth)]) for s in sizes])
         self.pool = nn.Conv2d(sizes[-1], sizes[-1], self.folding.coarse, groups=sizes[-1])
         self.feature = nn.Linear(sizes[-1], features)
         self.score = nn.Linear(features, 1)
         self.project = nn.Embedding(space.num_classes, features)
         nn.init.normal_(self.project.weight, std=features**-0.5)
 
-    def augment_pair(
-        self, real: Tensor, fake: Tensor, shifted: float, cut: Tensor, random: StepNoise
-    ) -> tuple[Tensor, Tensor]:
-        return augment_pair(real, fake, shifted, cut, random)
+    def augment_pair(self, real: Tensor, fake: Tensor, shifted: float, random: StepNoise) -> tuple[Tensor, Tensor]:
+        return augment_pair(real, fake, shifted, random)
 
     def features(self, x: Tensor, labels: Tensor) -> Tensor:
         """Features (N, F) of images; labels enter later."""
@@ -295,16 +233,12 @@ class Discriminator(nn.Module):
         for level, blocks in enumerate(self.blocks):
             if level:
                 h = self.downs[level - 1](F.avg_pool2d(h, 2))
-            for block in blocks:
-                h = block(h)
+            h = blocks(h)
         return F.leaky_relu(self.feature(self.pool(h).flatten(1)), 0.2).float()
 
     def judge(self, features: Tensor, labels: Tensor) -> Tensor:
         """Logits (N,) from features."""
         return self.score(features)[:, 0].float() + (features * self.project(labels)).sum(dim=1)
-
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.judge(self.features(x, labels), labels)
 
 
 class PlainBlock(nn.Module):
@@ -312,18 +246,13 @@ class PlainBlock(nn.Module):
 
     def __init__(self, channels: int, depth: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, channels, 1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 1, bias=False),
-        )
+        enter, middle = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 3, padding=1)
+        leave = nn.Conv2d(channels, channels, 1, bias=False)
         gain = math.sqrt(2 / 1.04) * depth**-0.25
-        for layer in (self.layers[0], self.layers[2]):
-            fan_in = layer.weight[0].numel()
-            nn.init.normal_(layer.weight, std=gain * fan_in**-0.5)
-        nn.init.zeros_(self.layers[4].weight)
+        for layer in (enter, middle):
+            nn.init.normal_(layer.weight, std=gain * layer.weight[0].numel() ** -0.5)
+        nn.init.zeros_(leave.weight)
+        self.layers = nn.Sequential(enter, nn.LeakyReLU(0.2), middle, nn.LeakyReLU(0.2), leave)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gensynth.models.generator import StepNoise, TrainingRows
+from gensynth.models import nets
 from gensynth.types import Space
 
 LATENT = 16
@@ -32,7 +32,7 @@ class Encoder(nn.Module):
         return mean, log_variance.clamp(-8, 4)
 
 
-class Decoder(nn.Module):
+class Decoder(nets.Decoder):
     """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1]."""
 
     def __init__(self, shape: tuple[int, ...], width: int, embedding: int) -> None:
@@ -43,13 +43,21 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, e: Tensor) -> Tensor:
         return self.body(torch.cat([z, e], dim=1)).unflatten(1, self.shape)
 
+    def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
+        """Negative log-likelihood (N,) of images, nats, each with its own optimal sigma.
 
-class Autoencoder(nn.Module):
+        The optimal sigma is that of Rybkin et al. ("Simple and effective VAE training with calibrated decoders", ICML
+        2021, section 4.3), taken over the pixels of one row, so that a row's loss knows no other row.
+        """
+        variance = (x - self(z, e)).square().flatten(1).mean(1).clamp_min(LEAST_VARIANCE)
+        return 0.5 * x[0].numel() * (variance.log() + 1 + math.log(2 * math.pi))
+
+
+class Autoencoder(nets.Autoencoder):
     """Class embedding, encoder and decoder of images; latents (N, D)."""
 
     latent = LATENT
-    noise_size = 0  # a decoded latent is drawn without noise
-    block = 1024  # rows per forward pass when sampling
+    block = 1024
 
     def __init__(self, space: Space, width: int, embedding: int = 16) -> None:
         super().__init__()
@@ -57,27 +65,5 @@ class Autoencoder(nn.Module):
         self.encoder = Encoder(math.prod(space.shape), width, embedding)
         self.decoder = Decoder(space.shape, width, embedding)
 
-    def start_at(self, rows: TrainingRows) -> None:
-        """Nothing to take from the rows."""
-
-    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return self.encoder(x, self.embed(labels))
-
-    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.decoder(z, self.embed(labels))
-
     def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
-        """Negative log-likelihood a row, nats, averaged over rows (N, C, H, W), each with its own optimal sigma.
-
-        The optimal sigma is that of Rybkin et al. ("Simple and effective VAE training with calibrated decoders", ICML
-        2021, section 4.3), taken over the pixels of one row, so that a row's loss knows no other row.
-        """
-        variance = (x - self.decode(z, labels)).square().flatten(1).mean(1).clamp_min(LEAST_VARIANCE)
-        return (0.5 * x[0].numel() * (variance.log() + 1 + math.log(2 * math.pi))).mean()
-
-    def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
-        """What training makes small: the same."""
-        return self.nll(x, z, labels)
-
-    def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
-        return self.decode(z, labels)
+        return self.decoder.row_nll(z, self.embed(labels), x).mean()

@@ -1,0 +1,165 @@
+"""The verbs: from the composed configuration to the walk, and what is printed at its end."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gensynth import compare, pipeline
+from gensynth.cli.config import amount, job_of, merge_job, model_class, refuse_inside, whole_seed
+from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run
+from gensynth.cli.overrides import conf_dir, resume_command
+from gensynth.errors import UsageError
+from gensynth.provenance.contents import is_mine
+from gensynth.provenance.forget import forget, forget_lines
+from gensynth.run_folder import RunFolder
+from gensynth.samplers.sampler import Sampler
+from gensynth.steps.component import SAMPLER_PATHS
+from gensynth.steps.job import read_job
+from gensynth.verify import find_dataset, has_run, verify
+
+Config = dict[str, Any]
+Choices = Mapping[str, str]
+
+
+def _explore(config: Config, typed: list[str], choices: Choices) -> None:
+    job = job_of("explore", config, typed, choices)
+    pipeline.explore(job)
+    print(job.out / "explore.json")
+
+
+def _train(config: Config, typed: list[str], choices: Choices) -> None:
+    print(pipeline.train(job_of("train", config, typed, choices)))
+
+
+def _balance(config: Config, typed: list[str], choices: Choices) -> None:
+    job = job_of(typed[0], config, typed, choices)
+    print_run(pipeline.balance(job), job.out)
+
+
+def _merge(config: Config, typed: list[str], choices: Choices) -> None:
+    if not config["run"]:
+        raise UsageError("merge needs the folder of a finished run: gensynth merge RUN")
+    config["out"] = config["out"] or config["run"]
+    finished = Path(config["run"])
+    job = merge_job(finished, config, typed, choices)
+    print_run(pipeline.merge(job, finished, model_class(config)), job.out)
+
+
+def _sample(config: Config, typed: list[str], choices: Choices) -> None:
+    for key in ("generator", "counts"):
+        if config[key] in ("", None):
+            raise UsageError(f"sample needs {key}=; example: gensynth sample generator=OUT/generator counts=500 out=S")
+    out = Path(config["out"])
+    print(
+        pipeline.sample(
+            Path(config["generator"]),
+            amount(config["counts"]),
+            whole_seed(config["seed"]),
+            config["format"],
+            lambda: RunFolder(out, "sample", bool(config["resume"]), resume_command(typed)),
+            model_class(config),
+        )
+    )
+
+
+def _evaluate(config: Config, typed: list[str], choices: Choices) -> None:
+    for key in ("real", "synthetic"):
+        if not config[key]:
+            raise UsageError(f"evaluate needs {key}=PATH; example: gensynth evaluate real=DIR test=DIR synthetic=DIR")
+    sets = config["synthetic"] if isinstance(config["synthetic"], list) else [config["synthetic"]]
+    refuse_inside(config["out"], config["real"], config["test"], *sets)
+    job = job_of("evaluate", config, typed, choices)
+    test = Path(config["test"]) if config["test"] else None
+    facts = pipeline.evaluate(
+        job, Path(config["real"]), test, [Path(s) for s in sets], *(config["data"][k] for k in ("label", "text"))
+    )
+    print_ranking(facts, job.out)
+
+
+def _verify(config: Config, typed: list[str], choices: Choices) -> int:
+    if not config["dataset"]:
+        raise UsageError("verify needs a data set: gensynth verify OUT/dataset")
+    if not isinstance(config["n"], int) or config["n"] < 0:
+        raise UsageError(f"n must be a whole number of at least 0, got {config['n']!r}")
+    dataset = find_dataset(Path(config["dataset"]))
+    if config["is_mine"]:
+        matches = is_mine(Path(config["is_mine"]), dataset)
+        print("\n".join(map(str, matches)))
+        return 0 if all(match.line for match in matches) else 6
+    generator = Path(config["generator"]) if config["generator"] else None
+    build = functools.partial(_samplers_of, dataset, trust=config["trust"])
+    verified = verify(dataset, generator, build, config["n"], whole_seed(config["seed"]), model_class(config))
+    print("\n".join([*verified.findings, *verified.told]))
+    return 6 if verified.findings else 0
+
+
+def _samplers_of(dataset: Path, trust: list[str]) -> tuple[list[Sampler], str]:
+    """Sampler and fallback of the run beside a data set, and why one of them cannot be built."""
+    samplers: list[Sampler] = []
+    why_not = "no run beside the data set"
+    job = read_job(dataset.parent, trust=trust) if has_run(dataset) else None
+    for node in (job.sampler, job.fallback) if job else ():
+        files = [key for key in SAMPLER_PATHS if node.params.get(key) not in (None, "", "class", "train")]
+        if files:
+            why_not = f"made with {files[0]}={node.params[files[0]]}, whose place is not kept"
+        elif node:
+            samplers.append(node.build())
+    return samplers, why_not
+
+
+def _forget(config: Config, typed: list[str], choices: Choices) -> None:
+    if config["row"] in ("", None):
+        raise UsageError("forget needs the name of a row, as in run/split.csv: gensynth forget ROW_ID runs=runs")
+    row, out = str(config["row"]), Path(config["out"])
+    if config["out"] and out.exists():
+        raise UsageError(f"out={out} is there already; nothing was touched, choose a new file")
+    found = forget(row, Path(config["runs"]))
+    print("\n".join(forget_lines(row, found)))
+    if config["out"]:
+        out.write_text(json.dumps({"row": row, "runs": [one.to_json() for one in found]}, indent=1), encoding="utf-8")
+
+
+def _compare(config: Config, typed: list[str], choices: Choices) -> None:
+    job = job_of("compare", config, typed, choices)
+    if not isinstance(job.generator_seeds, int) or not 1 <= job.generator_seeds <= job.utility.seeds:
+        raise UsageError(
+            f"generator_seeds must lie between 1 and utility.seeds={job.utility.seeds}, got {job.generator_seeds!r}"
+        )
+    names = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
+    facts = compare.compare(job, names)
+    for warning in facts["warnings"]:
+        print(f"warning: {warning['text']}")
+    print_arms(facts["utility"])
+    print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
+    print_beside(facts["sets"])
+    if choice := compare.choice_of(facts, job.models):
+        print(f"what the verdict asks for: {balance_command(typed, choice)}")
+    print(f"report: {job.out / 'report.html'}")
+
+
+def balance_command(typed: list[str], choice: str) -> str:
+    """The `balance` that makes what a `compare` chose, from the words of that `compare`."""
+    own = ("out=", "resume=", "arms=", "generator_seeds=", "models.", "~models", "samplers.")
+    mine = f"samplers.{choice.removeprefix('sampler=')}."
+    settings = [f"sampler.{word.removeprefix(mine)}" for word in typed[1:] if word.startswith(mine)]
+    kept = [word for word in typed[1:] if not word.startswith(own)]
+    return shlex.join(["gensynth", "balance", *kept, choice, *settings])
+
+
+ACTIONS: dict[str, Callable[[Config, list[str], Choices], int | None]] = {
+    "demo": _balance,
+    "explore": _explore,
+    "train": _train,
+    "sample": _sample,
+    "balance": _balance,
+    "merge": _merge,
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "verify": _verify,
+    "forget": _forget,
+}

@@ -1,0 +1,1 @@
+"""Who is in the rows, and for whom classifiers work."""

@@ -1,0 +1,1 @@
+"""How true synthetic rows are."""

@@ -1,0 +1,173 @@
+"""Scores of one set of synthetic rows by feature spaces that were fitted and qualified once, and of trained arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.manifold import TSNE
+
+from gensynth import rng
+from gensynth.data.kinds import modality_of, points_of
+from gensynth.evaluation.assessment import EvaluationSettings, Fidelity, Notice, RealRows, Utility
+from gensynth.evaluation.fidelity.column_score import column_fidelity
+from gensynth.evaluation.fidelity.faults import find_faults
+from gensynth.evaluation.fidelity.features import FeatureSpace, inception_space, spaces_of
+from gensynth.evaluation.fidelity.fidelity import MOST_ROWS, K, fidelity
+from gensynth.evaluation.fidelity.qualify import qualify
+from gensynth.evaluation.fidelity.spoiled import floor_of
+from gensynth.evaluation.metrics.classification import confusion, reliability
+from gensynth.evaluation.metrics.support import realism
+from gensynth.evaluation.privacy.copies import Copies, copy_entries, find_copies
+from gensynth.evaluation.utility.utility import UtilityResult, rarest_class
+from gensynth.evaluation.utility.verdict import BASELINE, answer_arms
+from gensynth.models.judges import AnyJudge
+from gensynth.types import LabelledData
+
+MOST_CLASSES = {"table": 100, "text": 100}  # for which all arms are still trained in reasonable time
+MOST_REALISM_ROWS = 2_000
+EMBEDDED = 400  # rows a side
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Feature spaces of one data set, fitted on its real train rows and qualified once; scores any synthetic rows.
+
+    real       held-out rows are not looked at before a set is scored
+    judge      classifier of real train rows
+    qualified  {space: what it sees and what not}
+    floor      rows x -> rows that learned nothing
+    """
+
+    real: RealRows
+    settings: EvaluationSettings
+    judge: AnyJudge
+    spaces: list[FeatureSpace]
+    qualified: dict[str, dict[str, Any]]
+    floor: Callable[[np.ndarray], np.ndarray]
+
+    @staticmethod
+    def of(real: RealRows, judge: AnyJudge, settings: EvaluationSettings) -> Yardstick:
+        """Fit and qualify; UsageError where the literature's space is asked for and cannot be had."""
+        settings.progress("feature spaces: judge, self-supervised, random, raw")
+        train, seed = real.train, settings.seed
+        spaces = spaces_of(train, judge, seed)
+        if settings.inception:
+            spaces.append(inception_space())
+        qualified = {space.name: qualify(space, train, rng.child(seed, "qualify", space.name)) for space in spaces}
+        floor = _seeded(floor_of(train.schema), seed)
+        return Yardstick(real, settings, judge, spaces, qualified, floor)
+
+    def space(self, name: str) -> FeatureSpace:
+        return next(space for space in self.spaces if space.name == name)
+
+    @property
+    def raw(self) -> FeatureSpace:
+        """The space of raw rows."""
+        return self.space(modality_of(self.real.train.schema).raw)
+
+    def copies(self, rows: LabelledData) -> Copies:
+        """Which rows are copies of real ones that they may have been learned from."""
+        seen, test = self.real.seen, self.real.test
+        points = points_of(LabelledData.concat([seen, test]))  # of both alike: neither lies nearer by that
+        return find_copies(seen, test, rows, points, self.settings.seed, self.settings.subject)
+
+    def score(self, name: str, rows: LabelledData, copied: Copies) -> Fidelity:
+        """Fidelity in every space, overall and per class, and faults of a set of that name."""
+        train, test, seed = self.real.train, self.real.test, self.settings.seed
+        progress = self.settings.progress
+        progress(f"fidelity of {len(rows)} rows in {len(self.spaces)} feature spaces{cut_text(test, rows)}")
+        overall, per_class = fidelity(
+            spaces=self.spaces,
+            floor=self.floor,
+            seed=seed,
+            train=train,
+            reference=test,
+            synthetic=rows,
+            metrics=self.settings.metrics,
+        )
+        if modality_of(train.schema).columns(train.schema):
+            progress("columns, pairs of columns and a two-sample test")
+            columns, shapes = column_fidelity(train, test, rows, self.floor, seed)
+            overall |= columns
+            for label, entry in shapes.items():
+                per_class[label]["shape[columns]"] = entry
+        faults = find_faults(
+            name=name,
+            overall=overall[self.raw.name],
+            per_class=per_class,
+            space=self.raw.name,
+            copied=copy_entries(copied),
+            made=rows,
+            test=test,
+            judged=self.judge.probabilities,
+        )
+        return Fidelity(overall, per_class, faults)
+
+    def warnings(self) -> list[Notice]:
+        """A line that names what each space does not see, if there is anything."""
+        blind = {name: facts["blind_to"] for name, facts in self.qualified.items() if facts["blind_to"]}
+        text = "; ".join(f"{name} does not see {', '.join(faults)}" for name, faults in blind.items())
+        text = f"feature spaces that are blind to a fault: {text}".replace("_", " ")
+        return [{"code": "blind_space", "text": text}] if blind else []
+
+    def realism(self, rows: LabelledData) -> np.ndarray:
+        """Realism (M,) of each synthetic row among real train rows of its class, in the space of raw rows."""
+        space, train = self.raw, self.real.train
+        out = np.zeros(len(rows))
+        for c in range(len(rows.schema.classes)):
+            mine, real = np.flatnonzero(rows.y == c), train.x[train.y == c][:MOST_REALISM_ROWS]
+            if len(mine) and len(real) > 1:
+                k = min(K, len(real) - 1)
+                out[mine] = realism(real=space.transform(real), fake=space.transform(rows.x[mine]), k=k)
+        return out
+
+    def embedding(self, rows: LabelledData) -> dict[str, np.ndarray]:
+        """Real test rows and synthetic rows side by side in the plane: xy (n, 2), label (n,), synthetic (n,) bool.
+
+        t-SNE (van der Maaten and Hinton, 2008) of judge features, at most 400 rows a side, equally many. For the
+        eye only: distances between groups mean nothing in it.
+        """
+        n = min(len(self.real.test), len(rows), EMBEDDED)
+        order = rng.numpy_generator(self.settings.seed, "embedding")
+        sides = [side[order.permutation(len(side))[:n]] for side in (self.real.test, rows)]
+        x = np.concatenate([self.spaces[0].transform(side.x) for side in sides])
+        if n < 10 or not np.ptp(x):
+            return {}
+        plane = TSNE(perplexity=min(30, n / 3), init="pca", random_state=0, max_iter=500).fit_transform(x)
+        label, synthetic = np.concatenate([side.y for side in sides]), np.repeat([False, True], n)
+        return {"xy": plane, "label": label, "synthetic": synthetic}
+
+
+def _seeded(floor: Callable[[np.ndarray, int], np.ndarray], seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: floor(x, seed)
+
+
+def cut_text(test: LabelledData, rows: LabelledData) -> str:
+    """What is said where not all rows are compared."""
+    n = min(int(np.minimum(test.counts(), rows.counts()).sum()), MOST_ROWS)
+    return f", cut to {n} rows a side of {len(test)} real and {len(rows)} synthetic, class by class"
+
+
+def arms_utility(result: UtilityResult, candidate: str, train: LabelledData) -> Utility:
+    """Lines, recall by class, confusion and reliability of trained arms; the verdict is not in it."""
+    answer_arms(result)
+    classes, learner = train.schema.classes, result.learners[0]
+    tables = {
+        arm: confusion(result.labels, result.predictions[arm, learner], len(classes)).round(6).tolist()
+        for arm in (BASELINE, candidate)
+    }
+    rarest = rarest_class(train.counts(), result.labels)
+    curves = {}
+    if rarest is not None:
+        for arm in (BASELINE, candidate):
+            score = result.probabilities[arm, learner][:, :, rarest].mean(axis=0)
+            curves[arm] = reliability(score.astype(np.float64), result.labels == rarest)
+    return Utility(
+        utility=result.rows,
+        utility_per_class=result.per_class_recall,
+        confusion={"classes": list(classes), "learner": learner, **tables},
+        reliability={"class": "" if rarest is None else classes[rarest], "learner": learner, "curves": curves},
+    )

@@ -1,0 +1,1 @@
+"""Pure metrics f(real, fake) over numpy arrays, and their declarations."""

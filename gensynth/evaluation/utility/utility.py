@@ -1,0 +1,278 @@
+"""Does training on an arm's rows help: the same classifiers, trained on each arm, scored on locked real rows.
+
+"Train on synthetic or augmented rows, test on real" after Esteban et al., "Real-valued medical time series
+generation with recurrent conditional GANs", 2017, and Ravuri and Vinyals, "Classification accuracy score",
+2019. Each seed leaves a random tenth of every arm's rows out, the same real rows in all arms, so that seeds differ
+as other samples of the same data would. Intervals join two sources of chance: which test rows there are, and the
+seed of classifier and left-out rows; with several generators, training the generator again takes the seed's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gensynth.evaluation.metrics.classification import (
+    LABEL_METRICS,
+    LOSSES,
+    PROBABILITY_METRICS,
+    label_scores,
+    probability_scores,
+    resampled_tally,
+    tally,
+)
+from gensynth.evaluation.utility.learners import Learner
+from gensynth.intervals import Difference, joint_estimate
+from gensynth.rng import child, numpy_generator
+from gensynth.samplers.online import Online, Unchanged
+from gensynth.types import REAL, LabelledData
+
+KEPT = 0.9
+POWERS = np.linspace(0, 1.5, 13)
+PROBABILITY_RESAMPLES = 100
+
+
+UNCHANGED = Unchanged()
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Training rows of one arm, a set for each generator seed; whether classes are weighted or the threshold tuned.
+
+    online  what happens to the rows while a classifier learns from them
+    """
+
+    name: str
+    rows: tuple[LabelledData, ...]
+    class_weights: bool = False
+    tuned_threshold: bool = False
+    online: Online = UNCHANGED
+
+
+@dataclass(frozen=True)
+class UtilityResult:
+    """All that the arms yielded.
+
+    rows              lines of report.json's "utility"
+    raw               {(arm, learner, metric): (S,)}, one value per seed
+    resampled         {(arm, learner, metric): (B,)}, mean over seeds for each resampling of the test rows
+    predictions       {(arm, learner): int64 (S, N)}, one row per seed, one column per test row
+    probabilities     {(arm, learner): float32 (S, N, K)}
+    further           {(arm, name): float32 (S, P, K)} of the first learner for other rows that were asked for
+    per_class_recall  {arm: {class: mean recall of the first learner, None without test rows}}
+    labels            int64 (N,) of the test rows; seeds (S,); generators {arm: how many}
+    """
+
+    rows: list[dict[str, Any]]
+    raw: dict[tuple[str, str, str], np.ndarray]
+    resampled: dict[tuple[str, str, str], np.ndarray]
+    predictions: dict[tuple[str, str], np.ndarray]
+    per_class_recall: dict[str, dict[str, float | None]]
+    labels: np.ndarray
+    seeds: tuple[int, ...]
+    probabilities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    further: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    generators: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def learners(self) -> list[str]:
+        """In the order of the predictions; the first one carries the verdict."""
+        return list(dict.fromkeys(learner for _, learner in self.predictions))
+
+    @property
+    def arms(self) -> list[str]:
+        """In the order of the predictions."""
+        return list(dict.fromkeys(arm for arm, _ in self.predictions))
+
+    def metrics(self, learner: str) -> list[str]:
+        return list(dict.fromkeys(metric for _, name, metric in self.raw if name == learner))
+
+
+def run_arms(
+    *,
+    arms: list[Arm],
+    learners: list[Learner],
+    val: LabelledData,
+    test: LabelledData,
+    further: Mapping[str, np.ndarray],
+    seeds: list[int],
+    progress: Callable[[str], None],
+) -> UtilityResult:
+    """Train all learners on every arm with every seed and score them on the locked test rows.
+
+    val      real rows on which a threshold is tuned
+    further  name -> x of other rows whose probabilities the first learner shall give
+    Probabilities are scored against the class with the fewest rows in the first arm. ValueError for fewer than 3
+    different seeds, no arms, arms of one name or no test rows.
+    """
+    _check(arms, test, seeds)
+    classes = len(test.schema.classes)
+    predictions, probabilities, others = {}, {}, {}
+    for learner in learners:
+        asked = further if learner is learners[0] else {}
+        inputs = [test.x, val.x, *asked.values()]
+        done: dict[tuple[int, bool, int, int], list[np.ndarray]] = {}
+        for number, arm in enumerate(arms, start=1):
+            progress(f"utility: {learner.name}, arm {number} of {len(arms)}, {arm.name}")
+            found = []
+            for turn, seed in enumerate(seeds):
+                rows = arm.rows[turn % len(arm.rows)]
+                key = (id(rows), arm.class_weights, id(arm.online), seed)
+                if key not in done:
+                    done[key] = _trained(learner, rows, arm, inputs, seed)
+                found.append(done[key])
+            predicted = [one[0] for one in found]
+            if arm.tuned_threshold and len(val):
+                counts = arm.rows[0].counts()
+                predicted = [one[0] / tuned_prior(one[1], val.y, counts) for one in found]
+            predictions[arm.name, learner.name] = np.stack([shares.argmax(1) for shares in predicted])
+            probabilities[arm.name, learner.name] = np.stack([one[0] for one in found])
+            for place, name in enumerate(asked, start=2):
+                others[arm.name, name] = np.stack([one[place] for one in found])
+    result = summarise(predictions, test.y, test.schema.classes, tuple(seeds), {a.name: len(a.rows) for a in arms})
+    result = replace(result, probabilities=probabilities, further=others)
+    wanted = arms[0].rows[0].counts()
+    rarest = rarest_class(wanted, test.y)
+    if rarest is not None:
+        for arm in arms:
+            ratio = np.full(classes, 1 / classes) if arm.class_weights else _prior(arm.rows[0].counts())
+            for learner in learners:
+                add_probability_scores(result, arm.name, learner.name, rarest, _prior(wanted) / ratio)
+    order = {pair: i for i, pair in enumerate((a.name, ln.name) for ln in learners for a in arms)}
+    result.rows.sort(key=lambda row: order[row["arm"], row["learner"]])
+    return result
+
+
+def _trained(learner: Learner, rows: LabelledData, arm: Arm, inputs: list[np.ndarray], seed: int) -> list[np.ndarray]:
+    rows = rows[kept_rows(rows, seed)]
+    weights = balanced_weights(rows.y, len(rows.schema.classes)) if arm.class_weights else None
+    return learner.probabilities(rows, weights, inputs, child(seed, "utility"), arm.online)
+
+
+def kept_rows(rows: LabelledData, seed: int) -> np.ndarray:
+    """Row numbers that a seed trains on: a random 90 % of each class, of equal real rows the same in every arm."""
+    keep = np.ones(len(rows), dtype=bool)
+    for origin in np.unique(rows.origin):
+        for k in range(len(rows.schema.classes)):
+            mine = np.flatnonzero((rows.origin == origin) & (rows.y == k))
+            names, first = (
+                np.unique(rows.ids[mine], return_inverse=True) if origin == REAL else (mine, np.arange(len(mine)))
+            )
+            if len(names) >= 10:
+                out = numpy_generator(seed, "utility", "rows", str(origin), k).permutation(len(names))
+                keep[mine[np.isin(first, out[int(KEPT * len(names)) :])]] = False
+    return np.flatnonzero(keep)
+
+
+def balanced_weights(y: np.ndarray, num_classes: int) -> np.ndarray:
+    """Class weights (K,) that give each class present the same total weight; 0 for an absent class.
+
+    >>> balanced_weights(np.array([0, 0, 0, 1]), 3).round(3).tolist()
+    [0.667, 2.0, 0.0]
+    """
+    counts = np.bincount(y, minlength=num_classes)
+    present = counts > 0
+    return np.where(present, len(y) / (present.sum() * np.maximum(counts, 1)), 0.0)
+
+
+def tuned_prior(shares: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """prior^power by which probabilities are divided; the power with the best balanced accuracy on validation rows.
+
+    For two classes this moves the threshold; power 1 is the optimum for calibrated probabilities (Menon et al.,
+    "Long-tail learning via logit adjustment", ICLR 2021).
+    """
+    prior = _prior(counts)
+    predicted = np.stack([(shares / prior**power).argmax(1) for power in POWERS])
+    best = label_scores(tally(y, predicted, len(counts)))["balanced_accuracy"].argmax()
+    return prior ** POWERS[best]
+
+
+def _prior(counts: np.ndarray) -> np.ndarray:
+    counts = np.maximum(counts, 1)
+    return counts / counts.sum()
+
+
+def rarest_class(counts: np.ndarray, labels: np.ndarray) -> int | None:
+    """The class with the fewest training rows (K,) that has test rows; None where the test rows are of one class."""
+    present = np.unique(labels)
+    return int(present[np.argmin(counts[present])]) if len(present) > 1 else None
+
+
+def summarise(
+    predictions: dict[tuple[str, str], np.ndarray],
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    seeds: tuple[int, ...],
+    generators: dict[str, int],
+) -> UtilityResult:
+    """Scores of labels, their intervals and recalls of the predictions {(arm, learner): (S, N)}."""
+    result = UtilityResult([], {}, {}, predictions, {}, labels, seeds, generators=generators)
+    for (arm, learner), predicted in predictions.items():
+        counts = tally(labels, predicted, len(classes))
+        values = label_scores(counts)
+        spreads = label_scores(resampled_tally(labels, predicted, len(classes), seeds[0]))
+        if learner == result.learners[0]:
+            hits, true = counts.hits.mean(axis=0), counts.true[0]
+            result.per_class_recall[arm] = {
+                name: float(hits[c] / true[c]) if true[c] else None for c, name in enumerate(classes)
+            }
+        for metric in LABEL_METRICS:
+            _add_row(result, arm, learner, metric, values[metric], spreads[metric].mean(axis=0))
+    return result
+
+
+def add_probability_scores(result: UtilityResult, arm: str, learner: str, rarest: int, prior_ratio: np.ndarray) -> None:
+    """Append the scores of an arm's probabilities; test rows are drawn again for the first seed's alone."""
+    shares, labels = result.probabilities[arm, learner].astype(np.float64), result.labels
+    order = numpy_generator(result.seeds[0], "utility", "probability rows")
+    parts = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+    draws = [np.concatenate([order.choice(p, len(p)) for p in parts]) for _ in range(PROBABILITY_RESAMPLES)]
+    values = [probability_scores(one, labels, rarest, prior_ratio) for one in shares]
+    again = [probability_scores(shares[0][rows], labels[rows], rarest, prior_ratio) for rows in draws]
+    for metric in PROBABILITY_METRICS:
+        raw, spread = (np.array([scores[metric] for scores in side]) for side in (values, again))
+        _add_row(result, arm, learner, metric, raw, spread)
+
+
+def _add_row(
+    result: UtilityResult, arm: str, learner: str, metric: str, values: np.ndarray, spread: np.ndarray
+) -> None:
+    result.raw[arm, learner, metric], result.resampled[arm, learner, metric] = values, spread
+    generators = result.generators[arm]
+    found = joint_estimate(values, spread, result.labels, metric, generators)
+    bounded = metric != "calibration_slope"
+    result.rows.append(
+        {
+            "arm": arm,
+            "learner": learner,
+            "metric": metric,
+            "mean": found.mean,
+            "low": max(found.low, 0.0) if bounded else found.low,
+            "high": min(found.high, 1.0) if bounded else found.high,
+            "seeds": len(result.seeds),
+            "generator_seeds": generators,
+            **({"better": "lower"} if metric in LOSSES else {}),
+        }
+    )
+
+
+def paired_difference(result: UtilityResult, arm: str, other: str, *, learner: str, metric: str) -> Difference:
+    """Metric of `arm` minus that of `other`, paired over seeds and over resampled test rows, 95 %."""
+    mine, theirs = (arm, learner, metric), (other, learner, metric)
+    values = result.raw[mine] - result.raw[theirs]
+    spread = result.resampled[mine] - result.resampled[theirs]
+    generators = max(result.generators[arm], result.generators[other])
+    return joint_estimate(values, spread, result.labels, metric, generators)
+
+
+def _check(arms: list[Arm], test: LabelledData, seeds: list[int]) -> None:
+    names = [arm.name for arm in arms]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"expected arms with different names, got {names}")
+    if len(set(seeds)) < 3 or len(set(seeds)) < len(seeds):
+        raise ValueError(f"expected at least 3 different seeds, got {seeds}")
+    if len(test) == 0:
+        raise ValueError("there are no test rows to score the arms on")

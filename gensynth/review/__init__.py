@@ -1,0 +1,13 @@
+"""A person looks: `gensynth review RUN` shows made rows beside real ones and keeps what is said in review.csv.
+
+With `blind=true` real and made rows are mixed and the question is which is which; answers go to review_blind.csv.
+"""
+
+from __future__ import annotations
+
+
+def review(words: list[str]) -> None:
+    """Serve the page until a signal comes: `review RUN port=0 open=true blind=false n=200`."""
+    from gensynth.review.session import serve
+
+    serve(words)

@@ -1,0 +1,1 @@
+"""The steps of the walk, each with what it needs."""

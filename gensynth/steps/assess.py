@@ -1,0 +1,425 @@
+"""What synthetic rows are worth, for balance, evaluate and compare: how much to add, how true they are, do they help.
+
+`assess` is the one place where parts of an evaluation are put together. It fits one classifier of real rows, one set of
+feature spaces and all arms once, and judges every set by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gensynth import rng
+from gensynth.balancing.plan import to_balance
+from gensynth.data.kinds import points_of, sight_of
+from gensynth.evaluation.assessment import (
+    CLASSICAL,
+    Assessment,
+    Bias,
+    EvaluationSettings,
+    Fidelity,
+    Internal,
+    Notice,
+    Privacy,
+    Provenance,
+    RealRows,
+    SetAssessment,
+    SyntheticSet,
+    Utility,
+    Verdict,
+    without_groups,
+)
+from gensynth.evaluation.fidelity.novelty import label_agreement, novelty, operation_agreement
+from gensynth.evaluation.fidelity.scorer import MOST_CLASSES, Yardstick, arms_utility
+from gensynth.evaluation.group_audit import audit_of, bias_of
+from gensynth.evaluation.labels.integrity import labels_of
+from gensynth.evaluation.metrics.classification import label_scores, tally
+from gensynth.evaluation.privacy.copies import Copies, copy_entries, nearest_rows
+from gensynth.evaluation.privacy.privacy import privacy_of
+from gensynth.evaluation.privacy.shadow import shadow_attack
+from gensynth.evaluation.utility.amount import Advice, advise, too_few
+from gensynth.evaluation.utility.arms import STANDARD, added, free_arms, half_and_half, simple_arms
+from gensynth.evaluation.utility.learners import learners_of
+from gensynth.evaluation.utility.robustness import robustness
+from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
+from gensynth.evaluation.utility.utility import Arm, UtilityResult, run_arms
+from gensynth.evaluation.utility.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
+from gensynth.models.judges import AnyJudge, fit_judge
+from gensynth.samplers.adversarial import Adversarial
+from gensynth.samplers.resample import RandomOversampling
+from gensynth.samplers.sampler import Sampler, links_of, takes
+from gensynth.samplers.smote import Smote
+from gensynth.samplers.transform import OfOperations
+from gensynth.types import SYNTHETIC, LabelledData
+
+SWEEP_SEEDS = 3
+MOST_POOL = 400_000
+PROBE_ROWS = 500
+SHADOW_TARGETS = 200  # a side
+CLASSICAL_ARM = {"image": "classical_augmentation"}  # elsewhere the name of its sampler
+VAL = "val"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is known of every set before it is said which is the best: scores, copies, the arms that were trained."""
+
+    real: RealRows
+    sets: Mapping[str, SyntheticSet]
+    fidelity: dict[str, Fidelity]
+    copies: dict[str, Copies]
+    result: UtilityResult | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Sets, best first, the arm that the verdict speaks of, and by what sets were ranked."""
+
+    order: list[str]
+    candidate: str
+    ranked_by: dict[str, float] = field(default_factory=dict)
+
+
+Choose = Callable[[Scored], Choice]
+
+
+def why_no_arms(real: RealRows, settings: EvaluationSettings) -> str:
+    """Why no arms are trained, or an empty text if they are."""
+    classes = len(real.train.schema.classes)
+    if "utility" not in settings.parts:
+        return "utility.run is false"
+    if not len(real.test):
+        return "there are no test rows"
+    most = MOST_CLASSES.get(real.train.schema.modality, classes)
+    if classes > most:
+        return f"{classes} classes are more than the {most} that arms are trained for"
+    return ""
+
+
+def advise_amount(
+    real: RealRows, settings: EvaluationSettings, draw: Callable[[dict[str, int]], LabelledData]
+) -> Advice:
+    """How much to add, chosen on validation rows; `draw` makes rows of each class as they would be merged."""
+    missing = to_balance(real.train.counts())
+    if reason := why_no_arms(real, settings):
+        return Advice(sentence=f"How much to add: not run, {reason}.")
+    if not missing.any():
+        return Advice(sentence="How much to add: not run, the classes are balanced already.")
+    if reason := too_few(real.val):
+        return Advice(sentence=f"How much to add: {reason}.")
+    if (most := 2 * int(missing.sum())) > MOST_POOL:
+        return Advice(sentence=f"How much to add: not run, {most:,} rows would have to be drawn first.")
+    pool = draw({c: 2 * int(n) for c, n in zip(real.train.schema.classes, missing, strict=True)})
+    return advise(
+        train=without_groups(real.train),
+        pool=without_groups(pool),
+        val=real.val,
+        learner=learners_of(real.train, settings.steps)[0],
+        seeds=settings.arm_seeds()[:SWEEP_SEEDS],
+        progress=settings.progress,
+    )
+
+
+def probe_counts(train: LabelledData, needed: Mapping[str, int]) -> dict[str, int]:
+    """How many rows of the commonest class the shortcut probe asks for: none where that class gets rows anyway."""
+    common = int(np.argmax(train.counts()))
+    asks = any(needed.values()) and not needed[train.schema.classes[common]]
+    return {name: PROBE_ROWS if asks and c == common else 0 for c, name in enumerate(train.schema.classes)}
+
+
+def first_set(scored: Scored) -> Choice:
+    """One set, judged by the arm of its name."""
+    name, one = next(iter(scored.sets.items()))
+    return Choice([name, *(other for other in scored.sets if other != name)], one.arm)
+
+
+def best_taught(scored: Scored) -> Choice:
+    """Sets without a fault first; among them, and among the others, the one from which a classifier learns most (train
+    on synthetic, test on real), or without classifiers the one closest to the test rows."""
+    ranked_by = {name: one.closeness() for name, one in scored.fidelity.items()}
+    if scored.result is not None:
+        raw, learner = scored.result.raw, scored.result.learners[0]
+        alone = {name: raw[one.alone_arm, learner, "balanced_accuracy"] for name, one in scored.sets.items()}
+        ranked_by = {name: float(values.mean()) for name, values in alone.items()}
+    order = sorted(scored.sets, key=lambda name: (bool(scored.fidelity[name].faults), -ranked_by[name]))
+    return Choice(order, scored.sets[order[0]].arm, ranked_by)
+
+
+def best_on_validation(scored: Scored) -> Choice:
+    """The arm with the highest balanced accuracy on validation rows, over its seeds; the first where there are none.
+
+    Of arms that need a network where there are any, else of what changes rows, else of all.
+    """
+    owners = {arm: name for name, one in scored.sets.items() for arm in one.arms}
+    networks = [arm for arm, name in owners.items() if not scored.sets[name].simple]
+    candidates = networks or [arm for arm in owners if arm not in STANDARD] or list(owners)
+    chosen = candidates[0]
+    if scored.result is not None and len(scored.real.val):
+        val, further = scored.real.val, scored.result.further
+        told = {arm: tally(val.y, further[arm, VAL].argmax(axis=2), len(val.schema.classes)) for arm in candidates}
+        chosen = max(candidates, key=lambda arm: float(label_scores(told[arm])["balanced_accuracy"].mean()))
+    return Choice(sorted(scored.sets, key=lambda name: name != owners[chosen]), chosen)
+
+
+def assess(
+    real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings, choose: Choose = first_set
+) -> Assessment:
+    """Judge every set on the same locked test rows; `choose` says which the verdict and the report speak of."""
+    operating = {name: one.sampler for name, one in sets.items() if one.sampler and _with_operations(one.sampler)}
+    scorable = bool(len(real.test)) and any(len(one.rows[0]) for one in sets.values())
+    judge = None
+    if scorable or (operating and len(real.val)):
+        judge = fit_judge(real.train, rng.child(settings.seed, "evaluation judge"))
+    if judge is None or not scorable:
+        found = _nothing_to_score(real, sets, settings)
+    else:
+        found = _scored(real, sets, settings, Yardstick.of(real, judge, settings), choose)
+    operations: dict[str, list[dict[str, Any]]] = {}
+    for name, sampler in operating.items():
+        lines = _operations(sampler, real, settings, judge)
+        if sets[name].arm != CANDIDATE:  # of several sets each operation is told with the set's name
+            lines = {name if len(lines) == 1 else f"{name}: {link}": found for link, found in lines.items()}
+        operations |= lines
+    left_out = [line for sampler in operating.values() for line in left_out_warnings(_with_operations(sampler))]
+    robust = [line for one in sets.values() for line in _robustness(one, real, settings)]
+    utility = replace(found.utility, operations=operations, robustness=robust)
+    return replace(found, utility=utility, warnings=[*left_out, *found.warnings])
+
+
+def _nothing_to_score(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> Assessment:
+    """Who is in the rows can be said all the same."""
+    reason = "no synthetic rows were needed" if len(real.test) else "there are no test rows"
+    found = {}
+    for name, one in sets.items():
+        audit = Bias()
+        if settings.groups and "bias" in settings.parts:
+            audit = audit_of(real.train, one.rows[0], settings.groups, settings.limits, _not_measured(real, settings))
+        found[name] = SetAssessment(privacy=Privacy(dp=one.dp), bias=audit, provenance=Provenance.of(one))
+    realism = np.zeros(len(next(iter(sets.values())).rows[0]))
+    return Assessment(found, Utility(verdict=not_run(reason)), pictures=(realism, {}))
+
+
+def _not_measured(real: RealRows, settings: EvaluationSettings) -> dict[str, str]:
+    return {"reason": f"not defined: {why_no_arms(real, settings) or 'no synthetic rows were drawn'}"}
+
+
+def _scored(
+    real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings, yardstick: Yardstick, choose: Choose
+) -> Assessment:
+    copies = {name: yardstick.copies(one.rows[0]) for name, one in sets.items()}
+    fidelity = {name: Fidelity() for name in sets}
+    if "fidelity" in settings.parts:
+        fidelity = {name: yardstick.score(name, one.rows[0], copies[name]) for name, one in sets.items()}
+    reason = why_no_arms(real, settings)
+    result = None if reason else _train_arms(real, sets, settings)
+    scored = Scored(real, sets, fidelity, copies, result)
+    choice = choose(scored)
+    utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *yardstick.warnings()]
+    if result is not None:
+        utility = arms_utility(result, choice.candidate, real.train)
+        told = _verdict(result, choice.candidate, sets, settings)
+        shortcut = _shortcut(real, sets, choice, result, settings)
+        utility = replace(utility, verdict=told, shortcut=shortcut)
+        if shortcut and shortcut.get("warning"):
+            warnings.append({"code": "shortcut", "text": shortcut["warning"]})
+    found = {name: _assess_set(name, scored, yardstick, settings) for name in choice.order}
+    if choice.ranked_by:
+        verdicts = {
+            name: _verdict(result, sets[name].arm, sets, settings) if result else utility.verdict for name in sets
+        }
+        found = {
+            name: replace(one, verdict=verdicts[name], ranked_by=choice.ranked_by[name]) for name, one in found.items()
+        }
+    best = sets[choice.order[0]].rows[0]
+    seen = sight_of(best.schema) is not None
+    pictures = (yardstick.realism(best) if seen else np.zeros(len(best)), yardstick.embedding(best))
+    return Assessment(found, utility, yardstick.qualified, warnings, pictures)
+
+
+def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> UtilityResult:
+    """All arms on all learners; the first learner's probabilities of val and probe rows are kept by name."""
+    train, needed = real.train, settings.needed
+    simple = simple_rows(train, settings) if any(needed.values()) else {}
+    classical = list(simple.values())[-1] if simple else train[:0]
+    standard = free_arms(train, settings.seed, tuned=len(real.val) > 0) + simple_arms(train, simple)
+    wanted = settings.simple_arms
+    taken = {one.arm for one in sets.values()}  # a sampler of that name stands in its place
+    arms = [
+        arm
+        for arm in standard
+        if arm.name not in taken and (wanted is None or (arm.name if arm.name in STANDARD else CLASSICAL) in wanted)
+    ]
+    for one in sets.values():
+        if one.arm:
+            arms.append(added(one.arm, train, one.rows))
+        if one.classical_arm and len(classical) == len(one.rows[0]):
+            arms.append(added(one.classical_arm, train, tuple(half_and_half(rows, classical) for rows in one.rows)))
+        if one.alone_arm:
+            arms.append(Arm(one.alone_arm, tuple(map(without_groups, one.rows))))
+    copied = [arm for arm in standard if arm.name == "random_oversampling"]
+    arms += [Arm(name, copied[0].rows, online=change) for name, change in settings.online.items()]
+    probes = {f"{PROBE} {name}": one.probe.x for name, one in sets.items() if one.probe is not None and len(one.probe)}
+    return run_arms(
+        arms=arms,
+        learners=learners_of(train, settings.steps),
+        val=real.val,
+        test=real.test,
+        further={VAL: real.val.x} | probes,
+        seeds=settings.arm_seeds(),
+        progress=settings.progress,
+    )
+
+
+def simple_rows(train: LabelledData, settings: EvaluationSettings) -> dict[str, LabelledData]:
+    """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
+    needed = settings.needed
+    classical = CLASSICAL_ARM.get(train.schema.modality, settings.fallback.name)
+    samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
+    samplers = {n: s for n, s in samplers.items() if takes(s, train.schema)} | {classical: settings.fallback}
+    labels = np.repeat(np.arange(len(needed)), list(needed.values()))
+    seeds = [rng.row_seeds(rng.child(settings.seed, "arm"), name, 0, count) for name, count in needed.items()]
+    return {name: sampler.fit(train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}
+
+
+def _verdict(
+    result: UtilityResult, candidate: str, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings
+) -> Verdict:
+    """Of one arm: what its rows are, by their origin, and what it has to match."""
+    owner = next(one for one in sets.values() if candidate in one.arms)
+    origins = set(owner.rows[0].origin.tolist()) | ({"augmented"} if candidate == owner.classical_arm else set())
+    named = settings.how_much and candidate != CANDIDATE
+    simple = {one.arm: f"the sampler {one.arm}" for one in sets.values() if one.simple and one.arm}
+    return verdict(
+        result,
+        candidate=candidate,
+        how_much=f"{candidate}: {settings.how_much}" if named else settings.how_much,
+        simple_arms=SIMPLE_ARMS | simple | {name: name for name in settings.online},
+        kind=" and ".join(sorted(origins, key=lambda origin: origin != SYNTHETIC)),
+    )
+
+
+def _shortcut(
+    real: RealRows,
+    sets: Mapping[str, SyntheticSet],
+    choice: Choice,
+    result: UtilityResult,
+    settings: EvaluationSettings,
+) -> dict[str, Any] | None:
+    """The shortcut probe of the chosen arm; None where no probe rows were drawn."""
+    name = next(name for name in choice.order if choice.candidate in sets[name].arms)
+    probe, classes = sets[name].probe, real.train.schema.classes
+    if probe is None or not len(probe):
+        return None
+    common = int(np.argmax(real.train.counts()))
+    rare = [c for c, label in enumerate(classes) if settings.needed[label]]
+    return shortcut_gap(
+        result,
+        common=common,
+        rare=rare,
+        name=classes[common],
+        candidate=choice.candidate,
+        probe=f"{PROBE} {name}",
+    )
+
+
+def _assess_set(name: str, scored: Scored, yardstick: Yardstick, settings: EvaluationSettings) -> SetAssessment:
+    """All parts of one set; how it stands beside others where there are several."""
+    real, one, copied = scored.real, scored.sets[name], scored.copies[name]
+    rows, result = one.rows[0], scored.result
+    parts, privacy = settings.parts, Privacy.from_json(copy_entries(copied))
+    if "privacy" in parts:
+        privacy = _privacy(one, copied, real, settings)
+    found = SetAssessment(scored.fidelity[name], replace(privacy, dp=one.dp), provenance=Provenance.of(one))
+    if "bias" in parts and (settings.groups or settings.slices):
+        trained = next((arm for arm in one.arms if result and arm in result.arms), "")
+        recall_by = (result, trained) if result and trained else _not_measured(real, settings)
+        found = replace(found, bias=bias_of(real, rows, yardstick, copied, recall_by, settings))
+    internal = Internal(nearest_rows(copied, rows.ids, real.seen.ids))
+    if "labels" in parts and one.drawn is not None:
+        labels, suspects = labels_of(
+            train=real.train,
+            held_out=real.test,
+            synthetic=rows,
+            drawn=one.drawn,
+            judged=yardstick.judge.probabilities,
+            space=yardstick.space("self_supervised"),
+            seed=settings.seed,
+            progress=settings.progress,
+            subject=settings.subject,
+        )
+        found, internal = replace(found, labels=labels), replace(internal, suspects=suspects)
+    if one.seconds_per_row is not None:
+        new = novelty(real.train, real.test, rows, points_of(real.train), settings.seed)
+        agreement = label_agreement(yardstick.judge, rows, real.test)
+        cost = round(1000 * one.seconds_per_row, 3)
+        found = replace(found, novelty=new, label_agreement=agreement, seconds_per_1000=cost)
+    return replace(found, internal=internal)
+
+
+def _privacy(one: SyntheticSet, copied: Copies, real: RealRows, settings: EvaluationSettings) -> Privacy:
+    """Copies and attacks on who was in the real rows that a set may have been learned from."""
+    settings.progress("privacy: copies and membership inference")
+    seen, held_out, rows, subject = real.seen, real.held_out, one.rows[0], settings.subject
+    points = points_of(LabelledData.concat([seen, held_out]))  # of rows seen alone, all others would lie far
+    seed = rng.child(settings.seed, "privacy")
+    found = privacy_of(seen, held_out, rows, copied, seed=seed, points=points, subject=subject, attacks=one.attacks)
+    if not settings.shadows or one.shadow is None:
+        return found
+    settings.progress(f"privacy: {settings.shadows} shadow generators")
+    line = shadow_attack(
+        seen,
+        held_out,
+        rows,
+        one.shadow,
+        runs=settings.shadows,
+        targets=SHADOW_TARGETS,
+        points=points,
+        seed=rng.child(settings.seed, "shadows"),
+        subject=subject,
+    )
+    return replace(found, membership=[*(found.membership or []), line])
+
+
+def _with_operations(sampler: Sampler) -> list[OfOperations]:
+    return [link for link in links_of(sampler) if isinstance(link, OfOperations)]
+
+
+def _operations(
+    sampler: Sampler, real: RealRows, settings: EvaluationSettings, judge: AnyJudge | None
+) -> dict[str, list[dict[str, Any]]]:
+    """What a transform's operations do to labels of validation rows, by link of the sampler."""
+    if judge is None or not len(real.val):
+        return {}
+    return {link.name: operation_agreement(link, judge, real.val, settings.seed) for link in _with_operations(sampler)}
+
+
+def _robustness(one: SyntheticSet, real: RealRows, settings: EvaluationSettings) -> list[dict[str, Any]]:
+    """What adversarial rows do to a classifier; nothing for others."""
+    if one.sampler is None or not len(one.rows[0]) or not len(real.test):
+        return []
+    links = [link for link in links_of(one.sampler) if isinstance(link, Adversarial)]
+    return [line for link in links for line in robustness(link, real.train, one.rows[0], real.test, settings.seed)]
+
+
+def left_out_warnings(transforms: list[OfOperations]) -> list[Notice]:
+    """A line for every transform with operations that can make labels wrong and were not allowed."""
+    return [
+        {
+            "code": "operations_left_out",
+            "text": f"{one.name}: {', '.join(one.left_out)} can make labels wrong and did not run; "
+            f"data.allow=[{','.join(one.left_out)}] says that they keep the labels of this data",
+        }
+        for one in transforms
+        if one.left_out
+    ]
+
+
+def _untested(real: RealRows, sets: Mapping[str, SyntheticSet]) -> list[Notice]:
+    """A line for classes that receive rows and have no test row: no score can say what theirs are worth."""
+    received = np.sum([one.rows[0].counts() for one in sets.values()], axis=0)
+    names = [c for c, n, m in zip(real.test.schema.classes, received, real.test.counts(), strict=True) if n and not m]
+    text = f"no test rows of {', '.join(names[:10])}: the verdict says nothing about the rows added to them"
+    return [{"code": "class_untested", "text": text}] if names else []

@@ -1,0 +1,272 @@
+"""What a finished run leaves: facts of the report, warnings, pictures, the data set on disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gensynth import __version__
+from gensynth.balancing import export
+from gensynth.balancing.ledger import csv_text
+from gensynth.balancing.merge import Filled
+from gensynth.balancing.table_export import write_table_dataset
+from gensynth.data.conditions import CELL
+from gensynth.data.explore import shared_rows
+from gensynth.data.image import first_tiles
+from gensynth.data.kinds import sight_of
+from gensynth.evaluation.assessment import Assessment, Internal, RealRows
+from gensynth.files import write_json, write_text
+from gensynth.provenance.documents import documents as documents_of
+from gensynth.provenance.source_card import SourceCard
+from gensynth.provenance.source_card import warnings as card_warnings
+from gensynth.report.content import DataFacts, Report
+from gensynth.report.figures import Curves, Pictures
+from gensynth.report.samples import SHOWN, nearest_pictures, wall_pictures
+from gensynth.run_folder import RunFolder
+from gensynth.samplers.sampler import Sampler
+from gensynth.steps.job import Job
+from gensynth.steps.reopen import (
+    Looked,
+)
+from gensynth.training.bundle import (
+    Bundle,
+    file_sha256,
+    manifest_of,
+    replace_folder,
+)
+from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
+
+
+def report_of(
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    filled: Filled,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    found: Assessment,
+    opened: int,
+) -> Report:
+    """What `balance` reports beside what was assessed; `opened`: how often test rows have been looked at."""
+    card, notes = job.data.source_card, looked.facts["notes"]
+    return Report(
+        assessment=found,
+        data=replace(data_facts(job, looked, filled.rows), recognised=notes[:1], notes=notes),
+        filters=filled.counts,
+        filter_reasons=filled.reasons,
+        timing=run.timing,
+        provenance={
+            "version": __version__,
+            "seed": job.seed,
+            "sampler": sampler.name,
+            "source_sha256": looked.source.sha256,
+            "generator_sha256": bundle.sha256 if bundle else "",
+            "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
+            "test_opened": opened,
+        },
+        source_card=card.to_json(),
+        deidentified=list(looked.source.deidentified),
+        warnings=[
+            *opened_warning(opened),
+            *shared_with_train(looked),
+            *quarantined_warning(looked.quarantined),
+            *looked.warnings,
+            *card_warnings(card),
+            *(_collapsed(bundle) if bundle else []),
+            *filled.warnings,
+            *found.warnings,
+        ],
+    )
+
+
+def data_facts(job: Job, looked: Looked, added: LabelledData) -> DataFacts:
+    """The data set as it came and as it is with added rows: rows of every class by split and by origin."""
+    classes = {}
+    for c, name in enumerate(looked.train.schema.classes):
+        counts = {split: int((rows.y == c).sum()) for split, rows in looked.splits().items()}
+        before, mine = counts["train"], added.origin[added.y == c]
+        by_origin = {origin: int((mine == origin).sum()) for origin in (AUGMENTED, SYNTHETIC)}
+        classes[name] = counts | {"before": before, "after": before + len(mine), "real": before} | by_origin
+    return DataFacts(job.data.name, classes=classes, advice=looked.facts["advice"])
+
+
+def write_dataset(
+    job: Job,
+    run: RunFolder,
+    looked: Looked,
+    filled: Filled,
+    sampler: Sampler,
+    bundle: Bundle | None,
+    facts: dict,
+    reviewed: dict[str, str],
+) -> None:
+    """Stage the dataset beside its place and rename it there."""
+    staged = run.path / ".dataset.tmp"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    sha256 = bundle.sha256 if bundle else ""
+    source = job.data.source_card
+    licence = source.licence if source != SourceCard() else ""
+    provenance = export.Provenance(job.seed, sampler.name, sha256, reviewed, licence, job.data.groups)
+    columns = ("params", "sampler", "filters", CELL)
+    blank = {c: np.full(len(looked.train), "", dtype="U1") for c in columns} | {
+        "index": np.zeros(len(looked.train), int)
+    }
+    groups = {name: looked.train.groups[name] for name in job.data.groups}
+    merged = LabelledData.concat([replace(looked.train, groups=blank | groups), filled.rows])
+    card = {
+        "name": job.data.name,
+        "classes": facts["data"]["classes"],
+        "verdict": facts["verdict"],
+        "seed": job.seed,
+        "source_sha256": looked.source.sha256,
+        "generator_sha256": sha256,
+        "model": sampler.name,
+        "version": __version__,
+        "samplers": {c: n["sampler"] for c, n in filled.counts.items()},
+        "label_column": looked.train.schema.fields.get("label", "label"),
+        "source_card": source.to_json() if source != SourceCard() else {},
+        "columns": looked.train.schema.fields.get("columns", []),
+        "deidentified": list(looked.source.deidentified),
+        "quarantined": looked.quarantined,
+        "resized": looked.source.resized,
+        "filters": filled.counts,
+        "split_sha256": file_sha256(run.path / "run" / "split.csv"),
+        **{part: facts.get(part) for part in ("fidelity", "utility", "bias", "privacy", "integrity", "review")},
+    }
+
+    def documents(folder: Path) -> dict[str, str]:
+        files = [{"name": name, **entry} for name, entry in manifest_of(folder).items()]
+        sizes = {"train": len(merged), "val": len(looked.val), "test": len(looked.test)}
+        return documents_of(card, files, sizes, merged.schema.classes)
+
+    splits = {"train": merged, "val": looked.val, "test": looked.test}
+    if looked.source.cells is not None:
+        write_table_dataset(staged, splits, looked.source.cells, provenance, documents)
+    else:
+        originals = looked.source.files if job.export.original else looked.source.originals
+        export.write_dataset(staged, splits, originals, provenance, documents)
+    os.sync()
+    replace_folder(staged, run.path / "dataset")
+
+
+def pictures_of(
+    real: LabelledData, synthetic: LabelledData, curves: Curves, realism: np.ndarray, plane: dict[str, np.ndarray]
+) -> Pictures:
+    pictures = Pictures(curves=curves, plane=plane)
+    if real.schema.modality in SHOWN:
+        pictures = replace(pictures, **SHOWN[real.schema.modality](real, synthetic))
+    see = sight_of(real.schema)
+    if see is None:
+        return pictures
+    real, synthetic = (replace(side, x=see(side.x)) for side in (real, synthetic))
+    walls, nearest = wall_pictures(real, synthetic, realism), nearest_pictures(real, synthetic)
+    return replace(pictures, walls=walls, nearest=nearest)
+
+
+def time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
+    """The first sample of every class in each preview of the training, by samples seen; none for tables."""
+    fields = real.schema.fields
+    if "height" not in fields:
+        return {}
+    height, width = fields["height"], fields["width"]
+    previews = sorted(path for path in folder.glob("*.png") if path.stem.isdigit())
+    return {int(path.stem): first_tiles(np.asarray(Image.open(path)), height, width) for path in previews}
+
+
+def shared_with_train(looked: Looked) -> list[dict[str, str]]:
+    return shared_rows_warning(sum(shared_rows(looked.train, side) for side in (looked.val, looked.test)))
+
+
+def shared_rows_warning(count: int) -> list[dict[str, str]]:
+    text = f"{count} rows of val or test lie in train as well: every score on them flatters"
+    return [{"code": "shared_rows", "text": text}] if count else []
+
+
+def opened_warning(times: int) -> list[dict[str, str]]:
+    text = f"the test rows have been looked at {times} times in this run: what was chosen by them flatters"
+    return [{"code": "test_opened", "text": text}] if times > 1 else []
+
+
+def quarantined_warning(count: int) -> list[dict[str, str]]:
+    text = f"{count} files were left out; see run/quarantine.csv"
+    return [{"code": "quarantined", "text": text}] if count else []
+
+
+def absent_warning(sets: Mapping[str, LabelledData], classes: tuple[str, ...]) -> list[dict[str, str]]:
+    """A line for every set that lacks a class of the real rows."""
+    lacking = {name: [c for c, n in zip(classes, rows.counts(), strict=True) if not n] for name, rows in sets.items()}
+    return [
+        {"code": "class_missing", "text": f"{name} has no rows of {', '.join(absent[:10])}: scored without them"}
+        for name, absent in lacking.items()
+        if absent
+    ]
+
+
+def _collapsed(bundle: Bundle) -> list[dict[str, str]]:
+    """A line for every class whose samples lost their variety while training."""
+    return [
+        {
+            "code": "collapse",
+            "text": f'class "{event["class"]}": samples were {event["variety"]:.0%} as varied as real rows after '
+            f"{event['samples_seen']:,} samples of training",
+        }
+        for event in bundle.facts["training"]["collapsed"]
+    ]
+
+
+def write_internal(run: Path, internal: Internal) -> None:
+    """What names real rows beside synthetic ones: run/internal/, which no data set holds."""
+    folder = run / "run" / "internal"
+    if internal.nearest:
+        lines = [line.values() for line in internal.nearest]
+        write_text(folder / "nearest.csv", csv_text(tuple(internal.nearest[0]), lines))
+    if internal.suspects:
+        write_json(folder / "suspects.json", internal.suspects)
+
+
+def ranking_report(
+    job: Job,
+    run: RunFolder,
+    real: RealRows,
+    sets: Mapping[str, LabelledData],
+    found: Assessment,
+    left_out: int,
+) -> Report:
+    """The report of sets from other tools; `left_out` files could not be read."""
+    return Report(
+        assessment=found,
+        beside=True,
+        data=DataFacts(found.best_name, ranking=list(found.sets)),
+        timing=run.timing,
+        provenance={"version": __version__, "seed": job.seed, "test_opened": 1},
+        warnings=[
+            *shared_rows_warning(shared_rows(real.seen, real.test)),
+            *quarantined_warning(left_out),
+            *absent_warning(sets, real.train.schema.classes),
+            *found.warnings,
+        ],
+    )
+
+
+@contextmanager
+def staged_in(folder: Path) -> Iterator[Path]:
+    """A folder beside the target whose parts move into `folder` at the end."""
+    staged = folder / ".staged"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    yield staged
+    os.sync()
+    for path in sorted(staged.iterdir()):
+        target = folder / path.name
+        if target.is_dir():  # from an earlier try that was killed between these moves
+            shutil.rmtree(target)
+        path.replace(target)
+    staged.rmdir()
