@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from gensynth.data.kinds import KINDS, modality_named, register
-from gensynth.data.modality import Modality
+from gensynth.data.modality import Modality, flat_points
 from gensynth.errors import UsageError
+from gensynth.evaluation.fakes import shuffled_columns
+from gensynth.types import LabelledData, Schema
 
 OWN = Path(__file__).parent / "own_kind"
 FAST = ("utility.seeds=3", "utility.steps=60", "logger=none", "trainer=cpu", "trainer.max_samples=1280")
@@ -111,3 +113,10 @@ def test_own_kinds_are_not_replaced():
     with pytest.raises(UsageError, match="not known"):
         modality_named("smells")
     assert set(KINDS) == {"image", "table", "text", "audio"}
+
+
+def test_no_rows_are_no_points_and_no_floor():
+    rows = LabelledData.of_real(np.arange(24.0).reshape(4, 3, 2), np.zeros(4, int), Schema("image", ("a",)))
+    assert flat_points(rows)(rows.x[:0]).shape == (0, 6)
+    assert shuffled_columns(rows.x[:0], 0).shape == (0, 3, 2)
+    assert sorted(shuffled_columns(rows.x, 0)[:, 2, 1].tolist()) == rows.x[:, 2, 1].tolist()

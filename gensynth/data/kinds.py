@@ -11,7 +11,7 @@ import numpy as np
 from gensynth.data.audio import AudioCodec, mel_pixels
 from gensynth.data.facts import audio_facts, image_facts, table_facts, text_facts
 from gensynth.data.image import ImageCodec
-from gensynth.data.modality import Modality, Points
+from gensynth.data.modality import Modality, Points, flat
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.table import TableCodec, TablePoints, modelled_columns
@@ -72,7 +72,7 @@ def _spectra(schema: Schema, x: np.ndarray) -> np.ndarray:
 
 
 def _pixel_points(x: np.ndarray) -> np.ndarray:
-    return x.reshape(len(x), -1).astype(np.float32) / 255
+    return flat(x).astype(np.float32) / 255
 
 
 def _images_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:

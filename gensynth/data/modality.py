@@ -58,12 +58,17 @@ class ReadLike(Protocol):
         """Rows with the classes, size and columns of `like`; `written`: by gensynth itself, so nothing is guessed."""
 
 
+def flat(x: np.ndarray) -> np.ndarray:
+    """Rows (N, ...) -> (N, P), also where there are none."""
+    return x.reshape(len(x), int(np.prod(x.shape[1:])))
+
+
 def flat_points(train: LabelledData) -> Points:
     """All numbers of a row, each by the deviation it has among train rows."""
-    flat = train.x.reshape(len(train), -1).astype(np.float64)
-    middle, spread = flat.mean(axis=0), flat.std(axis=0)
+    rows = flat(train.x).astype(np.float64)
+    middle, spread = rows.mean(axis=0), rows.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
-    return lambda x: ((x.reshape(len(x), -1) - middle) / scale).astype(np.float32)
+    return lambda x: ((flat(x) - middle) / scale).astype(np.float32)
 
 
 def npy_bytes(schema: Schema, x: np.ndarray, xmp: str) -> bytes:

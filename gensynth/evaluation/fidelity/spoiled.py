@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from torch.nn import functional as F
 
 from gensynth.data.kinds import modality_of
+from gensynth.data.modality import flat
 from gensynth.rng import numpy_generator
 from gensynth.samplers.text_tokens import tokens
 from gensynth.types import SYNTHETIC, LabelledData, Schema
@@ -54,7 +55,7 @@ def _noisy_waves(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
 
 
 def _noisy_numbers(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
-    x = rows.x.reshape(len(rows), -1).copy()
+    x = flat(rows.x).copy()
     discrete = {j for j, c in enumerate(modality_of(rows.schema).columns(rows.schema)) if c.discrete}
     for j in range(x.shape[1]):
         if j in discrete:
@@ -73,7 +74,7 @@ def _blurred_pixels(rows: LabelledData, order: np.random.Generator) -> np.ndarra
 
 
 def _numbers_shuffled(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
-    x = rows.x.reshape(len(rows), -1).copy()
+    x = flat(rows.x).copy()
     for c in np.unique(rows.y):
         mine = np.flatnonzero(rows.y == c)
         for j in range(x.shape[1]):
@@ -150,8 +151,8 @@ def noise_images(like: np.ndarray, seed: int) -> np.ndarray:
 
 def shuffled_columns(x: np.ndarray, seed: int) -> np.ndarray:
     """Numbers (N, ...) with every column shuffled on its own: right in each column, wrong in all pairs."""
-    order, flat = numpy_generator(seed, "fidelity", "shuffle"), x.reshape(len(x), -1)
-    return np.column_stack([order.permutation(flat[:, j]) for j in range(flat.shape[1])]).reshape(x.shape)
+    order, columns = numpy_generator(seed, "fidelity", "shuffle"), flat(x).T
+    return np.column_stack([order.permutation(column) for column in columns]).reshape(x.shape)
 
 
 def noise_waves(like: np.ndarray, seed: int) -> np.ndarray:
