@@ -1,92 +1,105 @@
-"""A sampler and a filter of one's own, from a folder outside the package: a file and a YAML each, nothing edited."""
+"""A sampler, a filter, a metric and a model of one's own, from a folder outside the package: a file and a YAML each,
+nothing edited. They are the files of tests/own_parts, which CONTRIBUTING.md names to copy."""
 
 from __future__ import annotations
 
 import csv
 import json
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
-CODE = '''
-import numpy as np
-
-from gensynth import rng
-from gensynth.balancing.filters import Filter
-from gensynth.samplers.transform import Transform
-
-
-class SaltPepper(Transform):
-    """Some pixels black or white; a classifier looks at the rows."""
-
-    name = "salt"
-    modalities = ("image",)
-    label_policy = "at_risk"
-    gated = True
-
-    def __init__(self, share):
-        self.share = share
-
-    def change(self, x, labels, seeds):
-        draws = rng.uniform(seeds, 2 * x[0].size, "salt").reshape(len(x), 2, *x.shape[1:])
-        changed = np.where(draws[:, 0] < self.share, np.where(draws[:, 1] < 0.5, 255, 0), x).astype(np.uint8)
-        return changed, np.full(len(x), '{"share": 1}')
-
-
-class Even(Filter):
-    """Keeps rows whose pixels have an even sum."""
-
-    name = "even"
-    reason = "had an odd sum"
-    modalities = ("image",)
-    judges_gated = True
-    looks_at_real_rows = False
-
-    def learn(self, reference):
-        pass
-
-    def keep(self, rows):
-        return rows.x.reshape(len(rows), -1).sum(axis=1) % 2 == 0
-'''
+PARTS = Path(__file__).parent / "own_parts"
+QUICK = ("filter=[even_sum]", "utility.run=false", "logger=none")
 
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A package and a folder of configuration that gensynth knows nothing of."""
-    package, conf = tmp_path / "code" / "their_parts", tmp_path / "conf"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(CODE, encoding="utf-8")
-    for group, text in (
-        ("sampler/salt", "_target_: their_parts.SaltPepper\nshare: 0.1\n"),
-        ("filter/even", "even:\n  _target_: their_parts.Even\n"),
-    ):
-        path = conf / f"{group}.yaml"
-        path.parent.mkdir(parents=True)
-        path.write_text(text, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(package.parent))
-    return ["--config-dir", conf, "trust=[their_parts]", "filter=[even]", "utility.run=false", "logger=none"]
+    """Words that point to a package and a folder of configuration that gensynth knows nothing of."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "their_parts"]:
+        del sys.modules[name]
+    home = tmp_path / "home"
+    shutil.copytree(PARTS, home)
+    monkeypatch.syspath_prepend(str(home))
+    yield ["--config-dir", home / "conf", "trust=[their_parts]"]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "their_parts"]:
+        del sys.modules[name]
 
 
-def test_a_sampler_and_a_filter_of_ones_own_are_seen_in_ledger_and_report(own, run_cli, tmp_path):
-    out = tmp_path / "out"
-    code, _, err = run_cli("balance", "digits", "target=150", "sampler=salt", *own, f"out={out}")
+def synthetic_lines(dataset: Path) -> list[dict[str, str]]:
+    with (dataset / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        return [line for line in csv.DictReader(file) if line["source"] != "real"]
+
+
+def test_a_sampler_and_a_filter_of_ones_own_are_seen_in_ledger_and_report(own, run_cli, digit_folder, tmp_path):
+    out, words = tmp_path / "out", ["sampler=salt_pepper", "metric=[coverage]", *own, *QUICK]
+    code, _, err = run_cli("balance", digit_folder, *words, f"out={out}")
     assert code == 0, err
-    with (out / "dataset/ledger.csv").open(encoding="utf-8", newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["source"] != "real"]
-    assert {line["sampler"] for line in lines} == {"salt"}
-    assert {line["filters"] for line in lines} == {'{"even": "passed"}'}
+    lines = synthetic_lines(out / "dataset")
+    assert {line["sampler"] for line in lines} == {"salt_pepper"}
+    assert {line["filters"] for line in lines} == {'{"even_sum": "passed"}'}
     facts = json.loads((out / "report.json").read_text(encoding="utf-8"))
     counts = facts["filters"].values()
-    assert facts["filter_reasons"] == {"even": "had an odd sum"}
+    assert facts["filter_reasons"] == {"even_sum": "had an odd sum"}
     assert sum(one["accepted"] for one in counts) == len(lines) > 0
-    rejected = sum(one["rejected_even"] for one in counts)
+    rejected = sum(one["rejected_even_sum"] for one in counts)
     assert rejected > len(lines) / 3
     assert f"{rejected:,} had an odd sum" in (out / "report.html").read_text(encoding="utf-8")
     assert run_cli("verify", out / "dataset", "trust=[their_parts]")[0] == 0
 
 
 def test_an_image_filter_of_ones_own_is_a_sentence_on_a_table(own, run_cli, tmp_path):
-    code, _, err = run_cli("balance", "breast_cancer", "sampler=jitter", *own, f"out={tmp_path}/out")
+    code, _, err = run_cli("balance", "breast_cancer", "sampler=jitter", *own, *QUICK, f"out={tmp_path}/out")
     assert code == 2
-    assert "filter even takes rows of kind image; these are of kind table; leave it out of filter=[...]" in err
+    assert "filter even_sum takes rows of kind image; these are of kind table; leave it out of filter=[...]" in err
     assert "Traceback" not in err
     assert not (tmp_path / "out/dataset").exists()
+
+
+def test_a_model_and_a_metric_of_ones_own_last_for_the_whole_life_of_a_run(own, run_cli, digit_folder, tmp_path):
+    out, drawn = tmp_path / "out", tmp_path / "drawn"
+    words = ["model=class_gaussian", "model.lr=0.1", "metric=[coverage,mean_gap]"]
+    budget = ["trainer=cpu", "trainer.max_samples=6400"]
+    code, _, err = run_cli("balance", digit_folder, *words, *budget, *own, *QUICK, f"out={out}")
+    assert code == 0, err
+    facts = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert "classgaussian" in (out / "generator/config.json").read_text(encoding="utf-8")
+    for scores in facts["fidelity"].values():
+        assert set(scores) == {"coverage", "mean_gap"}
+        assert scores["mean_gap"]["better"] == "lower"
+        assert scores["mean_gap"]["value"] > 0
+    assert any("mean_gap[random]" in scores for scores in facts["per_class"].values())
+    assert "mean_gap" in (out / "report.html").read_text(encoding="utf-8")
+    lines, job = synthetic_lines(out / "dataset"), json.loads((out / "run/job.json").read_text(encoding="utf-8"))
+    assert {line["sampler"] for line in lines} == {"classgaussian"}
+    theirs = ["model=class_gaussian", *own]
+
+    code, _, err = run_cli("sample", f"generator={out}/generator", "counts=20", f"out={drawn}", *theirs)
+    assert code == 0, err
+    assert len(synthetic_lines(drawn)) == 60
+    code, _, err = run_cli("merge", out, *theirs)
+    assert code == 0, err
+    assert [line["content_sha256"] for line in synthetic_lines(out / "dataset")] == [
+        line["content_sha256"] for line in lines
+    ]
+    assert json.loads((out / "run/job.json").read_text(encoding="utf-8")) == job
+    for dataset in (out / "dataset", drawn):
+        code, text, err = run_cli("verify", dataset, "n=20", f"generator={out}/generator", *theirs)
+        assert code == 0, text + err
+        assert "20 of 20 rows regenerate" in text
+
+
+def test_a_bundle_with_a_model_that_is_not_given_is_a_sentence_that_says_how(own, run_cli, tmp_path):
+    words = ["trainer=cpu", "trainer.max_samples=640", "logger=none"]
+    code, _, err = run_cli("train", "digits", "model=class_gaussian", *words, *own, f"out={tmp_path}/out")
+    assert code == 0, err
+    sample = ["sample", f"generator={tmp_path}/out/generator", "counts=5", f"out={tmp_path}/drawn"]
+    code, _, err = run_cli(*sample)
+    assert code == 2
+    assert "its model classgaussian is not part of gensynth; name it with model=NAME trust=[PACKAGE]" in err
+    code, _, err = run_cli(*sample, "model=cvae")
+    assert code == 2
+    assert "it was trained with model classgaussian, and the class given is CVAE" in err
+    assert not (tmp_path / "drawn").exists()

@@ -56,8 +56,8 @@ def merge_job(finished: Path, config: dict[str, Any], typed: list[str], choices:
     given = _given("merge", config, typed, choices)
     finished_state(finished)
     before = read_job(finished, trust=given.trust, **given.call())
-    changes = changes_of(given, typed)
-    job = before.with_overrides(changes)
+    changes = {key: value for key, value in changes_of(given, typed).items() if key.split(".")[0] != "model"}
+    job = before.with_overrides(changes)  # model=NAME names the class of the bundle: nothing is trained
     _check_same_sampler(before, job)
     for group in ("sampler", "fallback"):
         params = getattr(before, group).params
