@@ -65,8 +65,8 @@ def evaluate(
     sets = synthetic if isinstance(synthetic, Mapping) else {"synthetic": synthetic}
     drawn = {name: as_synthetic(_like(pair, rows, name)) for name, pair in sets.items()}
     with tempfile.TemporaryDirectory() as folder:
-        words = [f"seed={seed}", f"utility.run={str(utility).lower()}", f"out={out or Path(folder) / 'report'}"]
-        job = compose("evaluate", words)
+        given = [f"seed={seed}", f"utility.run={str(utility).lower()}", f"out={out or Path(folder) / 'report'}"]
+        job = compose("evaluate", given)
         return evaluate_sets(job, RealRows(*sides, val_seen=True), drawn)
 
 
@@ -86,8 +86,8 @@ def balance(
     """
     if isinstance(target, Mapping):
         target = json.dumps({str(name): str(number) for name, number in target.items()})
-    words = [f"target={target}", f"out={out}"]
-    job, source = _job("balance", X, model, minutes, seed, words), source_of(X, y)
+    given = [f"target={target}", f"out={out}"]
+    job, source = _job("balance", X, model, minutes, seed, given), source_of(X, y)
     data = replace(job.data, name="rows in memory", reader=NOTHING)
     return run_balance(replace(job, data=data), source)
 
@@ -197,11 +197,11 @@ def _like(pair: tuple[Rows, Any], like: LabelledData, name: str) -> LabelledData
     return aligned(data, like, name)
 
 
-def _job(verb: str, X: Rows, model: str, minutes: float, seed: int, words: list[str]) -> Job:  # noqa: N803
+def _job(verb: str, X: Rows, model: str, minutes: float, seed: int, given: list[str]) -> Job:  # noqa: N803
     """The job of a command line on embedded data of the same modality, whose reader is not called."""
     data = "breast_cancer" if isinstance(X, pd.DataFrame) or X.ndim == 2 else "digits"
     common = [data, f"model={model}", f"trainer.max_minutes={float(minutes)}", f"seed={seed}", "logger=none"]
-    return compose(verb, [*common, *words])
+    return compose(verb, [*common, *given])
 
 
 def _below(X: Rows, drawn: LabelledData, seeds: np.ndarray) -> Rows:  # noqa: N803

@@ -3,7 +3,7 @@
 source -> explore -> split -> train (codec, generator, bundle) -> plan, sample, filter, merge
        -> evaluate on the locked test split -> dataset, report
 
-Every function here is one verb of the command line; `cli/` only turns words into a `Job`.
+Every function here is one verb of the command line; `cli/` only turns a command line into a `Job`.
 """
 
 from __future__ import annotations

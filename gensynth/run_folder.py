@@ -95,13 +95,13 @@ class RunFolder:
         self.timing[name] = round(time.monotonic() - begun, 2)
 
 
-def settings_of(verb: str, words: list[str], defaults: dict[str, str]) -> tuple[str, dict[str, str]]:
+def settings_of(verb: str, given: list[str], defaults: dict[str, str]) -> tuple[str, dict[str, str]]:
     """(folder that was named, "" for none; values of its keys) of a verb that serves a page until a signal comes.
 
     defaults  of every key: a whole number, or true or false. UsageError for a key or a value that is neither.
     """
     folder, settings = "", dict(defaults)
-    for word in words:
+    for word in given:
         key, sign, value = word.partition("=")
         if not sign or Path(word).is_dir():
             folder = word

@@ -35,7 +35,7 @@ SAME = {field.name for field in fields(Job) if field.compare} - {"data", "logger
 def job_of(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping[str, str]) -> Job:
     """Everything a run needs; of an unfinished run that is resumed, what it was begun with and what `typed` changes.
 
-    typed    verb and words, as they were given
+    typed    verb and overrides, as they were given
     choices  which file of every configuration group was chosen
     """
     try:
@@ -52,7 +52,7 @@ def job_of(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping
 
 
 def merge_job(finished: Path, config: dict[str, Any], typed: list[str], choices: Mapping[str, str]) -> Job:
-    """The job of a finished run, and what the words of a merge change in it."""
+    """The job of a finished run, and what the overrides of a merge change in it."""
     given = _given("merge", config, typed, choices)
     finished_state(finished)
     before = read_job(finished, trust=given.trust, **given.call())
@@ -77,13 +77,13 @@ def _check_same_sampler(before: Job, now: Job) -> None:
     if was == is_now:
         return
     name = before.sampler_choice or str(was[TARGET]).split(".")[-2]
-    words = [f"sampler={name}"] if was[TARGET] != is_now.get(TARGET) else []
-    words += [f"sampler.{k}={v}" for k, v in was.items() if k != TARGET and is_now.get(k) != v]
-    raise UsageError(f"this run was made with other words; give them to merge as well: {' '.join(words)}")
+    differing = [f"sampler={name}"] if was[TARGET] != is_now.get(TARGET) else []
+    differing += [f"sampler.{k}={v}" for k, v in was.items() if k != TARGET and is_now.get(k) != v]
+    raise UsageError(f"this run was made with other settings; give them to merge as well: {' '.join(differing)}")
 
 
 def changes_of(given: Job, typed: list[str]) -> dict[str, Any]:
-    """{dotted key: value} of every setting that the words name, with the value it has in `given`; REMOVED for ~."""
+    """{dotted key: value} of every setting that the overrides name, with the value it has in `given`; REMOVED for ~."""
     tree, found = given.tree(), {}
     keys = [key for word in typed if (key := _key_of(word))]
     keys += [key for key in flat_keys(experiment_of(typed)) if key.split(".")[0] in tree]
@@ -106,14 +106,14 @@ def _at(tree: Mapping[str, Any], key: str) -> Any:
 
 
 def _key_of(word: str) -> str:
-    """The dotted key that a word is about, with ~ where it takes it away; empty for other words."""
+    """The dotted key that an override is about, with ~ where it takes it away; empty for other words."""
     word = word.removeprefix("--")
     found = re.match(r"(~?)(?:[\w/]+@)?([\w.-]+)(?:=|$)", word)
     return f"{found[1]}{found[2]}" if found and ("=" in word or found[1]) else ""
 
 
 def _given(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping[str, str]) -> Job:
-    """The job that the words of this call alone make."""
+    """The job that the overrides of this call alone give."""
     _check_values(verb, config, choices)
     trust = tuple(config.get("trust", ()))
     tree = {key: config[key] for key in SAME if config.get(key) is not None}
@@ -257,6 +257,6 @@ def _compare(given: Mapping[str, Any], default: Mapping[str, Any], where: str) -
 
 
 def model_class(config: Mapping[str, Any]) -> Any:
-    """The class of the model that the words name for a bundle, model=NAME; None: the one in gensynth/models/."""
+    """The class of the model that is named for a bundle, model=NAME; None: the one in gensynth/models/."""
     node = config.get("model")
     return target_of(node[TARGET], allowed_below(config["trust"])) if node else None

@@ -49,32 +49,32 @@ QUIET = (
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    words = sys.argv[1:] if argv is None else argv
-    if not words or "--help" in words or "-h" in words or words[0] == "help":
+    given = sys.argv[1:] if argv is None else argv
+    if not given or "--help" in given or "-h" in given or given[0] == "help":
         print(help_page())
-        return 0 if words else 2
-    if words[0] == "--version":
+        return 0 if given else 2
+    if given[0] == "--version":
         from gensynth import __version__
 
         print(__version__)
         return 0
     try:
-        return _dispatch(words[0], words[1:])
+        return _dispatch(given[0], given[1:])
     except BaseException as error:  # every way out of the program is decided here
-        return report_error(error, words)
+        return report_error(error, given)
 
 
-def report_error(error: BaseException, words: list[str]) -> int:
+def report_error(error: BaseException, given: list[str]) -> int:
     """One clear line on stderr and the exit code; a traceback only for faults of the program itself."""
     if isinstance(error, KeyboardInterrupt):
         error = Interrupted("stopped by SIGINT", 2)
     if isinstance(error, GensynthError | Interrupted):
         print(f"gensynth: {error}", file=sys.stderr)
         if isinstance(error, Interrupted):
-            print(f"continue with: {resume_command(words)}", file=sys.stderr)
+            print(f"continue with: {resume_command(given)}", file=sys.stderr)
         return error.exit_code
     if lacking := _lacking(error):
-        print(f"gensynth: out of {lacking}; free some and continue with: {resume_command(words)}", file=sys.stderr)
+        print(f"gensynth: out of {lacking}; free some and continue with: {resume_command(given)}", file=sys.stderr)
         return 5
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 2
@@ -93,7 +93,7 @@ def _lacking(error: BaseException) -> str:
     return "memory" if isinstance(error, MemoryError) or torch_says else ""
 
 
-def _dispatch(verb: str, words: list[str]) -> int:
+def _dispatch(verb: str, given: list[str]) -> int:
     if verb in LATER:
         raise UsageError(f'the verb "{verb}" is planned and not part of this version')
     if verb not in VERBS:
@@ -108,12 +108,12 @@ def _dispatch(verb: str, words: list[str]) -> int:
         serve = getattr(importlib.import_module(f"gensynth.{verb}"), verb)
         SIGNALS.install()
         with contextlib.suppress(Interrupted):  # the usual way to end it
-            serve(words)
+            serve(given)
         return 0
-    return run_hydra(verb, overrides(verb, words), [verb, *words])
+    return run_hydra(verb, overrides(verb, given), [verb, *given])
 
 
-def run_hydra(verb: str, words: list[str], typed: list[str]) -> int:
+def run_hydra(verb: str, given: list[str], typed: list[str]) -> int:
     """Compose the configuration of a verb and run it; several times with -m."""
     import hydra
     from hydra.errors import HydraException
@@ -126,7 +126,7 @@ def run_hydra(verb: str, words: list[str], typed: list[str]) -> int:
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise here instead of printing and leaving
     sweep = tempfile.mkdtemp(prefix="gensynth-sweep-")  # Hydra writes multirun.yaml, with absolute paths, somewhere
-    flags, keys = flags_first(words)
+    flags, keys = flags_first(given)
     before, sys.argv = sys.argv, ["gensynth", *flags, *keys, *QUIET, f"hydra.sweep.dir={quoted(sweep)}"]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
@@ -138,7 +138,7 @@ def run_hydra(verb: str, words: list[str], typed: list[str]) -> int:
     return max(codes, default=0)
 
 
-def compose(verb: str, words: list[str]) -> Job:
+def compose(verb: str, given: list[str]) -> Job:
     """The Job that a command line would run, for scripts and notebooks: compose("train", ["digits", "model=cgan"])."""
     import hydra
     from hydra.errors import HydraException
@@ -149,11 +149,11 @@ def compose(verb: str, words: list[str]) -> Job:
 
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="gensynth"):
-            config = hydra.compose(verb, overrides(verb, words), return_hydra_config=True)
+            config = hydra.compose(verb, overrides(verb, given), return_hydra_config=True)
         unresolved: Any = OmegaConf.to_container(config, resolve=False)
         own = OmegaConf.create({key: node for key, node in unresolved.items() if key != "hydra"})
         plain: Any = OmegaConf.to_container(_with_lists(own), resolve=True)
-        return job_of(verb, plain, [verb, *words], config.hydra.runtime.choices)
+        return job_of(verb, plain, [verb, *given], config.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(explain(verb, error)) from None
 

@@ -70,7 +70,7 @@ FLAGS_WITH_VALUE = (
     "-p",
 )
 MAPPING_KEYS = ("counts", "target", "data.kinds", "data.deidentify")
-# What other rows need instead of the image's choice, where a verb has the group and the words do not say otherwise.
+# What other rows need instead of the image's choice, where a verb has the group and nothing else is given.
 CHOICES: dict[str, dict[str, str]] = {
     "image": {},
     "table": {
@@ -112,9 +112,9 @@ def conf_dir() -> Path:
     raise UsageError("the configuration folder conf/ is missing from this installation; install gensynth again")
 
 
-def overrides(verb: str, words: list[str]) -> list[str]:
+def overrides(verb: str, given: list[str]) -> list[str]:
     """Turn what a person types into Hydra overrides: bare DATA, paths with any characters, mappings."""
-    out, rest = [], list(words)
+    out, rest = [], list(given)
     position = next((i for i, word in enumerate(rest) if _is_bare(verb, word, rest[i - 1] if i else "")), None)
     if position is not None:
         out.extend(_positional(verb, rest.pop(position), rest))
@@ -132,46 +132,46 @@ def overrides(verb: str, words: list[str]) -> list[str]:
     return _for_modality(verb, out, modality)
 
 
-def _arms(words: list[str], modality: str) -> list[str]:
-    """The same words, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
-    requested: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(words) if w.startswith("arms=")), [])
+def _arms(given: list[str], modality: str) -> list[str]:
+    """The same overrides, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
+    requested: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(given) if w.startswith("arms=")), [])
     requested = requested or ARMS.get(modality, [])
     names = [
         OTHER_NAMES.get(str(name), str(name)) for name in (requested if isinstance(requested, list) else [requested])
     ]
-    kept = [w for w in words if not w.startswith("arms=")]
+    kept = [w for w in given if not w.startswith("arms=")]
     if not names:
         return kept
-    known = {p.stem for folder in [conf_dir(), *map(Path, _config_dirs(words))] for p in (folder / "sampler").glob("*")}
+    known = {p.stem for folder in [conf_dir(), *map(Path, _config_dirs(given))] for p in (folder / "sampler").glob("*")}
     plain = dict.fromkeys(name.removesuffix("+online") for name in names)
     files = [name for name in plain if name in known and name != "generator"]
     quoted_names = ",".join(quoted(name) for name in names)
     return [*(f"+sampler@samplers.{name}={name}" for name in files), *kept, f"arms=[{quoted_names}]"]
 
 
-def _modality(words: list[str]) -> str:
-    """What kind of rows the words choose: what the file in conf/data says, images where it says nothing."""
+def _modality(given: list[str]) -> str:
+    """What kind of rows is chosen: what the file in conf/data says, images where it says nothing."""
     import yaml
 
-    name = next((w.split("=", 1)[1] for w in reversed(words) if w.startswith("data=")), "")
-    for folder in (conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(words))):
+    name = next((w.split("=", 1)[1] for w in reversed(given) if w.startswith("data=")), "")
+    for folder in (conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(given))):
         if name and (folder / f"{name}.yaml").is_file():
             facts = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
             return str(facts.get("modality", "image"))
     return "image"
 
 
-def _for_modality(verb: str, words: list[str], modality: str) -> list[str]:
-    """The same words with what rows of this kind need of the other groups; for tables the model's own file."""
+def _for_modality(verb: str, given: list[str], modality: str) -> list[str]:
+    """The same overrides with what rows of this kind need of the other groups; for tables the model's own file."""
     primary = (conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
-    typed = {word.split("=", 1)[0].lstrip("~+") for word in words}
+    typed = {word.split("=", 1)[0].lstrip("~+") for word in given}
     choices = CHOICES.get(modality, OTHER_CHOICES)
     added = [choice for group, choice in choices.items() if f"- {group}:" in primary and group not in typed]
     if "model@models.cvae" not in choices:
-        return [*added, *words]
+        return [*added, *given]
     if "- model:" in primary and "model" not in typed:
         added.append("model=cvae")
-    return [_table_model(word) for word in [*added, *words]]
+    return [_table_model(word) for word in [*added, *given]]
 
 
 def _table_model(word: str) -> str:
@@ -212,23 +212,23 @@ def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
     return [f"data={_kind_of(Path(path), rest)}", f"data.path={quoted(path)}"]
 
 
-def _kind_of(path: Path, words: list[str]) -> str:
-    """The file in conf/data that reads a path: texts where the words name their column, else by what lies there."""
+def _kind_of(path: Path, given: list[str]) -> str:
+    """The file in conf/data that reads a path: texts where their column is named, else by what lies there."""
     from gensynth.data.table_names import is_table
 
-    if any(word.startswith("data.text=") for word in words) or experiment_of(words).get("data", {}).get("text"):
+    if any(word.startswith("data.text=") for word in given) or experiment_of(given).get("data", {}).get("text"):
         return "text"
     if is_table(path):
         return "table"
     return "audio" if path.is_dir() and _holds_sounds(path) else "auto"
 
 
-def experiment_of(words: list[str]) -> dict[str, Any]:
-    """The settings of the experiment that the words name; empty without one."""
+def experiment_of(given: list[str]) -> dict[str, Any]:
+    """The settings of the experiment that is named; empty without one."""
     import yaml
 
-    name = next((word.split("=", 1)[1] for word in words if word.startswith("experiment=")), "")
-    for folder in (conf_dir(), *map(Path, _config_dirs(words))):
+    name = next((word.split("=", 1)[1] for word in given if word.startswith("experiment=")), "")
+    for folder in (conf_dir(), *map(Path, _config_dirs(given))):
         if name and (folder / "experiment" / f"{name}.yaml").is_file():
             return yaml.safe_load((folder / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")) or {}
     return {}
@@ -246,9 +246,9 @@ def _holds_sounds(folder: Path) -> bool:
     return counts[SOUNDS] > counts[IMAGES]
 
 
-def _config_dirs(words: list[str]) -> list[str]:
-    pairs = [b for a, b in zip(words, words[1:], strict=False) if a in ("--config-dir", "-cd")]
-    return pairs + [w.split("=", 1)[1] for w in words if w.startswith("--config-dir=")]
+def _config_dirs(given: list[str]) -> list[str]:
+    pairs = [b for a, b in zip(given, given[1:], strict=False) if a in ("--config-dir", "-cd")]
+    return pairs + [w.split("=", 1)[1] for w in given if w.startswith("--config-dir=")]
 
 
 def _one(word: str) -> str:
@@ -301,11 +301,11 @@ def quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def flags_first(words: list[str]) -> tuple[list[str], list[str]]:
+def flags_first(given: list[str]) -> tuple[list[str], list[str]]:
     """Hydra's parser takes one run of key=value words only: flags and their values go in front."""
     flags: list[str] = []
     keys: list[str] = []
-    for word, before in zip(words, ["", *words], strict=False):
+    for word, before in zip(given, ["", *given], strict=False):
         (flags if word.startswith("-") or before in FLAGS_WITH_VALUE else keys).append(word)
     return flags, keys
 
@@ -358,6 +358,6 @@ def explain(verb: str, error: Exception) -> str:
     return f"{verb}: cannot understand the words given: {first}"
 
 
-def resume_command(words: list[str]) -> str:
-    """The command line that continues the run of these words."""
-    return shlex.join(["gensynth", *(w for w in words if not w.startswith("resume=")), "resume=true"])
+def resume_command(given: list[str]) -> str:
+    """The command line that continues the run of these overrides."""
+    return shlex.join(["gensynth", *(w for w in given if not w.startswith("resume=")), "resume=true"])

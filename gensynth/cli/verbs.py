@@ -143,7 +143,7 @@ def _compare(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def balance_command(typed: list[str], choice: str) -> str:
-    """The `balance` that makes what a `compare` chose, from the words of that `compare`."""
+    """The `balance` that makes what a `compare` chose, from the overrides of that `compare`."""
     own = ("out=", "resume=", "arms=", "generator_seeds=", "models.", "~models", "samplers.")
     mine = f"samplers.{choice.removeprefix('sampler=')}."
     settings = [f"sampler.{word.removeprefix(mine)}" for word in typed[1:] if word.startswith(mine)]

@@ -27,9 +27,9 @@ SECONDS_BETWEEN_LOOKS = 5.0
 SETTINGS = {"port": "6006", "open": "true"}
 
 
-def dashboard(words: list[str]) -> None:
+def dashboard(given: list[str]) -> None:
     """Serve the page until a signal comes: `dashboard [FOLDER] port=6006 open=true`."""
-    named, settings = settings_of("dashboard", words, SETTINGS)
+    named, settings = settings_of("dashboard", given, SETTINGS)
     folder = Path(named or "runs")
     if not folder.is_dir():
         raise UsageError(f"dashboard: there is no folder {folder.name!r}; name the one that holds your runs")
@@ -93,8 +93,8 @@ def _free_port(requested: int) -> int:
 @contextlib.contextmanager
 def _server(logs: str, port: int) -> Iterator[str]:
     """TensorBoard in a process of its own, until the block is left."""
-    words = {"logdir": logs, "host": "127.0.0.1", "port": port, "reload_interval": 5, "load_fast": "false"}
-    command = [sys.executable, "-m", "tensorboard.main", *(f"--{key}={value}" for key, value in words.items())]
+    flags = {"logdir": logs, "host": "127.0.0.1", "port": port, "reload_interval": 5, "load_fast": "false"}
+    command = [sys.executable, "-m", "tensorboard.main", *(f"--{key}={value}" for key, value in flags.items())]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(server, port)

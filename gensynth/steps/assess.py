@@ -1,7 +1,7 @@
 """What synthetic rows are worth, for balance, evaluate and compare: how much to add, how true they are, do they help.
 
 `assess` is the one place where parts of an evaluation are put together. It fits one classifier of real rows, one set of
-feature spaces and all arms once, and judges every set by them.
+feature spaces and all arms once, and scores every set by them.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def probe_counts(train: LabelledData, needed: Mapping[str, int]) -> dict[str, in
 
 
 def first_set(scored: Scored) -> Choice:
-    """One set, judged by the arm of its name."""
+    """One set, assessed by the arm of its name."""
     name, one = next(iter(scored.sets.items()))
     return Choice([name, *(other for other in scored.sets if other != name)], one.arm)
 
@@ -163,7 +163,7 @@ def best_on_validation(scored: Scored) -> Choice:
 def assess(
     real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings, choose: Choose = first_set
 ) -> Assessment:
-    """Judge every set on the same locked test rows; `choose` says which the verdict and the report speak of."""
+    """Score every set on the same locked test rows; `choose` says which the verdict and the report speak of."""
     operating = {name: one.sampler for name, one in sets.items() if one.sampler and _with_operations(one.sampler)}
     scorable = bool(len(real.test)) and any(len(one.rows[0]) for one in sets.values())
     evaluation_classifier = None
@@ -227,11 +227,12 @@ def _scored(
             warnings.append({"code": "shortcut", "text": shortcut["warning"]})
     found = {name: _assess_set(name, scored, scorer, settings) for name in choice.order}
     if choice.ranked_by:
-        verdicts = {
+        verdict_of = {
             name: _verdict(result, sets[name].arm, sets, settings) if result else utility.verdict for name in sets
         }
         found = {
-            name: replace(one, verdict=verdicts[name], ranked_by=choice.ranked_by[name]) for name, one in found.items()
+            name: replace(one, verdict=verdict_of[name], ranked_by=choice.ranked_by[name])
+            for name, one in found.items()
         }
     best = sets[choice.order[0]].rows[0]
     seen = sight_of(best.schema) is not None
@@ -240,7 +241,7 @@ def _scored(
 
 
 def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> UtilityResult:
-    """All arms on all learners; the first learner's probabilities of val and probe rows are kept by name."""
+    """All arms on all classifiers; the first one's probabilities of val and probe rows are kept by name."""
     probes = {f"{PROBE} {name}": one.probe.x for name, one in sets.items() if one.probe is not None and len(one.probe)}
     return run_arms(
         arms=arms_of(real, sets, settings),

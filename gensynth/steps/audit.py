@@ -1,4 +1,4 @@
-"""What a run promises and refuses beside its scores: attacks with its model, a DP guarantee, the audit before."""
+"""What a run guarantees and refuses beside its scores: attacks with its model, a DP guarantee, the audit before."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def model_attacks_of(bundle: Bundle, conditions: Conditions) -> list[ModelAttack
 
 
 def dp_of_run(job: Job, sampler: Sampler, bundle: Bundle | None, filled: Filled, reviewed: int) -> dict[str, Any]:
-    """What is left of a promise of differential privacy after rows were drawn, filtered and looked at."""
+    """What is left of a guarantee of differential privacy after rows were drawn, filtered and looked at."""
     if bundle is None:
         return dp_facts({}, [])
     released = ReleasedRows(

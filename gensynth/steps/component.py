@@ -92,7 +92,7 @@ def target_of(name: str, allowed: tuple[str, ...] = TRUSTED) -> Any:
 
 
 def allowed_below(trust: Sequence[str], rooms: tuple[str, ...] = TRUSTED) -> tuple[str, ...]:
-    """Starts of dotted paths: those rooms, and packages that the words of this call trust."""
+    """Starts of dotted paths: those rooms, and packages that this call trusts."""
     return (*rooms, *(f"{package}." for package in trust))
 
 

@@ -1,4 +1,4 @@
-"""Rows for the plan: the sampler of the words made ready, filters taught once, draws that are asked again."""
+"""Rows for the plan: the sampler fitted, filters fitted once, draws that are asked again."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def requested_counts(job: Job, conditions: Conditions, train: LabelledData, amou
 def shadow_trainer(
     job: Job, split_data: SplitData, bundle: Bundle | None, conditions: Conditions, synthetic: LabelledData
 ) -> Callable[[LabelledData, int], LabelledData]:
-    """(real rows, seed) -> as many rows as were made, by the same sampler, fallback and filters taught anew on those.
+    """(real rows, seed) -> as many rows as were made, by the same sampler, fallback and filters fitted anew on those.
 
     Of a condition that has none of these rows nothing is drawn.
     """
@@ -181,7 +181,7 @@ def set_of(
 
 
 def settings_of(job: Job, real: RealRows, needed: Mapping[str, int]) -> EvaluationSettings:
-    """What a run's words say of its evaluation, for these real rows and rows that the plan adds to every class."""
+    """What a run's settings say of its evaluation, for these real rows and rows that the plan adds to every class."""
     return EvaluationSettings(
         seed=job.seed,
         fallback=ready_fallback(job, real.train),

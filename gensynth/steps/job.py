@@ -206,8 +206,8 @@ class Job:
 def read_job(run: Path, given: Job | None = None, *, trust: Sequence[str] = (), **call: Any) -> Job:
     """The job of a run folder, as run/job.json has it: the one way by which a run is remembered.
 
-    given  the job that this call's words alone would be: paths, of which only names are written, come back from there
-    trust  packages that the words of this call trust: what the file names must lie there or in its room of gensynth,
+    given  the job of this call's overrides alone: paths, of which only names are written, come back from there
+    trust  packages that this call trusts: what the file names must lie there or in its room of gensynth,
            since a run may come from anybody
     UsageError where there is no such file, DataError where it is damaged.
     """

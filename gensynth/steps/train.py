@@ -160,15 +160,15 @@ def _row_size(job: Job, source: Source) -> str:
 
 def _identity(job: Job, real: LabelledData, source_sha256: str) -> str:
     """What two runs must share for one to continue the other."""
-    return digest([*_words(job, real.schema), source_sha256, real.ids.tolist()])
+    return digest([*_settings(job, real.schema), source_sha256, real.ids.tolist()])
 
 
 def _written_identity(job: Job, real: LabelledData, source_sha256: str) -> str:
-    """The same as a bundle holds it: of a private model its words alone, since a digest over rows tells of them."""
-    return digest(_words(job, real.schema)) if job.model.make.private else _identity(job, real, source_sha256)
+    """The same as a bundle holds it: of a private model its settings alone, since a digest over rows tells of them."""
+    return digest(_settings(job, real.schema)) if job.model.make.private else _identity(job, real, source_sha256)
 
 
-def _words(job: Job, schema: Schema) -> list:
+def _settings(job: Job, schema: Schema) -> list:
     return [
         job.model.name,
         job.model.params,
