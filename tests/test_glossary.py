@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,9 @@ def docstrings(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield text, getattr(node, "lineno", 1)
 
 
+parsed = cache(ast.parse)
+
+
 def place(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -166,7 +170,7 @@ def allowed(word: str, where: str, table: tuple[tuple[str, tuple[str, ...], str]
 
 def retired_names(source: str, where: str) -> list[str]:
     found = []
-    for name, line, pure in names(ast.parse(source)):
+    for name, line, pure in names(parsed(source)):
         for word in parts(name) & set(NAMES):
             of_category = word.startswith("level") and not where.startswith(TABLES)
             of_metric = word.startswith("fake") and pure
@@ -178,7 +182,7 @@ def retired_names(source: str, where: str) -> list[str]:
 
 def retired_phrases(source: str, where: str) -> list[str]:
     found = []
-    for text, line in docstrings(ast.parse(source)):
+    for text, line in docstrings(parsed(source)):
         for pattern, (places, instead) in PHRASES.items():
             if (not places or where.startswith(places)) and not allowed(pattern, where, ALLOWED_PHRASES):
                 matched = {m[0].lower() for m in re.finditer(pattern, text, re.IGNORECASE)} - LEFT.get(where, set())
@@ -209,6 +213,6 @@ def test_what_is_retired_is_found():
 @pytest.mark.parametrize(("words", "places", "why"), ALLOWED)
 def test_exceptions_are_used_and_have_a_reason(words, places, why):
     files = [path for path in FILES if place(path).startswith(places)]
-    used = {word for path in files for name, _, _ in names(ast.parse(path.read_text("utf-8"))) for word in parts(name)}
+    used = {word for path in files for name, _, _ in names(parsed(path.read_text("utf-8"))) for word in parts(name)}
     assert used & set(words.split())
     assert why

@@ -44,7 +44,7 @@ def print_run(facts: dict, out: Path) -> None:
     """The end of the walk on stdout: verdict, counts before and after, where the report lies."""
     for warning in facts["warnings"]:
         print(f"warning: {warning['text']}")
-    print(f"\n{'class':<24}{'before':>8}{'after':>8}   of which made")
+    print(f"\n{'class':<24}{'before':>8}{'after':>8}   of which added")
     for name, row in facts["data"]["classes"].items():
         synthetic = f"{row['synthetic']} synthetic" + (f", {row['augmented']} augmented" if row["augmented"] else "")
         print(f"{name:<24}{row['before']:>8}{row['after']:>8}   {synthetic}")
