@@ -34,7 +34,7 @@ class Filter(ABC):
     name                what ledger and report call it
     reason              why rows were dropped, in the words of the report: "40 <reason>"
     modalities          kinds of rows that it can judge; empty for every kind
-    checks_gated        whether it checks rows of gated samplers too: real rows that were changed at a risk to their
+    checks_gated        whether it judges rows of gated samplers too: real rows that were changed at a risk to their
                         label, which are near copies on purpose
     looks_at_real_rows  whether what it drops depends on real rows, which voids a promise of differential privacy
     """
