@@ -15,7 +15,7 @@ import pytest
 from gensynth.data.kinds import KINDS, modality_named, register
 from gensynth.data.modality import Modality, flat_points
 from gensynth.errors import UsageError
-from gensynth.evaluation.fakes import shuffled_columns
+from gensynth.evaluation.fidelity.spoiled import shuffled_columns
 from gensynth.types import LabelledData, Schema
 
 OWN = Path(__file__).parent / "own_kind"
