@@ -128,7 +128,7 @@ def test_lines_say_which_rows_are_copies():
     assert all(line["nearest_train_id"] == line["row_id"] for line in lines if line["copy"])
 
 
-@pytest.mark.parametrize(("exponent", "n", "made"), [(1.0, 500, 500), (4.0, 200, 1_000), (8.0, 4_000, 300)])
+@pytest.mark.parametrize(("exponent", "n", "synthetic"), [(1.0, 500, 500), (4.0, 200, 1_000), (8.0, 4_000, 300)])
 def test_new_rows_are_flagged_in_fewer_sets_than_stated(exponent, n, synthetic):
     """Calibrated distances with a power law at 0, as in that many dimensions."""
     r = np.random.default_rng(0)
@@ -184,7 +184,7 @@ def test_held_out_rows_that_equal_train_rows_are_shown_beside_the_made_ones():
     assert copy_entries(found)["exact_copies"]["ceiling"] == pytest.approx(90 / len(held_out))
 
 
-@pytest.mark.parametrize("empty", ["held_out", "made"])
+@pytest.mark.parametrize("empty", ["held_out", "synthetic"])
 def test_no_rows_on_a_side_are_no_entries(empty):
     held_out, synthetic = (HELD_OUT[:0], FRESH) if empty == "held_out" else (HELD_OUT, FRESH[:0])
     found = find_copies(TRAIN, held_out, synthetic, POINTS, 0)
