@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from gensynth import rng
+from gensynth.samplers.described import operations_of
 from gensynth.samplers.text_files import read_lexicon, read_templates
 from gensynth.samplers.text_language import Language
-from gensynth.samplers.text_operations import OPERATIONS, RISKS
+from gensynth.samplers.text_operations import OPERATIONS
 from gensynth.samplers.text_tokens import Protected
 from gensynth.samplers.transform import NamedOperations
 
@@ -41,7 +41,8 @@ class TextTransforms(NamedOperations):
 
     name = "text_transforms"
     modalities = ("text",)
-    risks = RISKS
+    described = operations_of("text")
+    draws = 1
 
     def __init__(
         self,
@@ -60,29 +61,11 @@ class TextTransforms(NamedOperations):
             read_templates(Path(templates)) if templates else (),
         )
 
-    def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-        strength = self.used[name]["strength"]
-        synthetic = [
-            self._apply(name, text, strength, seed) for text, seed in zip(x.tolist(), seeds.tolist(), strict=True)
-        ]
-        return _texts(synthetic)
-
-    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        draws = rng.uniform(seeds, max(1, len(self.used)), "text transforms")
-        synthetic, params = [], []
-        for text, chance, seed in zip(x.tolist(), draws, np.asarray(seeds).tolist(), strict=True):
-            done = {}
-            for (name, one), u in zip(self.used.items(), chance, strict=False):
-                if u < one["probability"]:
-                    changed = self._apply(name, text, one["strength"], seed)
-                    done[name] = one["strength"] if changed != text else 0.0
-                    text = changed
-            synthetic.append(text)
-            params.append(json.dumps(done))
-        return _texts(synthetic), np.array(params, dtype=str)
-
-    def _apply(self, name: str, text: str, strength: float, seed: int) -> str:
-        return OPERATIONS[name](text, strength, rng.numpy_generator(seed, "text", name), self._language)
+    def apply(self, name: str, x: np.ndarray, draws: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, list[float]]:
+        strength, out = self.used[name]["strength"], np.empty(len(x), dtype=object)
+        for i, (text, seed) in enumerate(zip(x.tolist(), seeds.tolist(), strict=True)):
+            out[i] = OPERATIONS[name](text, strength, rng.numpy_generator(seed, "text", name), self._language)
+        return out, [strength if changed else 0.0 for changed in out != x]
 
 
 class SafeText(TextTransforms):
@@ -92,9 +75,3 @@ class SafeText(TextTransforms):
 
     def __init__(self) -> None:
         super().__init__(SAFE_TEXT, "", "", [], [])
-
-
-def _texts(texts: list[str]) -> np.ndarray:
-    out = np.empty(len(texts), dtype=object)
-    out[:] = texts
-    return out

@@ -45,12 +45,3 @@ OPERATIONS: dict[str, Operation] = {
         typo_noise,
     )
 }
-
-RISKS: dict[str, str] = {name: "" for name in OPERATIONS} | {
-    "word_swap": "Who does what to whom may turn round, and a negation may come to stand before another word.",
-    "synonym_replacement": "A synonym of another sense of the word may say something else.",
-    "random_insertion": "A synonym put beside another word may say something else.",
-    "random_deletion": "The word that carries the label may be the one left out.",
-    "clause_reordering": 'What comes after "but" weighs more, and the reach of a negation may change.',
-    "paraphrase": "A template may change the meaning; it is as good as whoever wrote it.",
-}
