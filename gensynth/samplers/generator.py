@@ -17,7 +17,6 @@ class GeneratorSampler(OfGenerator):
 
     name = "generator"
     label_policy = "conditional"
-    deterministic = "per_row"
 
     def __init__(self) -> None:
         self.modalities = tuple(name for name in kind_names() if modality_named(name).codec)

@@ -7,7 +7,7 @@ interface a report can always say whether a network beat the cheap baseline.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, Self, TypeGuard
+from typing import Self, TypeGuard
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from gensynth.errors import UsageError
 from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData, Schema
 
-LABEL_POLICIES = ("conditional", "preserve", "soft", "at_risk")
+LABEL_POLICIES = ("preserve", "at_risk", "conditional", "soft")  # the strictest last
 PARAMS = "params"  # row-aligned column of LabelledData.groups: JSON of the exact parameters of a row
 
 
-class Sampler(Protocol):
+class Sampler(ABC):
     """A source of new rows.
 
     name           what the ledger says of its rows
@@ -29,47 +29,28 @@ class Sampler(Protocol):
     modalities     kinds of rows it takes
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str
+    modalities: tuple[str, ...]
+    label_policy = "preserve"
+    deterministic = "per_row"
+    gated = False
 
-    @property
-    def label_policy(self) -> str: ...
-
-    @property
-    def deterministic(self) -> str: ...
-
-    @property
-    def gated(self) -> bool: ...
-
-    @property
-    def modalities(self) -> tuple[str, ...]: ...
-
+    @abstractmethod
     def fit(self, train: LabelledData) -> Self:
         """Prepare on real training rows."""
 
+    @abstractmethod
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         """One row for every label (N,) and seed (N,) uint64, in that order."""
 
 
-class UsesGenerator(Sampler, Protocol):
-    """A sampler that is handed the bundle of the trained generator before `fit`."""
+class OfGenerator(Sampler):
+    """The base of samplers that work with the trained generator, whose bundle they are handed before `fit`.
 
-    def check(self, schema: Schema, params: dict) -> None: ...
+    wants_generator  whether one has to be trained
+    """
 
-    def use(self, bundle: Bundle) -> Self: ...
-
-
-class OfGenerator(ABC):
-    """The base of samplers that work with the trained generator."""
-
-    @property
-    def wants_generator(self) -> bool:
-        """Whether one has to be trained."""
-        return True
-
-    @property
-    def gated(self) -> bool:
-        return False
+    wants_generator = True
 
     @abstractmethod
     def check(self, schema: Schema, params: dict) -> None:
@@ -80,14 +61,9 @@ class OfGenerator(ABC):
         """Take the bundle."""
 
 
-def takes(sampler: Sampler, schema: Schema) -> bool:
-    """Whether a sampler takes rows of this kind."""
-    return schema.modality in sampler.modalities
-
-
 def check_modality(sampler: Sampler, schema: Schema) -> None:
     """UsageError unless the sampler takes rows of this kind."""
-    if not takes(sampler, schema):
+    if schema.modality not in sampler.modalities:
         known = " and ".join(sampler.modalities) or "nothing that all its links take"
         raise UsageError(f"sampler={sampler.name} takes rows of kind {known}; these are of kind {schema.modality}")
 
@@ -98,7 +74,7 @@ def links_of(sampler: Sampler) -> list[Sampler]:
     return links
 
 
-def wants_generator(sampler: Sampler) -> TypeGuard[UsesGenerator]:
+def wants_generator(sampler: Sampler) -> TypeGuard[OfGenerator]:
     """Whether a generator has to be trained for it."""
     return isinstance(sampler, OfGenerator) and sampler.wants_generator
 

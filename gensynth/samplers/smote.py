@@ -13,13 +13,13 @@ from gensynth.data.kinds import modality_of
 from gensynth.errors import UsageError
 from gensynth.samplers.jitter import Jitter
 from gensynth.samplers.resample import RandomOversampling
-from gensynth.samplers.sampler import new_rows
+from gensynth.samplers.sampler import Sampler, new_rows
 from gensynth.types import AUGMENTED, LabelledData
 
 KINDS = ("smote", "adasyn")
 
 
-class Smote:
+class Smote(Sampler):
     """Chawla et al., "SMOTE" (JAIR 2002); SMOTENC for mixed columns, SMOTEN where all are levels.
 
     kind        smote | adasyn (He et al., IJCNN 2008: more rows where the class is hard; numbers only)
@@ -28,9 +28,7 @@ class Smote:
     one row has no neighbour: it is moved a little (an image: repeated) instead. A set is drawn as a whole (`per_set`).
     """
 
-    label_policy = "preserve"
     deterministic = "per_set"
-    gated = False
 
     def __init__(self, kind: str, neighbours: int) -> None:
         if kind not in KINDS:

@@ -4,7 +4,7 @@ batch."""
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -14,26 +14,18 @@ from gensynth import rng
 from gensynth.errors import UsageError, nearest
 from gensynth.samplers.described import Described
 from gensynth.samplers.parents import ClassRows
-from gensynth.samplers.sampler import new_rows
+from gensynth.samplers.sampler import Sampler, new_rows
 from gensynth.types import AUGMENTED, LabelledData
 
 CHUNK_CELLS = 2_000_000  # that are worked on at once: samples, say
 
 
-class Transform(ABC):
+class Transform(Sampler):
     """Changes rows; as a sampler, a real training row of the asked class for every seed.
 
     A subclass extends `fit` where it learns of the training rows, and says in `change` what it does to given ones:
     row i of what comes out depends on row i of what goes in, its label and its seed alone.
-
-    gated  whether a classifier must find the asked label in its rows before they are merged
     """
-
-    name: str
-    modalities: tuple[str, ...]
-    label_policy = "preserve"
-    deterministic = "per_row"
-    gated = False
 
     def fit(self, train: LabelledData) -> Self:
         self._rows = ClassRows(train)

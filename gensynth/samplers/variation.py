@@ -39,7 +39,6 @@ class VariationTransfer(OfGenerator):
 
     name = "variation"
     label_policy = "at_risk"
-    deterministic = "per_row"
     modalities = ("image",)
 
     def __init__(
