@@ -28,7 +28,7 @@ from gensynth.balancing.decisions import (
     write_answer,
     write_decision,
 )
-from gensynth.balancing.export import row_names, synthetic_row_name
+from gensynth.balancing.export import row_names
 from gensynth.balancing.ledger import LEDGER, csv_text
 from gensynth.data.columns import Column
 from gensynth.data.conditions import Conditions
@@ -49,7 +49,7 @@ def rows(path):
 
 
 def as_synthetic(data: LabelledData) -> LabelledData:
-    name = synthetic_row_name(data.schema, 0)
+    name = row_names(Conditions.of_schema(data.schema), 0)
     ids = [name(data.schema.classes[k], "cvae", i) for i, k in enumerate(data.y)]
     return replace(data, ids=np.array(ids), origin=np.full(len(data), SYNTHETIC), parent=np.full(len(data), ""))
 
@@ -251,11 +251,15 @@ def test_verdicts_stay_with_rows_of_a_table_when_a_merge_gives_their_numbers_awa
     (tmp_path / "dataset").mkdir()
     lines = [{"row_id": "2", "source": "real"}, ledger_line("7", "1"), ledger_line("8", "2")]
     write_ledger(tmp_path / "dataset/ledger.csv", lines)
-    names = names_of_rows(tmp_path, read_review(tmp_path), Conditions.of_schema(schema), synthetic_row_name(schema, 0))
+    names = names_of_rows(
+        tmp_path, read_review(tmp_path), Conditions.of_schema(schema), row_names(Conditions.of_schema(schema), 0)
+    )
     assert names == {"yes/cvae-0-000000": "reject", "yes/cvae-0-000001": "accept"}
     made_as_nothing = {'["maybe", "cvae", "0"]': "reject"}
     with pytest.raises(DataError, match="of a class or group that this run does not have"):
-        names_of_rows(tmp_path, made_as_nothing, Conditions.of_schema(schema), synthetic_row_name(schema, 0))
+        names_of_rows(
+            tmp_path, made_as_nothing, Conditions.of_schema(schema), row_names(Conditions.of_schema(schema), 0)
+        )
 
 
 def test_a_file_without_anything_to_pin_is_left_alone(tmp_path):

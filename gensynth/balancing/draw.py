@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import rng
-from gensynth.balancing.export import encode_row, folder_names, row_names
-from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
+from gensynth.balancing.export import encode_row, file_rows, folder_names, row_names, write_row
+from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows, with_columns
 from gensynth.balancing.mark import mark_of, parquet_note
 from gensynth.balancing.table_export import RowWriter, TableSink, row_hashes, synthetic_seeds
 from gensynth.data.conditions import FILE_COLUMNS, Conditions
@@ -33,15 +33,8 @@ def draw_chunks(
         for low in range(0, count, chunk):
             size = min(chunk, count - low)
             rows = sampler.sample(np.full(size, j), rng.row_seeds(seed, name, low, size))
-            index = np.arange(low, low + size)
-            groups = {
-                "params": rows.groups["params"],
-                "sampler": np.full(size, sampler.name),
-                "index": index,
-                "filters": np.full(size, ""),
-            }
-            ids = np.array([name_row(name, sampler.name, i) for i in index.tolist()])
-            yield conditions.join(replace(rows, ids=ids, groups=groups))
+            ids = np.array([name_row(name, sampler.name, i) for i in range(low, low + size)])
+            yield conditions.join(with_columns(replace(rows, ids=ids), sampler.name, np.arange(low, low + size)))
 
 
 def write_samples(
@@ -64,7 +57,7 @@ def write_samples(
 
         def note(rows: LabelledData, hashes: list[str]) -> None:
             lines = ledger_rows(rows, rows.ids.tolist(), hashes, provenance)
-            ledger.write(csv_text(LEDGER, lines).split("\n", 1)[1])
+            ledger.write(csv_text(None, lines))
             progress(len(rows))
 
         write(folder if kind in writers else folder / f"samples.{kind}", sampler, counts, seed, note)
@@ -115,15 +108,11 @@ def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as metadata:
         metadata.write(csv_text((*FILE_COLUMNS, *conditions.columns), []))
         for rows in draw_chunks(sampler, counts, seed):
-            hashes = []
-            for name, x in zip(rows.ids.tolist(), rows.x, strict=True):
-                content = encode_row(schema, x, mark)
-                (folder / name).write_bytes(content)
-                hashes.append(hashlib.sha256(content).hexdigest())
-            labels = np.array(schema.classes, dtype=object)[rows.y]
-            groups = [rows.groups[name] for name in ("sampler", *conditions.columns)]
-            lines = zip(rows.ids.tolist(), labels, rows.origin, *groups, strict=True)
-            metadata.write(csv_text((), lines).split("\n", 1)[1])
+            names = rows.ids.tolist()
+            pairs = zip(names, rows.x, strict=True)
+            hashes = [write_row(folder / name, encode_row(schema, x, mark)) for name, x in pairs]
+            lines = file_rows(names, rows, rows.groups["sampler"], conditions.columns)
+            metadata.write(csv_text(None, lines))
             note(rows, hashes)
 
 

@@ -14,6 +14,7 @@ import json
 import re
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from gensynth import __version__
 from gensynth.data.origin import xmp_of
@@ -59,18 +60,8 @@ def xmp_packet(mark: Mark) -> str:
     if mark.generator_sha256:
         facts["gensynth:GeneratorSHA256"] = mark.generator_sha256
     attributes = "".join(f'\n   {name}="{html.escape(value)}"' for name, value in facts.items())
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
-        ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-        '  <rdf:Description rdf:about=""\n'
-        '   xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"\n'
-        '   xmlns:xmp="http://ns.adobe.com/xap/1.0/"\n'
-        f'   xmlns:gensynth="{NAMESPACE}"{attributes}/>\n'
-        " </rdf:RDF>\n"
-        "</x:xmpmeta>\n"
-        '<?xpacket end="r"?>'
-    )
+    text = (Path(__file__).parent / "xmp_packet.xml").read_text(encoding="utf-8").rstrip("\n")
+    return text.format(byte_order_mark="\ufeff", namespace=NAMESPACE, attributes=attributes)
 
 
 def wav_with_xmp(content: bytes, packet: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Protocol, Self
 
 import numpy as np
@@ -152,31 +153,35 @@ class TableTarget:
         return self._classes[self._scores(self.enter(x).numpy(), x).argmax(axis=1)]
 
 
-def attack(
-    target: Target,
-    x: np.ndarray,
-    labels: np.ndarray,
-    start: Callable[[Tensor], Tensor],
-    *,
-    eps: float,
-    norm: str,
-    steps: int,
-    step_size: float,
-) -> np.ndarray:
-    """Rows within eps of x (N, ...) at which the target's loss is high.
+@dataclass(frozen=True)
+class Attack:
+    """Finds rows within eps of given ones at which the loss of a target is high.
 
-    start  uniform numbers in (-1, 1) of the shape it is given: where several steps begin; FGSM begins at the row
     norm   linf: each value moves by at most eps; l2: the row as a whole
+    steps  1 is FGSM, more is PGD; step_size: length of a step, in the unit of eps
     """
-    origin = target.enter(x)
-    radius = eps * target.scale
-    moved = origin + radius * _unit(start(origin), norm) if steps > 1 else origin
-    for _ in range(steps):
-        slope = target.gradient(moved.clamp(target.low, target.high), x, labels)
-        towards = slope.sign() if norm == "linf" else _unit(slope, norm)
-        moved = origin + _within(moved + step_size * target.scale * towards - origin, radius, norm)
-        moved = torch.maximum(torch.minimum(moved, target.high), target.low)
-    return target.leave(moved, x)
+
+    eps: float
+    norm: str
+    steps: int
+    step_size: float
+
+    def __call__(
+        self, target: Target, x: np.ndarray, labels: np.ndarray, start: Callable[[Tensor], Tensor]
+    ) -> np.ndarray:
+        """Rows x (N, ...) after it.
+
+        start  uniform numbers in (-1, 1) of the shape it is given: where several steps begin; FGSM begins at the row
+        """
+        origin = target.enter(x)
+        radius = self.eps * target.scale
+        moved = origin + radius * _unit(start(origin), self.norm) if self.steps > 1 else origin
+        for _ in range(self.steps):
+            slope = target.gradient(moved.clamp(target.low, target.high), x, labels)
+            towards = slope.sign() if self.norm == "linf" else _unit(slope, self.norm)
+            moved = origin + _within(moved + self.step_size * target.scale * towards - origin, radius, self.norm)
+            moved = torch.maximum(torch.minimum(moved, target.high), target.low)
+        return target.leave(moved, x)
 
 
 def _length(x: Tensor) -> Tensor:
@@ -213,8 +218,7 @@ class Adversarial(Transform):
             raise UsageError(f"sampler.norm={norm} is not known; {nearest(str(norm), NORMS)}")
         if not (eps > 0 and steps >= 1 and step_size > 0):
             raise UsageError(f"sampler.eps, steps and step_size must be above 0, got {eps}, {steps} and {step_size}")
-        self.eps, self.norm, self.steps, self.step_size = eps, norm, int(steps), step_size
-        self.frozen = list(frozen)
+        self._attack, self.frozen = Attack(eps, norm, int(steps), step_size), list(frozen)
 
     def fit(self, train: LabelledData) -> Self:
         self._block = BLOCK[train.schema.modality]
@@ -234,23 +238,12 @@ class Adversarial(Transform):
             block = np.zeros((size, *x.shape[1:]), x.dtype)
             block[places] = x[rows]
             noise = _noise(start + np.arange(size, dtype=np.uint64))
-            moved = attack(
-                target,
-                block,
-                np.full(size, label),
-                noise,
-                eps=self.eps,
-                norm=self.norm,
-                steps=self.steps,
-                step_size=self.step_size,
-            )
-            out[rows] = moved[places]
+            out[rows] = self._attack(target, block, np.full(size, label), noise)[places]
         return out
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        facts = {"adversarial": True, "eps": self.eps, "norm": self.norm, "steps": self.steps}
-        params = np.full(len(x), json.dumps(facts | {"step_size": self.step_size}))
-        return self.against(self._target, x, labels, seeds), params
+        params = json.dumps({"adversarial": True} | asdict(self._attack))
+        return self.against(self._target, x, labels, seeds), np.full(len(x), params)
 
 
 def _noise(seeds: np.ndarray) -> Callable[[Tensor], Tensor]:

@@ -173,13 +173,9 @@ def segment_speed(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_r
         start = first + int(place[i] * (length - count + 1))
         new = max(1, round(count / values[i]))
         middle = _read_at(x[i], start + np.arange(new) * (count / new), min(1.0, new / count))
-        out[i] = _to_length(np.concatenate([x[i, :start], middle, x[i, start + count :]]), x.shape[1])
+        row = np.concatenate([x[i, :start], middle, x[i, start + count :]])[: x.shape[1]]
+        out[i] = np.pad(row, (0, x.shape[1] - len(row)))
     return out
-
-
-def _to_length(row: np.ndarray, length: int) -> np.ndarray:
-    """Cut at the end, or filled up with zeros."""
-    return np.pad(row[:length], (0, max(0, length - len(row))))
 
 
 def _frame_size(sample_rate_hz: int) -> int:

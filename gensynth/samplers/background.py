@@ -12,9 +12,9 @@ from scipy.ndimage import gaussian_filter
 from gensynth import rng
 from gensynth.data.sources import MASK
 from gensynth.errors import UsageError
-from gensynth.samplers.parents import ClassRows
 from gensynth.samplers.sampler import Sampler, new_rows
 from gensynth.samplers.style import read_pictures
+from gensynth.samplers.transform import ClassRows
 from gensynth.types import AUGMENTED, LabelledData
 
 CHUNK = 1024

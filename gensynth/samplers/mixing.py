@@ -11,14 +11,14 @@ from scipy.stats import beta
 from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.models.classifier import BatchChange
-from gensynth.samplers.online import Unchanged
+from gensynth.samplers.online import Online
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData
 
 Mixed = tuple[np.ndarray, np.ndarray]  # rows uint8 (N, C, H, W), and the share (N,) of the first in each
 
 
-class Mixing(Sampler, Unchanged):
+class Mixing(Sampler, Online):
     """Each row of a batch mixed with another of it; a row's share of itself is drawn from Beta(alpha, alpha).
 
     A classifier without batches, to which soft labels mean nothing, is given rows as they are.
@@ -55,7 +55,7 @@ class Mixing(Sampler, Unchanged):
 
     @abstractmethod
     def mix(self, x: np.ndarray, other: np.ndarray, share: np.ndarray, place: np.ndarray) -> Mixed:
-        """uint8 (N, C, H, W) of both, share (N,) of x and uniform numbers (N, 2) -> mixed rows, and the true share of x."""
+        """uint8 (N, C, H, W) of both, share (N,) of x and uniform numbers (N, 2) -> mixed rows, true share of x."""
 
 
 class MixUp(Mixing):

@@ -61,16 +61,13 @@ class Smote(Sampler):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                synthetic = self._sampler(count, seeds).fit_resample(x, marks)[0][len(x) :]
+                whole, _ = self._sampler(count, seeds).fit_resample(x, marks)
             except (ValueError, RuntimeError):  # ADASYN where no neighbour is of another class
-                synthetic = self._sampler(count, seeds, plain=True).fit_resample(x, marks)[0][len(x) :]
-        rows = np.resize(
-            np.asarray(synthetic, np.float64), (len(seeds), x.shape[1])
-        )  # ADASYN meets counts only roughly
-        for j, column in enumerate(self._columns):
-            rows[:, j] = (
-                np.where(rows[:, j] == -1, np.nan, rows[:, j]) if column.discrete else round_values(column, rows[:, j])
-            )
+                whole, _ = self._sampler(count, seeds, plain=True).fit_resample(x, marks)
+        # ADASYN meets counts only roughly.
+        rows = np.resize(np.asarray(whole[len(x) :], np.float64), (len(seeds), x.shape[1]))
+        for cells, column in zip(rows.T, self._columns, strict=True):
+            cells[:] = np.where(cells == -1, np.nan, cells) if column.discrete else round_values(column, cells)
         return rows
 
     def _of_images(self, is_class: np.ndarray, seeds: np.ndarray) -> np.ndarray:

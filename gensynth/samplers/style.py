@@ -21,8 +21,7 @@ from gensynth.data.image import EXTENSIONS, read_pixels, resize
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.models.classifier import Classifier, classifier_steps, seeded_cnn
 from gensynth.rng import aligned_blocks
-from gensynth.samplers.parents import ClassRows
-from gensynth.samplers.transform import Transform
+from gensynth.samplers.transform import ClassRows, Transform
 from gensynth.types import LabelledData
 
 METHODS = ("colour", "fourier", "gatys")

@@ -7,15 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gensynth.samplers.text_language import Language, amount, chosen_of, joined, mixed_places, one_of
-from gensynth.samplers.text_tokens import TOKEN, Protected, tokens, word_set
+from gensynth.samplers.text_tokens import ENGLISH, TOKEN, Protected, tokens
 
-_ABBREVIATIONS = word_set("mr mrs ms dr prof st vs e.g i.e etc cf al fig jr sr inc ltd co dept approx")
-_STARTERS = word_set(
-    """a an the this that these those it he she we they you my your his her its our their there here in on at as if
-    when while after before for with from to some many most every each one what who where how why then so today
-    yesterday tomorrow"""
-)
-_CONJUNCTIONS = word_set("and or but")
 _WIDE_STOPS = frozenset("。！？")
 STOPS = frozenset(".!?…؟।") | _WIDE_STOPS
 CLOSERS = frozenset("\"')]}”’»」』）")
@@ -40,7 +33,7 @@ def _sentences(parts: list[str]) -> list[tuple[int, int, bool]]:
 
 
 def _shortened(word: str) -> bool:
-    return word.casefold() in _ABBREVIATIONS or (len(word) == 1 and word.isupper() and word != "I")
+    return word.casefold() in ENGLISH["abbreviations"] or (len(word) == 1 and word.isupper() and word != "I")
 
 
 def _put(parts: list[str], spans: Sequence[tuple[int, int, bool]], new: Sequence[str]) -> list[str]:
@@ -92,7 +85,7 @@ def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -
     cuts, words, depth, quotes = [], 0, 0, 0
     for i in range(span[0] + first, span[0] + last):
         token = parts[i]
-        if token.lower() in _CONJUNCTIONS and depth == 0 and quotes % 2 == 0 and protected.allows(token):
+        if token.lower() in ENGLISH["conjunctions"] and depth == 0 and quotes % 2 == 0 and protected.allows(token):
             cuts.append((i, words))
         depth += (token in "([{“«„「『") - (token in ")]}”»」』")
         quotes += token == '"'
@@ -127,7 +120,7 @@ def _head(phrase: str) -> str:
 def lowered(phrase: str, protected: Protected) -> str:
     """The phrase with a small first letter if its first word is a common beginning and not a name, perhaps."""
     head = _head(phrase)
-    ordinary = head.lower() in _STARTERS and (len(head) == 1 or not head.isupper()) and protected.allows(head)
+    ordinary = head.lower() in ENGLISH["starters"] and (len(head) == 1 or not head.isupper()) and protected.allows(head)
     return head.lower() + phrase[len(head) :] if ordinary else phrase
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.samplers.image_transforms import ImageTransforms
-from gensynth.samplers.parents import ClassRows
 from gensynth.samplers.sampler import OfGenerator, new_rows
+from gensynth.samplers.transform import ClassRows
 from gensynth.training.bundle import Bundle
 from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData, Schema
 
