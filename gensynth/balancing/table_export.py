@@ -76,8 +76,7 @@ def write_table_dataset(
             sink.write(frame.assign(**{SOURCE_COLUMN: data.origin}))
         if split == "train":
             reviewed = {str(i): provenance.reviewed.get(name, "") for i, name in enumerate(data.ids.tolist())}
-            numbers = [str(i) for i in range(len(data))]
-            lines = ledger_rows(data, numbers, row_hashes(frame), replace(provenance, reviewed=reviewed))
+            lines = ledger_rows(data, list(reviewed), row_hashes(frame), replace(provenance, reviewed=reviewed))
             (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")
     seal(folder, documents)
 

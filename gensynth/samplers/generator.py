@@ -34,5 +34,4 @@ class GeneratorSampler(OfGenerator):
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         x = self.bundle.codec.decode(self.bundle.generator.sample(labels, seeds))
-        nothing = np.full(len(labels), "")
-        return new_rows(x, labels, self.bundle.schema, origin=SYNTHETIC, parent=nothing, params=nothing)
+        return new_rows(x, labels, self.bundle.schema, origin=SYNTHETIC)

@@ -85,17 +85,11 @@ def new_rows(
     schema: Schema,
     *,
     origin: str | np.ndarray,
-    parent: np.ndarray,
-    params: np.ndarray,
+    parent: str | np.ndarray = "",
+    params: str | np.ndarray = "",
 ) -> LabelledData:
-    """Rows without names yet (the merge names them), with origin, of all or of each, parents and parameters."""
-    count = len(labels)
-    return LabelledData(
-        x=x,
-        y=np.asarray(labels, np.int64),
-        schema=schema,
-        ids=np.full(count, "", dtype="U1"),
-        origin=np.full(count, origin),
-        parent=np.asarray(parent, dtype=str),
-        groups={PARAMS: np.asarray(params, dtype=str)},
-    )
+    """Rows without names yet (the merge names them), with origin, parent and parameters, of all or of each."""
+    y = np.asarray(labels, np.int64)
+    cells = (np.full(len(y), np.asarray(one, dtype=str)) for one in ("", origin, parent, params))
+    ids, origins, parents, settings = cells
+    return LabelledData(x=x, y=y, schema=schema, ids=ids, origin=origins, parent=parents, groups={PARAMS: settings})

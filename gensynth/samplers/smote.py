@@ -47,8 +47,7 @@ class Smote(Sampler):
         for k in np.unique(labels):
             mine = labels == k
             out[mine] = self._of_class(int(k), seeds[mine])
-        nothing = np.full(len(labels), "")
-        return new_rows(out, labels, self._train.schema, origin=AUGMENTED, parent=nothing, params=nothing)
+        return new_rows(out, labels, self._train.schema, origin=AUGMENTED)
 
     def _of_class(self, k: int, seeds: np.ndarray) -> np.ndarray:
         is_class = self._train.y == k
