@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,8 @@ from gensynth.data.columns import round_values
 from gensynth.data.kinds import modality_of
 from gensynth.data.table import modelled_columns
 from gensynth.errors import UsageError, nearest
-from gensynth.models.classifier import Classifier, classifier_steps
+from gensynth.models.classifier import Classifier
+from gensynth.models.classifiers import fit_row_classifier
 from gensynth.rng import aligned_blocks
 from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
@@ -64,9 +65,7 @@ class ImageTarget:
     low, high, scale = torch.tensor(0.0), torch.tensor(255.0), 1.0
 
     def __init__(self, train: LabelledData, seed: int) -> None:
-        steps = classifier_steps(len(train), train.x.shape[1:])
-        classes = len(train.schema.classes)
-        self._classifier = Classifier.fit(train.x, train.y, num_classes=classes, seed=seed, steps=steps, balanced=True)
+        self._classifier = cast(Classifier, fit_row_classifier(train, seed))
 
     def enter(self, x: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x)).float()
