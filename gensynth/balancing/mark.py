@@ -34,7 +34,7 @@ class Mark:
     """What a synthetic row's file says of itself.
 
     source_type       a term of the IPTC vocabulary
-    version           of the gensynth that made the row
+    version           of the gensynth that drew the row
     generator_sha256  of the bundle; empty where no generator took part
     """
 
@@ -88,7 +88,7 @@ def read_mark(content: bytes) -> Mark | None:
 def parquet_note(generator_sha256: str, source_column: str, licence: str, version: str = __version__) -> bytes:
     """JSON for the schema metadata of a Parquet file with synthetic rows, under the key PARQUET_KEY.
 
-    source_column  column that says of a row whether it is made; empty where every row is
+    source_column  column that says of a row whether it is synthetic; empty where every row is
     """
     origin = SYNTHETIC if generator_sha256 else AUGMENTED
     facts = {

@@ -1,4 +1,4 @@
-"""Fill the plan: draw, filter, top up what was rejected, count everything, exactly the asked numbers."""
+"""Fill the plan: draw, filter, top up what was rejected, count everything, exactly the requested numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gensynth.types import LabelledData
 DRAWS = 256  # rows are drawn in multiples of this, which is how generators compute them
 SMALL_CLASS = 20  # with fewer real rows no claim to have learned the class is made
 COUNTED = ("drawn", "accepted", "filled_by_fallback", "rejected_review")
-ATTEMPTS = 6  # at most this many draws for a row that is asked
+ATTEMPTS = 6  # at most this many draws for a row that is requested
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Filled:
     """Accepted rows of all classes with their provenance columns, and what happened a class.
 
     drawn, passed  the first rows that filters looked at in every class, and which of them passed, bool
-    counts         a class: rows asked for, drawn from the sampler and accepted of these, `rejected_<filter>` of these,
+    counts         a class: rows requested, drawn from the sampler and accepted of these, `rejected_<filter>` of these,
                    `filled_by_fallback`, which no filter judged, and the name of the sampler that came first
     reasons        filter -> why it drops rows, in the words of the report
     """

@@ -86,7 +86,7 @@ class ImageTarget:
 
 
 class TableTarget:
-    """Logistic regression on scaled numbers and levels; only numbers that are there move, within their range.
+    """Logistic regression on scaled numbers and categories; only numbers that are there move, within their range.
 
     frozen  names of columns that no one can change (age, say); eps counts in standard deviations of a column
     """
@@ -204,7 +204,7 @@ class Adversarial(Transform):
     modality   image | table: what eps is measured in differs
     eps        largest distance: in steps of 8 bits of a pixel, or standard deviations of a column
     norm       linf | l2; steps: 1 is FGSM, more is PGD; step_size: length of a step, in the unit of eps
-    frozen     tables: columns that stay; levels, dates without spread and missing cells always do
+    frozen     tables: columns that stay; categories, dates without spread and missing cells always do
     """
 
     name = "adversarial"

@@ -17,11 +17,7 @@ from gensynth.types import LabelledData
 
 BACKGROUND = "background_mix"
 LONGEST_BACKGROUND_SECONDS = 3600.0
-SAFE_AUDIO = {
-    "gaussian_noise": {"probability": 0.5, "low": 15.0, "high": 40.0},
-    "coloured_noise": {"probability": 0.3, "low": 15.0, "high": 40.0},
-    "gain": {"probability": 0.5, "low": -9.0, "high": 0.0},
-}
+SAFE_AUDIO = {name: one.usual for name, one in DESCRIBED.items() if one.usual}
 
 
 class AudioTransforms(NamedOperations):
@@ -45,7 +41,7 @@ class AudioTransforms(NamedOperations):
     ) -> None:
         self.name = name
         rule = (lambda one: one["low"] <= one["high"], "probability must be at most 1 and low at most high")
-        self.choose(operations, allow, rule, off=lambda key: key == BACKGROUND and not backgrounds)
+        self.choose(operations, allow, rule, {"backgrounds": backgrounds})
         for key, one in self.used.items():
             least, most = DESCRIBED[key].least, DESCRIBED[key].most
             if not least <= one["low"] <= one["high"] <= most:

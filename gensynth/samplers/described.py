@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ class Described:
     colour: bool = False
     least: float = 0.0
     most: float = 1.0
+    needs: str = ""
+    usual: Mapping[str, float] = field(default_factory=dict)
 
     def is_at_risk(self, strength: float) -> bool:
         """Whether it can change a label at that strength."""

@@ -75,7 +75,7 @@ class ImagePolicy(OfOperations):
 
 
 def _reported(steps: Steps, count: int) -> list[dict[str, float]]:
-    """For each row its operations and their values; an operation that comes twice is told with its number."""
+    """For each row its operations and their values; an operation that comes twice is reported with its number."""
     reported: list[dict[str, float]] = [{} for _ in range(count)]
     for name, on, values in steps:
         for row in np.flatnonzero(on):

@@ -1,6 +1,6 @@
 """The contract of everything that makes labelled rows: network, copy, transform, interpolation.
 
-`fit` sees real training rows only; `sample` is asked for labels and per-row seeds. Behind one
+`fit` sees real training rows only; `sample` is given labels and per-row seeds. Behind one
 interface a report can always say whether a network beat the cheap baseline.
 """
 
@@ -25,7 +25,7 @@ class Sampler(ABC):
     name           what the ledger says of its rows
     label_policy   conditional | preserve | soft | at_risk
     deterministic  per_row: row i depends on its label and seed alone; per_set: on the whole request
-    gated          whether a classifier must find the asked label in its rows before they are merged
+    gated          whether a classifier must find the requested label in its rows before they are merged
     modalities     kinds of rows it takes
     """
 

@@ -20,11 +20,11 @@ KINDS = ("smote", "adasyn")
 
 
 class Smote(Sampler):
-    """Chawla et al., "SMOTE" (JAIR 2002); SMOTENC for mixed columns, SMOTEN where all are levels.
+    """Chawla et al., "SMOTE" (JAIR 2002); SMOTENC for mixed columns, SMOTEN where all are categories.
 
     kind        smote | adasyn (He et al., IJCNN 2008: more rows where the class is hard; numbers only)
     neighbours  of which one is interpolated towards; fewer where the class has fewer rows
-    Missing numbers take the class's median while neighbours are sought, missing levels are a level. A class of
+    Missing numbers take the class's median while neighbours are sought, a missing category is a category. A class of
     one row has no neighbour: it is moved a little (an image: repeated) instead. A set is drawn as a whole (`per_set`).
     """
 

@@ -15,17 +15,7 @@ from gensynth.samplers.text_operations import OPERATIONS
 from gensynth.samplers.text_tokens import Protected
 from gensynth.samplers.transform import NamedOperations
 
-NEEDS = {
-    "synonym_replacement": "lexicon",
-    "random_insertion": "lexicon",
-    "paraphrase": "templates",
-}
-SAFE_TEXT = {
-    "sentence_shuffle": {"probability": 0.2, "strength": 0.5},
-    "punctuation_insertion": {"probability": 0.5, "strength": 0.1},
-    "case_noise": {"probability": 0.2, "strength": 0.05},
-    "typo_noise": {"probability": 0.3, "strength": 0.05},
-}
+DESCRIBED = operations_of("text")
 
 
 class TextTransforms(NamedOperations):
@@ -41,7 +31,7 @@ class TextTransforms(NamedOperations):
 
     name = "text_transforms"
     modalities = ("text",)
-    described = operations_of("text")
+    described = DESCRIBED
     draws = 1
 
     def __init__(
@@ -54,7 +44,7 @@ class TextTransforms(NamedOperations):
     ) -> None:
         given = {"lexicon": lexicon, "templates": templates}
         rule = (lambda one: 0 <= one["strength"] <= 1, "probability and strength must be at most 1")
-        self.choose(operations, allow, rule, off=lambda name: name in NEEDS and not given[NEEDS[name]])
+        self.choose(operations, allow, rule, given)
         self._language = Language(
             Protected(frozenset(word.casefold() for word in map(str, protect))),
             read_lexicon(Path(lexicon)) if lexicon else {},
@@ -74,4 +64,5 @@ class SafeText(TextTransforms):
     name = "safe_text"
 
     def __init__(self) -> None:
-        super().__init__(SAFE_TEXT, "", "", [], [])
+        usual = {name: one.usual for name, one in DESCRIBED.items() if one.usual}
+        super().__init__(usual, "", "", [], [])

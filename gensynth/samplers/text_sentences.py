@@ -81,7 +81,7 @@ def clause_reordering(text: str, strength: float, order: np.random.Generator, la
 
 def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -> list[int]:
     """Places of the conjunctions of one sentence whose two sides may change places."""
-    first, last = _reported(parts[span[0] : span[1]])
+    first, last = _extent(parts[span[0] : span[1]])
     cuts, words, depth, quotes = [], 0, 0, 0
     for i in range(span[0] + first, span[0] + last):
         token = parts[i]
@@ -96,7 +96,7 @@ def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -
     return [i for i in apart if parts[i - 1].isspace() and parts[i + 1].isspace()]
 
 
-def _reported(parts: list[str]) -> tuple[int, int]:
+def _extent(parts: list[str]) -> tuple[int, int]:
     """Where the first token with a letter or digit begins and the last one ends."""
     places = [i for i, token in enumerate(parts) if any(map(str.isalnum, token))]
     return (places[0], places[-1] + 1) if places else (0, 0)
@@ -104,7 +104,7 @@ def _reported(parts: list[str]) -> tuple[int, int]:
 
 def _exchanged(parts: list[str], cut: int, protected: Protected) -> str:
     """One sentence with the sides of the conjunction at `cut` exchanged."""
-    first, last = _reported(parts)
+    first, last = _extent(parts)
     gap = cut - 2 if parts[cut - 2] == "," else cut - 1
     left, right = "".join(parts[first:gap]), "".join(parts[cut + 2 : last])
     if left[0].isupper():

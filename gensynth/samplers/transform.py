@@ -39,7 +39,7 @@ class ClassRows:
 
 
 class Transform(Sampler):
-    """Changes rows; as a sampler, a real training row of the asked class for every seed.
+    """Changes rows; as a sampler, a real training row of the requested class for every seed.
 
     A subclass extends `fit` where it learns of the training rows, and says in `change` what it does to given ones:
     row i of what comes out depends on row i of what goes in, its label and its seed alone.
@@ -98,12 +98,12 @@ class NamedOperations(OfOperations):
         operations: Mapping[str, Mapping[str, float]],
         allow: list[str],
         rule: tuple[Callable[[Mapping[str, float]], bool], str],
-        off: Callable[[str], bool],
+        given: Mapping[str, str],
     ) -> None:
         """Set what is used and left out; UsageError for an unknown name or numbers that break the rule.
 
-        rule  whether the numbers of an operation will do, and what they must be
-        off   whether an operation lacks what it works with
+        rule   whether the numbers of an operation will do, and what they must be
+        given  settings that operations may need, empty where there is none
         """
         for name in (*operations, *allow):
             if name not in self.described:
@@ -111,7 +111,11 @@ class NamedOperations(OfOperations):
         for name, one in operations.items():
             if not (0 <= one["probability"] <= 1 and rule[0](one)):
                 raise UsageError(f"sampler.operations.{name}: {rule[1]}, got {dict(one)}")
-        on = {name: dict(one) for name, one in operations.items() if one["probability"] and not off(name)}
+        on = {
+            name: dict(one)
+            for name, one in operations.items()
+            if one["probability"] and given.get(self.described[name].needs, "nothing needed")
+        }
         self.left_out = tuple(name for name in on if self.described[name].risk and name not in allow)
         self.used: dict[str, dict[str, Any]] = {name: one for name, one in on.items() if name not in self.left_out}
         self.at_risk(any(self.described[name].risk for name in self.used))
