@@ -25,6 +25,7 @@ SOURCE_TYPES = {SYNTHETIC: IPTC + "trainedAlgorithmicMedia", AUGMENTED: IPTC + "
 TRAINED_DATA = "http://c2pa.org/digitalsourcetype/trainedAlgorithmicData"
 PARQUET_KEY = b"gensynth"
 NAMESPACE = "urn:gensynth:1:"
+_PACKET = (Path(__file__).parent / "xmp_packet.xml").read_text(encoding="utf-8").rstrip("\n")
 _WAV_CHUNK = b"_PMX"
 _ATTRIBUTE = re.compile(r'\b([A-Za-z0-9]+:[A-Za-z0-9]+)="([^"]*)"')
 
@@ -60,8 +61,7 @@ def xmp_packet(mark: Mark) -> str:
     if mark.generator_sha256:
         facts["gensynth:GeneratorSHA256"] = mark.generator_sha256
     attributes = "".join(f'\n   {name}="{html.escape(value)}"' for name, value in facts.items())
-    text = (Path(__file__).parent / "xmp_packet.xml").read_text(encoding="utf-8").rstrip("\n")
-    return text.format(byte_order_mark="\ufeff", namespace=NAMESPACE, attributes=attributes)
+    return _PACKET.format(byte_order_mark="\ufeff", namespace=NAMESPACE, attributes=attributes)
 
 
 def wav_with_xmp(content: bytes, packet: str) -> bytes:

@@ -31,14 +31,11 @@ def resolve_target(
         requested = counts.copy()
         for name, number in target.items():
             requested[_place(name, schema.classes, "target: unknown class")] = _whole(number, "target")
-    elif target == "max":
-        requested = np.full_like(counts, counts.max())
-    elif target == "median":
-        requested = np.full_like(counts, int(np.median(counts)))
     elif target == "auto":
         requested = counts + np.round((1.0 if amount is None else amount) * to_balance(counts)).astype(int)
     else:
-        requested = np.full_like(counts, _whole(target, "target"))
+        sizes = {"max": int(counts.max()), "median": int(np.median(counts))}
+        requested = np.full_like(counts, sizes[str(target)] if target in sizes else _whole(target, "target"))
     final = np.maximum(requested, counts)
     if symmetric:
         final = final + (final - counts).max()

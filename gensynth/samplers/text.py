@@ -8,14 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import rng
-from gensynth.samplers.described import operations_of
 from gensynth.samplers.text_files import read_lexicon, read_templates
 from gensynth.samplers.text_language import Language
-from gensynth.samplers.text_operations import OPERATIONS
+from gensynth.samplers.text_operations import DESCRIBED, OPERATIONS
 from gensynth.samplers.text_tokens import Protected
 from gensynth.samplers.transform import NamedOperations
-
-DESCRIBED = operations_of("text")
 
 
 class TextTransforms(NamedOperations):

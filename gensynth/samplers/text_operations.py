@@ -15,33 +15,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gensynth.samplers import text_words as words
+from gensynth.samplers.described import operations_of
 from gensynth.samplers.text_language import Language
 from gensynth.samplers.text_sentences import clause_reordering, sentence_shuffle
 from gensynth.samplers.text_templates import paraphrase
-from gensynth.samplers.text_words import (
-    case_noise,
-    punctuation_insertion,
-    random_deletion,
-    random_insertion,
-    synonym_replacement,
-    typo_noise,
-    word_swap,
-)
 
 Operation = Callable[[str, float, np.random.Generator, Language], str]
 
-OPERATIONS: dict[str, Operation] = {
-    operation.__name__: operation
-    for operation in (
-        sentence_shuffle,
-        word_swap,
-        synonym_replacement,
-        random_insertion,
-        random_deletion,
-        punctuation_insertion,
-        clause_reordering,
-        paraphrase,
-        case_noise,
-        typo_noise,
-    )
-}
+DESCRIBED = operations_of("text")
+_WORDS = (words.word_swap, words.synonym_replacement, words.random_insertion, words.random_deletion)
+_NOISE = (words.punctuation_insertion, words.case_noise, words.typo_noise)
+_ALL: tuple[Callable[..., str], ...] = (*_WORDS, *_NOISE, sentence_shuffle, clause_reordering, paraphrase)
+OPERATIONS: dict[str, Operation] = {one.__name__: one for one in _ALL}
