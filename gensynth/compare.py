@@ -23,7 +23,7 @@ from gensynth.run_folder import RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.mixing import Mixing
 from gensynth.samplers.online import Online, OnlineTransform
-from gensynth.samplers.sampler import OfGenerator, Sampler, UsesGenerator, check_modality, links_of, wants_generator
+from gensynth.samplers.sampler import OfGenerator, Sampler, check_modality, links_of, wants_generator
 from gensynth.samplers.transform import Transform
 from gensynth.steps.assess import assess, best_on_validation, probe_counts, why_no_arms
 from gensynth.steps.component import Component
@@ -65,7 +65,7 @@ class Arms:
         used = [name for name in self.job.models if name in self.wanted or name + BOTH in self.wanted]
         return used or ([next(iter(self.job.models))] if self.on_top() else [])
 
-    def on_top(self) -> dict[str, UsesGenerator]:
+    def on_top(self) -> dict[str, OfGenerator]:
         """Samplers of arms that work with a trained generator."""
         return {name: one for name, one in self.samplers.items() if name in self.wanted and wants_generator(one)}
 

@@ -7,8 +7,8 @@ import pytest
 
 from gensynth import rng
 from gensynth.samplers.audio_operations import (
+    DESCRIBED,
     OPERATIONS,
-    RISKS,
     active_part,
     background_mix,
     coloured_noise,
@@ -191,7 +191,7 @@ class TestContract:
             ALL[name](x, values[:2], seeds, RATE_HZ)
 
     def test_everything_is_described(self):
-        assert set(RANGES) == set(RISKS) == set(ALL)
+        assert set(RANGES) == set(DESCRIBED) == set(ALL)
         assert all(low < high for low, high in RANGES.values())
 
 

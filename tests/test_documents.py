@@ -16,8 +16,9 @@ import pytest
 import yaml
 from conftest import stripes
 
-from gensynth.balancing.export import Provenance, synthetic_row_name, write_dataset
+from gensynth.balancing.export import Provenance, row_names, write_dataset
 from gensynth.balancing.table_export import write_table_dataset
+from gensynth.data.conditions import Conditions
 from gensynth.data.table_source import read_frame
 from gensynth.provenance.card import model_card
 from gensynth.provenance.croissant_rai import responsible_ai
@@ -73,7 +74,7 @@ def facts_of(data: LabelledData, card: SourceCard | None, **more: object) -> dic
 def with_synthetic(data: LabelledData) -> LabelledData:
     """Real rows and one synthetic row a class."""
     first = [int(np.flatnonzero(data.y == k)[0]) for k in range(len(data.schema.classes))]
-    name_row = synthetic_row_name(data.schema, 0)
+    name_row = row_names(Conditions.of_schema(data.schema), 0)
     synthetic = replace(
         data[np.array(first)],
         ids=np.array([name_row(name, "cvae", i) for i, name in enumerate(data.schema.classes)]),

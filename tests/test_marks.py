@@ -18,11 +18,12 @@ from conftest import encoded, small_job, space_of, stripes
 from PIL import Image
 
 from gensynth.balancing.draw import write_samples
-from gensynth.balancing.export import Provenance, encode_row, synthetic_row_name, write_dataset
+from gensynth.balancing.export import Provenance, encode_row, row_names, write_dataset
 from gensynth.balancing.mark import Mark, mark_of, read_mark, xmp_packet
 from gensynth.balancing.table_export import TableSink, write_table_dataset
 from gensynth.cli import compose
 from gensynth.data.codec import fit_codec
+from gensynth.data.conditions import Conditions
 from gensynth.data.image import ImageCodec, png_bytes, read_pixels
 from gensynth.data.origin import marked_origin
 from gensynth.data.plain_files import is_plain
@@ -59,7 +60,7 @@ def with_groups(rows: LabelledData, sampler: str) -> LabelledData:
 
 def merged(data: LabelledData, origins: list[str], sampler: str) -> LabelledData:
     """The rows, and copies of the first ones as if made."""
-    name_row = synthetic_row_name(data.schema, 0)
+    name_row = row_names(Conditions.of_schema(data.schema), 0)
     ids = np.array([name_row(data.schema.classes[data.y[i]], sampler, i) for i in range(len(origins))])
     synthetic = replace(data[: len(origins)], origin=np.array(origins), ids=ids)
     return LabelledData.concat([with_groups(data, ""), with_groups(synthetic, sampler)])

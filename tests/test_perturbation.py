@@ -17,7 +17,7 @@ from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
 from gensynth.evaluation.utility.robustness import robustness
 from gensynth.models.classifier import Classifier
-from gensynth.samplers.adversarial import Adversarial, TableTarget, attack
+from gensynth.samplers.adversarial import Adversarial, Attack, TableTarget
 from gensynth.samplers.image_policies import TrivialAugment
 from gensynth.samplers.mixing import CutMix, MixUp
 from gensynth.samplers.online import AugmentedDataset, OnlineTransform
@@ -171,10 +171,10 @@ def test_an_attack_on_a_known_loss_ends_in_the_known_corner():
         def gradient(moved, x, labels):
             return torch.tensor([[1.0, -2.0]]).expand_as(moved)
 
-    words = {"labels": np.zeros(1, int), "start": torch.zeros_like, "eps": 2, "steps": 9, "step_size": 1}
-    corner = attack(Slope, np.array([[5.0, 1.0]]), norm="linf", **words)
+    words = {"labels": np.zeros(1, int), "start": torch.zeros_like}
+    corner = Attack(2, "linf", 9, 1)(Slope, np.array([[5.0, 1.0]]), **words)
     np.testing.assert_allclose(corner, [[7.0, 0.0]])  # the second stops at the edge
-    along = attack(Slope, np.array([[5.0, 5.0]]), norm="l2", **words)
+    along = Attack(2, "l2", 9, 1)(Slope, np.array([[5.0, 5.0]]), **words)
     np.testing.assert_allclose(along, [[5 + 2 / np.sqrt(5), 5 - 4 / np.sqrt(5)]])
 
 

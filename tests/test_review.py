@@ -28,7 +28,7 @@ from gensynth.balancing.decisions import (
     write_answer,
     write_decision,
 )
-from gensynth.balancing.export import row_names, synthetic_row_name
+from gensynth.balancing.export import row_names
 from gensynth.balancing.ledger import LEDGER, csv_text
 from gensynth.data.columns import Column
 from gensynth.data.conditions import Conditions
@@ -49,7 +49,7 @@ def rows(path):
 
 
 def as_synthetic(data: LabelledData) -> LabelledData:
-    name = synthetic_row_name(data.schema, 0)
+    name = row_names(Conditions.of_schema(data.schema), 0)
     ids = [name(data.schema.classes[k], "cvae", i) for i, k in enumerate(data.y)]
     return replace(data, ids=np.array(ids), origin=np.full(len(data), SYNTHETIC), parent=np.full(len(data), ""))
 
@@ -111,7 +111,7 @@ def test_of_two_lines_about_a_row_the_last_is_changed_and_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reported"),
     [
         (b"row_id,verdict\nx,maybe\ny,no\n", 'line 2: verdict "maybe" for x\n.*line 3'),
         (b"row,verdict\nx,accept\n", "needs the columns row_id and verdict"),
@@ -251,11 +251,15 @@ def test_verdicts_stay_with_rows_of_a_table_when_a_merge_gives_their_numbers_awa
     (tmp_path / "dataset").mkdir()
     lines = [{"row_id": "2", "source": "real"}, ledger_line("7", "1"), ledger_line("8", "2")]
     write_ledger(tmp_path / "dataset/ledger.csv", lines)
-    names = names_of_rows(tmp_path, read_review(tmp_path), Conditions.of_schema(schema), synthetic_row_name(schema, 0))
+    names = names_of_rows(
+        tmp_path, read_review(tmp_path), Conditions.of_schema(schema), row_names(Conditions.of_schema(schema), 0)
+    )
     assert names == {"yes/cvae-0-000000": "reject", "yes/cvae-0-000001": "accept"}
     made_as_nothing = {'["maybe", "cvae", "0"]': "reject"}
     with pytest.raises(DataError, match="of a class or group that this run does not have"):
-        names_of_rows(tmp_path, made_as_nothing, Conditions.of_schema(schema), synthetic_row_name(schema, 0))
+        names_of_rows(
+            tmp_path, made_as_nothing, Conditions.of_schema(schema), row_names(Conditions.of_schema(schema), 0)
+        )
 
 
 def test_a_file_without_anything_to_pin_is_left_alone(tmp_path):
@@ -356,9 +360,7 @@ def test_half_of_a_blind_look_is_real_class_by_class_and_held_out_rows_come_firs
 def test_nothing_of_a_blind_look_says_what_is_real(tmp_path):
     synthetic, val = as_synthetic(stripes(3)), stripes(3, seed=2)
     pools = [val, val[:0]]
-    requested = [
-        BlindRow(*pick, f"{pick[0]}-{pick[2]}") for pick in half_and_half(synthetic, pools, seed=0, most=18)
-    ]
+    requested = [BlindRow(*pick, f"{pick[0]}-{pick[2]}") for pick in half_and_half(synthetic, pools, seed=0, most=18)]
     look = Blind("run", tmp_path / "review_blind.csv", synthetic, pools, requested)
     for i, one in enumerate(requested):
         shown, (body, _) = look.show(i), look.file("row", i, "png")

@@ -11,21 +11,20 @@ import numpy as np
 import pytest
 
 from gensynth.errors import DataError
+from gensynth.samplers.described import operations_of
 from gensynth.samplers.text_files import read_lexicon, read_templates
 from gensynth.samplers.text_language import Language
-from gensynth.samplers.text_operations import (
-    OPERATIONS,
-    RISKS,
-    clause_reordering,
-    paraphrase,
+from gensynth.samplers.text_operations import OPERATIONS
+from gensynth.samplers.text_sentences import clause_reordering, sentence_shuffle
+from gensynth.samplers.text_templates import paraphrase
+from gensynth.samplers.text_tokens import Protected, tokens
+from gensynth.samplers.text_words import (
     random_deletion,
     random_insertion,
-    sentence_shuffle,
     synonym_replacement,
     typo_noise,
     word_swap,
 )
-from gensynth.samplers.text_tokens import Protected, tokens
 
 PROTECTED = Protected(frozenset({"Aspirin", "New York"}))
 LEXICON = {
@@ -209,9 +208,10 @@ def test_a_strength_that_is_no_share_is_refused(operation, strength):
 
 
 def test_every_operation_has_its_risk_or_none():
-    assert list(RISKS) == list(OPERATIONS)
-    assert RISKS["random_deletion"]
-    assert RISKS["typo_noise"] == ""
+    described = operations_of("text")
+    assert set(described) == set(OPERATIONS)
+    assert described["random_deletion"].risk
+    assert described["typo_noise"].risk == ""
 
 
 @pytest.mark.parametrize(("strength", "count"), [(0.0, 1), (0.1, 1), (0.5, 4), (1.0, 8)])

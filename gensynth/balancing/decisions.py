@@ -10,11 +10,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gensynth.balancing.ledger import csv_text, read_ledger
+from gensynth.balancing.ledger import NameRow, csv_text, read_ledger
 from gensynth.data.conditions import CELL
 from gensynth.errors import DataError
 from gensynth.files import write_atomically
@@ -67,15 +67,17 @@ class Lines:
     def answer(self, line: list[str]) -> str:
         return self.get(line, "verdict").strip().lower()
 
-    def set(self, line: list[str], column: str, value: str) -> None:
-        if column not in self.header:
-            if not value:
-                return
-            longest = max(map(len, self.cells), default=0)  # cells beyond the header keep a column of their own
-            self.header += [*[""] * (longest - len(self.header)), column]
-        place = self.header.index(column)
-        line.extend([""] * (place + 1 - len(line)))
-        line[place] = value
+    def put(self, line: list[str], **values: str) -> None:
+        """Set cells of a line, and add the columns that are missing and have a value."""
+        for column, value in values.items():
+            if column not in self.header:
+                if not value:
+                    continue
+                longest = max(map(len, self.cells), default=0)  # cells beyond the header keep a column of their own
+                self.header += [*[""] * (longest - len(self.header)), column]
+            place = self.header.index(column)
+            line.extend([""] * (place + 1 - len(line)))
+            line[place] = value
 
 
 def review_path(run: Path) -> Path:
@@ -104,17 +106,15 @@ def read_decisions(path: Path) -> dict[str, Decision]:
 
 def write_decision(path: Path, row: RowName, decision: Decision | None) -> None:
     """Put one decision on disk, or take it back with None; everything else in the file stays."""
-    lines = _read(path, ("row_id", "verdict"))
-    lines.header = lines.header or ["row_id", "verdict", "relabel"]
+    lines = _read(path, ("row_id", "verdict"), ("relabel",))
     mine = [line for line in lines.cells if lines.key(line) == row.key]
     decided = [line for line in mine if lines.answer(line)]
     if not mine:
         mine = [[]]
         lines.cells.extend(mine)
     answer, relabel = (decision.answer, decision.relabel) if decision else ("", "")
-    values = {"row_id": row.row_id, "made_as": row.drawn_as, "verdict": answer, "relabel": relabel}
-    for column, value in values.items():
-        lines.set((decided or mine)[-1], column, value)
+    line = (decided or mine)[-1]
+    lines.put(line, row_id=row.row_id, made_as=row.drawn_as, verdict=answer, relabel=relabel)
     _write(path, lines)
 
 
@@ -125,11 +125,7 @@ def row_names(ledger: Path, tabular: bool) -> list[RowName]:
 
 
 def check_rows(
-    reviewed: Iterable[str],
-    ledger: Path,
-    conditions: Iterable[str],
-    samplers: Iterable[str],
-    name_row: Callable[[str, str, int], str],
+    reviewed: Iterable[str], ledger: Path, conditions: Iterable[str], samplers: Iterable[str], name_row: NameRow
 ) -> None:
     """DataError where review.csv speaks of rows that a run neither has nor can have made, as after a slip of the pen.
 
@@ -153,7 +149,7 @@ def check_rows(
 def drawn_as(line: Mapping[str, str]) -> str:
     """What a ledger's line says of how its row was made, in a cell: label, sampler, index and groups, if any.
 
-    >>> made_as({"label": "yes", "sampler": "cvae", "index": "7", "params": ""})
+    >>> drawn_as({"label": "yes", "sampler": "cvae", "index": "7", "params": ""})
     '["yes", "cvae", "7"]'
     """
     params = json.loads(line["params"]) if line["params"] else {}
@@ -162,7 +158,7 @@ def drawn_as(line: Mapping[str, str]) -> str:
 
 
 def line_of(synthetic: str) -> dict[str, str]:
-    """Inverse of `made_as`: the columns of the ledger that name a row. DataError where the cell was changed."""
+    """Inverse of `drawn_as`: the columns of the ledger that name a row. DataError where the cell was changed."""
     try:
         label, sampler, index, *cell = json.loads(synthetic)
         params = json.dumps({CELL: cell[0]}) if cell else ""
@@ -184,9 +180,9 @@ def pin_rows(path: Path, rows: Iterable[RowName]) -> None:
     before = csv_text(lines.header, lines.cells)
     for line in lines.cells:
         if name := lines.get(line, "made_as"):
-            lines.set(line, "row_id", by_name[name].row_id if name in by_name else "")
+            lines.put(line, row_id=by_name[name].row_id if name in by_name else "")
         elif row := by_number.get(lines.get(line, "row_id")):
-            lines.set(line, "made_as", row.drawn_as)
+            lines.put(line, made_as=row.drawn_as)
     if csv_text(lines.header, lines.cells) != before:
         _write(path, lines)
 
@@ -209,19 +205,17 @@ def read_answers(path: Path) -> dict[str, tuple[str, str]]:
 def write_answer(path: Path, row_id: str, truth: str, answer: str) -> None:
     """Put one answer on disk; an empty one takes it back."""
     lines = _read(path, ("row_id", "truth", "answer"))
-    lines.header = lines.header or ["row_id", "truth", "answer"]
     lines.cells = [line for line in lines.cells if lines.get(line, "row_id") != row_id]
     if answer:
         lines.cells.append([])
-        for column, value in {"row_id": row_id, "truth": truth, "answer": answer}.items():
-            lines.set(lines.cells[-1], column, value)
+        lines.put(lines.cells[-1], row_id=row_id, truth=truth, answer=answer)
     _write(path, lines)
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> Lines:
-    """DataError unless the file, where there is one, is UTF-8 and has these columns."""
+def _read(path: Path, columns: tuple[str, ...], further: tuple[str, ...] = ()) -> Lines:
+    """DataError unless the file, where there is one, is UTF-8 and has these columns; a new one has further ones too."""
     if not path.is_file():
-        return Lines([], [])
+        return Lines([*columns, *further], [])
     try:
         text = path.read_bytes().decode("utf-8-sig")
         with io.StringIO(text, newline="") as file:
@@ -232,7 +226,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> Lines:
         raise DataError(f"{path.name} cannot be read as CSV: {error}") from None
     if text.strip() and not set(columns) <= set(header):
         raise DataError(f"{path.name} needs the columns {' and '.join(columns)}, found {header}")
-    return Lines(header, cells)
+    return Lines(header or [*columns, *further], cells)
 
 
 def _write(path: Path, lines: Lines) -> None:

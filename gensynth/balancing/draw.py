@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import rng
-from gensynth.balancing.export import encode_row, folder_names, row_names
-from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
+from gensynth.balancing.export import encode_row, file_rows, folder_names, row_names, write_row
+from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows, with_columns
 from gensynth.balancing.mark import mark_of, parquet_note
 from gensynth.balancing.table_export import RowWriter, TableSink, row_hashes, synthetic_seeds
 from gensynth.data.conditions import FILE_COLUMNS, Conditions
@@ -33,15 +34,8 @@ def draw_chunks(
         for low in range(0, count, chunk):
             size = min(chunk, count - low)
             rows = sampler.sample(np.full(size, j), rng.row_seeds(seed, name, low, size))
-            index = np.arange(low, low + size)
-            groups = {
-                "params": rows.groups["params"],
-                "sampler": np.full(size, sampler.name),
-                "index": index,
-                "filters": np.full(size, ""),
-            }
-            ids = np.array([name_row(name, sampler.name, i) for i in index.tolist()])
-            yield conditions.join(replace(rows, ids=ids, groups=groups))
+            ids = np.array([name_row(name, sampler.name, i) for i in range(low, low + size)])
+            yield conditions.join(with_columns(replace(rows, ids=ids), sampler.name, np.arange(low, low + size)))
 
 
 def write_samples(
@@ -58,13 +52,13 @@ def write_samples(
     """
     provenance = Provenance(seed, sampler.name, sampler.bundle.sha256, {})
     writers = {"npz": _write_npz, "folder": _write_folder}
-    write = writers.get(kind, _write_table)
+    write, numbers = writers.get(kind, _write_table), itertools.count()
     with (folder / "ledger.csv").open("w", encoding="utf-8", newline="") as ledger:
         ledger.write(csv_text(LEDGER, []))
 
         def note(rows: LabelledData, hashes: list[str]) -> None:
-            lines = ledger_rows(rows, rows.ids.tolist(), hashes, provenance)
-            ledger.write(csv_text(LEDGER, lines).split("\n", 1)[1])
+            names = rows.ids.tolist() if kind == "folder" else [str(n) for n in itertools.islice(numbers, len(rows))]
+            ledger.write(csv_text(None, ledger_rows(rows, names, hashes, provenance)))
             progress(len(rows))
 
         write(folder if kind in writers else folder / f"samples.{kind}", sampler, counts, seed, note)
@@ -79,17 +73,14 @@ def _write_npz(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], 
     total = sum(counts.values())
     channels, height, width = sampler.bundle.codec.space.shape
     shape = (total, height, width) if channels == 1 else (total, height, width, channels)
-    done = 0
     y = np.repeat(conditions.labels, [counts[name] for name in conditions.names]).astype(np.int64)
     with zipfile.ZipFile(folder / "samples.npz", "w") as archive:
         with archive.open(_entry("x.npy"), "w", force_zip64=True) as file:
-            _npy_header(file, shape, np.dtype(np.uint8))
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
             for rows in draw_chunks(sampler, counts, seed):
                 pixels = rows.x[:, 0] if channels == 1 else rows.x.transpose(0, 2, 3, 1)
                 file.write(np.ascontiguousarray(pixels).tobytes())
-                numbered = replace(rows, ids=np.arange(done, done + len(rows)).astype(str))
-                done += len(rows)
-                note(numbered, [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in pixels])
+                note(rows, [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in pixels])
         for name, array in {"y": y, "classes": np.array(classes, dtype=str)}.items():
             with archive.open(_entry(f"{name}.npy"), "w") as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
@@ -98,11 +89,6 @@ def _write_npz(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], 
 def _entry(name: str) -> zipfile.ZipInfo:
     """A zip entry with a fixed date, so that equal samples give equal bytes."""
     return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-
-
-def _npy_header(file, shape: tuple[int, ...], dtype: np.dtype) -> None:  # noqa: ANN001
-    descr = np.lib.format.dtype_to_descr(dtype)
-    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
 
 
 def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
@@ -115,21 +101,17 @@ def _write_folder(folder: Path, sampler: GeneratorSampler, counts: dict[str, int
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as metadata:
         metadata.write(csv_text((*FILE_COLUMNS, *conditions.columns), []))
         for rows in draw_chunks(sampler, counts, seed):
-            hashes = []
-            for name, x in zip(rows.ids.tolist(), rows.x, strict=True):
-                content = encode_row(schema, x, mark)
-                (folder / name).write_bytes(content)
-                hashes.append(hashlib.sha256(content).hexdigest())
-            labels = np.array(schema.classes, dtype=object)[rows.y]
-            groups = [rows.groups[name] for name in ("sampler", *conditions.columns)]
-            lines = zip(rows.ids.tolist(), labels, rows.origin, *groups, strict=True)
-            metadata.write(csv_text((), lines).split("\n", 1)[1])
+            names = rows.ids.tolist()
+            pairs = zip(names, rows.x, strict=True)
+            hashes = [write_row(folder / name, encode_row(schema, x, mark)) for name, x in pairs]
+            lines = file_rows(names, rows, rows.groups["sampler"], conditions.columns)
+            metadata.write(csv_text(None, lines))
             note(rows, hashes)
 
 
 def _write_table(path: Path, sampler: GeneratorSampler, counts: dict[str, int], seed: int, note: Note) -> None:
     schema = Conditions.of_schema(sampler.bundle.schema).schema
-    writer, done = RowWriter(schema), 0
+    writer = RowWriter(schema)
     licence = sampler.bundle.facts.get("source_card", {}).get("licence", "")
     with TableSink(path, schema, parquet_note(sampler.bundle.sha256, "", licence)) as sink:
         if not sum(counts.values()):
@@ -138,5 +120,4 @@ def _write_table(path: Path, sampler: GeneratorSampler, counts: dict[str, int], 
         for rows in draw_chunks(sampler, counts, seed, TABLE_CHUNK):
             cells = writer.cells(rows, synthetic_seeds(rows, seed))
             sink.write(cells)
-            note(replace(rows, ids=np.arange(done, done + len(rows)).astype(str)), row_hashes(cells))
-            done += len(rows)
+            note(rows, row_hashes(cells))

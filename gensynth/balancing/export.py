@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
+from gensynth.balancing.ledger import LEDGER, Documents, NameRow, Provenance, csv_text, ledger_rows
 from gensynth.balancing.mark import Mark, wav_with_xmp, xmp_packet
 from gensynth.data.audio_files import flac_bytes, wav_bytes
 from gensynth.data.conditions import FILE_COLUMNS, Conditions
@@ -68,6 +67,20 @@ def encode_row(schema: Schema, x: np.ndarray, mark: Mark | None) -> bytes:
     return (kind.encode or ENCODE.get(kind.name, npy_bytes))(schema, x, xmp_packet(mark) if mark else "")
 
 
+def write_row(path: Path, content: bytes) -> str:
+    """Write the file of a row; returns its hash."""
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_rows(
+    names: Iterable[str], data: LabelledData, sampler: np.ndarray, groups: Iterable[str]
+) -> Iterator[tuple[object, ...]]:
+    """Lines of metadata.csv: FILE_COLUMNS and groups of every row."""
+    labels = np.array(data.schema.classes, dtype=object)[data.y]
+    return zip(names, labels, data.origin, sampler, *(data.groups[name] for name in groups), strict=True)
+
+
 def _sound_bytes(schema: Schema, x: np.ndarray, xmp: str) -> bytes:
     rate_hz = schema.fields["sample_rate_hz"]
     if schema.fields["ending"] == ".flac":
@@ -82,24 +95,17 @@ ENCODE: dict[str, Callable[[Schema, np.ndarray, str], bytes]] = {
 }
 
 
-def synthetic_row_name(schema: Schema, seed: int) -> Callable[[str, str, int], str]:
-    """(class, sampler, index) -> name of a synthetic row, the same in every run of this seed; of an image, its file
-    name."""
-    folders = folder_names(schema.classes)
-    ending = modality_of(schema).ending(schema)
-    return lambda label, sampler, index: f"{folders[label]}/{sampler}-{seed}-{index:06d}{ending}"
-
-
-def row_names(conditions: Conditions, seed: int) -> Callable[[str, str, int], str]:
-    """(condition, sampler, index) -> name of a synthetic row, in the folder of its class."""
-    name_row, classes = synthetic_row_name(conditions.schema, seed), conditions.schema.classes
-    if not conditions.columns:
-        return name_row
-    place = {name: j for j, name in enumerate(conditions.names)}
+def row_names(conditions: Conditions, seed: int) -> NameRow:
+    """(condition, sampler, index) -> name of a synthetic row, in the folder of its class, the same in every run of this
+    seed; of an image, its file name."""
+    folders, ending = folder_names(conditions.schema.classes), modality_of(conditions.schema).ending(conditions.schema)
+    classes = [conditions.schema.classes[label] for label in conditions.labels]
+    cells = [f"-cell{j}" if conditions.columns else "" for j in range(len(classes))]
+    parts = dict(zip(conditions.names, zip(classes, cells, strict=True), strict=True))
 
     def name_of(condition: str, sampler: str, index: int) -> str:
-        j = place[condition]
-        return name_row(classes[conditions.labels[j]], f"{sampler}-cell{j}", index)
+        label, cell = parts[condition]
+        return f"{folders[label]}/{sampler}{cell}-{seed}-{index:06d}{ending}"
 
     return name_of
 
@@ -109,7 +115,7 @@ def write_dataset(
     splits: dict[str, LabelledData],
     originals: dict[str, Path],
     provenance: Provenance,
-    documents: Callable[[Path], dict[str, str]],
+    documents: Documents,
 ) -> None:
     """Write into the empty `folder`; the caller stages and renames it.
 
@@ -123,7 +129,7 @@ def write_dataset(
     seal(folder, documents)
 
 
-def seal(folder: Path, documents: Callable[[Path], dict[str, str]]) -> None:
+def seal(folder: Path, documents: Documents) -> None:
     """Add the documents and, last, the manifest with the hash of every file."""
     for name, text in documents(folder).items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -142,22 +148,13 @@ def _write_split(
     sampler = data.groups["sampler"] if "sampler" in data.groups else np.full(len(data), "")
     names, hashes = [], []
     for i, name in enumerate(_file_names(data, folders, originals)):
-        target = base / name
         original = originals.get(str(data.ids[i])) if data.origin[i] == REAL else None
-        if original is not None:
-            shutil.copyfile(original, target)
-            hashes.append(hashlib.sha256(target.read_bytes()).hexdigest())
-        else:
-            mark = provenance.mark(str(data.origin[i]), str(sampler[i]))
-            content = encode_row(data.schema, data.x[i], mark)
-            target.write_bytes(content)
-            hashes.append(hashlib.sha256(content).hexdigest())
+        mark = provenance.mark(str(data.origin[i]), str(sampler[i]))
+        content = original.read_bytes() if original else encode_row(data.schema, data.x[i], mark)
+        hashes.append(write_row(base / name, content))
         names.append(name)
-    labels = np.array(data.schema.classes, dtype=object)[data.y]
-    groups = {name: data.groups[name] for name in provenance.groups}
-    rows = zip(names, labels, data.origin, sampler, *groups.values(), strict=True)
-    header = (*FILE_COLUMNS, *groups)
-    (base / "metadata.csv").write_text(csv_text(header, rows), encoding="utf-8")
+    rows = file_rows(names, data, sampler, provenance.groups)
+    (base / "metadata.csv").write_text(csv_text((*FILE_COLUMNS, *provenance.groups), rows), encoding="utf-8")
     if split == "train":
         lines = ledger_rows(data, names, hashes, provenance)
         (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from gensynth.balancing.mark import Mark, mark_of
 from gensynth.errors import DataError
 from gensynth.types import REAL, LabelledData
 
+NameRow = Callable[[str, str, int], str]  # (condition, sampler, index) -> row name
+Documents = Callable[[Path], dict[str, str]]  # folder of a data set -> further files, name -> text
 LEDGER = (
     "row_id",
     "source",
@@ -30,11 +32,12 @@ LEDGER = (
 )
 
 
-def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Comma-separated text with \\n line ends."""
+def csv_text(header: Iterable[str] | None, rows: Iterable[Iterable[object]]) -> str:
+    """Comma-separated text with \\n line ends; without header where more rows of a file follow."""
     out = io.StringIO()
     plain, careful = (csv.writer(out, lineterminator="\n", quoting=how) for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
-    plain.writerow(header)
+    if header is not None:
+        plain.writerow(header)
     for row in rows:
         cells = list(row)
         # A lone carriage return ends the line for a reader, and Python's writer leaves it unquoted.
@@ -95,6 +98,17 @@ def ledger_rows(
         [provenance.reviewed.get(row_id, "") for row_id in row_ids],
     )
     return list(zip(*columns, strict=True))
+
+
+def with_columns(rows: LabelledData, sampler: str, index: np.ndarray | int, filters: str = "") -> LabelledData:
+    """Rows with the columns of which the ledger tells, and no other ones."""
+    columns = {
+        "params": _column(rows, "params"),
+        "sampler": np.full(len(rows), sampler),
+        "filters": np.full(len(rows), filters),
+        "index": np.broadcast_to(np.asarray(index, dtype=np.int64), (len(rows),)),
+    }
+    return replace(rows, groups=columns)
 
 
 def _column(data: LabelledData, name: str) -> np.ndarray:

@@ -14,6 +14,7 @@ import json
 import re
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from gensynth import __version__
 from gensynth.data.origin import xmp_of
@@ -24,6 +25,7 @@ SOURCE_TYPES = {SYNTHETIC: IPTC + "trainedAlgorithmicMedia", AUGMENTED: IPTC + "
 TRAINED_DATA = "http://c2pa.org/digitalsourcetype/trainedAlgorithmicData"
 PARQUET_KEY = b"gensynth"
 NAMESPACE = "urn:gensynth:1:"
+_PACKET = (Path(__file__).parent / "xmp_packet.xml").read_text(encoding="utf-8").rstrip("\n")
 _WAV_CHUNK = b"_PMX"
 _ATTRIBUTE = re.compile(r'\b([A-Za-z0-9]+:[A-Za-z0-9]+)="([^"]*)"')
 
@@ -33,7 +35,7 @@ class Mark:
     """What a synthetic row's file says of itself.
 
     source_type       a term of the IPTC vocabulary
-    version           of the gensynth that made the row
+    version           of the gensynth that drew the row
     generator_sha256  of the bundle; empty where no generator took part
     """
 
@@ -59,18 +61,7 @@ def xmp_packet(mark: Mark) -> str:
     if mark.generator_sha256:
         facts["gensynth:GeneratorSHA256"] = mark.generator_sha256
     attributes = "".join(f'\n   {name}="{html.escape(value)}"' for name, value in facts.items())
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
-        ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-        '  <rdf:Description rdf:about=""\n'
-        '   xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"\n'
-        '   xmlns:xmp="http://ns.adobe.com/xap/1.0/"\n'
-        f'   xmlns:gensynth="{NAMESPACE}"{attributes}/>\n'
-        " </rdf:RDF>\n"
-        "</x:xmpmeta>\n"
-        '<?xpacket end="r"?>'
-    )
+    return _PACKET.format(byte_order_mark="\ufeff", namespace=NAMESPACE, attributes=attributes)
 
 
 def wav_with_xmp(content: bytes, packet: str) -> bytes:
@@ -97,7 +88,7 @@ def read_mark(content: bytes) -> Mark | None:
 def parquet_note(generator_sha256: str, source_column: str, licence: str, version: str = __version__) -> bytes:
     """JSON for the schema metadata of a Parquet file with synthetic rows, under the key PARQUET_KEY.
 
-    source_column  column that says of a row whether it is made; empty where every row is
+    source_column  column that says of a row whether it is synthetic; empty where every row is
     """
     origin = SYNTHETIC if generator_sha256 else AUGMENTED
     facts = {

@@ -1,4 +1,4 @@
-"""Fill the plan: draw, filter, top up what was rejected, count everything, exactly the asked numbers."""
+"""Fill the plan: draw, filter, top up what was rejected, count everything, exactly the requested numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.balancing.filters import Filter
+from gensynth.balancing.ledger import NameRow, with_columns
 from gensynth.errors import GateError
 from gensynth.progress import bar
 from gensynth.samplers.sampler import Sampler
@@ -18,7 +19,7 @@ from gensynth.types import LabelledData
 DRAWS = 256  # rows are drawn in multiples of this, which is how generators compute them
 SMALL_CLASS = 20  # with fewer real rows no claim to have learned the class is made
 COUNTED = ("drawn", "accepted", "filled_by_fallback", "rejected_review")
-ATTEMPTS = 6  # at most this many draws for a row that is asked
+ATTEMPTS = 6  # at most this many draws for a row that is requested
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Filled:
     """Accepted rows of all classes with their provenance columns, and what happened a class.
 
     drawn, passed  the first rows that filters looked at in every class, and which of them passed, bool
-    counts         a class: rows asked for, drawn from the sampler and accepted of these, `rejected_<filter>` of these,
+    counts         a class: rows requested, drawn from the sampler and accepted of these, `rejected_<filter>` of these,
                    `filled_by_fallback`, which no filter judged, and the name of the sampler that came first
     reasons        filter -> why it drops rows, in the words of the report
     """
@@ -48,7 +49,7 @@ def fill(
     *,
     seed: int,
     rejected: frozenset[str],
-    name_row: Callable[[str, str, int], str],
+    name_row: NameRow,
     seen_as: Callable[[LabelledData], LabelledData],
 ) -> Filled:
     """Draw `needed[class]` rows of every class.
@@ -70,32 +71,27 @@ def fill(
                 continue
             few = real[label] < SMALL_CLASS and sampler.label_policy == "conditional"
             taker = _Taker(label, train.schema.index(label), seed, rejected, name_row, seen_as)
-            if few:
-                found = f'class "{label}" has {real[label]} real training rows'
-                text = f"{found}: filled by {fallback.name}, not {sampler.name}"
-                warnings.append({"code": "small_class", "text": text})
-            else:
-                taker.take(sampler, count, filters)
-            if short := count - taker.count:
-                if not few:
-                    text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
-                    warnings.append({"code": "filters_exhausted", "text": text})
-                taker.fill_up(fallback, short, taker.position if fallback.name == sampler.name else 0)
-            if taker.count < count:
-                raise GateError(
-                    f'class "{label}": only {taker.count} of {count} rows are left after review; accept more'
-                )
+            if not few:
+                taker.counts["accepted"] = taker.take(sampler, count, filters)
+                taker.counts["drawn"] = taker.position
+            if short := count - taker.counts["accepted"]:
+                text = f'class "{label}": filters left {short} of {count} rows short; filled by {fallback.name}'
+                if few:
+                    found = f'class "{label}" has {real[label]} real training rows'
+                    text = f"{found}: filled by {fallback.name}, not {sampler.name}"
+                warnings.append({"code": "small_class" if few else "filters_exhausted", "text": text})
+                start = taker.position if fallback.name == sampler.name else 0
+                filled = taker.counts["filled_by_fallback"] = taker.take(fallback, short, [], start)
+                if filled < short:
+                    left = count - short + filled
+                    raise GateError(f'class "{label}": only {left} of {count} rows are left after review; accept more')
             parts.extend(taker.parts)
             drawn.extend(rows for rows, _ in taker.drawn)
             passed.extend(keep for _, keep in taker.drawn)
-            counts[label] = {
-                "asked": count,
-                "sampler": (fallback if few else sampler).name,
-                **taker.counts,
-            }
+            counts[label] = {"asked": count, "sampler": (fallback if few else sampler).name, **taker.counts}
             advance(count)
     return Filled(
-        LabelledData.concat([_with_columns(parts[0], "", "", 0), *parts[1:]]),
+        LabelledData.concat([with_columns(parts[0], "", 0), *parts[1:]]),
         LabelledData.concat(drawn),
         np.concatenate(passed),
         counts,
@@ -112,51 +108,38 @@ class _Taker:
     index: int
     seed: int
     rejected: frozenset[str]
-    name_row: Callable[[str, str, int], str]
+    name_row: NameRow
     seen_as: Callable[[LabelledData], LabelledData]
     parts: list[LabelledData] = field(default_factory=list)
     drawn: list[tuple[LabelledData, np.ndarray]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
     position: int = 0
 
-    @property
-    def count(self) -> int:
-        """Rows that were taken."""
-        return self.counts["accepted"] + self.counts["filled_by_fallback"]
+    def take(self, sampler: Sampler, count: int, filters: Sequence[Filter], start: int = 0) -> int:
+        """Accept at most `count` rows of the sampler in index order from `start`; returns how many there were.
 
-    def take(self, sampler: Sampler, count: int, filters: Sequence[Filter]) -> None:
-        """Accept `count` rows of the sampler, as many as there are of ATTEMPTS x count draws."""
-        drawn, accepted = self._take(sampler, count, filters, 0)
-        self.counts["drawn"] += drawn
-        self.counts["accepted"] += accepted
-
-    def fill_up(self, fallback: Sampler, count: int, start: int) -> None:
-        """Take `count` rows of the fallback, from that index on; they count neither as drawn nor as accepted."""
-        self.counts["filled_by_fallback"] += self._take(fallback, count, [], start)[1]
-
-    def _take(self, sampler: Sampler, count: int, filters: Sequence[Filter], start: int) -> tuple[int, int]:
-        """Take at most `count` rows in index order from `start`: how many were drawn, and taken of these."""
-        position, missing = start, count
-        limit = start + ATTEMPTS * count + DRAWS
-        while missing and position < limit:
+        After ATTEMPTS x count draws no more are tried.
+        """
+        self.position, missing = start, count
+        passed = json.dumps({one.name: "passed" for one in filters}) if filters else ""
+        while missing and self.position < start + ATTEMPTS * count + DRAWS:
             draws = DRAWS * -(-missing // DRAWS) if filters else missing
-            seeds = rng.row_seeds(self.seed, self.label, position, draws)
-            rows = sampler.sample(np.full(draws, self.index), seeds)
-            keep, passed = self._classifier(rows, filters, sampler.name, position)
+            seeds = rng.row_seeds(self.seed, self.label, self.position, draws)
+            rows, index = sampler.sample(np.full(draws, self.index), seeds), self.position + np.arange(draws)
+            names = np.array([self.name_row(self.label, sampler.name, i) for i in index.tolist()], dtype=str)
+            keep = self._kept(rows, names, filters)
             if filters and not self.drawn:
-                self.drawn.append((replace(rows, groups={}), keep.copy()))
+                self.drawn.append((replace(rows, groups={}), keep))
             chosen = np.flatnonzero(keep)[:missing]
-            self.parts.append(self._named(rows[chosen], sampler.name, position + chosen, passed))
+            named = replace(rows[chosen], ids=names[chosen])
+            self.parts.append(with_columns(named, sampler.name, index[chosen], passed))
             missing -= len(chosen)
-            position += draws
-        self.position = position
-        return position - start, count - missing
+            self.position += draws
+        return count - missing
 
-    def _classifier(
-        self, rows: LabelledData, filters: Sequence[Filter], sampler: str, position: int
-    ) -> tuple[np.ndarray, dict[str, str]]:
-        names = [self.name_row(self.label, sampler, position + i) for i in range(len(rows))]
-        keep = np.array([name not in self.rejected for name in names], dtype=bool)
+    def _kept(self, rows: LabelledData, names: np.ndarray, filters: Sequence[Filter]) -> np.ndarray:
+        """Which rows (N,) bool neither a person nor a filter turned down; counted."""
+        keep = np.array([name not in self.rejected for name in names.tolist()], dtype=bool)
         self.counts["rejected_review"] += int((~keep).sum())
         shown = self.seen_as(rows) if filters else rows
         for one in filters:
@@ -164,20 +147,4 @@ class _Taker:
             key = f"rejected_{one.name}"
             self.counts[key] = self.counts.get(key, 0) + int((keep & ~mask).sum())
             keep &= mask
-        return keep, {one.name: "passed" for one in filters}
-
-    def _named(self, rows: LabelledData, sampler: str, indices: np.ndarray, passed: dict[str, str]) -> LabelledData:
-        ids = np.array([self.name_row(self.label, sampler, int(i)) for i in indices], dtype=str)
-        rows = replace(rows, ids=ids)
-        return _with_columns(rows, sampler, json.dumps(passed) if passed else "", indices)
-
-
-def _with_columns(rows: LabelledData, sampler: str, filters: str, index: np.ndarray | int) -> LabelledData:
-    """Add the provenance columns that the ledger writes."""
-    columns = {
-        "params": rows.groups["params"] if "params" in rows.groups else np.full(len(rows), "", dtype="U1"),
-        "sampler": np.full(len(rows), sampler),
-        "filters": np.full(len(rows), filters),
-        "index": np.broadcast_to(np.asarray(index, dtype=np.int64), (len(rows),)),
-    }
-    return replace(rows, groups=columns)
+        return keep

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -30,15 +30,12 @@ def resolve_target(
     if isinstance(target, Mapping):
         requested = counts.copy()
         for name, number in target.items():
-            requested[_class_index(name, schema, "target")] = _whole(number, "target")
-    elif target == "max":
-        requested = np.full_like(counts, counts.max())
-    elif target == "median":
-        requested = np.full_like(counts, int(np.median(counts)))
+            requested[_place(name, schema.classes, "target: unknown class")] = _whole(number, "target")
     elif target == "auto":
         requested = counts + np.round((1.0 if amount is None else amount) * to_balance(counts)).astype(int)
     else:
-        requested = np.full_like(counts, _whole(target, "target"))
+        sizes = {"max": int(counts.max()), "median": int(np.median(counts))}
+        requested = np.full_like(counts, sizes[str(target)] if target in sizes else _whole(target, "target"))
     final = np.maximum(requested, counts)
     if symmetric:
         final = final + (final - counts).max()
@@ -61,14 +58,10 @@ def resolve_cells(target: Amount, counts: np.ndarray, conditions: Conditions) ->
     requested = counts.copy()
     if isinstance(target, Mapping):
         for name, number in target.items():
-            if str(name) not in conditions.names:
-                raise UsageError(f'target: unknown cell "{name}"; {nearest(str(name), conditions.names)}')
-            requested[conditions.names.index(str(name))] = _whole(number, "target")
+            requested[_place(name, conditions.names, "target: unknown cell")] = _whole(number, "target")
     else:
-        largest: dict[tuple[str, ...], int] = {}
-        for values, count in zip(conditions.groups, counts.tolist(), strict=True):
-            largest[values] = max(largest.get(values, 0), count)
-        requested = np.array([largest[values] for values in conditions.groups])
+        groups = conditions.groups
+        requested = np.array([max(n for g, n in zip(groups, counts, strict=True) if g == mine) for mine in groups])
     final = np.maximum(requested, counts)
     return {name: int(n) for name, n in zip(conditions.names, final, strict=True)}
 
@@ -88,15 +81,14 @@ def resolve_counts(counts: Amount, schema: Schema) -> dict[str, int]:
         return dict.fromkeys(schema.classes, _whole(counts, "counts"))
     requested = dict.fromkeys(schema.classes, 0)
     for name, number in counts.items():
-        requested[schema.classes[_class_index(name, schema, "counts")]] = _whole(number, "counts")
+        requested[schema.classes[_place(name, schema.classes, "counts: unknown class")]] = _whole(number, "counts")
     return requested
 
 
-def _class_index(name: object, schema: Schema, key: str) -> int:
-    try:
-        return schema.index(name)
-    except KeyError:
-        raise UsageError(f'{key}: unknown class "{name}"; {nearest(str(name), schema.classes)}') from None
+def _place(name: object, names: Sequence[str], unknown: str) -> int:
+    if str(name) not in names:
+        raise UsageError(f'{unknown} "{name}"; {nearest(str(name), names)}')
+    return names.index(str(name))
 
 
 def _whole(number: object, key: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pandas as pd
 
 from gensynth import rng
 from gensynth.balancing.export import seal
-from gensynth.balancing.ledger import LEDGER, Provenance, csv_text, ledger_rows
+from gensynth.balancing.ledger import LEDGER, Documents, Provenance, csv_text, ledger_rows
 from gensynth.balancing.mark import PARQUET_KEY, parquet_note
 from gensynth.data.columns import Column, cells_of, issue
 from gensynth.data.conditions import CELL, TAKEN
@@ -54,11 +54,7 @@ class RowWriter:
 
 
 def write_table_dataset(
-    folder: Path,
-    splits: dict[str, LabelledData],
-    cells: pd.DataFrame,
-    provenance: Provenance,
-    documents: Callable[[Path], dict[str, str]],
+    folder: Path, splits: dict[str, LabelledData], cells: pd.DataFrame, provenance: Provenance, documents: Documents
 ) -> None:
     """Write train, val and test tables, ledger and documents into the empty `folder`.
 
@@ -73,16 +69,14 @@ def write_table_dataset(
             raise ValueError(f"{split} holds rows that are not real")
         parts = [cells.loc[data.ids[real]], writer.cells(data[~real], synthetic_seeds(data[~real], provenance.seed))]
         frame = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-        places = np.empty(len(data), np.int64)
-        places[np.concatenate([np.flatnonzero(real), np.flatnonzero(~real)])] = np.arange(len(data))
+        places = np.argsort(np.argsort(~real, kind="stable"))  # of each row among real rows, then synthetic ones
         frame = frame.iloc[places].reset_index(drop=True)
         note = b"" if real.all() else parquet_note(_bundle_of(data, provenance), SOURCE_COLUMN, provenance.licence)
         with TableSink(folder / f"{split}{suffix_of(schema)}", schema, note) as sink:
             sink.write(frame.assign(**{SOURCE_COLUMN: data.origin}))
         if split == "train":
             reviewed = {str(i): provenance.reviewed.get(name, "") for i, name in enumerate(data.ids.tolist())}
-            numbers = [str(i) for i in range(len(data))]
-            lines = ledger_rows(data, numbers, row_hashes(frame), replace(provenance, reviewed=reviewed))
+            lines = ledger_rows(data, list(reviewed), row_hashes(frame), replace(provenance, reviewed=reviewed))
             (folder / "ledger.csv").write_text(csv_text(LEDGER, lines), encoding="utf-8")
     seal(folder, documents)
 
@@ -119,10 +113,12 @@ def suffix_of(schema: Schema) -> str:
 
 def row_hashes(frame: pd.DataFrame) -> list[str]:
     """sha256 of each row: its cells as a JSON list, in the order of the columns."""
-    return [
-        hashlib.sha256(json.dumps(row, ensure_ascii=False).encode()).hexdigest()
-        for row in zip(*(frame[name].tolist() for name in frame.columns), strict=True)
-    ]
+    return [hashlib.sha256(json.dumps(row, ensure_ascii=False).encode()).hexdigest() for row in cell_rows(frame)]
+
+
+def cell_rows(frame: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """Cells row by row; pandas would make copies of mixed columns."""
+    return zip(*(frame[name].tolist() for name in frame.columns), strict=True)
 
 
 class TableSink:
@@ -144,8 +140,7 @@ class TableSink:
         if self._file is None:
             self._file = self.path.open("w", encoding="utf-8", newline="")
             self._file.write(csv_text(frame.columns, []))
-        text = csv_text((), zip(*(frame[name].tolist() for name in frame.columns), strict=True))
-        self._file.write(text.split("\n", 1)[1])
+        self._file.write(csv_text(None, cell_rows(frame)))
 
     def _write_parquet(self, frame: pd.DataFrame) -> None:
         import pyarrow.parquet as parquet

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Protocol, Self
+from dataclasses import asdict, dataclass
+from typing import Protocol, Self, cast
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ from gensynth.data.columns import round_values
 from gensynth.data.kinds import modality_of
 from gensynth.data.table import modelled_columns
 from gensynth.errors import UsageError, nearest
-from gensynth.models.classifier import Classifier, classifier_steps
+from gensynth.models.classifier import Classifier
+from gensynth.models.classifiers import fit_row_classifier
 from gensynth.rng import aligned_blocks
 from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
@@ -63,9 +65,7 @@ class ImageTarget:
     low, high, scale = torch.tensor(0.0), torch.tensor(255.0), 1.0
 
     def __init__(self, train: LabelledData, seed: int) -> None:
-        steps = classifier_steps(len(train), train.x.shape[1:])
-        classes = len(train.schema.classes)
-        self._classifier = Classifier.fit(train.x, train.y, num_classes=classes, seed=seed, steps=steps, balanced=True)
+        self._classifier = cast(Classifier, fit_row_classifier(train, seed))
 
     def enter(self, x: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x)).float()
@@ -86,7 +86,7 @@ class ImageTarget:
 
 
 class TableTarget:
-    """Logistic regression on scaled numbers and levels; only numbers that are there move, within their range.
+    """Logistic regression on scaled numbers and categories; only numbers that are there move, within their range.
 
     frozen  names of columns that no one can change (age, say); eps counts in standard deviations of a column
     """
@@ -152,31 +152,35 @@ class TableTarget:
         return self._classes[self._scores(self.enter(x).numpy(), x).argmax(axis=1)]
 
 
-def attack(
-    target: Target,
-    x: np.ndarray,
-    labels: np.ndarray,
-    start: Callable[[Tensor], Tensor],
-    *,
-    eps: float,
-    norm: str,
-    steps: int,
-    step_size: float,
-) -> np.ndarray:
-    """Rows within eps of x (N, ...) at which the target's loss is high.
+@dataclass(frozen=True)
+class Attack:
+    """Finds rows within eps of given ones at which the loss of a target is high.
 
-    start  uniform numbers in (-1, 1) of the shape it is given: where several steps begin; FGSM begins at the row
     norm   linf: each value moves by at most eps; l2: the row as a whole
+    steps  1 is FGSM, more is PGD; step_size: length of a step, in the unit of eps
     """
-    origin = target.enter(x)
-    radius = eps * target.scale
-    moved = origin + radius * _unit(start(origin), norm) if steps > 1 else origin
-    for _ in range(steps):
-        slope = target.gradient(moved.clamp(target.low, target.high), x, labels)
-        towards = slope.sign() if norm == "linf" else _unit(slope, norm)
-        moved = origin + _within(moved + step_size * target.scale * towards - origin, radius, norm)
-        moved = torch.maximum(torch.minimum(moved, target.high), target.low)
-    return target.leave(moved, x)
+
+    eps: float
+    norm: str
+    steps: int
+    step_size: float
+
+    def __call__(
+        self, target: Target, x: np.ndarray, labels: np.ndarray, start: Callable[[Tensor], Tensor]
+    ) -> np.ndarray:
+        """Rows x (N, ...) after it.
+
+        start  uniform numbers in (-1, 1) of the shape it is given: where several steps begin; FGSM begins at the row
+        """
+        origin = target.enter(x)
+        radius = self.eps * target.scale
+        moved = origin + radius * _unit(start(origin), self.norm) if self.steps > 1 else origin
+        for _ in range(self.steps):
+            slope = target.gradient(moved.clamp(target.low, target.high), x, labels)
+            towards = slope.sign() if self.norm == "linf" else _unit(slope, self.norm)
+            moved = origin + _within(moved + self.step_size * target.scale * towards - origin, radius, self.norm)
+            moved = torch.maximum(torch.minimum(moved, target.high), target.low)
+        return target.leave(moved, x)
 
 
 def _length(x: Tensor) -> Tensor:
@@ -200,7 +204,7 @@ class Adversarial(Transform):
     modality   image | table: what eps is measured in differs
     eps        largest distance: in steps of 8 bits of a pixel, or standard deviations of a column
     norm       linf | l2; steps: 1 is FGSM, more is PGD; step_size: length of a step, in the unit of eps
-    frozen     tables: columns that stay; levels, dates without spread and missing cells always do
+    frozen     tables: columns that stay; categories, dates without spread and missing cells always do
     """
 
     name = "adversarial"
@@ -213,8 +217,7 @@ class Adversarial(Transform):
             raise UsageError(f"sampler.norm={norm} is not known; {nearest(str(norm), NORMS)}")
         if not (eps > 0 and steps >= 1 and step_size > 0):
             raise UsageError(f"sampler.eps, steps and step_size must be above 0, got {eps}, {steps} and {step_size}")
-        self.eps, self.norm, self.steps, self.step_size = eps, norm, int(steps), step_size
-        self.frozen = list(frozen)
+        self._attack, self.frozen = Attack(eps, norm, int(steps), step_size), list(frozen)
 
     def fit(self, train: LabelledData) -> Self:
         self._block = BLOCK[train.schema.modality]
@@ -234,23 +237,12 @@ class Adversarial(Transform):
             block = np.zeros((size, *x.shape[1:]), x.dtype)
             block[places] = x[rows]
             noise = _noise(start + np.arange(size, dtype=np.uint64))
-            moved = attack(
-                target,
-                block,
-                np.full(size, label),
-                noise,
-                eps=self.eps,
-                norm=self.norm,
-                steps=self.steps,
-                step_size=self.step_size,
-            )
-            out[rows] = moved[places]
+            out[rows] = self._attack(target, block, np.full(size, label), noise)[places]
         return out
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        facts = {"adversarial": True, "eps": self.eps, "norm": self.norm, "steps": self.steps}
-        params = np.full(len(x), json.dumps(facts | {"step_size": self.step_size}))
-        return self.against(self._target, x, labels, seeds), params
+        params = json.dumps({"adversarial": True} | asdict(self._attack))
+        return self.against(self._target, x, labels, seeds), np.full(len(x), params)
 
 
 def _noise(seeds: np.ndarray) -> Callable[[Tensor], Tensor]:

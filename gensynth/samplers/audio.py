@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from gensynth import rng
 from gensynth.data.audio_files import EXTENSIONS, load_waveforms
 from gensynth.data.finding import tell
 from gensynth.errors import DataError, UsageError
-from gensynth.samplers.audio_operations import OPERATIONS, RISKS, background_mix
+from gensynth.samplers.audio_operations import DESCRIBED, OPERATIONS
 from gensynth.samplers.transform import NamedOperations
 from gensynth.types import LabelledData
 
 BACKGROUND = "background_mix"
-CHUNK_SAMPLES = 2_000_000  # that are worked on at once
-CHECK_RATE_HZ = 8_000
 LONGEST_BACKGROUND_SECONDS = 3600.0
-SAFE_AUDIO = {
-    "gaussian_noise": {"probability": 0.5, "low": 15.0, "high": 40.0},
-    "coloured_noise": {"probability": 0.3, "low": 15.0, "high": 40.0},
-    "gain": {"probability": 0.5, "low": -9.0, "high": 0.0},
-}
+SAFE_AUDIO = {name: one.usual for name, one in DESCRIBED.items() if one.usual}
 
 
 class AudioTransforms(NamedOperations):
@@ -40,7 +32,8 @@ class AudioTransforms(NamedOperations):
     """
 
     modalities = ("audio",)
-    risks = RISKS
+    described = DESCRIBED
+    draws = 2
     _mixed_in = np.zeros((0, 0), np.float32)
 
     def __init__(
@@ -48,9 +41,12 @@ class AudioTransforms(NamedOperations):
     ) -> None:
         self.name = name
         rule = (lambda one: one["low"] <= one["high"], "probability must be at most 1 and low at most high")
-        self.choose(operations, allow, rule, off=lambda key: key == BACKGROUND and not backgrounds)
+        self.choose(operations, allow, rule, {"backgrounds": backgrounds})
         for key, one in self.used.items():
-            _check_range(key, one["low"], one["high"])
+            least, most = DESCRIBED[key].least, DESCRIBED[key].most
+            if not least <= one["low"] <= one["high"] <= most:
+                got = f"{one['low']:g} to {one['high']:g}"
+                raise UsageError(f"sampler.operations.{key}: values must lie in {least:g} to {most:g}, got {got}")
         self.backgrounds = backgrounds
 
     def fit(self, train: LabelledData) -> Self:
@@ -60,49 +56,16 @@ class AudioTransforms(NamedOperations):
         return super().fit(train)
 
     def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-        return np.clip(self._apply(name, x, rng.uniform(seeds, 1, "alone")[:, 0], seeds)[0], -1, 1)
+        return np.clip(super().alone(name, x, seeds), -1, 1)
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        out, params = np.empty_like(x), np.empty(len(x), dtype=object)
-        size = max(1, CHUNK_SAMPLES // x.shape[1])
-        for low in range(0, len(x), size):
-            part = slice(low, low + size)
-            out[part], params[part] = self._changed(x[part].copy(), np.asarray(seeds[part], np.uint64))
-        return np.clip(out, -1, 1), params.astype(str)
+        x, params = super().change(x, labels, seeds)
+        return np.clip(x, -1, 1), params
 
-    def _changed(self, x: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        draws = rng.uniform(seeds, 2 * max(1, len(self.used)), "audio transforms")
-        reported: list[dict[str, float]] = [{} for _ in range(len(x))]
-        for i, (name, one) in enumerate(self.used.items()):
-            rows = np.flatnonzero(draws[:, 2 * i] < one["probability"])
-            if len(rows):
-                x[rows], values = self._apply(name, x[rows], draws[rows, 2 * i + 1], seeds[rows])
-                for row, value in zip(rows, values, strict=True):
-                    reported[row][name] = float(value)
-        return x, [json.dumps(one) for one in reported]
-
-    def _apply(self, name: str, x: np.ndarray, draws: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows after one operation, and the values that the draws in (0, 1) stand for."""
-        one = self.used[name]
+    def apply(self, name: str, x: np.ndarray, draws: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, list[float]]:
+        one, more = self.used[name], (self._mixed_in,) if name == BACKGROUND else ()
         values = np.round(one["low"] + (one["high"] - one["low"]) * draws, 6)
-        return _applied(name, x, values, seeds, self._rate_hz, self._mixed_in), values
-
-
-def _applied(
-    name: str, x: np.ndarray, values: np.ndarray, seeds: np.ndarray, rate_hz: int, mixed_in: np.ndarray
-) -> np.ndarray:
-    if name == BACKGROUND:
-        return background_mix(x, values, seeds, rate_hz, mixed_in)
-    return OPERATIONS[name](x, values, seeds, rate_hz)
-
-
-def _check_range(name: str, low: float, high: float) -> None:
-    """UsageError where an operation cannot take these values."""
-    wave = np.ones((2, 64), np.float32) / 2
-    try:
-        _applied(name, wave, np.array([low, high]), np.zeros(2, np.uint64), CHECK_RATE_HZ, wave)
-    except ValueError as error:
-        raise UsageError(f"sampler.operations.{name}: {error}") from None
+        return OPERATIONS[name](x, values, seeds, self._rate_hz, *more), values.tolist()
 
 
 class SafeAudio(AudioTransforms):

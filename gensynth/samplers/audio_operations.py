@@ -9,13 +9,16 @@ works on frames or between samples runs row by row in float64, rounded once at t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from gensynth import rng
+from gensynth.samplers.described import operations_of
 
-Operation = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+DESCRIBED = operations_of("audio")
+OPERATIONS: dict[str, Callable[..., np.ndarray]] = {}
 
 SILENT_PEAK = 1e-4
 ACTIVE_SHARE = 0.01  # -40 dB
@@ -26,18 +29,23 @@ ZERO_CROSSINGS = 16
 ONSET_SHARE = 0.4  # -8 dB: keeps clicks sharp and leaves steady tones and voices alone
 
 
-def _checked(
-    x: np.ndarray, values: np.ndarray, seeds: np.ndarray, low: float, high: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """x and values (float64) side by side in memory; ValueError for wrong shapes or values outside low ... high."""
-    if x.dtype != np.float32 or x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError(f"expected float32 waveforms (N, T) with T > 0, got {x.dtype} {x.shape}")
-    values = np.ascontiguousarray(values, dtype=np.float64)
-    if values.shape != (len(x),) or np.shape(seeds) != (len(x),):
-        raise ValueError(f"expected {len(x)} values and seeds, got {values.shape} and {np.shape(seeds)}")
-    if not ((values >= low) & (values <= high)).all():
-        raise ValueError(f"values must lie in {low:g} to {high:g}, got {values.min():g} to {values.max():g}")
-    return np.ascontiguousarray(x), values
+def _operation(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """One of OPERATIONS, given x and values (float64) side by side in memory, once shapes and values are checked."""
+    low, high = DESCRIBED[function.__name__].least, DESCRIBED[function.__name__].most
+
+    @functools.wraps(function)
+    def checked(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, rate_hz: int, *more: np.ndarray) -> np.ndarray:
+        if x.dtype != np.float32 or x.ndim != 2 or x.shape[1] == 0:
+            raise ValueError(f"expected float32 waveforms (N, T) with T > 0, got {x.dtype} {x.shape}")
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        if values.shape != (len(x),) or np.shape(seeds) != (len(x),):
+            raise ValueError(f"expected {len(x)} values and seeds, got {values.shape} and {np.shape(seeds)}")
+        if not ((values >= low) & (values <= high)).all():
+            raise ValueError(f"values must lie in {low:g} to {high:g}, got {values.min():g} to {values.max():g}")
+        return function(np.ascontiguousarray(x), values, seeds, rate_hz, *more)
+
+    OPERATIONS[function.__name__] = checked
+    return checked
 
 
 def active_part(x: np.ndarray) -> np.ndarray:
@@ -71,18 +79,18 @@ def _add_at_snr(x: np.ndarray, noise: np.ndarray, snr_db: np.ndarray) -> np.ndar
     return (x + scale[:, None] * noise).astype(np.float32)
 
 
+@_operation
 def gaussian_noise(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """White Gaussian noise over the whole row; value: signal-to-noise ratio in dB (see `_add_at_snr`)."""
-    x, values = _checked(x, values, seeds, -60, 120)
     return _add_at_snr(x, rng.normal(seeds, x.shape[1], "audio.gaussian_noise").astype(np.float64), values)
 
 
+@_operation
 def coloured_noise(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Noise whose power falls as 1 / f^e above 20 Hz, e of a row uniform in 0 (white), 1 (pink), 2 (brown).
 
     value: signal-to-noise ratio in dB. Below 20 Hz, where nobody hears it, there is none.
     """
-    x, values = _checked(x, values, seeds, -60, 120)
     exponents = 2 * rng.uniform(seeds, 1, "audio.coloured_noise.exponent")
     white = rng.normal(seeds, x.shape[1], "audio.coloured_noise").astype(np.float64)
     frequency_hz = np.fft.rfftfreq(x.shape[1], 1 / sample_rate_hz)
@@ -91,6 +99,7 @@ def coloured_noise(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_
     return _add_at_snr(x, np.fft.irfft(np.fft.rfft(white, axis=1) * weights, x.shape[1], axis=1), values)
 
 
+@_operation
 def background_mix(
     x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int, backgrounds: np.ndarray
 ) -> np.ndarray:
@@ -98,7 +107,6 @@ def background_mix(
 
     value: signal-to-noise ratio in dB. Row i depends on the backgrounds too: the same ones give the same row.
     """
-    x, values = _checked(x, values, seeds, -60, 120)
     if backgrounds.ndim != 2 or 0 in backgrounds.shape:
         raise ValueError(f"expected backgrounds (M, T) with at least one recording, got {backgrounds.shape}")
     which, place = rng.uniform(seeds, 2, "audio.background_mix").T
@@ -131,26 +139,31 @@ def _read_at(row: np.ndarray, positions: np.ndarray, cutoff: float) -> np.ndarra
     return (around * kernel * window).sum(axis=1)
 
 
+def _by_row(x: np.ndarray, values: np.ndarray, change: Callable[[np.ndarray, float], np.ndarray]) -> np.ndarray:
+    """change(x[i], values[i]) of every row, rounded to float32."""
+    out = np.empty_like(x)
+    for i, value in enumerate(values):
+        out[i] = change(x[i], value)
+    return out
+
+
+@_operation
 def speed(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Played faster (value > 1) or slower: tempo and pitch change together; value: factor.
 
     Cut at the end, or filled up with zeros. A recipe for speech: Ko et al., "Audio augmentation for speech
     recognition", Interspeech 2015, section 2.2.
     """
-    x, values = _checked(x, values, seeds, 0.25, 4)
-    out = np.empty_like(x)
-    for i, factor in enumerate(values):
-        out[i] = _read_at(x[i], np.arange(x.shape[1]) * factor, min(1.0, 1 / factor))
-    return out
+    return _by_row(x, values, lambda row, factor: _read_at(row, np.arange(len(row)) * factor, min(1.0, 1 / factor)))
 
 
+@_operation
 def segment_speed(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """A random 20 to 60 % of the row's active part played faster or slower; value: factor.
 
     The samples around stay as they are, those behind it move by whole samples (which rounds the factor to a whole
     number of samples). Cut at the end, or filled up with zeros.
     """
-    x, values = _checked(x, values, seeds, 0.25, 4)
     active = active_part(x)
     share, place = rng.uniform(seeds, 2, "audio.segment_speed").T
     out = x.copy()
@@ -160,13 +173,9 @@ def segment_speed(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_r
         start = first + int(place[i] * (length - count + 1))
         new = max(1, round(count / values[i]))
         middle = _read_at(x[i], start + np.arange(new) * (count / new), min(1.0, new / count))
-        out[i] = _to_length(np.concatenate([x[i, :start], middle, x[i, start + count :]]), x.shape[1])
+        row = np.concatenate([x[i, :start], middle, x[i, start + count :]])[: x.shape[1]]
+        out[i] = np.pad(row, (0, x.shape[1] - len(row)))
     return out
-
-
-def _to_length(row: np.ndarray, length: int) -> np.ndarray:
-    """Cut at the end, or filled up with zeros."""
-    return np.pad(row[:length], (0, max(0, length - len(row))))
 
 
 def _frame_size(sample_rate_hz: int) -> int:
@@ -238,23 +247,21 @@ def _stretched(row: np.ndarray, factor: float, length: int, sample_rate_hz: int)
     return _overlap_add(now, size, length)
 
 
+@_operation
 def time_stretch(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Said faster (value > 1) or slower at the same pitch; value: factor. Cut at the end, or filled up with zeros."""
-    x, values = _checked(x, values, seeds, 0.25, 4)
-    out = np.empty_like(x)
-    for i, factor in enumerate(values):
-        out[i] = _stretched(x[i], factor, x.shape[1], sample_rate_hz)
-    return out
+    return _by_row(x, values, lambda row, factor: _stretched(row, factor, len(row), sample_rate_hz))
 
 
+@_operation
 def pitch_shift(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Higher (value > 0) or lower at the same length; value: semitones. Formants move along, so the voice changes."""
-    x, values = _checked(x, values, seeds, -24, 24)
-    out = np.empty_like(x)
-    for i, ratio in enumerate(np.power(2.0, values / 12)):
-        longer = _stretched(x[i], 1 / ratio, int(np.ceil(x.shape[1] * ratio)), sample_rate_hz)
-        out[i] = _read_at(longer, np.arange(x.shape[1]) * ratio, min(1.0, 1 / ratio))
-    return out
+
+    def shifted(row: np.ndarray, ratio: float) -> np.ndarray:
+        longer = _stretched(row, 1 / ratio, int(np.ceil(len(row) * ratio)), sample_rate_hz)
+        return _read_at(longer, np.arange(len(row)) * ratio, min(1.0, 1 / ratio))
+
+    return _by_row(x, np.power(2.0, values / 12), shifted)
 
 
 def remove_band(row: np.ndarray, low_hz: float, high_hz: float, sample_rate_hz: int) -> np.ndarray:
@@ -266,9 +273,9 @@ def remove_band(row: np.ndarray, low_hz: float, high_hz: float, sample_rate_hz: 
     return _overlap_add(spectra, size, len(row))
 
 
+@_operation
 def frequency_mask(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """A band at a random place removed; value: its share of 0 Hz to the Nyquist frequency."""
-    x, values = _checked(x, values, seeds, 0, 1)
     nyquist_hz = sample_rate_hz / 2
     low_hz = rng.uniform(seeds, 1, "audio.frequency_mask")[:, 0] * (1 - values) * nyquist_hz
     out = x.copy()
@@ -277,24 +284,24 @@ def frequency_mask(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_
     return out
 
 
+@_operation
 def gain(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Louder (value > 0) or softer; value: dB."""
-    x, values = _checked(x, values, seeds, -120, 60)
     return (x * np.power(10.0, values / 20)[:, None]).astype(np.float32)
 
 
+@_operation
 def shift(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Later (value > 0) or earlier by a whole number of samples; value: share of T. What moves out is lost."""
-    x, values = _checked(x, values, seeds, -1, 1)
     length = x.shape[1]
     source = np.arange(length) - np.rint(values * length).astype(np.int64)[:, None]
     moved = np.take_along_axis(x, np.clip(source, 0, length - 1), axis=1)
     return np.where((source >= 0) & (source < length), moved, np.float32(0))
 
 
+@_operation
 def time_mask(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """A stretch at a random place silenced; value: its share of T. The 5 ms before and after fade linearly."""
-    x, values = _checked(x, values, seeds, 0, 1)
     width = np.rint(values * x.shape[1])[:, None]
     start = np.floor(rng.uniform(seeds, 1, "audio.time_mask") * (x.shape[1] - width + 1))
     place = np.arange(x.shape[1])
@@ -303,38 +310,7 @@ def time_mask(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_
     return (x * np.where(width > 0, kept, 1.0)).astype(np.float32)
 
 
+@_operation
 def polarity(x: np.ndarray, values: np.ndarray, seeds: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Turned upside down where the value, from 0 to 1, is at least 0.5; nobody hears the difference."""
-    x, values = _checked(x, values, seeds, 0, 1)
     return np.where(values[:, None] >= 0.5, -x, x)
-
-
-OPERATIONS: dict[str, Operation] = {
-    "gaussian_noise": gaussian_noise,
-    "coloured_noise": coloured_noise,
-    "speed": speed,
-    "segment_speed": segment_speed,
-    "time_stretch": time_stretch,
-    "pitch_shift": pitch_shift,
-    "gain": gain,
-    "shift": shift,
-    "time_mask": time_mask,
-    "frequency_mask": frequency_mask,
-    "polarity": polarity,
-}
-
-# How an operation can make the label wrong; empty where it does not within usual values.
-RISKS: dict[str, str] = {
-    "gaussian_noise": "",
-    "coloured_noise": "",
-    "background_mix": "a background may hold sounds of another class, speech above all",
-    "speed": "changes the speaker's pitch along with the tempo; slower ones may lose their end",
-    "segment_speed": "changes the pitch within the sound, which carries meaning in tone languages and music",
-    "time_stretch": "changes the tempo; slower ones may lose their end",
-    "pitch_shift": "changes the speaker's voice and the intonation; wrong where the class is a speaker, note or mood",
-    "gain": "",
-    "shift": "may move the beginning or the end of the sound out of the recording",
-    "time_mask": "may remove the sound, or a syllable, that makes the class",
-    "frequency_mask": "may remove the band that tells two sounds apart (s and f, for example)",
-    "polarity": "",
-}

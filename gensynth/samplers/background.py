@@ -12,16 +12,16 @@ from scipy.ndimage import gaussian_filter
 from gensynth import rng
 from gensynth.data.sources import MASK
 from gensynth.errors import UsageError
-from gensynth.samplers.parents import ClassRows
-from gensynth.samplers.sampler import new_rows
+from gensynth.samplers.sampler import Sampler, new_rows
 from gensynth.samplers.style import read_pictures
+from gensynth.samplers.transform import ClassRows
 from gensynth.types import AUGMENTED, LabelledData
 
 CHUNK = 1024
 REACH = 0.15  # of the longer side: how far around a hole its filling is taken from
 
 
-class BackgroundSwap:
+class BackgroundSwap(Sampler):
     """Real rows whose object stands before the background of another training row, or of an image of a folder.
 
     backgrounds  the folder; without one, other rows' own backgrounds, the place of their object filled from around it
@@ -29,8 +29,6 @@ class BackgroundSwap:
     """
 
     name = "background"
-    label_policy = "preserve"
-    deterministic = "per_row"
     gated = True
     modalities = ("image",)
 

@@ -10,12 +10,10 @@ import numpy as np
 
 from gensynth import rng
 from gensynth.errors import UsageError
-from gensynth.samplers.sampler import OfGenerator, Sampler, links_of, wants_generator
+from gensynth.samplers.sampler import LABEL_POLICIES, OfGenerator, Sampler, links_of, wants_generator
 from gensynth.samplers.transform import Transform
 from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData, Schema
-
-STRICTEST_LAST = ("preserve", "at_risk", "conditional", "soft")
 
 
 class Chain(OfGenerator):
@@ -28,34 +26,17 @@ class Chain(OfGenerator):
         if not isinstance(then, Transform):
             raise UsageError("sampler.then must be a transform, which changes rows; this one makes rows of its own")
         self.first, self.then = first, then
+        self.links = [*links_of(first), *links_of(then)]
+        self.deterministic = first.deterministic
+        self.label_policy = max(first.label_policy, then.label_policy, key=LABEL_POLICIES.index)
+        self.modalities = tuple(kind for kind in first.modalities if kind in then.modalities)
+        self.gated = first.gated or then.gated
+        self.wants_generator = wants_generator(first)
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
+        """Of both, as soon as a generator has one."""
         return f"{self.first.name}+{self.then.name}"
-
-    @property
-    def links(self) -> list[Sampler]:
-        return [*links_of(self.first), *links_of(self.then)]
-
-    @property
-    def label_policy(self) -> str:
-        return max(self.first.label_policy, self.then.label_policy, key=STRICTEST_LAST.index)
-
-    @property
-    def deterministic(self) -> str:
-        return self.first.deterministic
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return tuple(kind for kind in self.first.modalities if kind in self.then.modalities)
-
-    @property
-    def gated(self) -> bool:
-        return self.first.gated or self.then.gated
-
-    @property
-    def wants_generator(self) -> bool:
-        return wants_generator(self.first)
 
     def check(self, schema: Schema, params: dict) -> None:
         if wants_generator(self.first):

@@ -31,13 +31,10 @@ def fallback_of(schema: Schema) -> Sampler:
     return make()
 
 
-class Usual:
+class Usual(Sampler):
     """`fallback_of` the rows it is fitted on; for kinds that bring their own."""
 
     name = "usual"
-    label_policy = "preserve"
-    deterministic = "per_row"
-    gated = False
 
     def __init__(self) -> None:
         self.modalities = kind_names()

@@ -17,7 +17,6 @@ class GeneratorSampler(OfGenerator):
 
     name = "generator"
     label_policy = "conditional"
-    deterministic = "per_row"
 
     def __init__(self) -> None:
         self.modalities = tuple(name for name in kind_names() if modality_named(name).codec)
@@ -35,5 +34,4 @@ class GeneratorSampler(OfGenerator):
 
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         x = self.bundle.codec.decode(self.bundle.generator.sample(labels, seeds))
-        nothing = np.full(len(labels), "")
-        return new_rows(x, labels, self.bundle.schema, origin=SYNTHETIC, parent=nothing, params=nothing)
+        return new_rows(x, labels, self.bundle.schema, origin=SYNTHETIC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from kornia.geometry.transform import get_perspective_transform, warp_affine, warp_perspective
@@ -10,72 +12,42 @@ from torch import Tensor
 from gensynth import rng
 
 Size = tuple[int, int]  # height, width
+Entry = Tensor | float
+Move = Callable[[Tensor, np.ndarray, Size], Tensor]  # (values (N,), seeds (N,), (H, W)) -> matrices (N, 3, 3)
 
 
 def identity(count: int) -> Tensor:
     return torch.eye(3).repeat(count, 1, 1)
 
 
-def _centred(
-    values: Tensor,
-    size: Size,
-    xx: Tensor | float = 1.0,
-    xy: Tensor | float = 0.0,
-    yx: Tensor | float = 0.0,
-    yy: Tensor | float = 1.0,
-) -> Tensor:
-    """Matrices (N, 3, 3) around the middle of the image: x becomes xx x + xy y, and y becomes yx x + yy y."""
-    out, there = identity(len(values)), identity(len(values))
-    out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = xx, xy, yx, yy
-    there[:, 0, 2], there[:, 1, 2] = (size[1] - 1) / 2, (size[0] - 1) / 2
-    back = there.clone()
-    back[:, :2, 2] *= -1
-    return there @ out @ back
+def _around_middle(entries: Callable[[Tensor], tuple[Entry, Entry, Entry, Entry]]) -> Move:
+    """A move by matrices of entries(values) = (xx, xy, yx, yy): x becomes xx x + xy y, and y becomes yx x + yy y."""
+
+    def move(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
+        out, there = identity(len(values)), identity(len(values))
+        out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = entries(values)
+        there[:, 0, 2], there[:, 1, 2] = (size[1] - 1) / 2, (size[0] - 1) / 2
+        back = there.clone()
+        back[:, :2, 2] *= -1
+        return there @ out @ back
+
+    return move
 
 
-def rotate(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Turn by degrees, anticlockwise."""
+def _along(axis: int) -> Move:
+    """A move right (axis 0) or down (axis 1), by a share of the width or height."""
+
+    def move(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
+        out = identity(len(values))
+        out[:, axis, 2] = values * size[1 - axis]
+        return out
+
+    return move
+
+
+def _turn(values: Tensor) -> tuple[Entry, Entry, Entry, Entry]:
     angle = torch.deg2rad(values)
-    return _centred(values, size, angle.cos(), angle.sin(), -angle.sin(), angle.cos())
-
-
-def resize(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Larger or smaller by a share of the size, around the middle."""
-    return _centred(values, size, xx=1 + values, yy=1 + values)
-
-
-def shear_x(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Rows pushed sideways, by that part of their distance to the middle."""
-    return _centred(values, size, xy=values)
-
-
-def shear_y(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Columns pushed up or down, by that part of their distance to the middle."""
-    return _centred(values, size, yx=values)
-
-
-def flip_horizontal(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Left and right exchanged."""
-    return _centred(values, size, xx=-1.0)
-
-
-def flip_vertical(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Top and bottom exchanged."""
-    return _centred(values, size, yy=-1.0)
-
-
-def shift_x(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Right by a share of the width."""
-    out = identity(len(values))
-    out[:, 0, 2] = values * size[1]
-    return out
-
-
-def shift_y(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
-    """Down by a share of the height."""
-    out = identity(len(values))
-    out[:, 1, 2] = values * size[0]
-    return out
+    return angle.cos(), angle.sin(), -angle.sin(), angle.cos()
 
 
 def crop(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
@@ -87,6 +59,19 @@ def crop(values: Tensor, seeds: np.ndarray, size: Size) -> Tensor:
     for axis, side in ((0, size[1]), (1, size[0])):
         out[:, axis, 2] = -place[:, axis] * values * (side - 1) / kept
     return out
+
+
+MOVES: dict[str, Move] = {
+    "rotate": _around_middle(_turn),  # by degrees, anticlockwise
+    "resize": _around_middle(lambda v: (1 + v, 0, 0, 1 + v)),  # larger or smaller by a share of the size
+    "shift_x": _along(0),
+    "shift_y": _along(1),
+    "shear_x": _around_middle(lambda v: (1, v, 0, 1)),  # rows pushed sideways, by that part of their distance to it
+    "shear_y": _around_middle(lambda v: (1, 0, v, 1)),  # columns pushed up or down
+    "crop": crop,
+    "flip_horizontal": _around_middle(lambda v: (-1, 0, 0, 1)),  # left and right exchanged
+    "flip_vertical": _around_middle(lambda v: (1, 0, 0, -1)),
+}
 
 
 def warped(x: Tensor, matrices: Tensor) -> Tensor:
@@ -102,6 +87,6 @@ def perspective(x: Tensor, values: Tensor, seeds: np.ndarray) -> Tensor:
     inwards = torch.tensor([[1.0, 1.0], [-1, 1], [-1, -1], [1, -1]]) * torch.tensor([width, height])
     draw = torch.from_numpy(rng.uniform(seeds, 8, "perspective")).float().view(-1, 4, 2)
     start = corners.expand(len(x), 4, 2)
-    end = start + inwards * draw * values[:, None, None] / 2
+    end = start + inwards * draw * values.view(-1, 1, 1) / 2
     matrices = get_perspective_transform(end, start)
     return warp_perspective(x, matrices, (height, width), padding_mode="border", align_corners=True)

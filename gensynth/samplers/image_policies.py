@@ -75,14 +75,12 @@ class ImagePolicy(OfOperations):
 
 
 def _reported(steps: Steps, count: int) -> list[dict[str, float]]:
-    """For each row its operations and their values; an operation that comes twice is told with its number."""
+    """For each row its operations and their values; an operation that comes twice is reported with its number."""
     reported: list[dict[str, float]] = [{} for _ in range(count)]
     for name, on, values in steps:
         for row in np.flatnonzero(on):
-            key = (
-                name if name not in reported[row] else f"{name} {sum(k.split()[0] == name for k in reported[row]) + 1}"
-            )
-            reported[row][key] = float(values[row])
+            before = sum(key.split()[0] == name for key in reported[row])
+            reported[row][f"{name} {before + 1}" if before else name] = float(values[row])
     return reported
 
 
@@ -116,7 +114,11 @@ class Transforms(ImagePolicy):
             if not 0 < one["probability"] <= 1:
                 raise UsageError(f"sampler.operations.{key}.probability must be at most 1, got {one['probability']}")
             if OPERATIONS[key].is_at_risk(one["strength"]) and not OPERATIONS[key].always_at_risk and key not in allow:
-                raise UsageError(_needs_leave(key, one["strength"]))
+                raise UsageError(
+                    f"sampler.operations.{key}.strength={one['strength']:g} can make labels wrong, above "
+                    f"{OPERATIONS[key].safe:g} {OPERATIONS[key].risk}; data.allow=[{key}] says that it keeps the "
+                    "labels of this data"
+                )
         self.left_out = tuple(key for key in self.used if OPERATIONS[key].always_at_risk and key not in allow)
         self.used = {key: one for key, one in self.used.items() if key not in self.left_out}
         self.settle()
@@ -133,14 +135,6 @@ class Transforms(ImagePolicy):
             for i, (name, one) in enumerate(self.used.items())
             if name in self._strengths
         ]
-
-
-def _needs_leave(name: str, strength: float) -> str:
-    """Why an operation does not run, and the word that lets it."""
-    return (
-        f"sampler.operations.{name}.strength={strength:g} can make labels wrong, above {OPERATIONS[name].safe:g} "
-        f"{OPERATIONS[name].risk}; data.allow=[{name}] says that it keeps the labels of this data"
-    )
 
 
 class DrawnOperations(ImagePolicy):

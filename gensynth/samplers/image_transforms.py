@@ -39,17 +39,9 @@ class ImageTransforms(Transform):
         for low in range(0, len(x), CHUNK):
             part = slice(low, low + CHUNK)
             moved[part] = self._warp(x[part], values[part])
-        return moved, self._params(values)
-
-    def _params(self, values: np.ndarray) -> np.ndarray:
-        flips = self.flip & (values[:, 4] > 0)
-        names = ("rotate_degrees", "scale", "shift_x", "shift_y")
-        return np.array(
-            [
-                json.dumps(dict(zip(names, row[:4].tolist(), strict=True)) | {"flip": bool(flip)})
-                for row, flip in zip(values, flips, strict=True)
-            ]
-        )
+        names = ("rotate_degrees", "scale", "shift_x", "shift_y", "flip")
+        cells = ([*row, bool(self.flip) and mirror > 0] for *row, mirror in values.tolist())
+        return moved, np.array([json.dumps(dict(zip(names, row, strict=True))) for row in cells], dtype=str)
 
     def _warp(self, x: np.ndarray, values: np.ndarray) -> np.ndarray:
         """x uint8 (N, C, H, W), values (N, 5) -> uint8 (N, C, H, W)."""

@@ -14,7 +14,7 @@ from gensynth.types import LabelledData
 
 
 class Jitter(Transform):
-    """Gaussian noise on numbers and dates; levels, missing cells and spikes (5 % of the class or more) stay.
+    """Gaussian noise on numbers and dates; categories, missing cells and spikes (5 % of the class or more) stay.
 
     strength  standard deviation of the noise, in standard deviations of the column within the class
     Values stay inside what the class shows and are rounded as the column is.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Self
 
 import numpy as np
@@ -11,16 +11,20 @@ from scipy.stats import beta
 from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.models.classifier import BatchChange
+from gensynth.samplers.online import Online
+from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData
 
+Mixed = tuple[np.ndarray, np.ndarray]  # rows uint8 (N, C, H, W), and the share (N,) of the first in each
 
-class Mixing(ABC):
-    """Each row of a batch mixed with another of it; a row's share of itself is drawn from Beta(alpha, alpha)."""
 
-    name: str
+class Mixing(Sampler, Online):
+    """Each row of a batch mixed with another of it; a row's share of itself is drawn from Beta(alpha, alpha).
+
+    A classifier without batches, to which soft labels mean nothing, is given rows as they are.
+    """
+
     label_policy = "soft"
-    deterministic = "per_row"
-    gated = False
     modalities = ("image",)
 
     def __init__(self, alpha: float) -> None:
@@ -37,9 +41,6 @@ class Mixing(ABC):
             f"gensynth compare DATA arms='[none, oversample, {self.name}]' trains a classifier with it"
         )
 
-    def once(self, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
-        return x  # soft labels mean nothing to a classifier of whole labels
-
     def batches(self, num_classes: int, seed: int) -> BatchChange:
         def change(x: np.ndarray, y: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
             order = rng.numpy_generator(seed, self.name, step)
@@ -53,9 +54,7 @@ class Mixing(ABC):
         return change
 
     @abstractmethod
-    def mix(
-        self, x: np.ndarray, other: np.ndarray, share: np.ndarray, place: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def mix(self, x: np.ndarray, other: np.ndarray, share: np.ndarray, place: np.ndarray) -> Mixed:
         """uint8 (N, C, H, W) of both, share (N,) of x and uniform numbers (N, 2) -> mixed rows, true share of x."""
 
 
@@ -64,9 +63,7 @@ class MixUp(Mixing):
 
     name = "mixup"
 
-    def mix(
-        self, x: np.ndarray, other: np.ndarray, share: np.ndarray, place: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def mix(self, x: np.ndarray, other: np.ndarray, share: np.ndarray, place: np.ndarray) -> Mixed:
         weight = share[:, None, None, None].astype(np.float32)
         return np.rint(weight * x + (1 - weight) * other).astype(np.uint8), share
 
@@ -76,9 +73,7 @@ class CutMix(Mixing):
 
     name = "cutmix"
 
-    def mix(
-        self, x: np.ndarray, other: np.ndarray, share: np.ndarray, place: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def mix(self, x: np.ndarray, other: np.ndarray, share: np.ndarray, place: np.ndarray) -> Mixed:
         inside = np.ones((len(x), *x.shape[2:]), dtype=bool)
         for axis, side in enumerate(x.shape[2:]):
             length = np.rint(np.sqrt(1 - share) * side)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -14,28 +13,20 @@ from gensynth.samplers.transform import Transform
 from gensynth.types import LabelledData
 
 
-class Online(Protocol):
-    """What happens to training rows while a classifier learns from them."""
+class Online:
+    """What happens to training rows while a classifier learns from them: nothing, where a subclass says no more."""
 
     def once(self, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
         """Rows for a classifier without batches, changed once."""
-
-    def batches(self, num_classes: int, seed: int) -> BatchChange:
-        """What is done to every batch."""
-
-
-class Unchanged:
-    """Rows as they are."""
-
-    def once(self, x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
         return x
 
     def batches(self, num_classes: int, seed: int) -> BatchChange:
+        """What is done to every batch."""
         return as_it_is
 
 
 @dataclass(frozen=True)
-class OnlineTransform:
+class OnlineTransform(Online):
     """Every row of every batch changed by a fitted transform."""
 
     transform: Transform

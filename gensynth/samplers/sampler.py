@@ -1,13 +1,13 @@
 """The contract of everything that makes labelled rows: network, copy, transform, interpolation.
 
-`fit` sees real training rows only; `sample` is asked for labels and per-row seeds. Behind one
+`fit` sees real training rows only; `sample` is given labels and per-row seeds. Behind one
 interface a report can always say whether a network beat the cheap baseline.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, Self, TypeGuard
+from typing import Self, TypeGuard
 
 import numpy as np
 
@@ -15,61 +15,42 @@ from gensynth.errors import UsageError
 from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData, Schema
 
-LABEL_POLICIES = ("conditional", "preserve", "soft", "at_risk")
+LABEL_POLICIES = ("preserve", "at_risk", "conditional", "soft")  # the strictest last
 PARAMS = "params"  # row-aligned column of LabelledData.groups: JSON of the exact parameters of a row
 
 
-class Sampler(Protocol):
+class Sampler(ABC):
     """A source of new rows.
 
     name           what the ledger says of its rows
     label_policy   conditional | preserve | soft | at_risk
     deterministic  per_row: row i depends on its label and seed alone; per_set: on the whole request
-    gated          whether a classifier must find the asked label in its rows before they are merged
+    gated          whether a classifier must find the requested label in its rows before they are merged
     modalities     kinds of rows it takes
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str
+    modalities: tuple[str, ...]
+    label_policy = "preserve"
+    deterministic = "per_row"
+    gated = False
 
-    @property
-    def label_policy(self) -> str: ...
-
-    @property
-    def deterministic(self) -> str: ...
-
-    @property
-    def gated(self) -> bool: ...
-
-    @property
-    def modalities(self) -> tuple[str, ...]: ...
-
+    @abstractmethod
     def fit(self, train: LabelledData) -> Self:
         """Prepare on real training rows."""
 
+    @abstractmethod
     def sample(self, labels: np.ndarray, seeds: np.ndarray) -> LabelledData:
         """One row for every label (N,) and seed (N,) uint64, in that order."""
 
 
-class UsesGenerator(Sampler, Protocol):
-    """A sampler that is handed the bundle of the trained generator before `fit`."""
+class OfGenerator(Sampler):
+    """The base of samplers that work with the trained generator, whose bundle they are handed before `fit`.
 
-    def check(self, schema: Schema, params: dict) -> None: ...
+    wants_generator  whether one has to be trained
+    """
 
-    def use(self, bundle: Bundle) -> Self: ...
-
-
-class OfGenerator(ABC):
-    """The base of samplers that work with the trained generator."""
-
-    @property
-    def wants_generator(self) -> bool:
-        """Whether one has to be trained."""
-        return True
-
-    @property
-    def gated(self) -> bool:
-        return False
+    wants_generator = True
 
     @abstractmethod
     def check(self, schema: Schema, params: dict) -> None:
@@ -80,14 +61,9 @@ class OfGenerator(ABC):
         """Take the bundle."""
 
 
-def takes(sampler: Sampler, schema: Schema) -> bool:
-    """Whether a sampler takes rows of this kind."""
-    return schema.modality in sampler.modalities
-
-
 def check_modality(sampler: Sampler, schema: Schema) -> None:
     """UsageError unless the sampler takes rows of this kind."""
-    if not takes(sampler, schema):
+    if schema.modality not in sampler.modalities:
         known = " and ".join(sampler.modalities) or "nothing that all its links take"
         raise UsageError(f"sampler={sampler.name} takes rows of kind {known}; these are of kind {schema.modality}")
 
@@ -98,7 +74,7 @@ def links_of(sampler: Sampler) -> list[Sampler]:
     return links
 
 
-def wants_generator(sampler: Sampler) -> TypeGuard[UsesGenerator]:
+def wants_generator(sampler: Sampler) -> TypeGuard[OfGenerator]:
     """Whether a generator has to be trained for it."""
     return isinstance(sampler, OfGenerator) and sampler.wants_generator
 
@@ -109,17 +85,11 @@ def new_rows(
     schema: Schema,
     *,
     origin: str | np.ndarray,
-    parent: np.ndarray,
-    params: np.ndarray,
+    parent: str | np.ndarray = "",
+    params: str | np.ndarray = "",
 ) -> LabelledData:
-    """Rows without names yet (the merge names them), with origin, of all or of each, parents and parameters."""
-    count = len(labels)
-    return LabelledData(
-        x=x,
-        y=np.asarray(labels, np.int64),
-        schema=schema,
-        ids=np.full(count, "", dtype="U1"),
-        origin=np.full(count, origin),
-        parent=np.asarray(parent, dtype=str),
-        groups={PARAMS: np.asarray(params, dtype=str)},
-    )
+    """Rows without names yet (the merge names them), with origin, parent and parameters, of all or of each."""
+    y = np.asarray(labels, np.int64)
+    cells = (np.full(len(y), np.asarray(one, dtype=str)) for one in ("", origin, parent, params))
+    ids, origins, parents, settings = cells
+    return LabelledData(x=x, y=y, schema=schema, ids=ids, origin=origins, parent=parents, groups={PARAMS: settings})

@@ -13,24 +13,22 @@ from gensynth.data.kinds import modality_of
 from gensynth.errors import UsageError
 from gensynth.samplers.jitter import Jitter
 from gensynth.samplers.resample import RandomOversampling
-from gensynth.samplers.sampler import new_rows
+from gensynth.samplers.sampler import Sampler, new_rows
 from gensynth.types import AUGMENTED, LabelledData
 
 KINDS = ("smote", "adasyn")
 
 
-class Smote:
-    """Chawla et al., "SMOTE" (JAIR 2002); SMOTENC for mixed columns, SMOTEN where all are levels.
+class Smote(Sampler):
+    """Chawla et al., "SMOTE" (JAIR 2002); SMOTENC for mixed columns, SMOTEN where all are categories.
 
     kind        smote | adasyn (He et al., IJCNN 2008: more rows where the class is hard; numbers only)
     neighbours  of which one is interpolated towards; fewer where the class has fewer rows
-    Missing numbers take the class's median while neighbours are sought, missing levels are a level. A class of
+    Missing numbers take the class's median while neighbours are sought, a missing category is a category. A class of
     one row has no neighbour: it is moved a little (an image: repeated) instead. A set is drawn as a whole (`per_set`).
     """
 
-    label_policy = "preserve"
     deterministic = "per_set"
-    gated = False
 
     def __init__(self, kind: str, neighbours: int) -> None:
         if kind not in KINDS:
@@ -49,8 +47,7 @@ class Smote:
         for k in np.unique(labels):
             mine = labels == k
             out[mine] = self._of_class(int(k), seeds[mine])
-        nothing = np.full(len(labels), "")
-        return new_rows(out, labels, self._train.schema, origin=AUGMENTED, parent=nothing, params=nothing)
+        return new_rows(out, labels, self._train.schema, origin=AUGMENTED)
 
     def _of_class(self, k: int, seeds: np.ndarray) -> np.ndarray:
         is_class = self._train.y == k
@@ -63,16 +60,13 @@ class Smote:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                synthetic = self._sampler(count, seeds).fit_resample(x, marks)[0][len(x) :]
+                whole, _ = self._sampler(count, seeds).fit_resample(x, marks)
             except (ValueError, RuntimeError):  # ADASYN where no neighbour is of another class
-                synthetic = self._sampler(count, seeds, plain=True).fit_resample(x, marks)[0][len(x) :]
-        rows = np.resize(
-            np.asarray(synthetic, np.float64), (len(seeds), x.shape[1])
-        )  # ADASYN meets counts only roughly
-        for j, column in enumerate(self._columns):
-            rows[:, j] = (
-                np.where(rows[:, j] == -1, np.nan, rows[:, j]) if column.discrete else round_values(column, rows[:, j])
-            )
+                whole, _ = self._sampler(count, seeds, plain=True).fit_resample(x, marks)
+        # ADASYN meets counts only roughly.
+        rows = np.resize(np.asarray(whole[len(x) :], np.float64), (len(seeds), x.shape[1]))
+        for cells, column in zip(rows.T, self._columns, strict=True):
+            cells[:] = np.where(cells == -1, np.nan, cells) if column.discrete else round_values(column, cells)
         return rows
 
     def _of_images(self, is_class: np.ndarray, seeds: np.ndarray) -> np.ndarray:

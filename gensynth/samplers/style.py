@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ from gensynth import rng
 from gensynth.data.finding import FileFault
 from gensynth.data.image import EXTENSIONS, read_pixels, resize
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.models.classifier import Classifier, classifier_steps, seeded_cnn
+from gensynth.models.classifier import Classifier, seeded_cnn
+from gensynth.models.classifiers import fit_row_classifier
 from gensynth.rng import aligned_blocks
-from gensynth.samplers.parents import ClassRows
-from gensynth.samplers.transform import Transform
+from gensynth.samplers.transform import ClassRows, Transform
 from gensynth.types import LabelledData
 
 METHODS = ("colour", "fourier", "gatys")
@@ -80,20 +80,12 @@ class StyleTransfer(Transform):
 
     def _network(self, train: LabelledData) -> nn.Sequential:
         """Convolutions and their nonlinearities whose features carry content and style."""
-        shape, classes = train.x.shape[1:], len(train.schema.classes)
         if self.weights:
             return read_vgg(Path(self.weights))
         if self.features == "random":
-            network = seeded_cnn(shape, classes, rng.child(0, "style"))
+            network = seeded_cnn(train.x.shape[1:], len(train.schema.classes), rng.child(0, "style"))
         else:
-            network = Classifier.fit(
-                train.x,
-                train.y,
-                num_classes=classes,
-                seed=rng.child(0, "style judge"),
-                steps=classifier_steps(len(train), shape),
-                balanced=True,
-            ).network
+            network = cast(Classifier, fit_row_classifier(train, rng.child(0, "style judge"))).network
         return nn.Sequential(*list(network.body)[1:5])
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,21 +10,9 @@ import numpy as np
 from gensynth import rng
 from gensynth.samplers.text_files import read_lexicon, read_templates
 from gensynth.samplers.text_language import Language
-from gensynth.samplers.text_operations import OPERATIONS, RISKS
+from gensynth.samplers.text_operations import DESCRIBED, OPERATIONS
 from gensynth.samplers.text_tokens import Protected
 from gensynth.samplers.transform import NamedOperations
-
-NEEDS = {
-    "synonym_replacement": "lexicon",
-    "random_insertion": "lexicon",
-    "paraphrase": "templates",
-}
-SAFE_TEXT = {
-    "sentence_shuffle": {"probability": 0.2, "strength": 0.5},
-    "punctuation_insertion": {"probability": 0.5, "strength": 0.1},
-    "case_noise": {"probability": 0.2, "strength": 0.05},
-    "typo_noise": {"probability": 0.3, "strength": 0.05},
-}
 
 
 class TextTransforms(NamedOperations):
@@ -41,7 +28,8 @@ class TextTransforms(NamedOperations):
 
     name = "text_transforms"
     modalities = ("text",)
-    risks = RISKS
+    described = DESCRIBED
+    draws = 1
 
     def __init__(
         self,
@@ -53,36 +41,18 @@ class TextTransforms(NamedOperations):
     ) -> None:
         given = {"lexicon": lexicon, "templates": templates}
         rule = (lambda one: 0 <= one["strength"] <= 1, "probability and strength must be at most 1")
-        self.choose(operations, allow, rule, off=lambda name: name in NEEDS and not given[NEEDS[name]])
+        self.choose(operations, allow, rule, given)
         self._language = Language(
             Protected(frozenset(word.casefold() for word in map(str, protect))),
             read_lexicon(Path(lexicon)) if lexicon else {},
             read_templates(Path(templates)) if templates else (),
         )
 
-    def alone(self, name: str, x: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-        strength = self.used[name]["strength"]
-        synthetic = [
-            self._apply(name, text, strength, seed) for text, seed in zip(x.tolist(), seeds.tolist(), strict=True)
-        ]
-        return _texts(synthetic)
-
-    def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        draws = rng.uniform(seeds, max(1, len(self.used)), "text transforms")
-        synthetic, params = [], []
-        for text, chance, seed in zip(x.tolist(), draws, np.asarray(seeds).tolist(), strict=True):
-            done = {}
-            for (name, one), u in zip(self.used.items(), chance, strict=False):
-                if u < one["probability"]:
-                    changed = self._apply(name, text, one["strength"], seed)
-                    done[name] = one["strength"] if changed != text else 0.0
-                    text = changed
-            synthetic.append(text)
-            params.append(json.dumps(done))
-        return _texts(synthetic), np.array(params, dtype=str)
-
-    def _apply(self, name: str, text: str, strength: float, seed: int) -> str:
-        return OPERATIONS[name](text, strength, rng.numpy_generator(seed, "text", name), self._language)
+    def apply(self, name: str, x: np.ndarray, draws: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, list[float]]:
+        strength, out = self.used[name]["strength"], np.empty(len(x), dtype=object)
+        for i, (text, seed) in enumerate(zip(x.tolist(), seeds.tolist(), strict=True)):
+            out[i] = OPERATIONS[name](text, strength, rng.numpy_generator(seed, "text", name), self._language)
+        return out, [strength if changed else 0.0 for changed in out != x]
 
 
 class SafeText(TextTransforms):
@@ -91,10 +61,5 @@ class SafeText(TextTransforms):
     name = "safe_text"
 
     def __init__(self) -> None:
-        super().__init__(SAFE_TEXT, "", "", [], [])
-
-
-def _texts(texts: list[str]) -> np.ndarray:
-    out = np.empty(len(texts), dtype=object)
-    out[:] = texts
-    return out
+        usual = {name: one.usual for name, one in DESCRIBED.items() if one.usual}
+        super().__init__(usual, "", "", [], [])

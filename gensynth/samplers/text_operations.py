@@ -15,42 +15,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gensynth.samplers import text_words as words
+from gensynth.samplers.described import operations_of
 from gensynth.samplers.text_language import Language
 from gensynth.samplers.text_sentences import clause_reordering, sentence_shuffle
 from gensynth.samplers.text_templates import paraphrase
-from gensynth.samplers.text_words import (
-    case_noise,
-    punctuation_insertion,
-    random_deletion,
-    random_insertion,
-    synonym_replacement,
-    typo_noise,
-    word_swap,
-)
 
 Operation = Callable[[str, float, np.random.Generator, Language], str]
 
-OPERATIONS: dict[str, Operation] = {
-    operation.__name__: operation
-    for operation in (
-        sentence_shuffle,
-        word_swap,
-        synonym_replacement,
-        random_insertion,
-        random_deletion,
-        punctuation_insertion,
-        clause_reordering,
-        paraphrase,
-        case_noise,
-        typo_noise,
-    )
-}
-
-RISKS: dict[str, str] = {name: "" for name in OPERATIONS} | {
-    "word_swap": "Who does what to whom may turn round, and a negation may come to stand before another word.",
-    "synonym_replacement": "A synonym of another sense of the word may say something else.",
-    "random_insertion": "A synonym put beside another word may say something else.",
-    "random_deletion": "The word that carries the label may be the one left out.",
-    "clause_reordering": 'What comes after "but" weighs more, and the reach of a negation may change.',
-    "paraphrase": "A template may change the meaning; it is as good as whoever wrote it.",
-}
+DESCRIBED = operations_of("text")
+_WORDS = (words.word_swap, words.synonym_replacement, words.random_insertion, words.random_deletion)
+_NOISE = (words.punctuation_insertion, words.case_noise, words.typo_noise)
+_ALL: tuple[Callable[..., str], ...] = (*_WORDS, *_NOISE, sentence_shuffle, clause_reordering, paraphrase)
+OPERATIONS: dict[str, Operation] = {one.__name__: one for one in _ALL}

@@ -7,15 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gensynth.samplers.text_language import Language, amount, chosen_of, joined, mixed_places, one_of
-from gensynth.samplers.text_tokens import TOKEN, Protected, tokens, word_set
+from gensynth.samplers.text_tokens import ENGLISH, TOKEN, Protected, tokens
 
-_ABBREVIATIONS = word_set("mr mrs ms dr prof st vs e.g i.e etc cf al fig jr sr inc ltd co dept approx")
-_STARTERS = word_set(
-    """a an the this that these those it he she we they you my your his her its our their there here in on at as if
-    when while after before for with from to some many most every each one what who where how why then so today
-    yesterday tomorrow"""
-)
-_CONJUNCTIONS = word_set("and or but")
 _WIDE_STOPS = frozenset("。！？")
 STOPS = frozenset(".!?…؟।") | _WIDE_STOPS
 CLOSERS = frozenset("\"')]}”’»」』）")
@@ -40,7 +33,7 @@ def _sentences(parts: list[str]) -> list[tuple[int, int, bool]]:
 
 
 def _shortened(word: str) -> bool:
-    return word.casefold() in _ABBREVIATIONS or (len(word) == 1 and word.isupper() and word != "I")
+    return word.casefold() in ENGLISH["abbreviations"] or (len(word) == 1 and word.isupper() and word != "I")
 
 
 def _put(parts: list[str], spans: Sequence[tuple[int, int, bool]], new: Sequence[str]) -> list[str]:
@@ -88,11 +81,11 @@ def clause_reordering(text: str, strength: float, order: np.random.Generator, la
 
 def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -> list[int]:
     """Places of the conjunctions of one sentence whose two sides may change places."""
-    first, last = _reported(parts[span[0] : span[1]])
+    first, last = _extent(parts[span[0] : span[1]])
     cuts, words, depth, quotes = [], 0, 0, 0
     for i in range(span[0] + first, span[0] + last):
         token = parts[i]
-        if token.lower() in _CONJUNCTIONS and depth == 0 and quotes % 2 == 0 and protected.allows(token):
+        if token.lower() in ENGLISH["conjunctions"] and depth == 0 and quotes % 2 == 0 and protected.allows(token):
             cuts.append((i, words))
         depth += (token in "([{“«„「『") - (token in ")]}”»」』")
         quotes += token == '"'
@@ -103,7 +96,7 @@ def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -
     return [i for i in apart if parts[i - 1].isspace() and parts[i + 1].isspace()]
 
 
-def _reported(parts: list[str]) -> tuple[int, int]:
+def _extent(parts: list[str]) -> tuple[int, int]:
     """Where the first token with a letter or digit begins and the last one ends."""
     places = [i for i, token in enumerate(parts) if any(map(str.isalnum, token))]
     return (places[0], places[-1] + 1) if places else (0, 0)
@@ -111,7 +104,7 @@ def _reported(parts: list[str]) -> tuple[int, int]:
 
 def _exchanged(parts: list[str], cut: int, protected: Protected) -> str:
     """One sentence with the sides of the conjunction at `cut` exchanged."""
-    first, last = _reported(parts)
+    first, last = _extent(parts)
     gap = cut - 2 if parts[cut - 2] == "," else cut - 1
     left, right = "".join(parts[first:gap]), "".join(parts[cut + 2 : last])
     if left[0].isupper():
@@ -127,7 +120,7 @@ def _head(phrase: str) -> str:
 def lowered(phrase: str, protected: Protected) -> str:
     """The phrase with a small first letter if its first word is a common beginning and not a name, perhaps."""
     head = _head(phrase)
-    ordinary = head.lower() in _STARTERS and (len(head) == 1 or not head.isupper()) and protected.allows(head)
+    ordinary = head.lower() in ENGLISH["starters"] and (len(head) == 1 or not head.isupper()) and protected.allows(head)
     return head.lower() + phrase[len(head) :] if ordinary else phrase
 
 

@@ -10,6 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
 
 # Thai and Lao, Myanmar, Khmer, CJK and kana with their extensions: scripts that put no spaces between words.
 _SPACELESS = (
@@ -72,16 +75,12 @@ _FIXED = re.compile(rf"[._@+&/:#<>{{}}\[\]{_NUMBER}]")
 _PARTS = re.compile("['‘\u2010\u2011-]")
 
 
-def word_set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+def _words() -> dict[str, frozenset[str]]:
+    text = (Path(__file__).parent / "english.yaml").read_text(encoding="utf-8")
+    return {kind: frozenset(words.split()) for kind, words in yaml.safe_load(text).items()}
 
 
-_NEGATIONS = word_set(
-    """no not non nor neither never none nobody nothing nowhere nope nay cannot without unless except hardly scarcely
-    barely rarely seldom lack lacks lacked lacking fail fails failed failing deny denies denied refuse refuses refused
-    dont doesnt didnt isnt wasnt arent werent wont cant couldnt shouldnt wouldnt hasnt havent hadnt aint mustnt neednt
-    """
-)
+ENGLISH = _words()
 
 
 def tokens(text: str) -> list[str]:
@@ -121,7 +120,8 @@ class Protected:
             return False
         word = _folded(token)
         return not (
-            word.endswith("n't") or any(w in _NEGATIONS or w in self.words for w in (word, *_PARTS.split(word)))
+            word.endswith("n't")
+            or any(w in ENGLISH["negations"] or w in self.words for w in (word, *_PARTS.split(word)))
         )
 
 

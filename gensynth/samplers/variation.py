@@ -1,9 +1,10 @@
 """Variation learned from common classes, given to the rows of rare ones.
 
-A rare class holds few rows, and a generator draws no more from them than they show. What it lacks can be lent: a rare
-row is encoded, the difference between two rows of a common class that looks alike is added to its latent, and the sum
-is decoded as the rare class. Feature transfer for long tails: Yin et al., "Feature transfer learning for face
-recognition with under-represented data" (CVPR 2019, section 3.2), here in the latent space of a conditional VAE.
+A rare class holds few rows, and a generator draws no more from them than they show. Common classes can give what it
+lacks: a rare row is encoded, the difference between two rows of a common class that looks alike is added to its
+latent, and the sum is decoded as the rare class. Feature transfer for long tails: Yin et al., "Feature transfer
+learning for face recognition with under-represented data" (CVPR 2019, section 3.2), here in the latent space of a
+conditional VAE.
 """
 
 from __future__ import annotations
@@ -18,28 +19,27 @@ from torch import Tensor
 from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.samplers.image_transforms import ImageTransforms
-from gensynth.samplers.parents import ClassRows
 from gensynth.samplers.sampler import OfGenerator, new_rows
+from gensynth.samplers.transform import ClassRows
 from gensynth.training.bundle import Bundle
 from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData, Schema
 
-COMMON = 2  # times as many rows as the class itself: what a class must have to lend variation to it
-ALIKE = 1.2  # times the spread of the borrowing class: how far off the lender's mean may lie
+COMMON = 2  # times as many rows as the class itself: what a class must have to be its donor
+ALIKE = 1.2  # times the spread of the class itself: how far off the donor's mean may lie
 FEW_ROWS = 5  # below this a class's own spread says little
 ENCODED_AT_ONCE = 512
 
 
 class VariationTransfer(OfGenerator):
-    """Rows with lent variation, among real rows of the class that are copied or moved a little.
+    """Rows with variation of donor classes, among real rows of the class that are copied or moved a little.
 
     strength   factor of the latent difference that is added
     share      part of the rows that is made so; of the others every second one is moved, the rest are copies
-    relatives  how many of the common classes that look most alike lend variation (see `lenders`)
+    relatives  how many of the common classes that look most alike are donors (see `donors`)
     """
 
     name = "variation"
     label_policy = "at_risk"
-    deterministic = "per_row"
     modalities = ("image",)
 
     def __init__(
@@ -79,14 +79,14 @@ class VariationTransfer(OfGenerator):
         synthetic, moved = kind[:, 0] < self.share, kind[:, 1] < 0.5
         train, parents = self._rows.train, self._rows.parents(labels, seeds)
         x, params = train.x[parents], np.full(len(labels), '{"copy": true}', dtype=object)
-        for where, change in ((synthetic, self._lend), (~synthetic & moved, self._moved.change)):
+        for where, change in ((synthetic, self._transfer), (~synthetic & moved, self._moved.change)):
             if where.any():
                 x[where], params[where] = change(x[where], labels[where], seeds[where])
         origin = np.where(synthetic, SYNTHETIC, AUGMENTED)
         return new_rows(x, labels, train.schema, origin=origin, parent=train.ids[parents], params=params)
 
-    def _lend(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows with lent variation, and their parameters."""
+    def _transfer(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows with variation of donors, and their parameters."""
         ids = self._rows.train.ids
         params = [
             json.dumps({"from": str(ids[a]), "to": str(ids[b]), "strength": self.strength})
@@ -95,7 +95,7 @@ class VariationTransfer(OfGenerator):
         return self._bundle.codec.decode(self._bundle.generator.in_blocks(labels, seeds, self._vary)), np.array(params)
 
     def _steps(self, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Two rows (N,) of one lending class for each row: their difference is what is lent."""
+        """Two rows (N,) of one donor class for each row: their difference is what is added."""
         draw = rng.uniform(seeds, 1, "variation lender")[:, 0]
         sizes = np.array([len(those) for those in self._donors])
         padded = np.array([(those * self.relatives)[: self.relatives] for those in self._donors])
@@ -111,7 +111,7 @@ class VariationTransfer(OfGenerator):
 
 
 def donors(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> list[list[int]]:
-    """For each class those that lend it variation: the `relatives` most alike of the common ones, or itself.
+    """For each class its donors: the `relatives` most alike of the common ones, or itself.
 
     A class is common if it has COMMON times the rows, and alike if its mean lies within ALIKE times the spread of the
     rows around their own mean (of classes with fewer than FEW_ROWS: the median spread): what varies in a class of
@@ -120,7 +120,7 @@ def donors(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> list
     x (N, P) rows, y (N,) labels, counts (K,)
 
     >>> x = torch.tensor([[0.0], [0.4], [5.0], [5.4], [0.1]])
-    >>> lenders(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
+    >>> donors(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
     [[0], [1], [0]]
     """
     present = [int(k) for k in np.flatnonzero(counts)]

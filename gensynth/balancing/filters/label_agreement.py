@@ -10,7 +10,7 @@ from gensynth.types import LabelledData
 
 
 class LabelAgreement(Filter):
-    """Drops rows whose asked label the classifier finds less likely than almost all real rows of the class.
+    """Drops rows whose requested label the classifier finds less likely than almost all real rows of the class.
 
     The threshold of a class is the `quantile` of the classifier's probability for the true label over real
     validation rows (of all classes where this one has fewer than 20), but never above 1/2.

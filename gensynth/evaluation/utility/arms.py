@@ -10,7 +10,7 @@ from gensynth import rng
 from gensynth.evaluation.assessment import CLASSICAL, EvaluationSettings, RealRows, SyntheticSet, without_groups
 from gensynth.evaluation.utility.utility import Arm
 from gensynth.samplers.resample import RandomOversampling
-from gensynth.samplers.sampler import Sampler, takes
+from gensynth.samplers.sampler import Sampler
 from gensynth.samplers.smote import Smote
 from gensynth.types import LabelledData
 
@@ -58,9 +58,10 @@ def arms_of(real: RealRows, sets: Mapping[str, SyntheticSet], settings: Evaluati
 def simple_rows(train: LabelledData, settings: EvaluationSettings) -> dict[str, LabelledData]:
     """The plan filled by every simple method: copies, interpolation, classical augmentation; by the name of its arm."""
     needed = settings.needed
-    classical = CLASSICAL_ARM.get(train.schema.modality, settings.fallback.name)
+    kind = train.schema.modality
+    classical = CLASSICAL_ARM.get(kind, settings.fallback.name)
     samplers: dict[str, Sampler] = {"random_oversampling": RandomOversampling(), "smote": Smote("smote", 5)}
-    samplers = {n: s for n, s in samplers.items() if takes(s, train.schema)} | {classical: settings.fallback}
+    samplers = {n: s for n, s in samplers.items() if kind in s.modalities} | {classical: settings.fallback}
     labels = np.repeat(np.arange(len(needed)), list(needed.values()))
     seeds = [rng.row_seeds(rng.child(settings.seed, "arm"), name, 0, count) for name, count in needed.items()]
     return {name: sampler.fit(train).sample(labels, np.concatenate(seeds)) for name, sampler in samplers.items()}

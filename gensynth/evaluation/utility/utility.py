@@ -28,7 +28,7 @@ from gensynth.evaluation.utility.classifiers import ArmClassifier
 from gensynth.intervals import Difference, joint_estimate
 from gensynth.progress import bar
 from gensynth.rng import child, numpy_generator
-from gensynth.samplers.online import Online, Unchanged
+from gensynth.samplers.online import Online
 from gensynth.types import REAL, LabelledData
 
 KEPT = 0.9
@@ -36,7 +36,7 @@ POWERS = np.linspace(0, 1.5, 13)
 PROBABILITY_RESAMPLES = 100
 
 
-UNCHANGED = Unchanged()
+UNCHANGED = Online()
 
 
 @dataclass(frozen=True)
