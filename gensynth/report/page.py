@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.assessment import Assessment, SetAssessment, Utility, Verdict
+from gensynth.evaluation.assessment import Assessment, Utility, Verdict
+from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC, SIMPLE_ARMS
 from gensynth.report import figures
 from gensynth.report.content import DataFacts, Report
@@ -62,7 +63,7 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "columns": [(title, figures.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
         "cells": list(pictures.cells.items()),
         "nearest": figures.nearest_view(pictures, limit_px),
-        "per_class": per_class_view(best),
+        "per_class": per_class_view(best.fidelity.per_class),
         "fidelity": [(name, scores(part), scale_view(scores(part))) for name, part in best.fidelity.fidelity.items()],
         "privacy": scores(best.privacy.copies(), risk=True),
         "alarm": best.privacy.alarm or "",
@@ -190,9 +191,8 @@ def _answer(row: Row) -> str:
     return f"{ANSWERS[row['answer']]}, {interval(row['difference'])}" if "answer" in row else ""
 
 
-def per_class_view(best: SetAssessment) -> list[dict[str, Any]]:
+def per_class_view(classes: Mapping[str, Mapping[str, Entry]]) -> list[dict[str, Any]]:
     """Per feature space: a row a class and a column a metric, for a look; and per metric a row a class, in full."""
-    classes = best.fidelity.per_class
     metrics = unique(metric for part in classes.values() for metric in part)
     views = []
     for space in unique(_space_of(metric) for metric in metrics):
