@@ -28,7 +28,7 @@ from gensynth.report.numbers import (
     signed,
     unique,
 )
-from gensynth.report.trust_view import attack_rows, cell_tables, integrity_rows, trust_view
+from gensynth.report.trust_view import cell_tables, trust_view
 
 ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
@@ -67,13 +67,12 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "fidelity": [(name, scores(part), scale_view(scores(part))) for name, part in best.fidelity.fidelity.items()],
         "privacy": scores(best.privacy.copies(), risk=True),
         "alarm": best.privacy.alarm or "",
-        "attacks": attack_rows(best.privacy),
+        "attacks": best.privacy.membership or [],
         "threat_model": best.privacy.threat_model or [],
         "dp": best.privacy.dp,
         "cell_tables": cell_tables(best.bias),
         "bias_note": best.bias.note or "",
-        "integrity": integrity_rows(best.labels),
-        "integrity_note": best.labels.note or "",
+        "labels": best.labels,
         "filters": matrix(report.filters or {}),
         "curves": figures.curves_view(pictures),
         "lapse": figures.lapse_view(pictures, limit_px),
