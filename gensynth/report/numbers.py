@@ -164,7 +164,13 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "between": between, "whole": "{:,}".format}
+    environment.filters |= {
+        "number": number,
+        "percent": percent,
+        "between": between,
+        "signed": signed,
+        "whole": "{:,}".format,
+    }
     environment.globals["has"] = has
     return environment
 
