@@ -94,7 +94,8 @@ TOLD = {
             "valid": False,
             "epsilon": 1.0,
             "delta": 1e-5,
-            "voided_by": [{"step": "judge_filter", "text": "rows were dropped by a classifier"}],
+            "sentence": "(1, 1e-05)-differential privacy was promised and does not hold: "
+            "rows were dropped by a classifier.",
         },
     },
     "integrity": {

@@ -20,8 +20,9 @@ from gensynth.evaluation.metrics.distance import fid_as_is, frechet_infinity, ki
 from gensynth.evaluation.metrics.diversity import vendi_ratio
 from gensynth.evaluation.metrics.metric import FeaturePair, Metric, Scale, _built, conf_folder, in_order, metrics_of
 from gensynth.evaluation.metrics.support import membership, prdc
-from gensynth.provenance.card_sections import metrics_section
-from gensynth.report.page import per_class_view, scale_view, scores
+from gensynth.provenance.card import data_card
+from gensynth.report.numbers import scores
+from gensynth.report.page import per_class_view, scale_view
 from gensynth.types import LabelledData, Schema
 
 D = 4
@@ -239,7 +240,7 @@ def test_bars_of_an_own_metric_are_long_where_it_is_good(scored):
     bars = {name: {row.label: row.bar for row in scores(overall["pixels"])} for name, (overall, _) in scored.items()}
     assert bars["real"]["energy"] > 90 > 10 > bars["noise"]["energy"]
     assert bars["real"]["coverage"] > 90 > 10 > bars["noise"]["coverage"]
-    assert scale_view(scored["real"][0]["pixels"]) is not None
+    assert scale_view(scores(scored["real"][0]["pixels"])) is not None
     for name, (_, per_class) in scored.items():
         (view,) = per_class_view(per_class)
         of_energy = [cells[view["columns"].index("energy")].bar for _, cells in view["rows"]]
@@ -247,7 +248,7 @@ def test_bars_of_an_own_metric_are_long_where_it_is_good(scored):
 
 
 def test_an_own_metric_stands_on_the_card(scored):
-    text = metrics_section({"fidelity": scored["real"][0]})
+    text = data_card({"fidelity": scored["real"][0]})
     assert "energy" in text
     assert "coverage" in text
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from gensynth.evaluation.assessment import Bias, Labels, Privacy
 from gensynth.report.content import Report
-from gensynth.report.trust_view import attack_rows, cell_tables, integrity_rows, strongest, trust_view
+from gensynth.report.figures import Pictures
+from gensynth.report.report import render_html
+from gensynth.report.trust_view import strongest, trust_view
 
 ENTRY = {"value": 0.5, "low": 0.4, "high": 0.6}
 GATE = {"reasons": [], "accepted": False}
@@ -127,14 +130,20 @@ def test_good_is_an_impact_above_the_line_with_recall_measured(impact, recall, t
 
 
 def test_tables_hold_a_line_for_every_cell_and_class():
-    table = cell_tables(Bias(**bias({})))[0]
-    assert table["rows"][0]["added"] == "75 %"
-    assert table["rows"][0]["recall_with"] == "–"
-    assert table["impact"] == ["0.50 (0.40 to 0.60)"] * 2
     classes = {"a": {k: ENTRY for k in ("agreement_before", "agreement_after", "agreement_real", "lost_variety")}}
-    suspect = {"real": {"classes": {"a": {"value": 0.1, "low": 0.05, "high": 0.2}}}}
-    assert integrity_rows(Labels(classes, suspect))[0]["suspect"] == "0.10 (0.05 to 0.20)"
-    assert attack_rows(Privacy(membership=[attack(0.5, 0.4, 0.6)]))[0]["control"] == "not defined"
+    suspect = {"real": {"count": 1, "n": 9, "classes": {"a": {"value": 0.1, "low": 0.05, "high": 0.2}}}}
+    facts = {
+        "bias": bias({}),
+        "integrity": {"classes": classes, "suspect": suspect},
+        "privacy": {"membership": [attack(0.5, 0.4, 0.6)]},
+    }
+    page = render_html(Report.from_json(facts), Pictures())
+    cell = re.search("<tr><td>rich</td><td.*?</tr>", page)[0]
+    assert re.findall("<td[^>]*>([^<]*)<", cell)[5:] == ["50 %", "75 %", "0.80", "–", "–", "–", "–"]
+    assert "(80 % is the usual line) 0.50 (0.40 to 0.60) before, 0.50 (0.40 to 0.60) after" in page
+    assert "<td>0.10<small>0.05 to 0.20</small></td>" in re.search("<tr><td>a</td>.*?</tr>", page)[0]
+    attacks = re.search("density ratio<small.*?</tr>", page)[0]
+    assert attacks.count("not defined") == 3  # caught at 1 %, the most exposed tenth, the control
 
 
 def test_what_was_rejected_is_counted_over_classes():

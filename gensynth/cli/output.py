@@ -62,9 +62,11 @@ def _print_trust(facts: dict) -> None:
             f"\n{'recall by group':<36}{'test rows':>10}   {'real rows only':<22}{'with synthetic rows':<22}difference"
         )
         for table in cell_tables(report.assessment.best.bias):
-            for row in table["groups"]:
-                name = f"{table['name']}: {row['group']}"
-                print(f"{name:<36}{row['n']:>10}   {row['without']:<22}{row['with']:<22}{row['difference']}")
+            for group, row in table["groups"].items():
+                name, difference = f"{table['name']}: {group}", between(row["difference"], 3)
+                print(
+                    f"{name:<36}{row['n']:>10,}   {between(row['without']):<22}{between(row['with']):<22}{difference}"
+                )
         for name, table in facts["bias"]["after"]["tables"].items():
             before, after = (
                 between(side["disparate_impact"]) for side in (facts["bias"]["before"]["tables"][name], table)

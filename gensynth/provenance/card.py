@@ -10,23 +10,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from gensynth.provenance.card_sections import (
-    bias_section,
-    card_of,
-    decisions,
-    integrity_section,
-    licence_header,
-    metrics_section,
-    model_privacy,
-    privacy_section,
-    treated,
-)
-from gensynth.provenance.licence import NOT_RECORDED, spdx_id
-from gensynth.provenance.markdown import code, fenced, header, listed, plain, table
+from gensynth.balancing.decisions import DECISIONS
+from gensynth.provenance.licence import NOT_RECORDED, hub_name, spdx_id
+from gensynth.provenance.markdown import bullets, code, estimate, fenced, header, is_estimate, listed, plain, table
+from gensynth.provenance.source_card import SourceCard, card_of
 
 COUNTS = ("before", "after", "real", "augmented", "synthetic")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_SECTIONS = (bias_section, fenced, integrity_section, listed, metrics_section, model_privacy, privacy_section, table)
+REVIEWED = (*DECISIONS, *DECISIONS.values())
 
 
 def data_card(facts: Mapping[str, Any]) -> str:
@@ -42,7 +33,7 @@ def data_card(facts: Mapping[str, Any]) -> str:
     sums = {c: sum(int(counts.get(c, 0)) for counts in classes.values()) for c in COUNTS}
     top = {
         "annotations_creators": ["machine-generated"],
-        **licence_header(card),
+        **_licence_header(card),
         "pretty_name": f"{name}, balanced",
         "size_categories": [next((size for limit, size in SIZES if sums["after"] < limit), "n>1M")],
         "tags": ["synthetic", "gensynth"],
@@ -61,9 +52,30 @@ def model_card(facts: Mapping[str, Any]) -> str:
     counts = facts.get("train_counts", {})
     small = [label for label, n in counts.items() if int(n) < 20]
     config = json.dumps(facts.get("config", {}), indent=2, sort_keys=True, ensure_ascii=False)
-    top = {**licence_header(card), "tags": ["synthetic", "gensynth", model]}
+    top = {**_licence_header(card), "tags": ["synthetic", "gensynth", model]}
     more = {"name": name, "model": model, "card": card, "counts": counts, "small": small, "config": config}
     return _page("model_card.md.j2", top, facts, **more)
+
+
+def _licence_header(card: SourceCard) -> dict[str, str | list[str]]:
+    """`license` of a Hugging Face header; what the hub has no name for is "other" with its own name and address."""
+    name = hub_name(card.licence)
+    if name != "other":
+        return {"license": name}
+    page = {"license_link": card.licence_url} if card.licence_url != NOT_RECORDED else {}
+    return {"license": name, "license_name": " ".join(card.licence.split()), **page}
+
+
+def dp_sentence(dp: Mapping[str, Any] | None) -> str:
+    """What may be said of differential privacy: the words of `guarantee.dp_facts`."""
+    if not dp or not dp.get("claimed"):
+        return "No differential privacy is claimed."
+    return " ".join(plain(text) for text in (dp["sentence"], dp.get("scope")) if text)
+
+
+def decisions(review: Mapping[str, Any] | None) -> dict[str, int]:
+    """Rows by a person's decision, those that there are; empty where nobody looked."""
+    return {name: int(n) for name, n in (review or {}).items() if name in REVIEWED and n}
 
 
 def _page(template: str, top: Mapping[str, str | list[str]], facts: Mapping[str, Any], **more: Any) -> str:
@@ -76,15 +88,17 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gensynth.provenance"),
         autoescape=True,
+        extensions=["jinja2.ext.do"],
         finalize=plain,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {function.__name__: _marked(function) for function in _SECTIONS}
-    environment.globals |= {"NOT_RECORDED": NOT_RECORDED, "spdx_id": spdx_id, "decisions": decisions}
-    environment.globals |= {"treated": treated, "recorded": _recorded}
+    marked = (bullets, dp_sentence, fenced, listed, table)
+    environment.globals |= {function.__name__: _marked(function) for function in marked}
+    words = {"NOT_RECORDED": NOT_RECORDED, "spdx_id": spdx_id, "decisions": decisions, "recorded": _recorded}
+    environment.globals |= words | {"estimate": estimate, "is_estimate": is_estimate}
     return environment
 
 

@@ -8,76 +8,25 @@ provenance" of the specification).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+import yaml
 
 from gensynth.errors import UsageError
 from gensynth.provenance.croissant_rai import provenance, responsible_ai, terms
 
-_TERMS = (
-    *("annotation", "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field"),
-    *("fileObject", "fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key"),
-    *("md5", "parentField", "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate"),
-    *("separator", "source", "subField", "transform"),
-)
-_OTHER_TERMS: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "description": {"@container": "@language"},
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "name": {"@container": "@language"},
-    "prov": "http://www.w3.org/ns/prov#",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "sc": "https://schema.org/",
-}
-CONTEXT = dict(sorted({**{name: f"cr:{name}" for name in _TERMS}, **_OTHER_TERMS}.items()))
-MEDIA = {
-    **{f".{kind}": f"audio/{kind}" for kind in ("wav", "flac")},
-    **{f".{kind}": f"image/{kind}" for kind in ("png", "jpeg", "bmp", "gif", "tiff", "webp")},
-    **{".jpg": "image/jpeg", ".tif": "image/tiff"},
-}
-ENCODINGS = {
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".md": "text/markdown",
-    ".parquet": "application/x-parquet",
-    ".txt": "text/plain",
-    ".tsv": "text/tab-separated-values",
-}
-FIELD_TEXTS = {
-    "file_name": "Path of the file, relative to the folder of its metadata.csv.",
-    "label": "Class of the row; the truth, where a folder name differs.",
-    "source": "How the row came about: real (of the source), augmented (a real row altered) or synthetic (generated).",
-}
-SPLIT_TERMS = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
-SPLIT_FIELDS = {
-    "name": ("sc:Text", "Name of the split."),
-    "url": ("sc:URL", "What the split is for."),
-    "rows": ("sc:Integer", "Number of rows."),
-}
-# Column of ledger.csv: (what it says, the property of PROV-O or schema.org that it stands for).
-LEDGER_FIELDS = {
-    "row_id": ("File name, or row number from 0.", "sc:identifier"),
-    "source": (FIELD_TEXTS["source"], "prov:wasGeneratedBy"),
-    "label": (FIELD_TEXTS["label"], ""),
-    "sampler": ("What made the row; empty for a real one.", "prov:wasAttributedTo"),
-    "generator_sha256": ("Bundle that made the row; empty without one.", "prov:used"),
-    "parent": ("Row of the source that the row is, or was made from.", "prov:wasDerivedFrom"),
-    "content_sha256": ("Hash of the row's file, or of its cells.", "sc:sha256"),
-}
+Facts = Mapping[str, Any]
+_KNOWN = yaml.safe_load(Path(__file__).with_name("croissant.yaml").read_text(encoding="utf-8"))
+_MEDIA: Mapping[str, str] = _KNOWN["media"]
 
 
 def croissant(
     name: str,
-    files: Sequence[Mapping[str, Any]],
+    files: Sequence[Facts],
     splits: Mapping[str, int],
     classes: tuple[str, ...],
-    facts: Mapping[str, Any],
+    facts: Facts,
 ) -> dict[str, Any]:
     """JSON-LD of the data set, in a fixed order of keys.
 
@@ -93,7 +42,7 @@ def croissant(
         _refuse_outside(file["name"])
     names = [file["name"] for file in files]
     return {
-        "@context": CONTEXT,
+        "@context": _KNOWN["context"],
         "@type": "sc:Dataset",
         "name": name,
         "description": _description(splits, classes, facts),
@@ -103,10 +52,10 @@ def croissant(
         "isLiveDataset": False,
         "distribution": [*_file_objects(files), *_file_sets(files)],
         "recordSet": [
-            _class_records(classes),
-            _split_records(splits),
+            _records("classes", data=[{"classes/name": label} for label in classes]),
+            _records("splits", data=[_split(name, rows) for name, rows in splits.items()]),
             *(_row_records(table, split, facts) for table in names if (split := _split_of(table, splits))),
-            *(_ledger_records(file) for file in names if file == "ledger.csv"),
+            *(_records("ledger", file) for file in names if file == "ledger.csv"),
         ],
         **terms(facts),
         **responsible_ai(facts),
@@ -122,6 +71,10 @@ def _refuse_outside(name: str) -> None:
         )
 
 
+def _split(name: str, rows: int) -> dict[str, Any]:
+    return {"splits/name": name, "splits/url": _KNOWN["split_terms"].get(name, ""), "splits/rows": int(rows)}
+
+
 def _split_of(name: str, splits: Mapping[str, int]) -> str:
     """The split whose rows a file lists (train/metadata.csv, train.csv), "" for other files."""
     path = PurePosixPath(name)
@@ -131,7 +84,7 @@ def _split_of(name: str, splits: Mapping[str, int]) -> str:
     return path.stem if is_table and path.stem in splits else ""
 
 
-def _file_objects(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _file_objects(files: Sequence[Facts]) -> list[dict[str, Any]]:
     return [
         {
             "@type": "cr:FileObject",
@@ -140,99 +93,79 @@ def _file_objects(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "contentUrl": file["name"],
             "contentSize": f"{int(file['bytes'])} B",
             "sha256": file["sha256"],
-            "encodingFormat": ENCODINGS.get(PurePosixPath(file["name"]).suffix.lower(), "application/octet-stream"),
+            "encodingFormat": _KNOWN["encodings"].get(
+                PurePosixPath(file["name"]).suffix.lower(), "application/octet-stream"
+            ),
         }
         for file in files
-        if PurePosixPath(file["name"]).suffix.lower() not in MEDIA
+        if PurePosixPath(file["name"]).suffix.lower() not in _MEDIA
     ]
 
 
-def _file_sets(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _file_sets(files: Sequence[Facts]) -> list[dict[str, Any]]:
     """One set per folder of a split and image format; the hash of each image stands in manifest.json."""
     paths = [PurePosixPath(file["name"]) for file in files]
-    groups = sorted({(path.parts[0], path.suffix) for path in paths if path.suffix.lower() in MEDIA and path.parts[1:]})
+    groups = sorted(
+        {(path.parts[0], path.suffix) for path in paths if path.suffix.lower() in _MEDIA and path.parts[1:]}
+    )
     return [
         {
             "@type": "cr:FileSet",
             "@id": f"{top}-images-{suffix[1:]}",
             "name": f"{top}-images-{suffix[1:]}",
             "description": "Images, one folder a class. The sha256 of each stands in manifest.json.",
-            "encodingFormat": MEDIA[suffix.lower()],
+            "encodingFormat": _MEDIA[suffix.lower()],
             "includes": f"{top}/*/*{suffix}",
         }
         for top, suffix in groups
     ]
 
 
-def _record_set(name: str, text: str, fields: Sequence[dict[str, Any]], key: str = "", **more: Any) -> dict[str, Any]:
-    """A set of records; `key` is the field that tells one from the others."""
+def _records(name: str, file: str = "", **more: Any) -> dict[str, Any]:
+    """One of the record sets whose fields are always the same."""
+    known = _KNOWN["records"][name]
+    kind = {"dataType": known["dataType"]} if "dataType" in known else {}
+    return _record_set(name, known["description"], known["fields"], file, known["key"], **kind, **more)
+
+
+def _record_set(
+    name: str, text: str, fields: Mapping[str, Facts], file: str, key: str = "", **more: Any
+) -> dict[str, Any]:
+    """A set of records; `key` is the field that tells one from the others.
+
+    fields  name -> description and dataType; `column` of `file` that it is read from, where it is called otherwise
+    """
     keyed = {"key": {"@id": f"{name}/{key}"}} if key else {}
-    return {
-        **{"@type": "cr:RecordSet", "@id": name, "name": name, "description": text},
-        **{**keyed, "field": [{**field, "@id": f"{name}/{field['@id']}"} for field in fields], **more},
-    }
-
-
-def _field(name: str, kind: object, text: str, file: str = "", column: str = "", **more: Any) -> dict[str, Any]:
-    """A field, and the column of a file that it is read from, if any; `_record_set` completes its @id."""
-    source = {"source": {"fileObject": {"@id": file}, "extract": {"column": column}}} if file else {}
-    facts = {"@type": "cr:Field", "@id": name, "name": name, "description": text, "dataType": kind}
-    return {**facts, **source, **{key: value for key, value in more.items() if value}}
-
-
-def _class_records(classes: tuple[str, ...]) -> dict[str, Any]:
-    data = [{"classes/name": label} for label in classes]
-    fields = [_field("name", "sc:Text", "Class name.")]
-    return _record_set("classes", "The classes in index order.", fields, "name", dataType="sc:Enumeration", data=data)
-
-
-def _split_records(splits: Mapping[str, int]) -> dict[str, Any]:
-    fields = [_field(name, kind, text) for name, (kind, text) in SPLIT_FIELDS.items()]
-    data = [
-        {"splits/name": split, "splits/url": SPLIT_TERMS.get(split, ""), "splits/rows": int(rows)}
-        for split, rows in splits.items()
+    described = [
+        {"@type": "cr:Field", "@id": f"{name}/{field}", "name": facts.get("name", field)}
+        | {part: facts[part] for part in ("description", "dataType")}
+        | ({"source": {"fileObject": {"@id": file}, "extract": {"column": facts.get("column", field)}}} if file else {})
+        | {part: facts[part] for part in ("references", "equivalentProperty") if part in facts}
+        for field, facts in fields.items()
     ]
-    text = "Splits and their rows; only train holds rows that are not real."
-    return _record_set("splits", text, fields, "name", dataType="cr:Split", data=data)
+    whole = {"@type": "cr:RecordSet", "@id": name, "name": name, "description": text}
+    return {**whole, **keyed, "field": described, **more}
 
 
-def _row_records(table: str, split: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _row_records(table: str, split: str, facts: Facts) -> dict[str, Any]:
     """Rows of a split: where each comes from and, of a table, the columns of the source."""
-    columns = {"file_name": "file_name", "label": "label", "source": "source"}
-    others: Sequence[Mapping[str, Any]] = ()
+    fields: dict[str, Facts] = dict(_KNOWN["row_fields"])
     if PurePosixPath(table).name != "metadata.csv":
         columns = {"label": str(facts.get("label_column", "label")), "source": "gensynth_source"}
-        others = facts.get("columns", ())
-    more: dict[str, dict[str, Any]] = {
-        "label": {"kind": ["sc:Text", "cr:Label"], "references": {"field": {"@id": "classes/name"}}},
-        "source": {"kind": "sc:Text", "equivalentProperty": "prov:wasGeneratedBy"},
-    }
-    fields = [
-        _field(name, text=FIELD_TEXTS[name], file=table, column=column, **more.get(name, {"kind": "sc:Text"}))
-        for name, column in columns.items()
-    ]
-    fields += [_column(i, table, column) for i, column in enumerate(others)]
-    return _record_set(f"{split}-rows", f"Rows of the {split} split.", fields)
+        fields = {name: {**fields[name], "column": column} for name, column in columns.items()}
+        # The @id of a column of the source is a number, since a name may hold anything.
+        fields |= {f"column-{i}": _column(column) for i, column in enumerate(facts.get("columns", ()))}
+    return _record_set(f"{split}-rows", f"Rows of the {split} split.", fields, table)
 
 
-def _column(number: int, table: str, column: Mapping[str, Any]) -> dict[str, Any]:
-    """A column of the source; its @id is a number, since a name may hold anything."""
+def _column(column: Facts) -> Facts:
     # Missing cells of some tables are spelled out ("NA", "?"), which no reader takes for a number.
     numeric = column.get("kind") == "numeric" and not column.get("missing")
     text, name = f"Column of the source, {column.get('kind', 'of unknown kind')}.", str(column["name"])
-    return _field(f"column-{number}", "sc:Float" if numeric else "sc:Text", text, table, name) | {"name": name}
+    return {"name": name, "column": name, "description": text, "dataType": "sc:Float" if numeric else "sc:Text"}
 
 
-def _ledger_records(file: str) -> dict[str, Any]:
-    """Row-level provenance: what each training row is and how it can be made again."""
-    fields = [
-        _field(name, "sc:Text", text, file, name, equivalentProperty=prov)
-        for name, (text, prov) in LEDGER_FIELDS.items()
-    ]
-    return _record_set("ledger", "Provenance of every training row, in row order.", fields, "row_id")
-
-
-def _description(splits: Mapping[str, int], classes: tuple[str, ...], facts: Mapping[str, Any]) -> str:
+def _description(splits: Mapping[str, int], classes: tuple[str, ...], facts: Facts) -> str:
     rows = ", ".join(f"{split} {int(count)}" for split, count in splits.items())
     sentence = str(facts.get("verdict", {}).get("sentence") or "Whether the added rows help was not measured.")
     return (

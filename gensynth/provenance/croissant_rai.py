@@ -8,104 +8,49 @@ in the collection, manipulation and annotation protocols, in PROV, and row by ro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from gensynth.provenance.card_sections import bias_section, card_of, decisions, dp_sentence
+import jinja2
+import yaml
+
+from gensynth.provenance.card import decisions, dp_sentence
 from gensynth.provenance.licence import NOT_RECORDED, licence_page
-from gensynth.provenance.source_card import SourceCard
+from gensynth.provenance.prov import software_of
+from gensynth.provenance.source_card import card_of
+
+_RAI = yaml.safe_load(Path(__file__).with_name("rai.yaml").read_text(encoding="utf-8"))
+_TEXTS = jinja2.Environment(undefined=jinja2.StrictUndefined, finalize=str)
 
 
 def responsible_ai(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of RAI 1.0 that can be answered from the facts of the data card."""
     card = card_of(facts)
-    return {
-        "rai:dataCollection": f"Source: {card.collection}. Added rows were made from the training rows; see below.",
-        "rai:dataCollectionType": ["Secondary Data analysis", "Others: rows drawn from a trained generator or altered"],
-        "rai:dataCollectionRawData": f"{card.title}; {card.source}; sha256 {facts.get('source_sha256', NOT_RECORDED)}",
-        "rai:dataPreprocessingProtocol": _preprocessing(facts),
-        "rai:dataImputationProtocol": "No missing value of a real row was filled in.",
-        "rai:dataManipulationProtocol": _manipulation(facts),
-        "rai:dataAnnotationProtocol": (
-            "Labels of real rows are those of the source. A synthetic row has the class it was requested for; rows "
-            "in which a classifier did not find that class were rejected where filters ran."
-        ),
-        "rai:dataAnnotationAnalysis": _doubts(facts.get("integrity")),
-        "rai:machineAnnotationTools": [_software(facts)],
-        **({"rai:dataAnnotationPlatform": "gensynth review, a local page"} if decisions(facts.get("review")) else {}),
-        "rai:dataUseCases": [
-            "Training classifiers; validation and test are real rows only.",
-            f"Intended use of the source: {card.intended_use}",
-            *(f"Refused: {use}" for use in card.not_for),
-        ],
-        "rai:dataLimitations": _limitations(facts, card),
-        "rai:dataBiases": _biases(facts),
-        "rai:personalSensitiveInformation": _personal(facts, card),
-        "rai:dataSocialImpact": (
-            "Rare classes become learnable; what the source gets wrong about people or things, synthetic rows repeat. "
-            f"Consent: {card.consent}."
-        ),
-        "rai:dataReleaseMaintenancePlan": (
-            f"Contact: {card.contact}. The set can be made again from source, seed and generator; for requests to "
-            "remove a row, gensynth forget names the rows that depend on it."
-        ),
+    known = {
+        **{"facts": facts, "card": card, "software": software_of(facts), "NOT_RECORDED": NOT_RECORDED},
+        **{"dp_sentence": dp_sentence, "reviewed": decisions(facts.get("review"))},
+        **{"treated": facts.get("deidentified") or (), "refused": card.not_for, "limits": card.limits},
+        **{origin: _added(facts, origin) for origin in ("synthetic", "augmented")},
+        "doubted": ((facts.get("integrity") or {}).get("suspect") or {}).get("real") or {},
     }
+    answers = {name: _answer(stated, known) for name, stated in _RAI.items()}
+    return {name: answer for name, answer in answers.items() if answer}
 
 
-def _preprocessing(facts: Mapping[str, Any]) -> list[str]:
-    done = facts.get("deidentified") or ()
-    steps = [f"column {one.get('column')}: {one.get('action')} ({one.get('cells')} cells)" for one in done]
-    for key, what in (("quarantined", "files left out"), ("resized", "images resized")):
-        if facts.get(key):
-            steps.append(f"{facts[key]} {what}")
-    return [*steps, "Split into train, val and test before anything was fitted; equal rows never straddle a split."]
-
-
-def _manipulation(facts: Mapping[str, Any]) -> str:
-    synthetic, augmented = _added(facts, "synthetic"), _added(facts, "augmented")
-    per_class = ", ".join(f"{name} {count}" for name, count in synthetic.items()) or "none"
-    return (
-        f"{sum(synthetic.values())} synthetic and {sum(augmented.values())} augmented training rows were added, marked "
-        f"in the source column and in ledger.csv. Model: {facts.get('model', NOT_RECORDED)}. Synthetic rows per class: "
-        f"{per_class}. No real row was dropped."
-    )
+def _answer(stated: str | list[str | dict[str, str]], known: Mapping[str, Any]) -> str | list[str]:
+    """A property of rai.yaml with what is known of the data set in it."""
+    if isinstance(stated, str):
+        return _TEXTS.from_string(stated).render(known)
+    found: list[str] = []
+    for item in stated:
+        text, ones = (item, [None]) if isinstance(item, str) else (item["text"], known[item["of"]])
+        found += [_TEXTS.from_string(text).render(known, one=one) for one in ones]
+    return [text for text in found if text]
 
 
 def _added(facts: Mapping[str, Any], origin: str) -> dict[str, int]:
     counts = {name: int(counts.get(origin, 0)) for name, counts in facts.get("classes", {}).items()}
     return {name: count for name, count in counts.items() if count}
-
-
-def _doubts(integrity: Mapping[str, Any] | None) -> str:
-    real = ((integrity or {}).get("suspect") or {}).get("real") or {}
-    if "count" not in real:
-        return f"Labels that confident learning doubts: {NOT_RECORDED}."
-    return f"Confident learning doubts {real['count']} of {real.get('n', NOT_RECORDED)} real labels."
-
-
-def _limitations(facts: Mapping[str, Any], card: SourceCard) -> list[str]:
-    return [
-        "Synthetic rows repeat what a generator learned from the real training rows and are no new observations.",
-        f"Synthetic does not mean anonymous. {dp_sentence((facts.get('privacy') or {}).get('dp'))}",
-        *card.limits,
-    ]
-
-
-def _biases(facts: Mapping[str, Any]) -> list[str]:
-    audited = bool((facts.get("bias") or {}).get("after"))
-    return [
-        "Class frequencies of the training split are set by request and are not those of the source.",
-        "Gaps and bias of the source are carried over, and rare classes show less variety than real rows would.",
-        "An audit by group stands in README.md." if audited else bias_section(None).replace("`", ""),
-    ]
-
-
-def _personal(facts: Mapping[str, Any], card: SourceCard) -> list[str]:
-    removed = facts.get("deidentified") or ()
-    return [
-        f"Rows are about people: {card.about_people}.",
-        f"Sensitive attributes: {', '.join(card.sensitive) or NOT_RECORDED}.",
-        *(f"Column {one.get('column')} was treated: {one.get('action')}." for one in removed),
-    ]
 
 
 def terms(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +73,7 @@ def _recorded(texts: Mapping[str, str]) -> dict[str, str]:
 
 def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The data set in PROV-O: derived from the source by one activity that used the generator."""
-    card, software = card_of(facts), _software(facts)
+    card, software = card_of(facts), software_of(facts)
     source: dict[str, Any] = {"@type": "prov:Entity", "prov:label": "source data"}
     source["sha256"] = facts.get("source_sha256", NOT_RECORDED)
     source |= _recorded({"name": card.title, "description": card.source, "license": card.licence})
@@ -145,7 +90,3 @@ def provenance(facts: Mapping[str, Any]) -> dict[str, Any]:
             "prov:wasAssociatedWith": {"@type": "prov:SoftwareAgent", "prov:label": software},
         },
     }
-
-
-def _software(facts: Mapping[str, Any]) -> str:
-    return f"gensynth {facts.get('version', 'of unknown version')}"

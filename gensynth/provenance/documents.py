@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gensynth.provenance import prov, source_card
-from gensynth.provenance.card import data_card
-from gensynth.provenance.card_sections import card_of, decisions
+from gensynth.provenance.card import data_card, decisions
 from gensynth.provenance.croissant import croissant
 from gensynth.provenance.licence import NOT_RECORDED
+from gensynth.provenance.source_card import card_of
 
 
 def documents(

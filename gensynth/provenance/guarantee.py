@@ -11,42 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from gensynth.balancing.filters import Filter
 from gensynth.data.conditions import CELLS
 from gensynth.data.kinds import modality_named
 
-# Code -> what was done and why it makes the promise void.
-STEPS: Mapping[str, str] = {
-    "recorded_noise": "the noise came from a seed that is written down: whoever knows it can take the noise off again",
-    "codec_fitted": "columns were scaled by quantiles and levels of the training rows, which were read without noise",
-    "row_size_from_data": "the size or the colours of a row were taken from rows that differ in them, without noise",
-    "cells_from_data": "which label x group cells there are was read from the rows, without noise",
-    "learned_made_rows": "synthetic rows were learned from too: what they were made from counts more than once",
-    "exact_counts": "exact numbers of rows a class were used or written, without noise",
-    "source_hash": "a hash of the source data was written: whoever has all rows but one can test a guess at it",
-    "evaluated_in_bundle": "scores against real rows were written into the bundle",
-    "chosen_on_validation": "weights, amount or model were chosen, or could be, by scores of real held-out rows",
-    "made_from_real_rows": "new rows were made from real rows, not from noise alone",
-    "fallback_rows": "some rows came from a classical sampler, which alters real rows",
-    "judge_filter": "rows were dropped by a classifier trained on real rows",
-    "near_copy_filter": "rows were dropped by their distance to real rows, which tells where those lie",
-    "value_range_filter": "rows were dropped by the range that real rows span",
-    "other_filter": "rows were dropped by a filter that may look at real rows",
-    "reviewed": "a person kept or dropped rows with real rows beside them",
-}
+_WORDS = yaml.safe_load(Path(__file__).with_name("guarantee.yaml").read_text(encoding="utf-8"))
+SCOPE: str = _WORDS["scope"]
+STEPS: Mapping[str, str] = _WORDS["steps"]  # code -> what was done and why it makes the promise void
 FILTERS = {"label_agreement": "judge_filter"}  # others are called NAME_filter, where STEPS has words of their own
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")
-
-SCOPE = (
-    "The promise is about the generator and about rows drawn from it unfiltered, in numbers that were asked for. "
-    "It takes the number of training rows, which rows these are, the class names and the size of a row as public. "
-    "It is for one row: who has several is promised less; and for one generator: others from the same rows, tried or "
-    "kept, add up. It does not cover a merged data set, which holds the real rows themselves, nor a report, whose "
-    "scores compare with real rows, nor what else a run writes or logs: checkpoints, curves, counts, the split."
-)
 
 
 @dataclass(frozen=True)
@@ -54,11 +33,11 @@ class ReleasedRows:
     """How rows were made from a bundle.
 
     from_noise     drawn by the generator itself; False where a sampler starts at real rows
-    counts_asked   the numbers a class were named outright; False where they follow from how many real rows there are
+    counts_requested  the numbers a class were named outright; False where they follow from how many real rows there are
     filters        those that judged rows
     chosen         the amount was chosen by real held-out rows (`target=auto`)
     fallback_rows  rows among them that a classical sampler made
-    reviewed       rows with a person's verdict
+    reviewed       rows with a person's decision
     """
 
     from_noise: bool
@@ -73,7 +52,7 @@ def steps_of(bundle: Mapping[str, Any], synthetic: ReleasedRows | None = None) -
     """Codes of everything done that touches real rows without noise, in the order of STEPS; none without a promise.
 
     bundle  the facts of config.json; `row_size` is asked | same | found
-    made    how rows were made from it; None: the bundle alone
+    synthetic  how rows were made from it; None: the bundle alone
     KeyError where a fact is missing, ValueError where a word is not known: nothing is taken to be harmless.
     """
     if not bundle.get("guarantee"):

@@ -7,39 +7,16 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
+from pathlib import Path
+
+import yaml
 
 NOT_RECORDED = "not recorded"
-RANKS = ("permissive", "attribution", "share-alike", "non-commercial", "no-derivatives", "proprietary or unknown")
-_VERSIONS = ("1.0", "2.0", "2.5", "3.0", "4.0")
-_BY_RANK: tuple[tuple[str, ...], ...] = (
-    (
-        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CDLA-Permissive-1.0"),
-        *("CDLA-Permissive-2.0", "ISC", "MIT", "MIT-0", "PDDL-1.0", "Unlicense", "Zlib"),
-    ),
-    (*(f"CC-BY-{v}" for v in _VERSIONS), "DL-DE-BY-2.0", "ECL-2.0", "etalab-2.0", "ODC-By-1.0", "OGL-UK-3.0"),
-    (
-        *(f"CC-BY-SA-{v}" for v in _VERSIONS),
-        *("AGPL-3.0-only", "AGPL-3.0-or-later", "CDLA-Sharing-1.0", "EUPL-1.2", "GPL-2.0-only", "GPL-2.0-or-later"),
-        *("GPL-3.0-only", "GPL-3.0-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "MPL-2.0", "ODbL-1.0"),
-    ),
-    tuple(f"CC-BY-{kind}-{v}" for kind in ("NC", "NC-SA") for v in _VERSIONS),
-    tuple(f"CC-BY-{kind}-{v}" for kind in ("ND", "NC-ND") for v in _VERSIONS),
-)
-_RANK_OF = {name.lower(): rank for rank, names in enumerate(_BY_RANK) for name in names}
-_SPELLED = {name.lower(): name for names in _BY_RANK for name in names}
-_ON_THE_HUB = {
-    *("apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "isc"),
-    *("mit", "unlicense", "zlib", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "ecl-2.0", "etalab-2.0"),
-    *("cc-by-sa-3.0", "cc-by-sa-4.0", "cdla-sharing-1.0", "eupl-1.2", "mpl-2.0", "cc-by-nc-2.0", "cc-by-nc-3.0"),
-    *("cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"),
-    *("cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"),
-}
-_HUB_NAMES = {
-    "odc-by-1.0": "odc-by",
-    "odbl-1.0": "odbl",
-    "pddl-1.0": "pddl",
-    **{f"{name}-{v}": name for name in ("gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl-3.0") for v in ("only", "or-later")},
-}
+_KNOWN = yaml.safe_load(Path(__file__).with_name("licence.yaml").read_text(encoding="utf-8"))
+RANKS = (*_KNOWN["ranks"], "proprietary or unknown")
+_RANK_OF = {name.lower(): rank for rank, names in enumerate(_KNOWN["ranks"].values()) for name in names}
+_SPELLED = {name.lower(): name for names in _KNOWN["ranks"].values() for name in names}
+_HUB_NAMES = {name: name for name in _KNOWN["on_the_hub"]} | _KNOWN["hub_names"]
 
 
 def spdx_id(text: str) -> str:
@@ -137,7 +114,4 @@ def hub_name(text: str) -> str:
     >>> [hub_name(t) for t in ("CC-BY-4.0", "ODbL-1.0", "OGL-UK-3.0", "not recorded")]
     ['cc-by-4.0', 'odbl', 'other', 'unknown']
     """
-    name = spdx_id(text).lower()
-    if text == NOT_RECORDED:
-        return "unknown"
-    return _HUB_NAMES.get(name, name if name in _ON_THE_HUB else "other")
+    return "unknown" if text == NOT_RECORDED else _HUB_NAMES.get(spdx_id(text).lower(), "other")

@@ -27,7 +27,7 @@ def prov_json(facts: Mapping[str, Any]) -> Document:
     reviewed   {verdict: number of rows} of a person's review; empty where nobody looked
     licence    of the source
     """
-    graph = _Graph(_run_name(facts), f"gensynth {facts.get('version', 'of unknown version')}")
+    graph = _Graph(_run_name(facts), software_of(facts))
     _source_and_splits(graph, facts)
     drawn_by = ["train-rows", *_generator(graph, facts)]
     graph.activity("sample", {"seed": facts.get("seed"), "sampler": facts.get("model")}, used=drawn_by)
@@ -42,6 +42,10 @@ def prov_json(facts: Mapping[str, Any]) -> Document:
     graph.activity("evaluate", {}, used=["dataset", "val-rows", "test-rows"])
     graph.entity("report", {}, by="evaluate", derived=["dataset"])
     return graph.document
+
+
+def software_of(facts: Mapping[str, Any]) -> str:
+    return f"gensynth {facts.get('version', 'of unknown version')}"
 
 
 def _run_name(facts: Mapping[str, Any]) -> str:

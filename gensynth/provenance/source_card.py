@@ -75,6 +75,11 @@ class SourceCard:
         return _card(facts, FILE)
 
 
+def card_of(facts: Mapping[str, Any]) -> SourceCard:
+    """The source card among the facts of a data set or generator; an empty one where there is none."""
+    return SourceCard.from_json(facts.get("source_card") or {})
+
+
 class _AsWritten(yaml.SafeLoader):
     """YAML whose dates stay text, so that one which no calendar has is refused with its key."""
 

@@ -117,35 +117,13 @@ def tile_limit_px(pictures: Pictures) -> int:
     return TILE_SIZES_PX[-1]
 
 
-def walls_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
-    """Per class: contact sheets of real and synthetic rows, None where there are no rows."""
-    return [
-        {
-            "class": name,
-            "real": wall(real, limit_px, f"real rows of class {name}") if len(real) else None,
-            "synthetic": wall(synthetic, limit_px, f"synthetic rows of class {name}") if len(synthetic) else None,
-        }
-        for name, (real, synthetic) in pictures.walls.items()
-    ]
-
-
-def nearest_view(pictures: Pictures, limit_px: int) -> list[dict[str, Any]]:
-    """Per class: the PAIRS_SHOWN synthetic rows that lie closest to a real one, closest first."""
-    return [
-        {
-            "class": name,
-            "pairs": [
-                {
-                    "synthetic": tile(synthetic[i], limit_px, f"synthetic row of class {name}"),
-                    "real": tile(real[i], limit_px, f"nearest real row of class {name}"),
-                    "distance": float(distances[i]),
-                }
-                for i in np.argsort(distances, kind="stable")[:PAIRS_SHOWN]
-            ],
-        }
+def nearest_view(pictures: Pictures) -> dict[str, list[tuple[np.ndarray, np.ndarray, float]]]:
+    """Per class PAIRS_SHOWN synthetic rows that lie closest to a real one, that row and the distance, closest first."""
+    return {
+        name: [(synthetic[i], real[i], float(distances[i])) for i in np.argsort(distances, kind="stable")[:PAIRS_SHOWN]]
         for name, (synthetic, real, distances) in pictures.nearest.items()
         if len(synthetic)
-    ]
+    }
 
 
 def curves_view(pictures: Pictures) -> list[tuple[str, Picture]]:
@@ -165,7 +143,7 @@ def lapse_view(pictures: Pictures, limit_px: int) -> tuple[Picture, str] | None:
     sheet = contact_sheet([np.stack(row) for row in zip(*columns, strict=True)], scale)
     seen = ", ".join(f"{n:,}" for n in times)
     alt = f"one sample of each class after {seen} samples seen"
-    return Picture(_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt), seen
+    return Picture(data_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt), seen
 
 
 def wall(x: np.ndarray, limit_px: int, alt: str) -> Picture:
@@ -173,13 +151,13 @@ def wall(x: np.ndarray, limit_px: int, alt: str) -> Picture:
     tiles = shrink(x, limit_px)
     scale = _scale(tiles)
     sheet = contact_sheet([tiles[i : i + WALL_COLUMNS] for i in range(0, len(tiles), WALL_COLUMNS)], scale)
-    return Picture(_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt)
+    return Picture(data_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt)
 
 
 def tile(x: np.ndarray, limit_px: int, alt: str) -> Picture:
     """One image uint8 (C, H, W); the page enlarges small ones by a whole number without smoothing."""
     small = shrink(x[None], limit_px)
-    return Picture(_uri("image/png", png_bytes(small[0])), small.shape[-1] * _scale(small), alt)
+    return Picture(data_uri("image/png", png_bytes(small[0])), small.shape[-1] * _scale(small), alt)
 
 
 @matplotlib.rc_context(_STYLE)
@@ -356,8 +334,8 @@ def _svg(figure: Figure, alt: str) -> Picture:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"(font(?:-family)?: [^;\"]*?)(?:'DejaVu Sans'|sans-serif)[^;\"]*", rf"\g<1>{FONTS}", text)
-    return Picture(_uri("image/svg+xml", text.encode()), round(figure.get_figwidth() * 96), alt)
+    return Picture(data_uri("image/svg+xml", text.encode()), round(figure.get_figwidth() * 96), alt)
 
 
-def _uri(kind: str, content: bytes) -> str:
+def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

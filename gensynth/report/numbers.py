@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeGuard
+
+import jinja2
 
 from gensynth.evaluation.fidelity.fidelity import Entry
 
@@ -82,6 +85,11 @@ def between(entry: Mapping[str, Any], digits: int = 2) -> str:
     return f"{text} ({entry['low']:.{digits}f} to {entry['high']:.{digits}f})" if "low" in entry else text
 
 
+def has(entry: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Whether there is a number; what is not defined gives a reason in its place."""
+    return entry is not None and entry["value"] is not None
+
+
 def interval(entry: Mapping[str, Any]) -> str:
     """`0.79 to 0.84`, or empty where no interval is known."""
     low, high = entry.get("low"), entry.get("high")
@@ -145,6 +153,27 @@ def text(value: Value | list[str]) -> str:
     if isinstance(value, list):
         return ", ".join(value) or "none"
     return str(value) if value is None or isinstance(value, str) else number(value)
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """The page's templates, with the functions that write numbers as filters."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gensynth.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "percent": percent,
+        "between": between,
+        "signed": signed,
+        "whole": "{:,}".format,
+    }
+    environment.globals["has"] = has
+    return environment
 
 
 def unique(names: Iterable[str]) -> list[str]:

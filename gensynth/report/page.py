@@ -5,13 +5,13 @@ templates/report.html.j2 only lays them out; None or an empty list means "not ru
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.assessment import Assessment, SetAssessment, Utility, Verdict
+from gensynth.evaluation.assessment import Utility, Verdict
+from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC, SIMPLE_ARMS
 from gensynth.report import figures
 from gensynth.report.content import DataFacts, Report
@@ -24,10 +24,9 @@ from gensynth.report.numbers import (
     number,
     score,
     scores,
-    signed,
     unique,
 )
-from gensynth.report.trust_view import attack_rows, cell_tables, integrity_rows, trust_view
+from gensynth.report.trust_view import cell_tables, trust_view
 
 ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
@@ -43,7 +42,7 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
     return {
         "name": data.name,
         "verdict": verdict_view(utility.verdict, utility.utility),
-        "notices": notices_view(report),
+        "notices": [fault for one in found.sets.values() for fault in one.fidelity.faults] + report.warnings,
         "trust": trust_view(report),
         "counts": counts_view(data.classes or {}),
         "utility": utility_view(utility),
@@ -52,27 +51,29 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "reliability": reliability_view(utility),
         "how_much": how_much_view(report),
         "shortcut": shortcut_view(utility),
-        "sets": sets_view(found) if report.beside else [],
-        "operations": operations_view(utility),
-        "robustness": robustness_view(utility),
-        "spaces": spaces_view(found),
+        "sets": found.sets if report.beside and (len(found.sets) > 1 or best.novelty) else {},
+        "operations": utility.operations,
+        "robustness": utility.robustness,
+        "spaces": found.spaces,
+        "space_faults": unique(name for part in found.spaces.values() for name in part["response"]),
         "plane": figures.plane_chart(pictures.plane, list(best.fidelity.per_class)) if pictures.plane else None,
-        "walls": figures.walls_view(pictures, limit_px),
-        "sounds": sounds_view(pictures),
+        "walls": pictures.walls,
+        "sounds": pictures.sounds,
         "columns": [(title, figures.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
         "cells": list(pictures.cells.items()),
-        "nearest": figures.nearest_view(pictures, limit_px),
-        "per_class": per_class_view(best),
+        "nearest": figures.nearest_view(pictures),
+        "limit_px": limit_px,
+        **{"wall": figures.wall, "tile": figures.tile, "data_uri": figures.data_uri},
+        "per_class": per_class_view(best.fidelity.per_class),
         "fidelity": [(name, scores(part), scale_view(scores(part))) for name, part in best.fidelity.fidelity.items()],
         "privacy": scores(best.privacy.copies(), risk=True),
         "alarm": best.privacy.alarm or "",
-        "attacks": attack_rows(best.privacy),
+        "attacks": best.privacy.membership or [],
         "threat_model": best.privacy.threat_model or [],
         "dp": best.privacy.dp,
         "cell_tables": cell_tables(best.bias),
         "bias_note": best.bias.note or "",
-        "integrity": integrity_rows(best.labels),
-        "integrity_note": best.labels.note or "",
+        "labels": best.labels,
         "filters": matrix(report.filters or {}),
         "curves": figures.curves_view(pictures),
         "lapse": figures.lapse_view(pictures, limit_px),
@@ -81,19 +82,6 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "timing": timing_view(report.timing),
         "provenance": facts(report.provenance),
     }
-
-
-def notices_view(report: Report) -> list[dict[str, str]]:
-    """Faults of all sets, then warnings: code, text and which set and class it is about."""
-    faults = [fault for one in report.assessment.sets.values() for fault in one.fidelity.faults]
-    return [
-        {
-            "code": line["code"].replace("_", " "),
-            "text": line["text"],
-            "where": ", ".join(line[key] for key in ("set", "class") if line.get(key)),
-        }
-        for line in [*faults, *report.warnings]
-    ]
 
 
 def is_simple(arm: str) -> bool:
@@ -134,15 +122,7 @@ def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
         "numbers": f"Balanced accuracy on {numbers}" if numbers else "",
         "measured": f"{HEADLINE_METRIC} of {classifier} on the locked test rows".replace("_", " ") if here else "",
         "cards": [(label, score(row["arm"], row, lower=False)) for label, row in cards if row],
-        "differences": [
-            {
-                "against": line["against"].replace("_", " "),
-                "measured": f"{line['metric']} of {line['learner']}".replace("_", " "),
-                "difference": signed(line["difference"], 3),
-                "interval": f"{signed(line['low'], 3)} to {signed(line['high'], 3)}",
-            }
-            for line in verdict.details
-        ],
+        "differences": verdict.details,
     }
 
 
@@ -190,9 +170,8 @@ def _answer(row: Row) -> str:
     return f"{ANSWERS[row['answer']]}, {interval(row['difference'])}" if "answer" in row else ""
 
 
-def per_class_view(best: SetAssessment) -> list[dict[str, Any]]:
+def per_class_view(classes: Mapping[str, Mapping[str, Entry]]) -> list[dict[str, Any]]:
     """Per feature space: a row a class and a column a metric, for a look; and per metric a row a class, in full."""
-    classes = best.fidelity.per_class
     metrics = unique(metric for part in classes.values() for metric in part)
     views = []
     for space in unique(_space_of(metric) for metric in metrics):
@@ -256,73 +235,6 @@ def shortcut_view(utility: Utility) -> dict[str, Any] | None:
     shares = [(name.replace("made", "synthetic"), number(share)) for name, share in part.get("called_rare", {}).items()]
     entry = {key: value for key, value in part.items() if key not in ("warning", "called_rare")}
     return {"score": score("shortcut gap", entry, lower=True), "shares": shares}
-
-
-def sounds_view(pictures: Pictures) -> list[dict[str, Any]]:
-    """Recordings of every class as data URIs, which a browser plays without fetching anything."""
-
-    def uris(recordings: list[bytes]) -> list[str]:
-        return ["data:audio/wav;base64," + base64.b64encode(one).decode() for one in recordings]
-
-    return [
-        {"class": name, "real": uris(real), "synthetic": uris(synthetic)}
-        for name, (real, synthetic) in pictures.sounds.items()
-    ]
-
-
-def sets_view(found: Assessment) -> list[dict[str, str]]:
-    """Sets side by side, best first: what was found wrong with each, by what they were ranked, who filled them."""
-    if len(found.sets) == 1 and found.best.novelty is None:
-        return []
-    return [
-        {
-            "name": name,
-            "ranked_by": "" if one.ranked_by is None else number(one.ranked_by),
-            "faults": "; ".join(fault["text"] for fault in one.fidelity.faults) or "no fault found",
-            "distance": _value(next(iter(one.fidelity.fidelity.values()), {}).get("fid")),
-            "novelty": _value(one.novelty),
-            "labels": _value(one.label_agreement),
-            "seconds": "" if one.seconds_per_1000 is None else number(one.seconds_per_1000),
-            "filled": ", ".join(f"{n:,} by {who}" for who, n in one.provenance.filled_by.items() if who),
-        }
-        for name, one in found.sets.items()
-    ]
-
-
-def _value(entry: Mapping[str, Any] | None) -> str:
-    """The value of an entry as text; empty where there is none."""
-    return "" if entry is None or entry["value"] is None else number(entry["value"])
-
-
-def operations_view(utility: Utility) -> list[dict[str, Any]]:
-    """What each operation does to the labels of real rows, by a classifier."""
-    return [
-        {**line, "sampler": name, "agreement": number(line["agreement"]), "before": number(line["before"])}
-        for name, lines in utility.operations.items()
-        for line in lines
-    ]
-
-
-def robustness_view(utility: Utility) -> list[dict[str, str]]:
-    """Accuracy on clean and attacked test rows, with the range of seeds."""
-    return [
-        {"trained_on": line["trained_on"], "n": f"{line['n']}, {line['seeds']} seeds"}
-        | {
-            key: f"{number(line[key])} ({number(line[f'{key}_range'][0])} to {number(line[f'{key}_range'][1])})"
-            for key in ("clean", "robust")
-        }
-        for line in utility.robustness
-    ]
-
-
-def spaces_view(found: Assessment) -> dict[str, Any] | None:
-    """How every feature space answers to every fault, and which it does not see."""
-    names = unique(name for part in found.spaces.values() for name in part["response"])
-    rows = [
-        (space, [(number(part["response"][name]), name in part["blind_to"]) for name in names], part["sha256"][:12])
-        for space, part in found.spaces.items()
-    ]
-    return {"faults": names, "rows": rows} if names else None
 
 
 def data_view(data: DataFacts) -> list[Score]:

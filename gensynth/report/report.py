@@ -8,11 +8,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
-
 from gensynth.report.content import Report
 from gensynth.report.figures import Pictures
-from gensynth.report.numbers import number
+from gensynth.report.numbers import templates
 from gensynth.report.page import page_view
 
 
@@ -29,15 +27,7 @@ def write_report(folder: Path, report: Report, pictures: Pictures) -> Path:
 
 def render_html(report: Report, pictures: Pictures) -> str:
     """The page as text, one file that fetches nothing; equal facts and pictures give equal bytes."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gensynth.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    return environment.get_template("report.html.j2").render(page_view(report, pictures))
+    return templates().get_template("report.html.j2").render(page_view(report, pictures))
 
 
 def replace_files(texts: Mapping[Path, str]) -> None:

@@ -19,9 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 from gensynth.errors import DataError, UsageError
+from gensynth.report.numbers import templates
 
 if TYPE_CHECKING:
     from gensynth.review.session import Session
@@ -190,8 +189,6 @@ class Handler(BaseHTTPRequestHandler):
 
 def page(state: dict[str, Any], nonce: str) -> str:
     """The page as text; it asks for everything else itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gensynth.report"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    text = environment.get_template("review.html.j2").render(title=state["title"], blind=state["mode"] == "blind")
+    review = templates().get_template("review.html.j2")
+    text = review.render(title=state["title"], blind=state["mode"] == "blind")
     return text.replace("<style>", f'<style nonce="{nonce}">').replace("<script>", f'<script nonce="{nonce}">')
