@@ -18,11 +18,11 @@ import pytest
 import torch
 import yaml
 from conftest import fitted, space_of, stripes
-from gensynth.words import conf_dir
 from test_sampler_contract import tones
 
 from gensynth import rng
 from gensynth.cli import compose
+from gensynth.cli.overrides import conf_dir
 from gensynth.data.codec import CODECS, fit_codec
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
