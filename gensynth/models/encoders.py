@@ -13,7 +13,6 @@ from gensynth.models.classifier import CHUNK, FEATURES, descend, network_sha256,
 from gensynth.rng import child, numpy_generator
 
 Loss = Callable[[Tensor, np.ndarray], Tensor]  # of points (B, P), which are those rows (B,)
-Loss = Callable[[Tensor, np.ndarray], Tensor]  # of points (B, P), which are those rows (B,)
 HIDDEN, BATCH, LEARNING_RATE = 256, 128, 2e-3
 NOISE = 0.1  # of the denoising autoencoder, in units of the points
 

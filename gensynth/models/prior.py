@@ -139,7 +139,7 @@ class FlowPrior(Prior):
         self.own.copy_(torch.bincount(labels, minlength=len(self.own)) > 0)
 
     def _class(self, labels: Tensor) -> Tensor:
-        """What is told of the class when drawing, (N, hidden)."""
+        """What a class adds when drawing, (N, hidden)."""
         return torch.lerp(self.nobody.expand(len(labels), -1), self.embed(labels), self.own[labels, None])
 
     def _time(self, t: Tensor) -> Tensor:
