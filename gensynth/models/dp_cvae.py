@@ -108,7 +108,8 @@ class DPCVAE(AutoencoderModel, PrivateGenerator):
         def noise(count: int) -> Tensor:
             return secret.normal(self._key(), "gradient", int(self.steps_taken), count)
 
-        inner, multiplier = self.stepping(bare=True)[0], float(self.noise_multiplier)
+        found = self.optimizers(use_pl_optimizer=False)
+        inner, multiplier = found[0] if isinstance(found, list) else found, float(self.noise_multiplier)
         self._optimizer = private_optimizer(inner, multiplier, self.max_grad_norm, self.batch_size, noise)
 
     def coins(self, step: int, count: int) -> Tensor:

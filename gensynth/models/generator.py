@@ -146,9 +146,9 @@ class Generator(LightningModule):
         self.space, self.num_rows = space, num_rows
         self._skipped: dict[int, int] = {}  # by optimiser: one that works must not hide one that fails
 
-    def stepping(self, *, bare: bool = False) -> list[torch.optim.Optimizer]:
-        """The optimisers of `configure_optimizers`, for `descend`; Lightning counts the steps of those not `bare`."""
-        found = self.optimizers(use_pl_optimizer=not bare)
+    def stepping(self) -> list[torch.optim.Optimizer]:
+        """The optimisers of `configure_optimizers`, for `descend`; Lightning counts their steps."""
+        found = self.optimizers()
         return cast(list[torch.optim.Optimizer], found if isinstance(found, list) else [found])
 
     @abstractmethod
