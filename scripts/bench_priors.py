@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from bench_images import Images, digits, fashion, score_digits, support, train_bundle
 from bench_words import read_words
+from latent_density import log_density
 
 from gensynth import rng
 from gensynth.models.cvae import PRIOR_BATCH, cosine, make_prior
@@ -67,7 +68,7 @@ def compare(train: Images, test: Images, minutes: float, seed: int) -> None:
     keep = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))[:1000]
     for name in ("normal", "mixture", "flow"):
         prior = fitted(name, z, y, 60 * minutes * 0.2, seed)
-        nats = prior.log_density(held[keep], held_y[keep]).mean()
+        nats = log_density(prior, held[keep], held_y[keep]).mean()
         seeds = rng.row_seeds(seed, "bench", 0, len(y))
         noise = torch.from_numpy(rng.normal(seeds, prior.noise_size, stream="noise"))
         with torch.no_grad():

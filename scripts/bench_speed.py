@@ -61,7 +61,7 @@ def lightning_seconds(job, data: TrainingRows) -> float:  # noqa: ANN001
     """The same under the package's Trainer with step counter and metrics; previews and checkpoints are not steps."""
     module = build(lambda: job.model.make(SPACE, len(data.y), **job.model.params), 0)
     loader = BatchLoader(data, Schedule(("vae",), (STEPS,), (128,)), 0, 1.0)
-    steps = Steps(module, loader, data)
+    steps = Steps(module, loader)
     trainer = make_trainer(job.trainer, [])
     begun = time.perf_counter()
     run_trainer(trainer, steps, [steps, Metrics(steps, {})], None)

@@ -113,7 +113,7 @@ def test_refuses_wrong_input(x, y, error, text):
 
 def test_trees_take_a_class_of_one_row_in_a_large_table():
     """Above 10,000 rows scikit-learn holds rows of every class out to stop early; one row cannot be cut in two."""
-    from gensynth.models.table_classifier import BoostedTrees
+    from gensynth.models.classifiers import BoostedTrees
 
     x = np.random.default_rng(0).normal(size=(10_050, 2))
     y = (x[:, 0] > 0).astype(int)

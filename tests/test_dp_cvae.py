@@ -22,13 +22,19 @@ from gensynth.models.generator import TrainingRows
 from gensynth.models.private import secret
 from gensynth.models.private.dp_sgd import epsilon_spent, fitted_noise, private_optimizer, row_gradients, take_step
 from gensynth.training.fit import build
-from gensynth.training.loader import PoissonLoader, loader_for
+from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule, by_seconds
 
 pytest.importorskip("opacus")
 
 DATA = stripes(40)
 KEY = secret.recorded_key(0)
+
+
+def coins(step: int, count: int) -> torch.Tensor:
+    return secret.uniform(KEY, "c", step, count)
+
+
 WORDS = ("model.width=16", "model.batch_size=32", "model.accountant=rdp", "model.noise_seed=1")
 
 
@@ -175,7 +181,7 @@ def test_batches_are_poisson_samples():
     """Mean q N and variance q (1 - q) N of sizes, every row at its rate, rows independent of each other."""
     n, size, steps = 400, 40, 2_000
     rows = TrainingRows(torch.zeros(n, 1, 2, 2), torch.zeros(n, dtype=torch.long))
-    loader = PoissonLoader(rows, Schedule(("vae",), (steps,), (size,)), 0, lambda s, k: secret.uniform(KEY, "c", s, k))
+    loader = BatchLoader(rows, Schedule(("vae",), (steps,), (size,)), 0, 1.0, coins=coins)
     drawn = [batch.rows for batch in loader]
     sizes = np.array([len(r) for r in drawn])
     variance = n * 0.1 * 0.9
@@ -190,7 +196,7 @@ def test_batches_are_poisson_samples():
 
 def test_batches_count_expected_samples_and_work_when_empty():
     rows = encoded(DATA[::20])
-    loader = PoissonLoader(rows, Schedule(("vae",), (50,), (1,)), 0, lambda s, k: secret.uniform(KEY, "c", s, k))
+    loader = BatchLoader(rows, Schedule(("vae",), (50,), (1,)), 0, 1.0, coins=coins)
     batches = list(loader)
     assert min(len(b.rows) for b in batches) == 0
     assert [b.samples_seen for b in batches] == list(range(50))
@@ -305,8 +311,7 @@ def test_a_budget_in_seconds_and_tables_can_be_trained():
     assert by_seconds(module, rows, 5.0, 0).batch_sizes == (16,)
     x = module.sample(np.array([0, 1]), rng.row_seeds(0, "a", 0, 2))
     assert codec.decode(x).shape == (2, 30)
-    loader = loader_for(module, rows, Schedule(("vae",), (3,), (16,)), 0, 0.3)
-    assert isinstance(loader, PoissonLoader)
+    loader = BatchLoader(rows, Schedule(("vae",), (3,), (16,)), 0, 0.3, coins=module.coins)
     assert not torch.equal(loader.batch(0).rows, loader.batch(1).rows)
 
 

@@ -18,11 +18,11 @@ import pytest
 import torch
 import yaml
 from conftest import fitted, space_of, stripes
-from gensynth.cli.overrides import conf_dir
 from test_sampler_contract import tones
 
 from gensynth import rng
 from gensynth.cli import compose
+from gensynth.cli.overrides import conf_dir
 from gensynth.data.codec import CODECS, fit_codec
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
@@ -30,7 +30,7 @@ from gensynth.models.generator import Generator, TrainingRows, check_learns
 from gensynth.steps.train import train_generator
 from gensynth.training.bundle import class_of, load_bundle
 from gensynth.training.fit import build
-from gensynth.training.loader import loader_for
+from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 from gensynth.types import LabelledData
 
@@ -220,7 +220,7 @@ def take_steps(module: Generator, rows: TrainingRows, count: int = 2) -> None:
     module.plan(dict(zip(schedule.phases, schedule.steps, strict=True)), len(rows.y))
     optimizers = module.configure_optimizers()
     module.optimizers = lambda use_pl_optimizer=True: optimizers
-    loader, phase = loader_for(module, rows, schedule, 0, 0.3), ""
+    loader, phase = BatchLoader(rows, schedule, 0, 0.3, coins=module.coins), ""
     for step, batch in enumerate(loader):
         if batch.phase != phase:
             module.begin_phase(batch.phase, rows, loader.random(step, "begin"), resumed=False)

@@ -12,7 +12,7 @@ from conftest import SHARED
 from gensynth.data.text import TextPoints
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
-from gensynth.models.text_classifier import TextClassifier
+from gensynth.models.classifiers import fit_row_classifier
 from gensynth.types import LabelledData
 
 GOOD = ["Lunch at {n}? I am hungry.", "See you at {n}, don't be late!", "The train is late again, sorry. Home by {n}."]
@@ -206,7 +206,7 @@ def test_the_published_collection_is_read_whole_and_learned():
     assert dict(zip(data.schema.classes, data.counts().tolist(), strict=True)) == {"ham": 4827, "spam": 747}
     order = np.random.default_rng(0).permutation(len(data))
     train, test = data[order[:2000]], data[order[2000:3000]]
-    classifier = TextClassifier.fit(train, seed=0, balanced=True)
+    classifier = fit_row_classifier(train, seed=0)
     assert (classifier.predict(test.x) == test.y).mean() > 0.97
 
 

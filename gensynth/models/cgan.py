@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from gensynth.models.all_reduce import mean_over_processes
 from gensynth.models.cvae import CVAE, cosine, encode_all, known_rows
-from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
+from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
 from gensynth.models.nets import Autoencoder, Discriminator, nets_of
 from gensynth.models.terms import Pair, terms_of
 from gensynth.types import Space
@@ -42,7 +42,7 @@ class CGAN(Generator):
 
     vae            settings of the CVAE whose decoder is the generator (and its warm start)
     d_width, d_depth  channels (or hidden units) and blocks of the discriminator
-    d_body         what else it is told, by name
+    d_body         what else it is given, by name
     anchor         weight of what ties the warm generator to the real rows whose latents it is given
     terms          weights of extra losses of the generator, by their names in terms.py
     gamma          weight of the R1 + R2 penalties at the start; falls to a tenth by the end
@@ -91,7 +91,6 @@ class CGAN(Generator):
         self.batch_size, self.augment, self.anchor = batch_size, augment, anchor
         self.penalty_every, self.terms = penalty_every, terms_of(terms)
         self.gamma, self.gamma_auto = gamma, gamma_auto
-        self._latent = self.vae.prior.noise_size if not warm_start else self.vae.autoencoder.latent
         self.register_buffer("gamma_scale", torch.ones(()))
         self._warming = False
 
@@ -121,7 +120,7 @@ class CGAN(Generator):
     def drawable(self, phase: str) -> bool:
         return phase == "adversarial"
 
-    def watch(self, rows: TrainingRows, phase: str) -> Look:
+    def watch(self, rows: TrainingRows, phase: str) -> tuple[dict[str, float], bool]:
         return self.vae.watch(rows, phase)
 
     def _enter_adversarial(self, rows: TrainingRows, random: torch.Generator) -> None:
@@ -147,15 +146,15 @@ class CGAN(Generator):
         pairs: list[tuple[Tensor, Tensor]] = []  # the generator's step leaves them for the discriminator's
         reported = self._generator_step(batch, g_optimizer, pairs)
         d_lr = cosine(self.d_lr, 0.1 * self.d_lr, batch.progress)
-        judged, taken = self.descend(partial(self._discriminator_loss, pairs), batch, d_optimizer, d_lr)
+        noted, taken = self.descend(partial(self._discriminator_loss, pairs), batch, d_optimizer, d_lr)
         if taken:
-            self._steer(judged)
+            self._steer(noted)
         self.ema.update(self.generator, batch.random.size, batch.samples_seen)
-        return reported | judged
+        return reported | noted
 
     def _latents(self, batch: Batch) -> Tensor:
         """Latents of the fake rows: posterior samples of the real rows they are paired with, or plain noise."""
-        noise = batch.random.normal(self._latent)
+        noise = batch.random.normal(self.vae.autoencoder.latent)
         if not self.warm_start:
             return noise
         mean, spread = (part[batch.rows] for part in self._codes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from gensynth.rng import child, numpy_generator
 
+Built = TypeVar("Built")
 FEATURES = 64
 BATCH = 128
 CHUNK = 1024
@@ -37,8 +39,7 @@ class SmallCNN(nn.Module):
     def __init__(self, shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         channels, height, width = pooled_shape(shape)
-        # Each stride-2 layer halves a side and rounds up.
-        cells = -(-height // 4) * -(-width // 4)
+        cells = -(-height // 4) * -(-width // 4)  # each stride-2 layer halves a side and rounds up
         self.body = nn.Sequential(
             nn.AvgPool2d(pooling(shape), ceil_mode=True),
             nn.Conv2d(channels, 24, kernel_size=5, stride=2, padding=2),
@@ -70,12 +71,29 @@ def pooled_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return shape[0], -(-shape[1] // factor), -(-shape[2] // factor)
 
 
-def seeded_cnn(shape: tuple[int, int, int], num_classes: int, seed: int) -> SmallCNN:
-    """An untrained SmallCNN whose weights depend on the seed alone; the global generator is left as it was."""
+def seeded(make: Callable[[], Built], seed: int, name: str) -> Built:
+    """Networks whose weights depend on seed and name alone; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would also reseed every GPU.
-        torch.default_generator.manual_seed(child(seed, "small_cnn", "init"))
-        return SmallCNN(shape, num_classes)
+        torch.default_generator.manual_seed(child(seed, name, "init"))
+        return make()
+
+
+def seeded_cnn(shape: tuple[int, int, int], num_classes: int, seed: int) -> SmallCNN:
+    """An untrained SmallCNN whose weights depend on the seed alone."""
+    return seeded(lambda: SmallCNN(shape, num_classes), seed, "small_cnn")
+
+
+def descend(losses: Iterable[Tensor], networks: Iterable[nn.Module], rate: float, last_part: float, steps: int) -> None:
+    """A step of Adam down each of the losses; the learning rate falls linearly to a part within so many steps."""
+    weights = [weight for network in networks for weight in network.parameters()]
+    optimizer = torch.optim.Adam(weights, lr=rate, fused=True)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, last_part, total_iters=steps)
+    for loss in losses:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
 
 
 def scale_pixels(x: np.ndarray) -> Tensor:
@@ -90,9 +108,9 @@ def classifier_steps(n: int, shape: tuple[int, ...], most: int = 3000) -> int:
 
     `most` is meant for 28x28 grey images and falls as a step grows dearer.
 
-    >>> judge_steps(100, (1, 8, 8)), judge_steps(1257, (1, 8, 8)), judge_steps(60_000, (1, 28, 28))
+    >>> classifier_steps(100, (1, 8, 8)), classifier_steps(1257, (1, 8, 8)), classifier_steps(60_000, (1, 28, 28))
     (300, 589, 3000)
-    >>> judge_steps(60_000, (3, 64, 64))
+    >>> classifier_steps(60_000, (3, 64, 64))
     1669
     """
     limit = most / max(1.0, _multiplications(shape) / _multiplications((1, 28, 28)))
@@ -118,8 +136,8 @@ class Classifier:
     """A trained SmallCNN behind NumPy arrays; every method works in chunks, in eval mode, without gradients."""
 
     def __init__(self, network: SmallCNN, num_classes: int) -> None:
-        self.network = network.eval().requires_grad_(False)
-        self.num_classes = num_classes
+        self.network, self.num_classes = network.eval().requires_grad_(False), num_classes
+        self.on_pictures = self  # images are pictures
 
     @classmethod
     def fit(
@@ -144,29 +162,19 @@ class Classifier:
         """
         _check(x, y, num_classes)
         network = seeded_cnn(x.shape[1:], num_classes, seed).train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.LinearLR(
-            optimizer, start_factor=1.0, end_factor=LAST_PART, total_iters=max(steps - 1, 1)
-        )
         loss_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
         labels = np.asarray(y, dtype=np.int64)
         order = numpy_generator(seed, "judge", "batches")
         pools = [np.flatnonzero(y == c) for c in np.unique(y)] if balanced else [np.arange(len(y))]
         rows_by_pool, sizes = np.concatenate(pools), np.array([len(pool) for pool in pools])
-        for step in range(steps):
+
+        def loss(step: int) -> Tensor:
             rows = draw_rows(rows_by_pool, sizes, order)
             pixels, targets = change(x[rows], labels[rows], step)
-            loss = F.cross_entropy(network(scale_pixels(pixels)), torch.from_numpy(targets), weight=loss_weights)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        return cls(network, num_classes)
+            return F.cross_entropy(network(scale_pixels(pixels)), torch.from_numpy(targets), weight=loss_weights)
 
-    @property
-    def on_pictures(self) -> Classifier:
-        """Itself: images are pictures."""
-        return self
+        descend(map(loss, range(steps)), [network], learning_rate, LAST_PART, max(steps - 1, 1))
+        return cls(network, num_classes)
 
     @property
     def sha256(self) -> str:
@@ -175,7 +183,7 @@ class Classifier:
 
     def logits(self, x: np.ndarray) -> Tensor:
         """float32 (N, K) of uint8 pixels (N, C, H, W)."""
-        return self.network.head(self._features(x))
+        return self.network.head(chunked_features(self.network, x))
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """Class probabilities, float64 (N, K), each row summing to 1."""
@@ -183,14 +191,11 @@ class Classifier:
 
     def features(self, x: np.ndarray) -> np.ndarray:
         """Activations of the last hidden layer, float32 (N, 64)."""
-        return self._features(x).numpy()
+        return chunked_features(self.network, x).numpy()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Most probable class, int64 (N,)."""
         return self.logits(x).argmax(dim=1).numpy()
-
-    def _features(self, x: np.ndarray) -> Tensor:
-        return chunked_features(self.network, x)
 
 
 def chunked_features(network: SmallCNN, x: np.ndarray) -> Tensor:

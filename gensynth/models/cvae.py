@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
 from gensynth.models.all_reduce import mean_over_processes, shared_mean
-from gensynth.models.generator import Batch, Ema, Generator, Look, Phase, TrainingRows
+from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
 from gensynth.models.nets import Autoencoder, nets_of
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from gensynth.types import Space
@@ -60,18 +60,52 @@ def held_out_bound(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 20
     return total / len(rows.x)
 
 
-class CVAE(Generator):
-    """Conditional VAE.
+class AutoencoderModel(Generator):
+    """A generator that draws through the averaged decoder of an `Autoencoder`.
 
-    nets       file of gensynth/models/nets/ that holds `Autoencoder`: conv (images) | columns (tables)
+    nets       file of gensynth/models/nets/ that holds it: conv (images) | columns (tables)
     width      the one size dial of the networks; everything else follows from it and from the data's shape
-    body       what else that `Autoencoder` is told, by name
+    body       what else that `Autoencoder` is given, by name
     prior      auto | flow | mixture | normal (auto: mixture below 2,000 rows)
-    prior_share  part of the time budget for the prior stage, where it is a network
-    patience   looks at held-out rows (one an epoch) without improvement that are borne; 0: never look
     """
 
     modalities = ("image", "table", "audio")
+
+    def __init__(
+        self, space: Space, num_rows: int, nets: str, width: int, body: dict, prior: str, ema_half_life: float
+    ) -> None:
+        super().__init__(space, num_rows)
+        self.autoencoder: Autoencoder = nets_of(nets).Autoencoder(space, width, **body)
+        self.prior: Prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
+        self.noise_size = self.prior.noise_size + self.autoencoder.noise_size
+        self.block = self.autoencoder.block
+        self.ema, self.prior_ema = Ema(self.autoencoder, ema_half_life), Ema(self.prior, ema_half_life)
+
+    def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
+        latent, rest = noise.split([self.prior.noise_size, self.autoencoder.noise_size], dim=1)
+        return self.ema.average.draw(self.prior_ema.average(latent, labels), labels, rest)
+
+    def inference_modules(self) -> dict[str, nn.Module]:
+        average = self.ema.average
+        parts = {name: getattr(average, name) for name in ("embed", "encoder", "decoder")}
+        return parts | {"prior": self.prior_ema.average}
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.ema.average.encode(x, labels)[0]
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.ema.average.decode(z, labels).float().cpu()
+
+
+class CVAE(AutoencoderModel):
+    """Conditional VAE.
+
+    prior_share  part of the time budget for the prior stage, where it is a network
+    patience     looks at held-out rows (one an epoch) without improvement that are borne; 0: never look
+    """
+
     least: Tensor
     looks_since: Tensor
     cuts: Tensor
@@ -93,16 +127,9 @@ class CVAE(Generator):
         ema_half_life: float,
         patience: int,
     ) -> None:
-        super().__init__(space, num_rows)
-        self.autoencoder: Autoencoder = nets_of(nets).Autoencoder(space, width, **body)
-        self.prior: Prior = make_prior(prior, num_rows, self.autoencoder.latent, space.num_classes)
-        self.noise_size = self.prior.noise_size + self.autoencoder.noise_size
-        self.block = self.autoencoder.block
-        self.ema = Ema(self.autoencoder, ema_half_life)
-        self.prior_ema = Ema(self.prior, ema_half_life)
-        self.lr, self.batch_size = lr, batch_size
+        super().__init__(space, num_rows, nets, width, body, prior, ema_half_life)
+        self.lr, self.batch_size, self.patience = lr, batch_size, patience
         self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
-        self.patience = patience
         self.kept = copy.deepcopy(self.ema.average) if patience else nn.Module()
         for name, start in (("least", 1e30), ("looks_since", 0.0), ("cuts", 0.0)):
             self.register_buffer(name, torch.tensor(start))
@@ -138,10 +165,10 @@ class CVAE(Generator):
     def drawable(self, phase: str) -> bool:
         return phase != "vae" or isinstance(self.prior, NormalPrior)
 
-    def watch(self, rows: TrainingRows, phase: str) -> Look:
+    def watch(self, rows: TrainingRows, phase: str) -> tuple[dict[str, float], bool]:
         """Keep the weights if they give held-out rows a better bound; ended when that has not happened for long."""
         if phase != "vae" or not self.patience:
-            return Look({}, ended=False)
+            return {}, False
         bound = mean_over_processes(held_out_bound(self.ema.average, rows))
         self.looks_since += 1
         if bound < self.least - LEAST_GAIN:
@@ -153,7 +180,7 @@ class CVAE(Generator):
             self.autoencoder.load_state_dict(self.kept.state_dict())
             self.looks_since.zero_()
             self.cuts += 1
-        return Look({"held_out_bound": float(bound)}, ended=bool(self.cuts > CUTS))
+        return {"held_out_bound": float(bound)}, bool(self.cuts > CUTS)
 
     def _restore(self) -> None:
         """Back to the weights that held-out rows liked best, where they were watched."""
@@ -198,23 +225,6 @@ class CVAE(Generator):
         if isinstance(self.prior, MixturePrior):
             fit_mixture(self.prior, self.ema.average, rows, random)
             self.prior_ema.average.load_state_dict(self.prior.state_dict())
-
-    def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
-        latent, rest = noise.split([self.prior.noise_size, self.autoencoder.noise_size], dim=1)
-        return self.ema.average.draw(self.prior_ema.average(latent, labels), labels, rest)
-
-    def inference_modules(self) -> dict[str, nn.Module]:
-        average = self.ema.average
-        parts = {name: getattr(average, name) for name in ("embed", "encoder", "decoder")}
-        return parts | {"prior": self.prior_ema.average}
-
-    @torch.no_grad()
-    def encode(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.ema.average.encode(x, labels)[0]
-
-    @torch.no_grad()
-    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.ema.average.decode(z, labels).float().cpu()
 
     @torch.no_grad()
     def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -1,11 +1,11 @@
-"""Conditional VAE with differential privacy: rows can be drawn from it that promise to tell little of any one row.
+"""Conditional VAE with differential privacy: rows drawn from it tell little of any one row.
 
 DP-SGD (`dp_sgd.py`) on a bound that is a sum over rows: no statistic over a batch, no batch normalisation, no free
 bits, and N(0, I) as the prior, since one fitted on the codes of real rows would need noise of its own. Averaged
-weights cost nothing: they are made from what was already released (Dwork & Roth, "The algorithmic foundations of
+weights cost nothing: they come from what was already released (Dwork & Roth, "The algorithmic foundations of
 differential privacy", 2014, proposition 2.1). Nothing is chosen by held-out rows.
 
-What the promise takes as public: the number of training rows, the names of the classes, the size of a row. What it
+What the guarantee takes as public: the number of training rows, the names of the classes, the size of a row. What it
 does not use: how many rows a class has. Which rows enter a batch, their reparametrisation noise and the noise on the
 gradients come from one secret key (`secret.py`). The second belongs there too: numbers known beforehand, handed out by
 place in a batch, would change for every row behind the one that is added or removed. The key lies in the checkpoint
@@ -15,7 +15,6 @@ With the last step the key is erased.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
-from gensynth.models.cvae import cosine, kl_per_dimension
-from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
-from gensynth.models.nets import Autoencoder, nets_of
+from gensynth.models.cvae import AutoencoderModel, cosine, kl_per_dimension
+from gensynth.models.generator import Batch, Phase, TrainingRows
+from gensynth.models.nets import Autoencoder
 from gensynth.models.private import secret
 from gensynth.models.private.dp_sgd import (
     ACCOUNTANTS,
@@ -36,29 +35,23 @@ from gensynth.models.private.dp_sgd import (
     rounded_up,
     take_step,
 )
+from gensynth.models.private.guarantee import PrivateGenerator
 from gensynth.types import Space
 
 ROW_BY_ROW = ("dense", "columns")  # nets whose gradients can be had for every row in one pass
 AT_ONCE = 128  # rows whose gradients are held at the same time
 
 
-class DPCVAE(Generator):
+class DPCVAE(AutoencoderModel, PrivateGenerator):
     """Conditional VAE trained with DP-SGD.
 
-    nets           file of gensynth/models/nets/ that holds `Autoencoder`: dense (images) | columns (tables)
-    width          the one size dial of the networks
-    body           what else that `Autoencoder` is told, by name
-    epsilon, delta  the promise: what one row, added or removed, can change; delta below 1 / rows
+    nets           dense (images) | columns (tables); width and body: see `AutoencoderModel`
+    epsilon, delta, noise_seed  see `PrivateGenerator`
     max_grad_norm  length to which the gradient of every row is cut
     accountant     prv (exact) | rdp
-    noise_seed     null: a secret from the operating system; a number makes a run repeatable and the promise void
     batch_size     expected rows of a batch; at most half of all
     """
 
-    modalities = ("image", "table", "audio")
-    private = True
-    poisson = True
-    key: Tensor
     noise_multiplier: Tensor
     steps_taken: Tensor
 
@@ -79,18 +72,13 @@ class DPCVAE(Generator):
         accountant: str,
         noise_seed: int | None,
     ) -> None:
-        super().__init__(space, num_rows)
-        _check(nets, accountant, noise_seed)
-        _check_guarantee(epsilon, delta, max_grad_norm, num_rows)
-        self.autoencoder: Autoencoder = nets_of(nets).Autoencoder(space, width, **body)
-        self.ema = Ema(self.autoencoder, ema_half_life)
-        self.noise_size = self.autoencoder.latent + self.autoencoder.noise_size
-        self.block = self.autoencoder.block
+        for key, word, known in (("nets", nets, ROW_BY_ROW), ("accountant", accountant, ACCOUNTANTS)):
+            if word not in known:
+                raise UsageError(f"model.{key}={word} does not fit private training; {nearest(str(word), known)}")
+        super().__init__(space, num_rows, nets, width, body, "normal", ema_half_life)
+        self.keep_guarantee(epsilon, delta, noise_seed, max_grad_norm=max_grad_norm)
         self.batch_size, self.lr = max(1, min(batch_size, num_rows // 2)), lr
-        self.epsilon, self.delta, self.max_grad_norm = epsilon, delta, max_grad_norm
-        self.accountant, self.recorded = accountant, noise_seed is not None
-        key = secret.fresh_key() if noise_seed is None else secret.recorded_key(noise_seed)
-        self.register_buffer("key", torch.tensor(list(key), dtype=torch.uint8))
+        self.max_grad_norm, self.accountant = max_grad_norm, accountant
         self.register_buffer("noise_multiplier", torch.ones((), dtype=torch.float64))
         self.register_buffer("steps_taken", torch.zeros((), dtype=torch.int64))
 
@@ -105,7 +93,7 @@ class DPCVAE(Generator):
     def plan(self, steps: Mapping[str, int], num_rows: int) -> None:
         """Fit the noise to the number of steps; a run that is continued keeps what its checkpoint holds."""
         if num_rows != self.num_rows:
-            raise ValueError(f"made for {self.num_rows} training rows, got {num_rows}")
+            raise ValueError(f"built for {self.num_rows} training rows, got {num_rows}")
         if not self.steps_taken:
             noise = fitted_noise(self.epsilon, self.delta, self.sampling_rate, steps["vae"], self.accountant)
             self.noise_multiplier.fill_(noise)
@@ -116,20 +104,13 @@ class DPCVAE(Generator):
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         if not resumed:
             self.ema.average.load_state_dict(self.autoencoder.state_dict())
+
+        def noise(count: int) -> Tensor:
+            return secret.normal(self._key(), "gradient", int(self.steps_taken), count)
+
         found = self.optimizers(use_pl_optimizer=False)
-        self._optimizer = private_optimizer(
-            found[0] if isinstance(found, list) else found,
-            float(self.noise_multiplier),
-            self.max_grad_norm,
-            self.batch_size,
-            self._noise,
-        )
-
-    def _noise(self, count: int) -> Tensor:
-        return secret.normal(self._key(), "gradient", int(self.steps_taken), count)
-
-    def _key(self) -> bytes:
-        return bytes(self.key.tolist())
+        inner, multiplier = found[0] if isinstance(found, list) else found, float(self.noise_multiplier)
+        self._optimizer = private_optimizer(inner, multiplier, self.max_grad_norm, self.batch_size, noise)
 
     def coins(self, step: int, count: int) -> Tensor:
         return secret.uniform(self._key(), "coins", step, count)
@@ -148,33 +129,14 @@ class DPCVAE(Generator):
     def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
         self.key.zero_()
 
-    def draw(self, noise: Tensor, labels: Tensor) -> Tensor:
-        latent, rest = noise.split([self.autoencoder.latent, self.autoencoder.noise_size], dim=1)
-        return self.ema.average.draw(latent, labels, rest)
-
-    def inference_modules(self) -> dict[str, nn.Module]:
-        return {name: getattr(self.ema.average, name) for name in ("embed", "encoder", "decoder")}
-
-    @torch.no_grad()
-    def encode(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.ema.average.encode(x, labels)[0]
-
-    @torch.no_grad()
-    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.ema.average.decode(z, labels).float().cpu()
-
     def guarantee(self) -> dict[str, Any]:
-        """What was promised, by the steps really taken; empty before any. `epsilons` has every accountant's answer."""
+        """What is guaranteed, by the steps really taken; empty before any. `epsilons` has every accountant's answer."""
         steps = int(self.steps_taken)
         if not steps:
             return {}
+        cost = float(self.noise_multiplier), self.sampling_rate, steps, self.delta
         error = ERROR * min(1.0, self.epsilon)
-        spent = {
-            name: rounded_up(
-                epsilon_spent(float(self.noise_multiplier), self.sampling_rate, steps, self.delta, name, error)
-            )
-            for name in ACCOUNTANTS
-        }
+        spent = {name: rounded_up(epsilon_spent(*cost, name, error)) for name in ACCOUNTANTS}
         return {
             "mechanism": "DP-SGD",
             "epsilon": spent[self.accountant],
@@ -182,11 +144,11 @@ class DPCVAE(Generator):
             "adjacency": "add_remove",
             "accountant": self.accountant,
             "epsilons": spent,
-            "noise_multiplier": float(self.noise_multiplier),
+            "noise_multiplier": cost[0],
             "max_grad_norm": self.max_grad_norm,
             "sampling_rate": self.sampling_rate,
             "steps": steps,
-            "noise": "recorded" if self.recorded else "system",
+            "noise": self.noise_source,
         }
 
 
@@ -202,23 +164,3 @@ class Bound(nn.Module):
         nll = self.autoencoder.nll(x, mean + noise * (0.5 * log_variance).exp(), labels)
         kl = kl_per_dimension(mean, log_variance).sum()
         return nll + kl, torch.stack([nll, kl]).detach()
-
-
-def _check(nets: str, accountant: str, noise_seed: object) -> None:
-    for key, word, known in (("nets", nets, ROW_BY_ROW), ("accountant", accountant, ACCOUNTANTS)):
-        if word not in known:
-            raise UsageError(f"model.{key}={word} does not fit private training; {nearest(str(word), known)}")
-    if noise_seed is not None and type(noise_seed) is not int:
-        raise UsageError(f"model.noise_seed must be a whole number or null, got {noise_seed!r}")
-
-
-def _check_guarantee(epsilon: float, delta: float, max_grad_norm: float, num_rows: int) -> None:
-    """UsageError for numbers that promise nothing."""
-    for key, value in (("epsilon", epsilon), ("max_grad_norm", max_grad_norm)):
-        if not 0 < value < math.inf:
-            raise UsageError(f"model.{key} must be above 0, got {value}")
-    if not 0 < delta * num_rows < 1:
-        raise UsageError(
-            f"model.delta={delta:g} with {num_rows} training rows: it must lie between 0 and 1 / rows, "
-            "or rows could be given away whole"
-        )

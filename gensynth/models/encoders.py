@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gensynth.models.classifier import CHUNK, FEATURES, network_sha256
+from gensynth.models.classifier import CHUNK, FEATURES, descend, network_sha256, seeded
 from gensynth.rng import child, numpy_generator
 
-Built = TypeVar("Built")
+Loss = Callable[[Tensor, np.ndarray], Tensor]  # of points (B, P), which are those rows (B,)
 HIDDEN, BATCH, LEARNING_RATE = 256, 128, 2e-3
 NOISE = 0.1  # of the denoising autoencoder, in units of the points
 
@@ -42,12 +41,12 @@ def encoder_steps(n: int) -> int:
 
 def random_encoder(width: int, seed: int) -> Encoder:
     """Untrained: it knows no data and so can leak none."""
-    return Encoder(_seeded(lambda: _body(width), seed))
+    return Encoder(seeded(lambda: _body(width), seed, "encoder"))
 
 
 def fit_classifier(points: np.ndarray, y: np.ndarray, num_classes: int, seed: int) -> Encoder:
     """The hidden layers of a classifier of points (N, P) with labels (N,), classes drawn equally often."""
-    body, head = _seeded(lambda: (_body(points.shape[1]), nn.Linear(FEATURES, num_classes)), seed)
+    body, head = seeded(lambda: (_body(points.shape[1]), nn.Linear(FEATURES, num_classes)), seed, "encoder")
     shares = 1.0 / np.bincount(y, minlength=num_classes)[y]
     labels = torch.from_numpy(y)
 
@@ -64,9 +63,11 @@ def fit_autoencoder(points: np.ndarray, seed: int) -> Encoder:
     Vincent et al., "Extracting and composing robust features with denoising autoencoders", 2008.
     """
     width = points.shape[1]
-    body, back = _seeded(
-        lambda: (_body(width), nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width))), seed
-    )
+
+    def make() -> tuple[nn.Sequential, nn.Sequential]:
+        return _body(width), nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width))
+
+    body, back = seeded(make, seed, "encoder")
     noise = torch.Generator().manual_seed(child(seed, "encoder", "noise"))
 
     def loss(x: Tensor, rows: np.ndarray) -> Tensor:
@@ -80,27 +81,9 @@ def _body(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, FEATURES))
 
 
-def _seeded(make: Callable[[], Built], seed: int) -> Built:
-    """Networks whose weights depend on the seed alone; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(child(seed, "encoder", "init"))
-        return make()
-
-
-def _train(
-    parts: list[nn.Module],
-    points: np.ndarray,
-    loss_of: Callable[[Tensor, np.ndarray], Tensor],
-    seed: int,
-    shares: np.ndarray,
-) -> None:
-    optimizer = torch.optim.Adam([w for part in parts for w in part.parameters()], lr=LEARNING_RATE, fused=True)
+def _train(parts: list[nn.Module], points: np.ndarray, loss_of: Loss, seed: int, shares: np.ndarray) -> None:
+    """Rows enter a batch by their shares (N,), which sum to 1."""
     steps = encoder_steps(len(points))
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=steps)
     order = numpy_generator(seed, "encoder", "batches").choice(len(points), (steps, BATCH), p=shares)
-    for rows in order:
-        loss = loss_of(torch.from_numpy(points[rows]), rows)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+    losses = (loss_of(torch.from_numpy(points[rows]), rows) for rows in order)
+    descend(losses, parts, LEARNING_RATE, 0.01, steps)

@@ -1,4 +1,4 @@
-"""The contract of every generator: what it is told, what one training step gets, how rows are drawn.
+"""The contract of every generator: what it is given, what one training step gets, how rows are drawn.
 
 A generator is a LightningModule whose `training_step` is a function of its weights and one `Batch`;
 the order of the data, the budget and the random numbers are decided outside (`training/`), so a
@@ -46,13 +46,6 @@ class TrainingRows(NamedTuple):
     y: Tensor
 
 
-class Look(NamedTuple):
-    """What a look at held-out rows showed, by name, and whether the phase need not go on."""
-
-    values: dict[str, float]
-    ended: bool
-
-
 class StepNoise:
     """Random numbers of one step. Row i of a batch gets the same ones, however the batch is cut into parts.
 
@@ -87,7 +80,7 @@ class Batch:
     """Everything one training step may depend on besides the weights.
 
     rows (N,) indices into `data`; labels (N,); progress in [0, 1) of the phase; step and samples_seen count within
-    the phase; random: numbers keyed by the step. `x` (N, *shape) is gathered when it is first asked for.
+    the phase; random: numbers keyed by the step. `x` (N, *shape) is gathered when it is first used.
     """
 
     data: TrainingRows
@@ -121,14 +114,6 @@ Losses = Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def _averaged(reported: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return (
-        reported[0]
-        if len(reported) == 1
-        else {k: torch.stack([s[k].float() for s in reported]).mean(0) for k in reported[0]}
-    )
-
-
 class Generator(LightningModule):
     """Base of all generators. Subclasses set `modalities`, `noise_size` and `block` and write the abstract methods.
 
@@ -138,14 +123,15 @@ class Generator(LightningModule):
     accumulate  parts that a batch is worked on in, one after the other: less memory; what a loss takes over a batch
                 (the optimal sigma, free bits) it takes over a part
     rows_together  rows that a loss looks at as a group: parts of a batch hold whole groups
-    private     whether training promises differential privacy: what else would tell of real rows (their counts, how
+    private     whether training guarantees differential privacy: what else would tell of real rows (their counts, how
                 well they are covered) then stays out of the bundle
-    poisson     whether every row enters a batch by a coin of its own, as the accounting of DP-SGD asks
+    coins       where every row enters a batch by a coin of its own, as the accounting of DP-SGD needs: (step, count) ->
+                uniform numbers (count,), one a training row
     """
 
     modalities: ClassVar[tuple[str, ...]] = ()
     private: ClassVar[bool] = False
-    poisson: ClassVar[bool] = False
+    coins: Callable[[int, int], Tensor] | None = None
     noise_size: int
     block: int
     accumulate: int = 1
@@ -153,7 +139,7 @@ class Generator(LightningModule):
     automatic_optimization = False
 
     def __init__(self, space: Space, num_rows: int, **params: Any) -> None:
-        """How every model is made, again for a bundle: the shape of a row, the number of training rows, and the
+        """How every model is built, again for a bundle: the shape of a row, the number of training rows, and the
         settings of its YAML by name, each of which a subclass declares as a keyword of its own."""
         if params:
             raise TypeError(f"{type(self).__name__} has no setting {next(iter(params))!r}")
@@ -171,11 +157,7 @@ class Generator(LightningModule):
         """The stages of training in order; shares sum to 1."""
 
     def plan(self, steps: Mapping[str, int], num_rows: int) -> None:
-        """Told before the first step: steps of each phase, training rows. Deterministic; told again after a resume."""
-
-    def coins(self, step: int, count: int) -> Tensor:
-        """Uniform numbers (count,), one a training row, by which rows enter the batch of a step if `poisson`."""
-        raise NotImplementedError(f"{type(self).__name__} has no coins")
+        """Called before the first step, and again after a resume: steps of each phase, training rows. Deterministic."""
 
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         """Prepare a stage; `resumed` says that its own steps have begun before. Deterministic."""
@@ -184,9 +166,9 @@ class Generator(LightningModule):
         """Whether rows drawn in this phase show what the finished model will draw."""
         return True
 
-    def watch(self, rows: TrainingRows, phase: str) -> Look:
-        """Look at held-out rows between two steps of a phase."""
-        return Look({}, ended=False)
+    def watch(self, rows: TrainingRows, phase: str) -> tuple[dict[str, float], bool]:
+        """Look at held-out rows between two steps: what they show, by name, and whether the phase need not go on."""
+        return {}, False
 
     def finish(self, rows: TrainingRows, random: torch.Generator) -> None:
         """Closing work after the last step, before the bundle is written."""
@@ -209,7 +191,7 @@ class Generator(LightningModule):
         return {}
 
     def guarantee(self) -> dict[str, Any]:
-        """What training promised, once it is over; empty for a model that promises nothing.
+        """What training guarantees, once it is over; empty for a model that guarantees nothing.
 
         Plain JSON: mechanism, epsilon, delta, adjacency, accountant, noise_multiplier, noise (`system`, or `recorded`
         where it came from a seed that is written down), counts (K,) of training rows as released with noise.
@@ -228,7 +210,7 @@ class Generator(LightningModule):
         lr: float,
         clip: float = math.inf,
     ) -> tuple[dict[str, Tensor], bool]:
-        """One optimiser step at a learning rate; returns what `losses` said, and whether the step was taken.
+        """One optimiser step at a learning rate; returns what `losses` reported, and whether the step was taken.
 
         losses  a part of the batch -> the scalar to descend, and values to log; its parts' gradients are averaged,
                 over `accumulate` parts one after the other and over all processes
@@ -250,7 +232,9 @@ class Generator(LightningModule):
         self._count_skips(optimizer, taken)
         if taken:
             optimizer.step()
-        return _averaged(reported), taken
+        if len(reported) > 1:
+            reported = [{name: torch.stack([r[name].float() for r in reported]).mean(0) for name in reported[0]}]
+        return reported[0], taken
 
     def _count_skips(self, optimizer: torch.optim.Optimizer, taken: bool) -> None:
         self._skipped[id(optimizer)] = 0 if taken else self._skipped.get(id(optimizer), 0) + 1
@@ -278,7 +262,7 @@ class Generator(LightningModule):
         """Rows (N, *shape) of make(labels, seeds), where row i depends on its own pair only.
 
         A forward pass rounds differently for different batch sizes, so rows are computed in blocks
-        of `block` consecutive seeds of one label, whatever is asked for: the answer is the same, bit
+        of `block` consecutive seeds of one label, whatever is requested: the answer is the same, bit
         for bit, for any order, subset or batch. Consecutive seeds are therefore cheapest.
         Raises ValueError for labels outside the classes.
         """

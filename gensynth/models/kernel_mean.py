@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
 from gensynth.models.cvae import cosine
-from gensynth.models.generator import Batch, Ema, Generator, Phase, StepNoise, TrainingRows
+from gensynth.models.generator import Batch, Ema, Phase, StepNoise, TrainingRows
 from gensynth.models.nets.conv import Decoder, latent_size, stem_factor
 from gensynth.models.private import secret
 from gensynth.models.private.accounting import gaussian_sigma
+from gensynth.models.private.guarantee import PrivateGenerator
 from gensynth.models.private.public_features import MAPS, ClassMeans, ImageFeatures, class_sums, gaps, scales_of
 from gensynth.rng import torch_generator
 from gensynth.types import Space
@@ -54,20 +55,17 @@ def sensitivity_of(adjacency: str, count_scale: float) -> float:
     return one if adjacency == "add_remove" else max(2.0, math.sqrt(2) * one)
 
 
-class KernelMean(Generator):
+class KernelMean(PrivateGenerator):
     """Conditional generator trained against one private release of class means.
 
-    epsilon, delta  the promise; delta below 1 / rows
+    epsilon, delta, noise_seed  see `PrivateGenerator`
     adjacency       add_remove | replace: what one row may do; see `sensitivity_of`
     count_scale     what one row adds to the released count; more makes counts sharper and means noisier
     shares, waves, bandwidth, feature_seed  see `ImageFeatures`
     width           of the decoder, the one size dial
-    noise_seed      null: a secret from the operating system; a number makes a run repeatable and the promise void
     """
 
     modalities = ("image",)
-    private = True
-    key: Tensor
     released: Tensor
     counts: Tensor
     waves: Tensor
@@ -93,8 +91,8 @@ class KernelMean(Generator):
         noise_seed: int | None,
     ) -> None:
         super().__init__(space, num_rows)
-        _check(num_rows, delta, {"bandwidth": bandwidth, "count_scale": count_scale}, noise_seed)
-        self.epsilon, self.delta, self.adjacency, self.count_scale = epsilon, delta, adjacency, count_scale
+        self.keep_guarantee(epsilon, delta, noise_seed, bandwidth=bandwidth, count_scale=count_scale)
+        self.adjacency, self.count_scale = adjacency, count_scale
         self.sensitivity = sensitivity_of(adjacency, count_scale)
         self.sigma = gaussian_sigma(epsilon, delta, self.sensitivity * (1 + SLACK))
         self.features = ImageFeatures(space.shape, shares, waves, bandwidth, feature_seed)
@@ -102,9 +100,7 @@ class KernelMean(Generator):
         self.start = GaussianStart(self.features, space.num_classes, self.noise_size)
         self.addition = Addition(space, width, self.noise_size)
         self.ema = Ema(self.addition, ema_half_life)
-        self.lr, self.batch_size, self.recorded = lr, batch_size, noise_seed is not None
-        key = secret.fresh_key() if noise_seed is None else secret.recorded_key(noise_seed)
-        self.register_buffer("key", torch.tensor(list(key), dtype=torch.uint8))
+        self.lr, self.batch_size = lr, batch_size
         self.register_buffer("released", torch.tensor(False))
         self.register_buffer("counts", torch.zeros(space.num_classes))
         self.register_buffer("waves", torch.zeros(space.num_classes, self.features.waves))
@@ -121,7 +117,7 @@ class KernelMean(Generator):
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         """Make the release, once; a run that is continued has it already."""
         if not self.released:
-            self._keep(self.noisy(self.exact_numbers(rows), bytes(self.key.tolist())))
+            self._keep(self.noisy(self.exact_numbers(rows), self._key()))
             self.key.zero_()
             self.released.fill_(True)
 
@@ -131,7 +127,7 @@ class KernelMean(Generator):
         return torch.cat([sums, self.count_scale * counts[:, None]], dim=1)
 
     def noisy(self, numbers: Tensor, key: bytes) -> Tensor:
-        """Numbers with the noise that the promise asks for."""
+        """Numbers with the noise that the guarantee asks for."""
         noise = secret.normal(key, "release", 0, numbers.numel()).to(numbers.device)
         return numbers + self.sigma * noise.view_as(numbers)
 
@@ -165,7 +161,7 @@ class KernelMean(Generator):
         return reported
 
     def _gap(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Distance of made class means from the released ones, for as many classes as the batch has room for."""
+        """Distance of synthetic class means from the released ones, for as many classes as the batch has room for."""
         count = max(1, min(self.space.num_classes, len(batch.rows) // (ROWS_A_LATENT * self.noise_size)))
         each = max(2, len(batch.rows) // count)
         random = StepNoise(batch.random.seed ^ batch.random.start, batch.rows.device, count * each)
@@ -184,7 +180,7 @@ class KernelMean(Generator):
         return {"start": self.start, "addition": self.ema.average}
 
     def guarantee(self) -> dict[str, Any]:
-        """What the release promised; empty before it, and for a loaded bundle, which has it in its facts."""
+        """What the release guarantees; empty before it, and for a loaded bundle, which has it in its facts."""
         if not self.released:
             return {}
         return {
@@ -195,7 +191,7 @@ class KernelMean(Generator):
             "accountant": "analytic gaussian",
             "noise_multiplier": self.sigma / self.sensitivity,
             "sensitivity": self.sensitivity,
-            "noise": "recorded" if self.recorded else "system",
+            "noise": self.noise_source,
             "counts": [max(0, round(count)) for count in self.counts.tolist()],
         }
 
@@ -264,7 +260,7 @@ def factor_above(covariance: Tensor, noise: float, waves: Tensor, rank: int) -> 
     """Factor A (D, rank) of a noisy covariance (D, D): A A^T keeps the directions that stand out of the noise.
 
     Sought among all directions first, then among ever smoother ones, in which there is less noise to stand out of:
-    `waves` (D, D) holds the smooth directions, smoothest first. `noise` is the deviation on the diagonal.
+    `waves` (D, D) holds the smooth directions, smoothest first. `noise` is the standard deviation on the diagonal.
     """
     known, columns = covariance.new_zeros(len(covariance), 0), []
     for part in SMOOTHER:
@@ -280,8 +276,8 @@ def factor_above(covariance: Tensor, noise: float, waves: Tensor, rank: int) -> 
 def above_edge(symmetric: Tensor, noise: float, rank: int) -> tuple[Tensor, Tensor]:
     """Eigenvalues (R,) of a noisy symmetric (D, D) that noise alone would not have, set right, and directions (D, R).
 
-    The largest eigenvalue of noise with this deviation on the diagonal, and 1 / sqrt(2) of it elsewhere, is about
-    e = sqrt(2 D) noise (Wigner's semicircle); one above it was raised by e^2 / 4 over its true value (Peche, "The
+    The largest eigenvalue of noise with this standard deviation on the diagonal, and 1 / sqrt(2) of it elsewhere, is
+    about e = sqrt(2 D) noise (Wigner's semicircle); one above it was raised by e^2 / 4 over its true value (Peche, "The
     largest eigenvalue of small rank perturbations of Hermitian random matrices", 2006).
     """
     edge = math.sqrt(2 * len(symmetric)) * noise
@@ -302,17 +298,3 @@ def leading(symmetric: Tensor, rank: int) -> tuple[Tensor, Tensor]:
         basis = torch.linalg.qr(symmetric @ basis)[0]
     values, turn = torch.linalg.eigh(basis.T @ symmetric @ basis)
     return values.flip(0)[:rank], (basis @ turn).flip(1)[:, :rank]
-
-
-def _check(num_rows: int, delta: float, scales: dict[str, float], noise_seed: object) -> None:
-    """UsageError for numbers that promise nothing."""
-    for key, value in scales.items():
-        if not 0 < value < math.inf:
-            raise UsageError(f"model.{key} must be above 0, got {value}")
-    if noise_seed is not None and type(noise_seed) is not int:
-        raise UsageError(f"model.noise_seed must be a whole number or null, got {noise_seed!r}")
-    if not 0 < delta * num_rows < 1:
-        raise UsageError(
-            f"model.delta={delta:g} with {num_rows} training rows: it must lie between 0 and 1 / rows, "
-            "or rows could be given away whole"
-        )

@@ -35,10 +35,6 @@ class Prior(nn.Module):
         """What such a stage makes small."""
         raise NotImplementedError(f"{type(self).__name__} is not learned by steps")
 
-    @abstractmethod
-    def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
-        """log p(z | label) of latents (N, D), (N,), nats."""
-
 
 class NormalPrior(Prior):
     """N(0, I), the prior of the first stage; for ablation."""
@@ -49,9 +45,6 @@ class NormalPrior(Prior):
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         return noise
-
-    def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
-        return standard_normal(z)
 
 
 class MixturePrior(Prior):
@@ -98,18 +91,6 @@ class MixturePrior(Prior):
         component = (u > self.edges[labels]).sum(dim=1).clamp(max=self.components - 1)
         spread = torch.einsum("nij,nj->ni", self.factors[labels, component], noise[:, 1:])
         return self.means[labels, component] + spread
-
-    def log_density(self, z: Tensor, labels: Tensor) -> Tensor:
-        weights = self.edges.diff(dim=1, prepend=torch.zeros_like(self.edges[:, :1])).clamp_min(1e-30)[labels]
-        factors = self.factors[labels]
-        white = torch.linalg.solve_triangular(factors, (z[:, None] - self.means[labels])[..., None], upper=False)
-        scale = factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return torch.logsumexp(weights.log() + standard_normal(white[..., 0]) - scale, dim=1)
-
-
-def standard_normal(z: Tensor) -> Tensor:
-    """log N(z; 0, I) over the last dimension, nats."""
-    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
 
 
 def _pooled(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -158,7 +139,7 @@ class FlowPrior(Prior):
         self.own.copy_(torch.bincount(labels, minlength=len(self.own)) > 0)
 
     def _class(self, labels: Tensor) -> Tensor:
-        """What is told of the class when drawing, (N, hidden)."""
+        """What a class adds when drawing, (N, hidden)."""
         return torch.lerp(self.nobody.expand(len(labels), -1), self.embed(labels), self.own[labels, None])
 
     def _time(self, t: Tensor) -> Tensor:
@@ -186,28 +167,3 @@ class FlowPrior(Prior):
             middle = z + 0.5 * step * self._velocity(z, classes + now)
             z = z + step * self._velocity(middle, classes + halfway)
         return z * self.scale + self.mean
-
-    def log_density(self, z: Tensor, labels: Tensor, steps: int = 20) -> Tensor:
-        """log p(z | label) of latents (N, D), (N,), nats.
-
-        The path is followed back from the latent to the noise, with the exact divergence of the velocity (Chen et al.,
-        "Neural ordinary differential equations", NeurIPS 2018, theorem 1).
-        """
-        x, classes, step = (z - self.mean) / self.scale, self._class(labels), 1 / steps
-        total = torch.zeros_like(z[:, 0])
-        times = self._time(1 - 0.5 * step * torch.arange(2 * steps, device=z.device))
-        for now, halfway in zip(times[0::2], times[1::2], strict=True):
-            middle = x - 0.5 * step * self._velocity(x, classes + now)
-            velocity, divergence = self._with_divergence(middle, classes + halfway)
-            x, total = x - step * velocity, total + step * divergence
-        return standard_normal(x) - total - self.scale.log().sum()
-
-    def _with_divergence(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Velocity (N, D) and its divergence (N,), one dimension after the other."""
-        with torch.enable_grad():
-            z = z.detach().requires_grad_(True)
-            velocity = self._velocity(z, context)
-            slopes = [
-                torch.autograd.grad(velocity[:, d].sum(), z, retain_graph=True)[0][:, d] for d in range(z.shape[1])
-            ]
-        return velocity.detach(), torch.stack(slopes).sum(0)

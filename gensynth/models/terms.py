@@ -31,7 +31,7 @@ class Pair(NamedTuple):
 
 
 def marginals(pair: Pair) -> Tensor:
-    """Squared distance of the class means: shares of levels, bins of numbers, one column at a time."""
+    """Squared distance of the class means: shares of categories, bins of numbers, one column at a time."""
     return class_mmd(pair, lambda gram: gram)
 
 

@@ -8,7 +8,6 @@ README.md           model card
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib
 import json
@@ -30,18 +29,10 @@ from gensynth.types import Schema
 FORMAT = 2
 FILES = ("model.safetensors", "config.json", "README.md")
 _FACTS = {
-    "format": int,
-    "model": str,
-    "params": dict,
-    "num_rows": int,
-    "modality": str,
+    **dict.fromkeys(("format", "num_rows", "seed"), int),
+    **dict.fromkeys(("model", "modality", "source_sha256"), str),
+    **dict.fromkeys(("params", "fields", "codec", "train_counts", "training"), dict),
     "classes": list,
-    "fields": dict,
-    "codec": dict,
-    "train_counts": dict,
-    "source_sha256": str,
-    "seed": int,
-    "training": dict,
 }
 # Settings of earlier versions, by the value that rows are drawn with now; None: only training used it.
 RETIRED = {
@@ -127,9 +118,10 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
     if not (folder / "manifest.json").is_file():
         raise UsageError(f"generator={folder.name} is not a generator bundle (no manifest.json in it)")
     _check_manifest(folder)
-    _check_format(folder)
     try:
         facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if isinstance(facts, dict) and isinstance(found := facts.get("format"), int) and found != FORMAT:
+            raise OtherBundleError(f"it has format {found}, this version reads {FORMAT}: train it again")
         _check_facts(facts)
         make = class_of(facts["model"], model)
         codec = load_codec(facts["modality"], facts["codec"], len(facts["classes"]))
@@ -139,7 +131,7 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
             generator = make(codec.space, facts["num_rows"], **facts["params"])
         modules = torch.nn.ModuleDict(generator.inference_modules())
         modules.load_state_dict(load_file(folder / "model.safetensors"))
-    except WrongModelError as error:
+    except OtherBundleError as error:
         raise UsageError(f"bundle {folder.name}: {error}") from None
     except (ValueError, TypeError, KeyError, RuntimeError, GensynthError) as error:
         raise GateError(f"bundle {folder.name} is malformed: {error}") from error
@@ -147,28 +139,28 @@ def load_bundle(folder: Path, model: type[Generator] | None = None) -> Bundle:
     return Bundle(generator.eval(), codec, schema, facts, file_sha256(folder / "manifest.json"))
 
 
-class WrongModelError(Exception):
-    """The class of a bundle's model is not here, or another one was given."""
+class OtherBundleError(Exception):
+    """The class of a bundle's model is not here, another one was given, or the bundle is of another version."""
 
 
 def class_of(name: str, given: type[Generator] | None = None) -> type[Generator]:
     """The Generator of a bundle's model name: in gensynth/models/<name>.py, or the one that was given.
 
-    Names are compared without case and underscores. WrongModelError where they differ or nothing is found.
+    Names are compared without case and underscores. OtherBundleError where they differ or nothing is found.
     """
     plain = name.replace("_", "")
     if not plain.isidentifier():
         raise ValueError(f"model {name!r} is not a name")
     if given is not None:
         if given.__name__.replace("_", "").lower() != plain:
-            raise WrongModelError(f"it was trained with model {name}, and the class given is {given.__name__}")
+            raise OtherBundleError(f"it was trained with model {name}, and the class given is {given.__name__}")
         return given
     known = {p.stem.replace("_", ""): p.stem for p in (Path(__file__).parents[1] / "models").glob("*.py")}
     module = importlib.import_module(f"gensynth.models.{known[plain]}") if plain in known else None
     for value in vars(module).values() if module else ():
         if isinstance(value, type) and issubclass(value, Generator) and value.__name__.lower() == plain:
             return value
-    raise WrongModelError(
+    raise OtherBundleError(
         f"its model {name} is not part of gensynth; name it with model=NAME trust=[PACKAGE], "
         "or in Python with gensynth.load(path, model=CLASS)"
     )
@@ -181,14 +173,6 @@ def _known(params: dict) -> dict:
             raise ValueError(f"it was trained with model.{name}={value}, which this version no longer has")
     kept = {name: value for name, value in params.items() if name not in RETIRED}
     return {name: _known(value) if isinstance(value, dict) else value for name, value in kept.items()}
-
-
-def _check_format(folder: Path) -> None:
-    """UsageError for a bundle of another version; what is malformed is left to `_check_facts`."""
-    with contextlib.suppress(ValueError, AttributeError):
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("format")
-        if isinstance(found, int) and found != FORMAT:
-            raise UsageError(f"bundle {folder.name} has format {found}, this version reads {FORMAT}: train it again")
 
 
 def _check_facts(facts: object) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor, nn
@@ -20,24 +19,28 @@ from torch import Tensor, nn
 from gensynth import rng
 from gensynth.files import write_atomically
 from gensynth.models.generator import Batch, Generator, Phase, TrainingRows
-from gensynth.progress import bar
 from gensynth.signals import SIGNALS
 from gensynth.training.checkpoint import save_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
-PARTS = 1000  # of a training, of which progress tells
+PARTS = 1000  # of a training, which progress counts
 LEAST_STEPS = 10  # between two looks at held-out rows
 LOOKS = 8  # at drawn rows in a run
+POINTS = 200  # of a curve
 AT_ONCE = 256  # rows drawn in one pass for a look
 COLLAPSED = 0.4  # Vendi score of drawn rows as a part of that of real ones
 
 
 class Steps(Callback):
-    """Counts whole steps and announces phases to the model; every other callback asks it."""
+    """Counts whole steps and announces phases to the model; every other callback asks it.
 
-    def __init__(self, model: Generator, loader: BatchLoader, rows: TrainingRows) -> None:
-        self.model, self.done, self.loader, self.rows = model, loader.start_step, loader, rows
+    optimizers  states of the optimisers to go on from; empty at the start
+    """
+
+    def __init__(self, model: Generator, loader: BatchLoader) -> None:
+        self.model, self.done, self.loader, self.rows = model, loader.start_step, loader, loader.rows
+        self.optimizers: list[dict] = []
         self._phase: str | None = None
 
     @property
@@ -47,6 +50,18 @@ class Steps(Callback):
     @property
     def samples_seen(self) -> int:
         return self.schedule.samples_before(self.done)
+
+    @property
+    def over(self) -> bool:
+        return self.done == self.schedule.total_steps
+
+    def every(self, times: int) -> bool:
+        """Whether this is one of about so many moments in a run."""
+        return self.done % max(1, self.schedule.total_steps // times) == 0
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        for optimizer, state in zip(trainer.optimizers, self.optimizers, strict=bool(self.optimizers)):
+            optimizer.load_state_dict(state)
 
     def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Batch, batch_idx: int) -> None:
         if batch.phase != self._phase:
@@ -59,22 +74,19 @@ class Steps(Callback):
         self.done += 1
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.done == self.schedule.total_steps:
+        if self.over:
             self.model.finish(self.rows, self.loader.random(self.done, "finish"))
 
 
 class Checkpointing(Callback):
     """Saves every `minutes`, on a signal, and at the end; the file says how many steps are done."""
 
-    def __init__(
-        self, path: Path, steps: Steps, metrics: Metrics, appraisal: Appraisal, run: str, minutes: float
-    ) -> None:
+    def __init__(self, path: Path, steps: Steps, appraisal: Appraisal, run: str, minutes: float) -> None:
         self.path, self.steps, self.run, self.seconds = path, steps, run, 60 * minutes
-        self.metrics, self.appraisal = metrics, appraisal
-        self._last = time.monotonic()
+        self.appraisal, self._last = appraisal, time.monotonic()
 
     def save(self, trainer: Trainer) -> None:
-        notes = {"latest": self.metrics.latest, "appraisal": self.appraisal.record}
+        notes = {"latest": self.appraisal.metrics.latest, "appraisal": self.appraisal.record}
         state = (self.steps.done, self.steps.schedule, self.run, notes)
         save_checkpoint(self.path, self.steps.model, trainer.optimizers, *state)
         self._last = time.monotonic()
@@ -83,30 +95,27 @@ class Checkpointing(Callback):
         SIGNALS.install()  # Lightning has put its own handlers in place by now
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if SIGNALS.pending is not None:
+        if SIGNALS.pending is not None or time.monotonic() - self._last > self.seconds:
             self.save(trainer)
             SIGNALS.raise_pending()
-        if time.monotonic() - self._last > self.seconds:
-            self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self.save(trainer)
 
 
 class Metrics(Callback):
-    """Writes what the training step returned to all loggers, about `points` times in a run.
+    """Writes what the training step returned to all loggers, about POINTS times in a run.
 
     A scalar is called train/NAME, the numbers of a vector NAME/00, NAME/01 ...
     latest  scalars by name as they were last written, which a bundle may quote: a checkpoint holds them
     """
 
-    def __init__(self, steps: Steps, latest: dict[str, float], points: int = 200) -> None:
+    def __init__(self, steps: Steps, latest: dict[str, float]) -> None:
         self.steps, self.latest = steps, dict(latest)
-        self.every = max(1, steps.schedule.total_steps // points)
         self._last = (time.monotonic(), steps.samples_seen)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.done % self.every and self.steps.done != self.steps.schedule.total_steps:
+        if not (self.steps.every(POINTS) or self.steps.over):
             return
         seen, now = self.steps.samples_seen, time.monotonic()
         reported = {name: value for name, value in outputs.items() if name != "loss"}
@@ -140,9 +149,9 @@ class Watch(Callback):
         epoch = -(-len(self.steps.rows.y) // schedule.batch_sizes[phase])
         if (inner + 1) % max(epoch, LEAST_STEPS) and inner + 1 != schedule.steps[phase]:
             return
-        look = self.steps.model.watch(self.rows, schedule.phases[phase])
-        self.metrics.note(trainer, {f"val/{name}": value for name, value in look.values.items()})
-        if look.ended and phase == len(schedule.phases) - 1:
+        values, ended = self.steps.model.watch(self.rows, schedule.phases[phase])
+        self.metrics.note(trainer, {f"val/{name}": value for name, value in values.items()})
+        if ended and phase == len(schedule.phases) - 1:
             self.steps.loader.schedule = schedule.cut(self.steps.done)
             trainer.should_stop = True
 
@@ -166,16 +175,12 @@ class Appraisal(Callback):
         record: dict | None,
     ) -> None:
         self.steps, self.metrics, self.appraise, self.decode, self.choose = steps, metrics, appraise, decode, choose
-        self.every = max(1, steps.schedule.total_steps // LOOKS)
-        self.record = record or {
-            **{"best": -1.0, "kept": {}, "kept_coverage": {}, "coverage": {}},
-            **{"varied": [], "events": []},
-        }
+        start: dict[str, Any] = {"best": -1.0, "kept": {}, "kept_coverage": {}, "coverage": {}}
+        self.record = record or start | {"varied": [], "events": []}
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        last = self.steps.done == self.steps.schedule.total_steps  # `settle` looks then, at the finished model
-        if self.steps.done % self.every == 0 and self.steps.model.drawable(batch.phase) and not last:
-            self.look(trainer)
+        if self.steps.every(LOOKS) and self.steps.model.drawable(batch.phase) and not self.steps.over:
+            self.look(trainer)  # `settle` looks at the finished model
 
     def settle(self, trainer: Trainer) -> None:
         """After the last step: a last look, then the weights that were chosen and what they cover."""
@@ -224,26 +229,20 @@ class Appraisal(Callback):
 
 
 class Preview(Callback):
-    """A grid of samples, one row a class and the same seeds each time, about `pictures` times in a run."""
+    """A grid of samples, one row a class and the same seeds each time, about LOOKS times in a run."""
 
     def __init__(
-        self,
-        steps: Steps,
-        folder: Path,
-        classes: tuple[str, ...],
-        picture: Callable[[torch.Tensor], bytes],
-        pictures: int = 8,
+        self, steps: Steps, folder: Path, classes: tuple[str, ...], picture: Callable[[Tensor], bytes]
     ) -> None:
         self.steps, self.folder, self.classes, self.picture = steps, folder, classes[:12], picture
-        self.every = max(1, steps.schedule.total_steps // pictures)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.done % self.every == 0:
+        if self.steps.every(LOOKS):
             self.draw(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """The last picture shows the weights at the end, also where training ended early."""
-        if self.steps.done == self.steps.schedule.total_steps:
+        if self.steps.over:
             self.draw(trainer)
 
     def draw(self, trainer: Trainer) -> None:
@@ -268,30 +267,21 @@ def log_picture(logger: object, path: Path, samples_seen: int) -> None:
 
 
 class Progress(Callback):
-    """How far training is and how long still; measured by the phases' shares of the time, since their samples differ
-    in cost."""
+    """Tells `advance` of PARTS that are done: by the phases' shares of the time, since their samples differ in cost."""
+
+    advance: Callable[[int], None]
 
     def __init__(self, steps: Steps, phases: tuple[Phase, ...]) -> None:
-        self.steps, self._shown = steps, ExitStack()
-        self._before = np.cumsum([0.0, *(p.share for p in phases)])
-        self._done = self._parts()
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._advance = self._shown.enter_context(bar("training", PARTS - self._done))
+        self.steps, self._before = steps, np.cumsum([0.0, *(p.share for p in phases)])
+        self.done = self._parts()
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if (done := self._parts()) > self._done:
-            self._advance(done - self._done)
-            self._done = done
-
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self._shown.close()
-
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        self._shown.close()
+        if (done := self._parts()) > self.done:
+            self.advance(done - self.done)
+            self.done = done
 
     def _parts(self) -> int:
-        if self.steps.done == self.steps.schedule.total_steps:
+        if self.steps.over:
             return PARTS
         phase, inner = self.steps.schedule.at(self.steps.done)
         width = self._before[phase + 1] - self._before[phase]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 import logging
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -22,10 +20,11 @@ from gensynth import rng
 from gensynth.errors import UsageError
 from gensynth.models.all_reduce import check_same_weights
 from gensynth.models.generator import Generator, TrainingRows
+from gensynth.progress import bar, say
 from gensynth.signals import SIGNALS
-from gensynth.training.callbacks import Appraisal, Checkpointing, Metrics, Preview, Progress, Steps, Watch
+from gensynth.training.callbacks import PARTS, Appraisal, Checkpointing, Metrics, Preview, Progress, Steps, Watch
 from gensynth.training.checkpoint import load_checkpoint
-from gensynth.training.loader import BatchLoader, loader_for
+from gensynth.training.loader import BatchLoader
 from gensynth.training.processes import IgnoreSignals, leader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
 
@@ -102,7 +101,7 @@ def fit(
     state = load_checkpoint(path, run) if resume and path.exists() else None
     if state:
         module.load_state_dict(state["weights"])
-    with leader(settings.devices) as others:
+    with leader(settings.devices) as start_followers:
         trainer = make_trainer(settings, loggers)
         device = trainer.strategy.root_device
         module.to(device)
@@ -110,19 +109,19 @@ def fit(
         schedule = Schedule.from_json(state["schedule"]) if state else _plan(module, held[0], settings, seed, started)
         module.plan(dict(zip(schedule.phases, schedule.steps, strict=True)), len(rows.y))
         begin, share = state["step"] if state else 0, (0, settings.devices)
-        loader = loader_for(module, held[0], schedule, seed, settings.label_power, begin, share)
+        loader = BatchLoader(held[0], schedule, seed, settings.label_power, begin, share, module.coins)
         if settings.devices > 1:
             arguments = (copy.deepcopy(module).cpu(), rows, watched, settings, schedule, seed, state)
-            others.start(_follow, arguments, device.type)
+            start_followers(_follow, arguments, device.type)
         notes = state["notes"] if state else {"latest": {}, "appraisal": None}
-        steps = Steps(module, loader, held[0])
+        steps = Steps(module, loader)
         metrics = Metrics(steps, notes["latest"])
         appraisal = Appraisal(steps, metrics, appraise, decode, settings.choose, notes["appraisal"])
-        checkpointing = Checkpointing(path, steps, metrics, appraisal, run, settings.checkpoint_minutes)
-        preview = Preview(steps, folder / "samples", classes, picture)
-        around = [steps, metrics, *_watching(steps, held[1], metrics), appraisal, preview]
-        with SIGNALS.defer():
-            run_trainer(trainer, steps, [*around, Progress(steps, module.phases()), checkpointing], state)
+        checkpointing = Checkpointing(path, steps, appraisal, run, settings.checkpoint_minutes)
+        preview, progress = Preview(steps, folder / "samples", classes, picture), Progress(steps, module.phases())
+        around = [*_watching(steps, held[1], metrics), appraisal, preview, progress, checkpointing]
+        with SIGNALS.defer(), bar("training", PARTS - progress.done) as progress.advance:
+            run_trainer(trainer, steps, [steps, metrics, *around], state)
         if state and state["step"] == schedule.total_steps:
             checkpointing.save(trainer)  # what was saved before `finish` may hold a secret
         module.to(device)  # Lightning has put it on the CPU
@@ -148,7 +147,7 @@ def _follow(
     rows, watched = (TrainingRows(side.x.to(device), side.y.to(device)) for side in (rows, watched))
     share = (rank, settings.devices)
     loader = BatchLoader(rows, schedule, seed, settings.label_power, state["step"] if state else 0, share)
-    steps = Steps(module.to(device), loader, rows)
+    steps = Steps(module.to(device), loader)
     run_trainer(trainer, steps, [steps, *_watching(steps, watched, Metrics(steps, {})), IgnoreSignals()], state)
     check_same_weights(module.to(device))
 
@@ -162,34 +161,28 @@ def _prepare(module: Generator, settings: TrainerSettings) -> None:
     for part in module.modules():
         if isinstance(part, Generator):
             part.accumulate = settings.accumulate
-    _check_parts(module, settings)
-    if module.private and settings.precision != "32-true":
-        raise UsageError(
-            f"trainer.precision={settings.precision}: rounding lets one row change more than the promise of a private "
-            "model allows; use trainer.precision=32-true"
-        )
-    if module.poisson and settings.label_power != 1:
-        print("note: trainer.label_power is not used: every row enters a batch by a coin of its own", file=sys.stderr)
-    if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):
-        text = f"trainer.choose={settings.choose} has no choice: this prior is fitted at the end"
-        print(f"warning: {text}", file=sys.stderr)
-
-
-def _check_parts(module: Generator, settings: TrainerSettings) -> None:
-    """Every batch must divide into equal parts of whole groups of rows."""
     parts = settings.devices * settings.accumulate
-    if module.poisson and parts > 1:
+    if module.coins and parts > 1:
         raise UsageError(
             f"trainer.devices={settings.devices} trainer.accumulate={settings.accumulate}: private training draws "
             "batches of random size, which one process works on in parts of its own; both must be 1"
         )
-    for phase in module.phases():
+    for phase in module.phases():  # every batch must divide into equal parts of whole groups of rows
         if phase.batch_size % (parts * module.rows_together):
             raise UsageError(
                 f"a batch of {phase.batch_size} rows ({phase.name}) cannot be shared by trainer.devices="
                 f"{settings.devices} x trainer.accumulate={settings.accumulate}: it must be a multiple of "
                 f"{parts * module.rows_together}"
             )
+    if module.private and settings.precision != "32-true":
+        raise UsageError(
+            f"trainer.precision={settings.precision}: rounding lets one row change more than a private model's "
+            "guarantee allows; use trainer.precision=32-true"
+        )
+    if module.coins and settings.label_power != 1:
+        say("note: trainer.label_power is not used: every row enters a batch by a coin of its own")
+    if settings.choose != "last" and not any(module.drawable(phase.name) for phase in module.phases()):
+        say(f"warning: trainer.choose={settings.choose} has no choice: this prior is fitted at the end")
 
 
 def _plan(module: Generator, rows: TrainingRows, settings: TrainerSettings, seed: int, started: float) -> Schedule:
@@ -213,26 +206,21 @@ def make_trainer(settings: TrainerSettings, loggers: list[Logger], rank: int = 0
         raise UsageError(f"trainer.devices={settings.devices}: there are {torch.cuda.device_count()} GPUs here")
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings(), _hardware_errors(settings):
-        warnings.simplefilter("ignore")
-        return Trainer(
-            accelerator=accelerator,
-            devices=[rank] if on_gpu else 1,
-            precision=settings.precision,  # type: ignore[arg-type]  # words it does not know are refused by it
-            logger=loggers,
-            max_epochs=1,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=10**9,
-        )
-
-
-@contextmanager
-def _hardware_errors(settings: TrainerSettings) -> Iterator[None]:
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Trainer(
+                accelerator=accelerator,
+                devices=[rank] if on_gpu else 1,
+                precision=settings.precision,  # type: ignore[arg-type]  # words it does not know are refused by it
+                logger=loggers,
+                max_epochs=1,
+                num_sanity_val_steps=0,
+                log_every_n_steps=10**9,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
     except (MisconfigurationException, ValueError) as error:
         words = f"trainer.accelerator={settings.accelerator} trainer.precision={settings.precision}"
         raise UsageError(f"{words} cannot be used here: {str(error).splitlines()[0]}") from None
@@ -241,8 +229,8 @@ def _hardware_errors(settings: TrainerSettings) -> Iterator[None]:
 def run_trainer(trainer: Trainer, steps: Steps, callbacks: list[Callback], state: dict | None) -> None:
     """All steps that are left, from the state of a checkpoint if there is one."""
     module, loader = steps.model, steps.loader
-    restore = [_RestoreOptimizers(state["optimizers"])] if state else []
-    trainer.callbacks.extend([*callbacks, *restore])  # type: ignore[attr-defined]
+    steps.optimizers = state["optimizers"] if state else []
+    trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
     if state and state["step"] == loader.schedule.total_steps:
         module.finish(loader.rows, loader.random(state["step"], "finish"))  # stopped after the last step
         return
@@ -251,14 +239,3 @@ def run_trainer(trainer: Trainer, steps: Steps, callbacks: list[Callback], state
         warnings.filterwarnings("ignore", message=".*dataloader.*")
         trainer.fit(module, train_dataloaders=loader)
     SIGNALS.raise_pending()
-
-
-class _RestoreOptimizers(Callback):
-    """Puts the saved optimiser states back once Lightning has made the optimisers."""
-
-    def __init__(self, states: list[dict]) -> None:
-        self.states = states
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        for optimizer, state in zip(trainer.optimizers, self.states, strict=True):
-            optimizer.load_state_dict(state)

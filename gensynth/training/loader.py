@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gensynth import rng
-from gensynth.models.generator import Batch, Generator, StepNoise, TrainingRows
+from gensynth.models.generator import Batch, StepNoise, TrainingRows
 
 if TYPE_CHECKING:
     from gensynth.training.schedule import Schedule
@@ -35,7 +35,12 @@ def tempered(counts: Tensor, power: float) -> Tensor:
 
 
 class BatchLoader:
-    """Iterable over the batches of a schedule, from any step on; `share` (i, n) gives the i-th of n parts of each."""
+    """Iterable over the batches of a schedule, from any step on; `share` (i, n) gives the i-th of n parts of each.
+
+    With `coins`, (step, count) -> uniform numbers (count,), every row enters a batch by a coin of its own, at a rate of
+    batch size / rows: batches are of random size, also 0, and what counts samples (the schedule, the learning rate, the
+    logs) counts the expected ones.
+    """
 
     def __init__(
         self,
@@ -45,9 +50,10 @@ class BatchLoader:
         label_power: float,
         start_step: int = 0,
         share: tuple[int, int] = (0, 1),
+        coins: Callable[[int, int], Tensor] | None = None,
     ) -> None:
         self.rows, self.schedule, self.seed, self.share = rows, schedule, seed, share
-        self.label_power, self.start_step = label_power, start_step
+        self.label_power, self.start_step, self.coins = label_power, start_step, coins
         labels = rows.y.cpu()
         self._by_class = torch.argsort(labels, stable=True)
         self._counts = torch.bincount(labels)
@@ -78,46 +84,11 @@ class BatchLoader:
         return whole.part(*self.share)
 
     def _draw_rows(self, step: int, size: int) -> Tensor:
+        if self.coins:
+            count = len(self.rows.y)
+            return torch.nonzero(self.coins(step, count) < size / count)[:, 0]
         random = rng.torch_generator(self.seed, "order", step)
         power = 1 + (self.label_power - 1) * step / self.schedule.total_steps
         labels = torch.multinomial(tempered(self._counts, power), size, replacement=True, generator=random)
         place = (torch.rand(size, generator=random, dtype=torch.float64) * self._counts[labels]).long()
         return self._by_class[self._starts[labels] + place]
-
-
-class PoissonLoader(BatchLoader):
-    """Batches that every row enters by a coin of its own, at a rate of batch size / rows: of random size, also 0.
-
-    coins  (step, count) -> uniform numbers (count,) in [0, 1)
-    What counts samples (the schedule, the learning rate, the logs) counts the expected ones.
-    """
-
-    def __init__(
-        self,
-        rows: TrainingRows,
-        schedule: Schedule,
-        seed: int,
-        coins: Callable[[int, int], Tensor],
-        start_step: int = 0,
-    ) -> None:
-        super().__init__(rows, schedule, seed, 1.0, start_step)
-        self.coins = coins
-
-    def _draw_rows(self, step: int, size: int) -> Tensor:
-        count = len(self.rows.y)
-        return torch.nonzero(self.coins(step, count) < size / count)[:, 0]
-
-
-def loader_for(
-    module: Generator,
-    rows: TrainingRows,
-    schedule: Schedule,
-    seed: int,
-    label_power: float,
-    start_step: int = 0,
-    share: tuple[int, int] = (0, 1),
-) -> BatchLoader:
-    """The loader that a model is trained with."""
-    if module.poisson:
-        return PoissonLoader(rows, schedule, seed, module.coins, start_step)
-    return BatchLoader(rows, schedule, seed, label_power, start_step, share)

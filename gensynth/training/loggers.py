@@ -6,7 +6,6 @@ Files written here carry no command line, host, user name or absolute path.
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import logging
 import netrc
@@ -17,6 +16,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from gensynth.errors import UsageError
@@ -29,7 +29,7 @@ EARLIER = "metrics.before-resume.csv"
 def make_loggers(name: str, folder: Path, run_name: str, config: dict, *, private: bool = False) -> list[Logger]:
     """Loggers writing below `folder`; raises UsageError for a missing extra.
 
-    private  curves of real rows go where they were asked to go by name only: `auto` is then `csv`
+    private  curves of real rows go only where a name sends them: `auto` is then `csv`
     """
     if name == "none":
         return []
@@ -116,31 +116,26 @@ def close_loggers(loggers: list[Logger], folder: Path) -> None:
 def join_metrics(folder: Path) -> None:
     """Put the rows logged before a resume, up to where it began, in front of those logged after."""
     earlier, later = _rows(folder / EARLIER), _rows(folder / METRICS)
-    if earlier:
-        begun = int(later[0]["step"]) if later else np.inf
-        rows = [row for row in earlier if int(row["step"]) < begun] + later
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        with (folder / METRICS).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, names, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+    if len(earlier):
+        begun = int(later["step"].iloc[0]) if len(later) else np.inf
+        rows = pd.concat([earlier[earlier["step"].astype(int) < begun], later]).fillna("")
+        rows.to_csv(folder / METRICS, index=False, lineterminator="\r\n")
     (folder / EARLIER).unlink(missing_ok=True)
 
 
 def read_curves(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Curves of metrics.csv: name -> (samples seen, value); none where nothing was logged."""
-    rows = _rows(path)
-    curves = {}
-    for name in dict.fromkeys(n for row in rows for n in row if n != "step"):
-        points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
-        if points:
-            seen, values = zip(*points, strict=True)
-            curves[name.removeprefix("train/")] = (np.array(seen), np.array(values))
+    rows, curves = _rows(path), {}
+    for name in rows.columns.drop("step", errors="ignore"):
+        points = rows[rows[name] != ""]
+        if len(points):
+            curve = points["step"].astype(int).to_numpy(), points[name].astype(float).to_numpy()
+            curves[name.removeprefix("train/")] = curve
     return curves
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _rows(path: Path) -> pd.DataFrame:
+    """The cells as they were written; no rows where nothing was."""
+    if not path.is_file() or not path.stat().st_size:
+        return pd.DataFrame()
+    return pd.read_csv(path, dtype=str, keep_default_na=False)

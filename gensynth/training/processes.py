@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -25,65 +25,56 @@ from gensynth.errors import DivergedError
 PATIENCE = timedelta(minutes=5)  # how long a process waits for the others
 
 
-class Followers:
-    """The processes beside the first one; none where one is enough."""
-
-    def __init__(self, count: int, meeting: Path) -> None:
-        self.count, self.meeting = count, meeting
-        self._children: list[SpawnProcess] = []
-
-    def start(self, follow: Callable[..., None], arguments: tuple, device: str) -> None:
-        """Start follow(rank, *arguments) in every other process and meet them; device: cpu | cuda."""
-        context = multiprocessing.get_context("spawn")
-        for rank in range(1, self.count):
-            child = context.Process(
-                target=_run,
-                args=(rank, self.count, str(self.meeting), device, torch.get_num_threads(), follow, arguments),
-                daemon=True,
-            )
-            child.start()
-            self._children.append(child)
-        _meet(0, self.count, str(self.meeting), device)
-
-    def end(self, *, finished: bool) -> None:
-        """Part from the others; those of a run that did not finish are stopped."""
-        for child in self._children:
-            if finished:
-                child.join(60)
-            child.kill()
-            child.join()
-        if self._children and distributed.is_initialized():
-            distributed.destroy_process_group()
+Start = Callable[[Callable[..., None], tuple, str], None]
 
 
 @contextmanager
-def leader(count: int) -> Iterator[Followers]:
-    """Followers for `count` processes in all, ended on the way out; on a CPU they share its threads."""
-    threads = torch.get_num_threads()
+def leader(count: int) -> Iterator[Start]:
+    """Starts follow(rank, *arguments) in the other of `count` processes and meets them; device: cpu | cuda.
+
+    On the way out they are ended, at once where this process did not finish; on a CPU they share its threads.
+    """
+    threads, children, finished = torch.get_num_threads(), list[BaseProcess](), False
     with tempfile.TemporaryDirectory() as folder:
-        others, finished = Followers(count, Path(folder) / "meeting"), False
+        meeting = str(Path(folder) / "meeting")
+
+        def start(follow: Callable[..., None], arguments: tuple, device: str) -> None:
+            args = (count, meeting, device, torch.get_num_threads(), follow, arguments)
+            children.extend(multiprocessing.spawn(_run, args, count - 1, join=False, daemon=True).processes)
+            _meet(0, count, meeting, device)
+
         try:
             torch.set_num_threads(max(1, threads // count))
-            yield others
+            yield start
             finished = True
         finally:
-            others.end(finished=finished)
+            for child in children:
+                if finished:
+                    child.join(60)
+                child.kill()
+                child.join()
+            if children and distributed.is_initialized():
+                distributed.destroy_process_group()
             torch.set_num_threads(threads)
+
+
+def ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class IgnoreSignals(Callback):
     """In every process but the first: that one saves, and ends this one."""
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # Lightning has put its own handlers in place by now
+        ignore_signals()  # Lightning has put its own handlers in place by now
 
 
 def _run(
-    rank: int, count: int, meeting: str, device: str, threads: int, follow: Callable[..., None], arguments: tuple
+    index: int, count: int, meeting: str, device: str, threads: int, follow: Callable[..., None], arguments: tuple
 ) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    rank = index + 1
+    ignore_signals()
     torch.set_num_threads(threads)
     try:
         _meet(rank, count, meeting, device)

@@ -10,12 +10,13 @@ import copy
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 
 import torch
 
 from gensynth.errors import UsageError
 from gensynth.models.generator import Generator, Phase, TrainingRows
-from gensynth.training.loader import loader_for
+from gensynth.training.loader import BatchLoader
 
 SAFETY = 0.85  # part of the remaining time that is planned; machines slow down more often than they speed up
 PROBE_ROWS = 1024
@@ -48,11 +49,9 @@ class Schedule:
 
     def samples_before(self, step: int) -> int:
         """Samples seen in all phases before a global step."""
-        seen = 0
-        for count, batch_size in zip(self.steps, self.batch_sizes, strict=True):
-            seen += min(step, count) * batch_size
-            step = max(0, step - count)
-        return seen
+        begun = accumulate(self.steps, initial=0)
+        phases = zip(begun, self.steps, self.batch_sizes, strict=False)
+        return sum(min(max(0, step - first), count) * batch_size for first, count, batch_size in phases)
 
     def cut(self, step: int) -> Schedule:
         """The same schedule, ended after `step` steps of all phases; that step lies in the last one."""
@@ -70,8 +69,11 @@ def by_samples(phases: tuple[Phase, ...], max_samples: int) -> Schedule:
     """Split a number of samples over the phases by their shares; at least one step each."""
     if max_samples < 1:
         raise UsageError(f"trainer.max_samples must be at least 1, got {max_samples}")
-    steps = tuple(max(1, round(max_samples * p.share / p.batch_size)) for p in phases)
-    return Schedule(tuple(p.name for p in phases), steps, tuple(p.batch_size for p in phases))
+    return _of_phases(phases, [max(1, round(max_samples * p.share / p.batch_size)) for p in phases])
+
+
+def _of_phases(phases: tuple[Phase, ...], steps: list[int]) -> Schedule:
+    return Schedule(tuple(p.name for p in phases), tuple(steps), tuple(p.batch_size for p in phases))
 
 
 def by_seconds(module: Generator, rows: TrainingRows, seconds: float, seed: int, devices: int = 1) -> Schedule:
@@ -86,12 +88,10 @@ def by_seconds(module: Generator, rows: TrainingRows, seconds: float, seed: int,
     measured = [_probe(module, rows, phase, seconds, seed, devices) for phase in module.phases()]
     closing = _closing_seconds(module, rows, seed)
     left = seconds - (time.monotonic() - started) - closing - sum(prepare for _, prepare in measured)
-    steps = [
-        max(1, int(SAFETY * max(left, 0.0) * phase.share / (per_step + STEP_OVERHEAD_SECONDS)))
-        for phase, (per_step, _) in zip(module.phases(), measured, strict=True)
-    ]
-    phases = module.phases()
-    return Schedule(tuple(p.name for p in phases), tuple(steps), tuple(p.batch_size for p in phases))
+    shares = [SAFETY * max(left, 0.0) * phase.share for phase in module.phases()]
+    seconds_a_step = [per_step + STEP_OVERHEAD_SECONDS for per_step, _ in measured]
+    steps = [max(1, int(share / each)) for share, each in zip(shares, seconds_a_step, strict=True)]
+    return _of_phases(module.phases(), steps)
 
 
 def _probe(
@@ -105,7 +105,7 @@ def _probe(
     probe.optimizers = lambda use_pl_optimizer=True: optimizers  # type: ignore[assignment]
     endless = Schedule((phase.name,), (2 * 10**9,), (phase.batch_size,))
     half_way = 10**9  # warm-ups are over
-    loader = loader_for(probe, subset, endless, seed, label_power=1.0, start_step=half_way, share=(0, devices))
+    loader = BatchLoader(subset, endless, seed, 1.0, half_way, (0, devices), probe.coins)
     begun = time.monotonic()
     probe.begin_phase(phase.name, subset, loader.random(0, "begin"), resumed=False)
     prepare = (time.monotonic() - begun) * len(rows.y) / len(subset.y)

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from gensynth.evaluation.metrics.metric import FeaturePair, Metric, Spread
-from gensynth.models.table_classifier import BoostedTrees, boosting
+from gensynth.models.classifiers import BoostedTrees, boosting
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
 

@@ -26,8 +26,7 @@ from gensynth.data.modality import Points
 from gensynth.data.table import modelled_columns
 from gensynth.evaluation.fidelity.features import flat_pixels
 from gensynth.models.classifier import Classifier, as_it_is, classifier_steps
-from gensynth.models.table_classifier import boosting, boosting_points
-from gensynth.models.text_classifier import counts_logistic
+from gensynth.models.classifiers import boosting, boosting_points, counts_logistic
 from gensynth.rng import numpy_generator
 from gensynth.samplers.online import Online
 from gensynth.types import LabelledData, Schema

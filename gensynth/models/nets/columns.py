@@ -4,7 +4,7 @@ Decoder: columns one after the other, each given the ones before it, the latent 
 shared by all columns and grows by what each new cell adds, as in NADE (Uria et al., "RNADE", NeurIPS 2013), so that
 training is one pass and weights are few. A cell's class is a softmax; the score of a number between spikes is a
 mixture of Gaussians (Bishop, "Mixture density networks", 1994) whose means also follow the scores before it
-linearly. Cells are drawn, never the most probable one taken, or rare levels would vanish.
+linearly. Cells are drawn, never the most probable one taken, or rare categories would vanish.
 
 Legend: N rows, D columns, K classes of a column, E width of a cell's embedding, H shared hidden units, W hidden
 units of a column, Z latent size, Y width of the class embedding, M mixture components, F features of a score,
@@ -29,7 +29,7 @@ SHARPEST = -4.5  # least log standard deviation of a component, in scores
 FEATURES = 11
 DROPOUT = 0.1  # part of the cells' embeddings that a training pass does not see
 TEMPERATURE = 0.5  # of the softmax behind a straight-through draw
-PACK = 8  # rows that the discriminator judges together
+PACK = 8  # rows that the discriminator sees together
 
 
 class Autoencoder(nets.Autoencoder):
@@ -53,15 +53,14 @@ class Autoencoder(nets.Autoencoder):
         """Start the class heads at the log marginals of the rows."""
         self.decoder.start_at(rows.x)
 
-    def nll(self, x: Tensor, z: Tensor, labels: Tensor) -> Tensor:
+    def nll(self, x: Tensor, z: Tensor, labels: Tensor, kept: Tensor | float = 1.0) -> Tensor:
         """Negative log-likelihood a row, nats, averaged over rows (N, D, 2)."""
-        return self.decoder.nll(z, self.embed(labels), x).sum(dim=1).mean()
+        return self.decoder.nll(z, self.embed(labels), x, kept).sum(dim=1).mean()
 
     def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
         """The same where a part of what columns see of each other is left out at random."""
-        shape = (x.shape[1], self.decoder.cell)
-        kept = random.uniform(*shape) >= DROPOUT
-        return self.decoder.nll(z, self.embed(labels), x, kept / (1 - DROPOUT)).sum(dim=1).mean()
+        kept = random.uniform(x.shape[1], self.decoder.cell) >= DROPOUT
+        return self.nll(x, z, labels, kept / (1 - DROPOUT))
 
     def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         return self.decoder(z, self.embed(labels), noise)
@@ -114,12 +113,8 @@ class ColumnEncoder(nn.Module):
     def __init__(self, space: Space, width: int, latent: int, embedding: int, cell: int) -> None:
         super().__init__()
         self.cells = CellEmbedding(space.blocks, cell)
-        self.body = nn.Sequential(
-            nn.Linear(len(space.blocks) * cell + embedding, 2 * width),
-            nn.SiLU(),
-            nn.Linear(2 * width, 2 * width),
-            nn.SiLU(),
-        )
+        first = nn.Linear(len(space.blocks) * cell + embedding, 2 * width)
+        self.body = nn.Sequential(first, nn.SiLU(), nn.Linear(2 * width, 2 * width), nn.SiLU())
         self.head = nn.Linear(2 * width, 2 * latent)
 
     def forward(self, x: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
@@ -294,7 +289,7 @@ def straight_through(logits: Tensor, random: StepNoise) -> Tensor:
 
 
 def mixture_log_density(parameters: Tensor, score: Tensor) -> Tensor:
-    """log p(score), (...), of a mixture of Gaussians given by (..., 3 M) weights, means, log deviations."""
+    """log p(score), (...), of a mixture of Gaussians given by (..., 3 M) weights, means, log standard deviations."""
     weight, mean, log_scale = parameters.chunk(3, dim=-1)
     log_scale = log_scale.clamp(SHARPEST, 2)
     inside = -0.5 * ((score[..., None] - mean) * torch.exp(-log_scale)) ** 2 - log_scale - 0.5 * math.log(2 * math.pi)
@@ -321,7 +316,7 @@ def draw_cell(logits: Tensor, parameters: Tensor | None, u: Tensor, place: Tenso
 class Discriminator(nets.Discriminator):
     """What is seen of rows (N, P) and labels (N,) -> a logit for each pack of PACK rows, (N / PACK,).
 
-    Rows of a pack are judged together, so that a lack of variety shows (Lin et al., "PacGAN", NeurIPS 2018); what a
+    Rows of a pack are seen together, so that a lack of variety shows (Lin et al., "PacGAN", NeurIPS 2018); what a
     pack adds to its rows is the mean and spread of their features. Labels enter by projection, row by row (Miyato &
     Koyama, "cGANs with projection discriminator", ICLR 2018, eq. 3). No normalisation.
     """

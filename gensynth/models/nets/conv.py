@@ -12,6 +12,7 @@ Legend: N rows, C channels, H W sides, D latent size, E class embedding size, h 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,6 @@ from torch.nn import functional as F
 
 from gensynth.models import nets
 from gensynth.models.all_reduce import mean_over_processes
-from gensynth.models.augment import augment_pair
 from gensynth.models.generator import StepNoise
 from gensynth.types import Space
 
@@ -29,8 +29,7 @@ WIDEST = 8  # times `width`: channels stop growing there
 
 def stem_factor(height: int, width: int) -> int:
     """Side of the pixel block folded into channels: 1 up to 16 px, 2 up to 32, 4 up to 64, ..."""
-    longest = max(height, width)
-    return max(1, 2 ** math.ceil(math.log2(longest / 16))) if longest > 16 else 1
+    return 2 ** max(0, math.ceil(math.log2(max(height, width) / 16)))
 
 
 def latent_size(height: int, width: int) -> int:
@@ -39,21 +38,24 @@ def latent_size(height: int, width: int) -> int:
     return 16 if longest <= 16 else 32 if longest <= 32 else 64
 
 
-def halvings(shape: tuple[int, ...], fold: int, least: int) -> int:
-    """How often the folded side of (C, H, W) is halved: until it is at most COARSE, and at least `least` times."""
-    return max(least, math.ceil(math.log2(max(shape[1:]) / fold / COARSE)))
-
-
 class Folding:
-    """Pad and pixel-unshuffle (fold), pixel-shuffle and crop (unfold) for one image shape and number of halvings."""
+    """Pad and pixel-unshuffle (fold), pixel-shuffle and crop (unfold) for one image shape.
 
-    def __init__(self, shape: tuple[int, ...], factor: int, levels: int) -> None:
+    The folded side is halved until it is at most COARSE, and at least `least` times.
+    """
+
+    def __init__(self, shape: tuple[int, ...], factor: int, least: int) -> None:
         self.channels, self.height, self.width = shape
         self.factor = factor
-        step = factor * 2**levels
+        self.levels = max(least, math.ceil(math.log2(max(shape[1:]) / factor / COARSE)))
+        step = factor * 2**self.levels
         self.padded = (-(-self.height // step) * step, -(-self.width // step) * step)
         self.coarse = (self.padded[0] // step, self.padded[1] // step)
         self.folded_channels = self.channels * factor**2
+
+    def sizes(self, width: int) -> list[int]:
+        """Channels after 0, 1, ... halvings: doubled each time, up to WIDEST times `width`."""
+        return [width * min(2**level, WIDEST) for level in range(self.levels + 1)]
 
     def fold(self, x: Tensor) -> Tensor:
         bottom, right = self.padded[0] - self.height, self.padded[1] - self.width
@@ -68,11 +70,6 @@ class Folding:
 def channels_last(x: Tensor) -> Tensor:
     """The same (N, C, H, W) laid out channels last; convolutions keep that layout."""
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def channels(width: int, level: int) -> int:
-    """Channels after `level` halvings: doubled each time, up to WIDEST times `width`."""
-    return width * min(2**level, WIDEST)
 
 
 class ResidualBlock(nn.Module):
@@ -111,13 +108,10 @@ class Encoder(nn.Module):
         self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int
     ) -> None:
         super().__init__()
-        levels = halvings(shape, fold, least=1)
-        self.folding = Folding(shape, fold, levels)
+        self.folding = Folding(shape, fold, least=1)
+        sizes = self.folding.sizes(width)
         self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
-        sizes = [channels(width, level) for level in range(levels + 1)]
-        self.downs = nn.ModuleList(
-            [nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(sizes, sizes[1:], strict=False)]
-        )
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(sizes)])
         self.blocks = nn.ModuleList([Blocks(blocks, size, embedding) for size in sizes[1:]])
         h, w = self.folding.coarse
         self.head = nn.Linear(sizes[-1] * h * w + embedding, 2 * latent)
@@ -141,12 +135,11 @@ class Decoder(nets.Decoder):
         self, shape: tuple[int, ...], width: int, latent: int, embedding: int, *, fold: int, blocks: int
     ) -> None:
         super().__init__()
-        levels = halvings(shape, fold, least=1)
-        self.folding = Folding(shape, fold, levels)
-        sizes = [channels(width, level) for level in range(levels, -1, -1)]
+        self.folding = Folding(shape, fold, least=1)
+        sizes = self.folding.sizes(width)[::-1]
         h, w = self.folding.coarse
         self.start = nn.Linear(latent + embedding, sizes[0] * h * w)
-        self.ups = nn.ModuleList([nn.Conv2d(a, 4 * b, 1) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.ups = nn.ModuleList([nn.Conv2d(a, 4 * b, 1) for a, b in pairwise(sizes)])
         self.blocks = nn.ModuleList([Blocks(blocks, size, embedding) for size in sizes])
         self.head = nn.Conv2d(width, self.folding.folded_channels, 3, padding=1)
 
@@ -156,11 +149,6 @@ class Decoder(nets.Decoder):
         for up, blocks in zip(self.ups, self.blocks[1:], strict=True):
             h = blocks(channels_last(F.pixel_shuffle(up(h), 2)), e)
         return self.folding.unfold(self.head(F.leaky_relu(h, 0.2))).float()
-
-    def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
-        """Negative log-likelihood (N,) of images, nats, each under its own optimal sigma: no row depends on another."""
-        variance = (x - self(z, e)).square().flatten(1).mean(dim=1).clamp_min(math.exp(-12))
-        return 0.5 * x[0].numel() * (1 + math.log(2 * math.pi) + variance.log())
 
 
 class Autoencoder(nets.Autoencoder):
@@ -192,7 +180,7 @@ def gaussian_nll(x: Tensor, mean: Tensor) -> Tensor:
     the batch's own mean squared error. Log sigma is kept above -6.
     """
     squared = (x - mean).square()
-    variance = mean_over_processes(squared.mean()).clamp_min(math.exp(-12))
+    variance = mean_over_processes(squared.mean()).clamp_min(nets.LEAST_VARIANCE)
     pixels = x[0].numel()
     return squared.sum() / len(x) / (2 * variance) + 0.5 * pixels * (variance.log() + math.log(2 * math.pi))
 
@@ -209,13 +197,10 @@ class Discriminator(nets.Discriminator):
 
     def __init__(self, space: Space, width: int, depth: int, *, fold: int, features: int = 128) -> None:
         super().__init__()
-        shape = space.shape
-        fold = fold or 2 * stem_factor(*shape[1:])
-        levels = halvings(shape, fold, least=0)
-        self.folding = Folding(shape, fold, levels)
-        sizes = [channels(width, level) for level in range(levels + 1)]
+        self.folding = Folding(space.shape, fold or 2 * stem_factor(*space.shape[1:]), least=0)
+        sizes = self.folding.sizes(width)
         self.stem = nn.Conv2d(self.folding.folded_channels, width, 3, padding=1)
-        self.downs = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairwise(sizes)])
         total = depth * len(sizes)
         self.blocks = nn.ModuleList([nn.Sequential(*[PlainBlock(s, total) for _ in range(depth)]) for s in sizes])
         self.pool = nn.Conv2d(sizes[-1], sizes[-1], self.folding.coarse, groups=sizes[-1])
@@ -225,7 +210,19 @@ class Discriminator(nets.Discriminator):
         nn.init.normal_(self.project.weight, std=features**-0.5)
 
     def augment_pair(self, real: Tensor, fake: Tensor, shifted: float, random: StepNoise) -> tuple[Tensor, Tensor]:
-        return augment_pair(real, fake, shifted, random)
+        """One random draw of moves for both (N, C, H, W) batches: each row is shifted with probability `shifted`, and
+        then made lighter or darker if it has colour.
+
+        Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020.
+        """
+        _, channels, height, width = real.shape
+        pad = max(1, round(max(height, width) / 8))
+        active = random.uniform() < shifted
+        offsets = torch.where(active, (random.uniform(2) * (2 * pad + 1)).long().T, pad)
+        bright = random.uniform() - 0.5
+        bright = torch.where(active, bright, 0.0) if channels == 3 else torch.zeros_like(bright)
+        lighter = bright[:, None, None, None]
+        return moved(real, offsets, pad) + lighter, moved(fake, offsets, pad) + lighter
 
     def features(self, x: Tensor, labels: Tensor) -> Tensor:
         """Features (N, F) of images; labels enter later."""
@@ -239,6 +236,16 @@ class Discriminator(nets.Discriminator):
     def discriminate(self, features: Tensor, labels: Tensor) -> Tensor:
         """Logits (N,) from features."""
         return self.score(features)[:, 0].float() + (features * self.project(labels)).sum(dim=1)
+
+
+def moved(x: Tensor, offsets: Tensor, pad: int) -> Tensor:
+    """Each row of (N, C, H, W) moved by its own whole pixels, offsets (2, N) from -pad on; edges are repeated."""
+    count, _, height, width = x.shape
+    padded = F.pad(x, (pad, pad, pad, pad), mode="replicate")
+    rows = offsets[0][:, None] + torch.arange(height, device=x.device)
+    columns = offsets[1][:, None] + torch.arange(width, device=x.device)
+    index = torch.arange(count, device=x.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 class PlainBlock(nn.Module):

@@ -17,7 +17,6 @@ from gensynth.models import nets
 from gensynth.types import Space
 
 LATENT = 16
-LEAST_VARIANCE = math.exp(-12)  # of a pixel in [-1, 1]: a third of a grey level
 
 
 class Encoder(nn.Module):
@@ -42,15 +41,6 @@ class Decoder(nets.Decoder):
 
     def forward(self, z: Tensor, e: Tensor) -> Tensor:
         return self.body(torch.cat([z, e], dim=1)).unflatten(1, self.shape)
-
-    def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
-        """Negative log-likelihood (N,) of images, nats, each with its own optimal sigma.
-
-        The optimal sigma is that of Rybkin et al. ("Simple and effective VAE training with calibrated decoders", ICML
-        2021, section 4.3), taken over the pixels of one row, so that a row's loss knows no other row.
-        """
-        variance = (x - self(z, e)).square().flatten(1).mean(1).clamp_min(LEAST_VARIANCE)
-        return 0.5 * x[0].numel() * (variance.log() + 1 + math.log(2 * math.pi))
 
 
 class Autoencoder(nets.Autoencoder):

@@ -1,4 +1,4 @@
-"""The noise that one Gaussian release needs for its promise, exactly: sigma of the Gaussian mechanism.
+"""The noise that one Gaussian release needs for its guarantee, exactly: sigma of the Gaussian mechanism.
 
 Balle & Wang, "Improving the Gaussian mechanism for differential privacy" (ICML 2018), theorem 8: a function of L2
 sensitivity s with N(0, sigma^2) on every number is (epsilon, delta)-private if and only if
@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import count
 
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
 from gensynth.errors import UsageError
 
-MARGIN = 1e-10  # added to what the root finder returns, as a part of it, so that its rounding breaks no promise
+MARGIN = 1e-10  # added to what the root finder returns, as a part of it, so that its rounding breaks no guarantee
 
 
 def gaussian_sigma(epsilon: float, delta: float, sensitivity: float = 1.0) -> float:
-    """The least noise that is (epsilon, delta)-private; UsageError for numbers that promise nothing.
+    """The least noise that is (epsilon, delta)-private; UsageError for numbers that guarantee nothing.
 
     >>> round(gaussian_sigma(1.0, 1e-5), 4)
     3.7306
@@ -50,11 +51,6 @@ def log_delta(noise: float, epsilon: float) -> float:
 
 def _falling_root(value: Callable[[float], float]) -> float:
     """Where a falling function is 0, sought in growing steps around 0."""
-    low = high = 0.0
-    step = 1.0
-    while value(low) < 0:
-        low, step = low - step, 2 * step
-    step = 1.0
-    while value(high) > 0:
-        high, step = high + step, 2 * step
+    low = next(at for k in count() if value(at := 1.0 - 2.0**k) >= 0)
+    high = next(at for k in count() if value(at := 2.0**k - 1.0) <= 0)
     return float(brentq(lambda at: max(value(at), -1e300), low, high, xtol=1e-13)) if low < high else low

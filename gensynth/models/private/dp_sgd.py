@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizer
 
 ACCOUNTANTS = ("prv", "rdp")
-TIGHT = 2e-3  # how near below the epsilon asked the noise is fitted, as a part of it
+TIGHT = 2e-3  # how near below the requested epsilon the noise is fitted, as a part of it
 ERROR = 0.01  # of the exact accountant's upper bound, at an epsilon of 1 and above
 LEAST_NOISE, MOST_NOISE = 0.3, 1e6
 SLACK = 1e-4  # more noise: gradients are cut and summed in single precision
@@ -55,9 +55,7 @@ def epsilon_spent(
     counted.history = [(noise_multiplier, sampling_rate, steps)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # orders of Renyi divergence that could be better: the bound holds all the same
-        if accountant == "rdp":
-            return float(counted.get_epsilon(delta))
-        return float(counted.get_epsilon(delta, eps_error=error))
+        return float(counted.get_epsilon(delta, **({} if accountant == "rdp" else {"eps_error": error})))
 
 
 @cache
@@ -135,16 +133,12 @@ def private_optimizer(
                 noised = p.summed_grad.double() + scale * part.to(p.device).view_as(p)
                 p.grad = noised.to(p.dtype)
 
-    return SecretNoise(
-        optimizer,
-        noise_multiplier=noise_multiplier,
-        max_grad_norm=max_grad_norm,
-        expected_batch_size=batch_size,
-    )
+    scales = {"noise_multiplier": noise_multiplier, "max_grad_norm": max_grad_norm}
+    return SecretNoise(optimizer, expected_batch_size=batch_size, **scales)
 
 
 def take_step(optimizer: DPOptimizer, bound: nn.Module, rows: tuple[Tensor, ...], at_once: int) -> Tensor:
-    """One private step on rows (N, ...), `at_once` at a time; returns what `bound` said of them (N, ...)."""
+    """One private step on rows (N, ...), `at_once` at a time; returns what `bound` reports of them (N, ...)."""
     parts = list(zip(*(tensor.split(at_once) for tensor in rows), strict=True)) or [rows]
     reported = []
     for number, part in enumerate(parts, start=1):
