@@ -124,6 +124,7 @@ class Modality:
     raw         name of the feature space of points
     pictures    (schema, x) -> uint8 (N, C, H, W) by which networks and people look at rows; None where numbers say more
     codec       None: no generator learns these rows; codec_fitted: whether its state tells of train rows
+    learned_as  a built-in kind whose models also learn what the codec gives; "": models that name this kind
     columns     the columns of x, for tables
     in_files    rows leave as a file each, in class folders; else as lines of a table
     formats     of `sample`, the usual one first; ending: of the file that a row leaves as
@@ -146,6 +147,7 @@ class Modality:
     pictures: Callable[[Schema, np.ndarray], np.ndarray] | None = None
     codec: type[Codec] | None = None
     codec_fitted: bool = True
+    learned_as: str = ""
     columns: Callable[[Schema], list[Column]] = lambda schema: []
     in_files: bool = True
     formats: tuple[str, ...] = ("folder",)

@@ -22,6 +22,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from gensynth import rng
+from gensynth.data.kinds import modality_named
 from gensynth.errors import DivergedError, UsageError
 from gensynth.models.all_reduce import average_gradients
 from gensynth.rng import aligned_blocks
@@ -318,7 +319,7 @@ def check_learns(model: type[Generator], name: str, modality: str) -> None:
         raise UsageError(
             f'model={name}: {model.__name__} must declare `modalities`, the kinds it learns: ("image",), say'
         )
-    if modality not in model.modalities:
+    if not {modality, modality_named(modality).learned_as} & set(model.modalities):
         raise UsageError(
             f"model={name} learns rows of kind {' or '.join(model.modalities)}, and these are of kind {modality}; "
             "choose another model=NAME, or sampler=NAME for classical rows"

@@ -109,6 +109,7 @@ register(
         raw="numbers",
         pictures=plots,
         codec=SeriesCodec,
+        learned_as="table",
         ending=lambda schema: ".txt",
         encode=lambda schema, x, xmp: " ".join(map(repr, x.tolist())).encode(),
         read_like=lambda path, like, **words: read_written(path, like),
