@@ -33,6 +33,14 @@ class ArrayRows:
     ids: np.ndarray
     declared: frozenset[str] = frozenset()
 
+    @property
+    def splits(self) -> set[str]:
+        return set(self.split.tolist())
+
+    def as_test(self) -> ArrayRows:
+        """The same as rows of data.test: split "test", ids under test/."""
+        return replace(self, ids=np.array([f"test/{name}" for name in self.ids]), split=np.full(len(self.ids), "test"))
+
 
 def idx_images(folder: Path) -> list[Path]:
     """Images files of IDX pairs in a folder, train first; a plain file wins over its .gz twin."""

@@ -12,7 +12,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from gensynth.data import audio_files, image
@@ -56,6 +56,15 @@ class Listing:
     declared: frozenset[str]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> set[str]:
+        return {row.split for row in self.rows}
+
+    def as_test(self) -> Listing:
+        """The same as rows of data.test: split "test", names under test/."""
+        rows = tuple(replace(row, name=f"test/{row.name}", split="test") for row in self.rows)
+        return replace(self, rows=rows, findings=tuple(replace(f, file=f"test/{f.file}") for f in self.findings))
 
 
 def list_folder(root: Path, label: str) -> Listing:

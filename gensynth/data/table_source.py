@@ -13,11 +13,11 @@ from gensynth.data.columns import KINDS, Column, describe, values_of
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import printable
 from gensynth.data.origin import marked_table
-from gensynth.data.source import Source, class_order, source_hash
+from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
 from gensynth.data.table_names import split_files
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData, Schema
+from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Schema
 
 SOURCE_COLUMN = "gensynth_source"
 _SHOWN = 20
@@ -192,16 +192,11 @@ def build(
         raise DataError(f'no column beside the label "{name}" can be learned from')
     x = np.stack([values_of(c, cells[c.name].to_numpy(object)) for c in modelled], axis=1)
     fields = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
-    schema = like or Schema("table", classes, fields)
-    data = LabelledData(
-        x=x,
-        y=pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64),
-        schema=schema,
-        ids=ids,
-        origin=origin,
-        parent=np.where(origin == REAL, ids, ""),
-    )
-    notes = (_recognised(kind, data, described), *_notes(cells, described, ignore))
+    data = labelled(x, labels, like or Schema("table", classes, fields), ids, origin)
+    kinds_of = [c.kind for c in described]
+    found = ", ".join(f"{kinds_of.count(k)} {k}" for k in KINDS if k in kinds_of)
+    first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{data.schema.fields["label"]}"')
+    notes = (first, *_notes(cells, described, ignore))
     return Source(data, split, {}, (), notes, source_hash(data), cells=cells.set_axis(ids, axis=0))
 
 
@@ -269,17 +264,6 @@ def _described(cells: pd.DataFrame, ignore: list[str], kinds: Mapping[str, str])
     except ValueError as error:
         raise DataError(str(error)) from None
     return [replace(c, kind="text", categories=()) if c.name in ignore else c for c in found]
-
-
-def _recognised(kind: str, data: LabelledData, columns: list[Column]) -> str:
-    counts = data.counts()
-    rare = int(np.argmin(counts))
-    kinds = [c.kind for c in columns]
-    found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
-    return (
-        f'{kind}: {len(counts)} classes in "{data.schema.fields["label"]}", {len(data)} rows, columns: {found}, '
-        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
-    )
 
 
 def _notes(cells: pd.DataFrame, columns: list[Column], ignore: list[str]) -> list[str]:

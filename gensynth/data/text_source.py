@@ -10,7 +10,7 @@ import pandas as pd
 from gensynth.data.columns import Column
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import Finding
-from gensynth.data.source import Source, source_hash
+from gensynth.data.source import Source, labelled, recognised, source_hash
 from gensynth.data.table_files import Form
 from gensynth.data.table_source import (
     SOURCE_COLUMN,
@@ -24,7 +24,7 @@ from gensynth.data.table_source import (
     read_cells,
 )
 from gensynth.errors import DataError, UsageError
-from gensynth.types import REAL, LabelledData, Schema
+from gensynth.types import Schema
 
 MOST_CHARACTERS = 100_000
 
@@ -74,18 +74,13 @@ def read_text(
     labels = cells[name].to_numpy(object)
     classes = classes_of(set(labels.tolist()), like)
     check_classes(classes, min_classes)
-    data = LabelledData(
-        x=cells[column].to_numpy(object),
-        y=pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64),
-        schema=like or Schema("text", classes, _fields(cells, name, column)),
-        ids=ids,
-        origin=origin,
-        parent=np.where(origin == REAL, ids, ""),
-        groups={key: cells[key].to_numpy(str) for key in beside},
-    )
-    recognised = _recognised(next(iter(tables.values())).kind, data, column)
+    schema = like or Schema("text", classes, _fields(cells, name, column))
+    groups_of = {key: cells[key].to_numpy(str) for key in beside}
+    data = labelled(cells[column].to_numpy(object), labels, schema, ids, origin, groups_of)
+    kind = next(iter(tables.values())).kind
+    first = recognised(f'{kind} with texts in "{column}"', data, f"{len(data)} texts")
     blank = [f'column "{c}" is left out: empty in synthetic rows' for c in cells.columns if c not in (name, column)]
-    shown, quarantine = (recognised, *blank, *notes_on(done), *notes), tuple(findings.values())
+    shown, quarantine = (first, *blank, *notes_on(done), *notes), tuple(findings.values())
     cells = cells.set_axis(ids, axis=0)
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
 
@@ -113,12 +108,3 @@ def _findings(texts: np.ndarray, ids: np.ndarray) -> dict[int, Finding]:
 def _where(row: str) -> str:
     split, _, number = str(row).rpartition("/")
     return f"{split + ' ' if split else ''}row {number}"
-
-
-def _recognised(kind: str, data: LabelledData, column: str) -> str:
-    counts = data.counts()
-    rare = int(np.argmin(counts))
-    return (
-        f'{kind} with texts in "{column}": {len(counts)} classes, {len(data)} texts, '
-        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
-    )
