@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gensynth.evaluation.fakes import shuffled_columns
 
 from gensynth.data.kinds import KINDS, modality_named, register
 from gensynth.data.modality import Modality, flat_points
 from gensynth.errors import UsageError
+from gensynth.evaluation.fidelity.spoiled import shuffled_columns
 from gensynth.types import LabelledData, Schema
 
 OWN = Path(__file__).parent / "own_kind"

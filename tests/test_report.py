@@ -294,6 +294,11 @@ def test_the_bar_is_full_at_the_better_end() -> None:
     assert goodness(1.0, 1.0, 1.0, lower_is_better=False) is None
 
 
+def test_a_score_without_interval_floor_or_z_shows_what_there_is() -> None:
+    row = score("a", {"value": 0.5, "low": None, "high": None, "floor": None, "ceiling": 1.0, "z": None}, lower=False)
+    assert (row.value, row.interval, row.floor, row.z, row.bar) == ("0.500", "", "", "", None)
+
+
 def test_curves_of_single_classes_and_dimensions_are_left_to_the_dashboard() -> None:
     curve = (np.array([1, 2]), np.array([0.5, 0.6]))
     names = ("coverage/rare", "variety/rare", "kl/07", "val/coverage_worst", "loss_kl")

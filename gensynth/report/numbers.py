@@ -108,6 +108,7 @@ def score(label: str, entry: Mapping[str, Any], lower: bool = False) -> Score:
     value = entry["value"] if "value" in entry else entry["mean"]
     if value is None:
         return Score(label, str(entry["reason"]), n=_n(entry))
+    entry = {key: part for key, part in entry.items() if part is not None}  # an interval may be not defined by itself
     floor, ceiling = entry.get("floor"), entry.get("ceiling")
     lower = entry["better"] == "lower" if "better" in entry else lower
     return Score(
