@@ -153,7 +153,7 @@ def check_rows(
 def drawn_as(line: Mapping[str, str]) -> str:
     """What a ledger's line says of how its row was made, in a cell: label, sampler, index and groups, if any.
 
-    >>> made_as({"label": "yes", "sampler": "cvae", "index": "7", "params": ""})
+    >>> drawn_as({"label": "yes", "sampler": "cvae", "index": "7", "params": ""})
     '["yes", "cvae", "7"]'
     """
     params = json.loads(line["params"]) if line["params"] else {}
@@ -162,7 +162,7 @@ def drawn_as(line: Mapping[str, str]) -> str:
 
 
 def line_of(synthetic: str) -> dict[str, str]:
-    """Inverse of `made_as`: the columns of the ledger that name a row. DataError where the cell was changed."""
+    """Inverse of `drawn_as`: the columns of the ledger that name a row. DataError where the cell was changed."""
     try:
         label, sampler, index, *cell = json.loads(synthetic)
         params = json.dumps({CELL: cell[0]}) if cell else ""

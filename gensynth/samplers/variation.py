@@ -34,7 +34,7 @@ class VariationTransfer(OfGenerator):
 
     strength   factor of the latent difference that is added
     share      part of the rows that is made so; of the others every second one is moved, the rest are copies
-    relatives  how many of the common classes that look most alike lend variation (see `lenders`)
+    relatives  how many of the common classes that look most alike lend variation (see `donors`)
     """
 
     name = "variation"
@@ -120,7 +120,7 @@ def donors(x: Tensor, y: np.ndarray, counts: np.ndarray, relatives: int) -> list
     x (N, P) rows, y (N,) labels, counts (K,)
 
     >>> x = torch.tensor([[0.0], [0.4], [5.0], [5.4], [0.1]])
-    >>> lenders(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
+    >>> donors(x, np.array([0, 0, 1, 1, 2]), np.array([2, 2, 1]), 1)
     [[0], [1], [0]]
     """
     present = [int(k) for k in np.flatnonzero(counts)]
