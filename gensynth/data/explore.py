@@ -78,16 +78,10 @@ def _group_counts(data: LabelledData, hidden: set[str]) -> dict[str, dict[str, d
     """{column: {value: {class: rows}}} of the group columns with at most MOST_GROUPS values that name nobody."""
     tables = {}
     for name, cells in data.groups.items():
-        if cells.ndim > 1 or name in hidden:  # masks, and columns whose values are people
-            continue
-        values, codes = np.unique(cells, return_inverse=True)
-        if len(values) <= MOST_GROUPS:
-            counts = np.zeros((len(values), len(data.schema.classes)), int)
-            np.add.at(counts, (codes, data.y), 1)
-            tables[name] = {
-                str(value): dict(zip(data.schema.classes, row.tolist(), strict=True))
-                for value, row in zip(values, counts, strict=True)
-            }
+        if cells.ndim > 1 or name in hidden or len(np.unique(cells)) > MOST_GROUPS:
+            continue  # masks, and columns whose values are people
+        counts = pd.crosstab(cells, data.y).reindex(columns=range(len(data.schema.classes)), fill_value=0)
+        tables[name] = counts.set_axis(data.schema.classes, axis=1).to_dict("index")
     return tables
 
 
@@ -165,14 +159,13 @@ def _word(facts: dict[str, Any]) -> str:
 
 
 def _advice_on_classes(facts: dict[str, Any]) -> list[str]:
-    classes, ratio = facts["classes"], facts["imbalance_ratio"]
-    few = [f'"{name}" {c["train"]}' for name, c in classes.items() if c["train"] < FEW_ROWS]
-    unscored = [f'"{name}" {c["test"]}' for name, c in classes.items() if c["test"] < FEW_TEST_ROWS]
-    rows, advice = _word(facts), []
-    if few:
-        advice.append(f"fewer than {FEW_ROWS} training {rows}, too few for a generator: {', '.join(few)}")
-    if unscored:
-        advice.append(f"fewer than {FEW_TEST_ROWS} test {rows}, scores will be vague: {', '.join(unscored)}")
+    classes, ratio, rows, advice = facts["classes"], facts["imbalance_ratio"], _word(facts), []
+    for least, part, split, what in (
+        (FEW_ROWS, "train", "training", "too few for a generator"),
+        (FEW_TEST_ROWS, "test", "test", "scores will be vague"),
+    ):
+        if few := [f'"{name}" {c[part]}' for name, c in classes.items() if c[part] < least]:
+            advice.append(f"fewer than {least} {split} {rows}, {what}: {', '.join(few)}")
     if ratio is not None and ratio >= 1.5:
         advice.append(f"the largest class has {ratio:g} times the training {rows} of the smallest: balance it")
     return advice
