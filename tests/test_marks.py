@@ -25,7 +25,7 @@ from gensynth.cli import compose
 from gensynth.data.image import ImageCodec, png_bytes, read_pixels
 from gensynth.data.kinds import fit_codec
 from gensynth.data.origin import marked_origin
-from gensynth.data.plain_files import is_plain
+from gensynth.data.containers import is_plain
 from gensynth.data.table_source import read_frame, read_table
 from gensynth.models.generator import TrainingRows
 from gensynth.samplers.generator import GeneratorSampler

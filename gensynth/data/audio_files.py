@@ -9,18 +9,19 @@ from __future__ import annotations
 import io
 import math
 import os
-import struct
 import wave
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from gensynth.data.containers import riff_chunks
 from gensynth.data.finding import FileFault, FileSet, Finding, check_file, usable
 from gensynth.data.suffixes import SOUNDS
 from gensynth.errors import UsageError
@@ -131,21 +132,15 @@ def _check_container(path: Path) -> bool:
 
 def _check_chunks(file: io.BufferedReader, size: int) -> bool:
     """Whether a WAV file of `size` bytes is its format and its sound alone; FileFault where sound is missing."""
-    names: list[bytes] = []
-    place = 12
-    while place + 8 <= size and len(names) < _MOST_CHUNKS:
-        file.seek(place)
-        name, length = struct.unpack("<4sI", file.read(8))
+    names = []
+    for name, place, length in islice(riff_chunks(file), _MOST_CHUNKS):
         names.append(name)
-        place += 8 + length
         if name == b"data":
-            if place > size and length != _UNKNOWN_LENGTH:
-                raise FileFault("truncated", f"{length - (place - size)} of {length} announced bytes are there")
-            break
-        place += length % 2
-    if b"data" not in names:
-        raise FileFault("truncated", "the header ends before the sound begins")
-    return names == [b"fmt ", b"data"] and place == size
+            missing = place + length - size
+            if missing > 0 and length != _UNKNOWN_LENGTH:
+                raise FileFault("truncated", f"{length - missing} of {length} announced bytes are there")
+            return names == [b"fmt ", b"data"] and missing == 0
+    raise FileFault("truncated", "the header ends before the sound begins")
 
 
 @contextmanager
@@ -257,20 +252,16 @@ def _plain(found: Waveform, rate_hz: int, length: int) -> bool:
 
 def _format_notes(waves: list[Waveform], rate_hz: int) -> list[str]:
     """A sentence on channels, rates, sample formats and clipping each, where there is something to say."""
-    notes = []
-    stereo = sum(w.channels > 1 for w in waves)
-    if stereo:
-        notes.append(f"{_files(stereo)} with several channels: averaged to mono")
+    stereo, clipped = sum(w.channels > 1 for w in waves), sum(w.clipped > 0 for w in waves)
     rates = Counter(w.sample_rate_hz for w in waves if w.sample_rate_hz != rate_hz)
-    if rates:
-        notes.append(f"{_files(rates.total())} resampled to {rate_hz} Hz: {_counts(rates, ' Hz')}")
     kinds = Counter(SUBTYPES[w.subtype] for w in waves if w.subtype != "PCM_16")
-    if kinds:
-        notes.append(f"{_files(kinds.total())} not stored with 16 bits: {_counts(kinds, '')}")
-    clipped = sum(w.clipped > 0 for w in waves)
-    if clipped:
-        notes.append(f"{_files(clipped)} clipped: 3 or more samples in a row at full scale")
-    return notes
+    told = [
+        (stereo, "with several channels: averaged to mono"),
+        (rates.total(), f"resampled to {rate_hz} Hz: {_counts(rates, ' Hz')}"),
+        (kinds.total(), f"not stored with 16 bits: {_counts(kinds, '')}"),
+        (clipped, "clipped: 3 or more samples in a row at full scale"),
+    ]
+    return [f"{_files(n)} {what}" for n, what in told if n]
 
 
 def _length_notes(lengths: np.ndarray, length: int, rate_hz: int, requested: bool) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gensynth.data.containers import is_plain
 from gensynth.data.finding import FileSet, usable
 from gensynth.data.image import read_pixels, resize
-from gensynth.data.plain_files import is_plain
 from gensynth.errors import UsageError
 
 LONGEST_SIDE = 64

@@ -106,7 +106,7 @@ def _look(path: str, label: str, max_pixels: int) -> Listing | ArrayRows:
     if not os.path.exists(place):
         raise UsageError(f'no file or folder "{path}"; {_nearest_neighbour(place)}')
     if place.is_dir():
-        pairs = _idx_in(place)
+        pairs = idx_images(place)
         return read_idx(pairs, max_pixels) if pairs else list_folder(place, label)
     if place.suffix.lower() == ".npz":
         return read_npz(place, max_pixels)
@@ -121,13 +121,6 @@ def _nearest_neighbour(place: Path) -> str:
     except OSError:
         return f'there is no folder "{place.parent.name}" either, or it cannot be listed'
     return nearest(place.name, names) if names else "its folder is empty"
-
-
-def _idx_in(folder: Path) -> list[Path]:
-    try:
-        return idx_images(folder)
-    except OSError as error:
-        raise DataError(f'the folder "{folder.name}" cannot be listed: {(error.strerror or "error").lower()}') from None
 
 
 def _why_not(place: Path) -> str:
