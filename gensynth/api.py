@@ -162,9 +162,8 @@ def source_of(X: Rows, y: Any) -> Source:  # noqa: N803
     frame = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
     frame = frame.rename(columns=str)
     cells = text_of(frame).assign(**{LABEL: labels})
-    ids = np.arange(len(cells)).astype(str)
     kinds = {str(name): "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}
-    return build(cells, np.full(len(cells), ""), ids, LABEL, kind="rows in memory", ignore=[], kinds=kinds, like=None)
+    return build(cells, LABEL, "rows in memory", kinds=kinds)
 
 
 def _images(x: np.ndarray, labels: np.ndarray) -> Source:
@@ -188,9 +187,7 @@ def _like(pair: tuple[Rows, Any], like: LabelledData, name: str) -> LabelledData
     if like.schema.modality == "table":
         frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
         cells = text_of(frame.reset_index(drop=True).rename(columns=str)).assign(**{LABEL: labels})
-        ids = np.arange(len(cells)).astype(str)
-        split = np.full(len(cells), "")
-        return build(cells, split, ids, LABEL, kind="rows", ignore=[], kinds={}, like=like.schema).data
+        return build(cells, LABEL, "rows", like=like.schema).data
     data = _images(np.asarray(X), labels).data
     if data.x.shape[2:] != like.x.shape[2:]:
         raise DataError(f"{name} has images of {data.x.shape[2:]} pixels, the real data of {like.x.shape[2:]}")

@@ -26,7 +26,7 @@ from bench_words import read_words
 from canary_audit import canary_release_audit
 
 from gensynth.cli import compose
-from gensynth.data.codec import fit_codec
+from gensynth.data.kinds import fit_codec
 from gensynth.models.generator import TrainingRows
 from gensynth.models.private.accounting import gaussian_sigma
 from gensynth.rng import numpy_generator

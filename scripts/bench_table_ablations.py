@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from gensynth import rng
 from gensynth.cli import compose
-from gensynth.data.codec import fit_codec
+from gensynth.data.kinds import fit_codec
 from gensynth.data.split import split_rows
 from gensynth.models.cvae import CVAE, encode_all, kl_per_dimension
 from gensynth.models.generator import TrainingRows

@@ -14,7 +14,7 @@ from torch import nn
 
 from gensynth import rng
 from gensynth.cli import compose
-from gensynth.data.codec import fit_codec
+from gensynth.data.kinds import fit_codec
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import Interrupted, UsageError
 from gensynth.models.dp_cvae import Bound

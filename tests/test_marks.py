@@ -22,11 +22,11 @@ from gensynth.balancing.export import Provenance, encode_row, row_names, write_d
 from gensynth.balancing.mark import Mark, mark_of, read_mark, xmp_packet
 from gensynth.balancing.table_export import TableSink, write_table_dataset
 from gensynth.cli import compose
-from gensynth.data.codec import fit_codec
 from gensynth.data.conditions import Conditions
+from gensynth.data.containers import is_plain
 from gensynth.data.image import ImageCodec, png_bytes, read_pixels
+from gensynth.data.kinds import fit_codec
 from gensynth.data.origin import marked_origin
-from gensynth.data.plain_files import is_plain
 from gensynth.data.table_source import read_frame, read_table
 from gensynth.models.generator import TrainingRows
 from gensynth.samplers.generator import GeneratorSampler

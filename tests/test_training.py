@@ -13,7 +13,7 @@ from conftest import encoded, small_job, space_of, stripes
 from lightning.pytorch.loggers import CSVLogger
 
 from gensynth.cli import compose
-from gensynth.data.codec import fit_codec
+from gensynth.data.kinds import fit_codec
 from gensynth.data.table_source import read_breast_cancer
 from gensynth.errors import DataError, DivergedError, Interrupted, UsageError
 from gensynth.files import write_atomically

@@ -13,7 +13,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from gensynth.data.folders import nfc
+from gensynth.data.folders import entries, nfc
 from gensynth.errors import DataError, UsageError
 
 MAX_BYTES = 8 * 2**30
@@ -33,11 +33,19 @@ class ArrayRows:
     ids: np.ndarray
     declared: frozenset[str] = frozenset()
 
+    @property
+    def splits(self) -> set[str]:
+        return set(self.split.tolist())
+
+    def as_test(self) -> ArrayRows:
+        """The same as rows of data.test: split "test", ids under test/."""
+        return replace(self, ids=np.array([f"test/{name}" for name in self.ids]), split=np.full(len(self.ids), "test"))
+
 
 def idx_images(folder: Path) -> list[Path]:
     """Images files of IDX pairs in a folder, train first; a plain file wins over its .gz twin."""
     found = {}
-    for path in sorted(folder.iterdir(), reverse=True):
+    for path in [Path(entry.path) for entry in reversed(entries(folder))]:
         match = _IDX_NAME.match(path.name)
         if match and match["set"] in _SETS and path.is_file():
             found[match["set"]] = path

@@ -19,8 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
 from gensynth.data.audio_files import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from gensynth.data.image import contact_sheet, png_bytes, preview_scale
-from gensynth.errors import DataError, DivergedError
+from gensynth.data.image import check_whole, contact_sheet, finite_levels, png_bytes, preview_scale
 from gensynth.types import Block, LabelledData, Space
 
 BANDS = 64
@@ -304,13 +303,7 @@ class AudioCodec:
 
     def _unit(self, t: torch.Tensor) -> torch.Tensor:
         """Tensors (N, 1, M, frames) as float32 in [0, 1] on the CPU; DivergedError on NaN or infinity."""
-        if t.ndim != 4 or tuple(t.shape[1:]) != self.space.shape:
-            raise ValueError(f"expected (N, {', '.join(map(str, self.space.shape))}), got {tuple(t.shape)}")
-        t = t.detach().to("cpu", torch.float32)
-        bad = int((~torch.isfinite(t)).flatten(1).any(dim=1).sum())
-        if bad:
-            raise DivergedError(f"{bad} of {len(t)} sounds hold values that are not finite numbers")
-        return (t.clamp(-1.0, 1.0) + 1.0) / 2
+        return finite_levels(t, self.space.shape, "sounds hold values") / 2
 
     def _check_length(self, x: np.ndarray) -> None:
         if x.ndim != 2 or x.shape[1] != self.samples:
@@ -322,11 +315,6 @@ class AudioCodec:
     @classmethod
     def from_state(cls, state: dict[str, Any], num_classes: int) -> AudioCodec:
         """Inverse of `state`; DataError when a number is missing or out of range."""
-        for name, low, high in (
-            ("sample_rate_hz", LOWEST_RATE_HZ, HIGHEST_RATE_HZ),
-            ("samples", 1, MOST_SAMPLES),
-        ):
-            value = state.get(name)
-            if type(value) is not int or not low <= value <= high:
-                raise DataError(f"audio codec: {name} must be a whole number from {low} to {high}, got {value!r}")
+        ranges = {"sample_rate_hz": (LOWEST_RATE_HZ, HIGHEST_RATE_HZ), "samples": (1, MOST_SAMPLES)}
+        check_whole(state, "audio", ranges)
         return cls(state["sample_rate_hz"], state["samples"], num_classes)

@@ -9,19 +9,20 @@ from __future__ import annotations
 import io
 import math
 import os
-import struct
 import wave
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from gensynth.data.finding import FileFault, Finding, check_file
+from gensynth.data.containers import riff_chunks
+from gensynth.data.finding import FileFault, FileSet, Finding, check_file, usable
 from gensynth.data.suffixes import SOUNDS
 from gensynth.errors import UsageError
 
@@ -66,22 +67,6 @@ class Waveform:
     def silent(self) -> bool:
         """Whether no sample reaches 10^-4 of full scale (-80 dB)."""
         return float(np.abs(self.samples).max()) < SILENT_PEAK
-
-
-@dataclass(frozen=True)
-class WaveformSet:
-    """x float32 (M, T) of the M usable files; `kept` are their positions in the list that was read.
-
-    plain  marks bare 16-bit mono WAV files at the common rate and of exactly T samples, which may be handed on as
-           they are
-    """
-
-    x: np.ndarray
-    kept: np.ndarray
-    plain: tuple[bool, ...]
-    findings: tuple[Finding, ...]
-    notes: tuple[str, ...]
-    sample_rate_hz: int
 
 
 def read_waveform(path: Path, max_seconds: float) -> Waveform:
@@ -147,21 +132,15 @@ def _check_container(path: Path) -> bool:
 
 def _check_chunks(file: io.BufferedReader, size: int) -> bool:
     """Whether a WAV file of `size` bytes is its format and its sound alone; FileFault where sound is missing."""
-    names: list[bytes] = []
-    place = 12
-    while place + 8 <= size and len(names) < _MOST_CHUNKS:
-        file.seek(place)
-        name, length = struct.unpack("<4sI", file.read(8))
+    names = []
+    for name, place, length in islice(riff_chunks(file), _MOST_CHUNKS):
         names.append(name)
-        place += 8 + length
         if name == b"data":
-            if place > size and length != _UNKNOWN_LENGTH:
-                raise FileFault("truncated", f"{length - (place - size)} of {length} announced bytes are there")
-            break
-        place += length % 2
-    if b"data" not in names:
-        raise FileFault("truncated", "the header ends before the sound begins")
-    return names == [b"fmt ", b"data"] and place == size
+            missing = place + length - size
+            if missing > 0 and length != _UNKNOWN_LENGTH:
+                raise FileFault("truncated", f"{length - missing} of {length} announced bytes are there")
+            return names == [b"fmt ", b"data"] and missing == 0
+    raise FileFault("truncated", "the header ends before the sound begins")
 
 
 @contextmanager
@@ -195,51 +174,46 @@ def _check_samples(frames: np.ndarray) -> None:
         raise FileFault("bad_range", f"samples from {low:g} to {high:g}; -1 to 1 is expected")
 
 
-def load_waveforms(
-    files: list[tuple[str, Path]], seconds: float, sample_rate_hz: int, max_seconds: float
-) -> WaveformSet:
-    """Reads (name, path) pairs; faulty and silent files become findings, the others one array in their order.
+def load_waveforms(files: list[tuple[str, Path]], seconds: float, sample_rate_hz: int, max_seconds: float) -> FileSet:
+    """Reads (name, path) pairs; faulty and silent files become findings, the others x float32 (M, T) in their order.
 
     seconds         0: the length that 95 % of the files do not exceed; longer ones are cut at the end, shorter ones
                     filled up with zeros there; all are rounded to 16 bits, as they will be written
     sample_rate_hz  0: the most frequent rate (of equally frequent ones the higher); others are resampled
+    Plain are bare 16-bit mono WAV files at the common rate and of exactly T samples.
     """
-    waves, findings = _read_all(files, max_seconds)
-    if not waves:
-        return WaveformSet(np.zeros((0, 0), np.float32), np.zeros(0, int), (), tuple(findings), (), sample_rate_hz)
-    rate_hz = sample_rate_hz or common_rate([w.sample_rate_hz for w in waves.values()])
+
+    def sounding(i: int) -> Waveform:
+        found = read_waveform(files[i][1], max_seconds)
+        if found.silent:
+            raise FileFault("silent", f"no sample reaches {SILENT_PEAK:g} of full scale")
+        return found
+
+    waves, findings = usable({i: name for i, (name, _) in enumerate(files)}, sounding)
+    rate_hz = sample_rate_hz or (common_rate([w.sample_rate_hz for w in waves.values()]) if waves else 0)
     sounds = [resampled(w.samples, w.sample_rate_hz, rate_hz) for w in waves.values()]
     lengths = np.array([len(sound) for sound in sounds])
-    length = max(1, round(seconds * rate_hz)) if seconds else covering_length(lengths)
+    length = max(1, round(seconds * rate_hz)) if seconds else covering_length(lengths) if waves else 1
     x = np.zeros((len(sounds), length), np.float32)
     for row, sound in zip(x, sounds, strict=True):
         row[: min(len(sound), length)] = to_16_bit(sound[:length]).astype(np.float32) / FULL_SCALE
     silent = np.abs(x).max(axis=1) < SILENT_PEAK
-    names = [files[i][0] for i in waves]
-    why = f"no sample of the first {length / rate_hz:g} s reaches {SILENT_PEAK:g} of full scale"
-    findings += [Finding(name, "silent", why) for name, is_silent in zip(names, silent, strict=True) if is_silent]
+    why = f"no sample of the first {length / (rate_hz or 1):g} s reaches {SILENT_PEAK:g} of full scale"
+    findings += [Finding(files[i][0], "silent", why) for i, is_silent in zip(waves, silent, strict=True) if is_silent]
     waves = {i: wave for (i, wave), is_silent in zip(waves.items(), silent, strict=True) if not is_silent}
-    x, lengths = x[~silent], lengths[~silent]
     if not waves:
-        return WaveformSet(np.zeros((0, 0), np.float32), np.zeros(0, int), (), tuple(findings), (), rate_hz)
-    plain = tuple(_plain(w, rate_hz, length) for w in waves.values())
-    notes = (*_format_notes(list(waves.values()), rate_hz), *_length_notes(lengths, length, rate_hz, bool(seconds)))
-    return WaveformSet(x, np.array(list(waves), int), plain, tuple(findings), notes, rate_hz)
-
-
-def _read_all(files: list[tuple[str, Path]], max_seconds: float) -> tuple[dict[int, Waveform], list[Finding]]:
-    """Usable recordings by position, and findings."""
-    waves, findings = {}, []
-    for i, (name, path) in enumerate(files):
-        try:
-            found = read_waveform(path, max_seconds)
-            if found.silent:
-                raise FileFault("silent", f"no sample reaches {SILENT_PEAK:g} of full scale")
-        except FileFault as fault:
-            findings.append(Finding(name, fault.reason, fault.detail))
-            continue
-        waves[i] = found
-    return waves, findings
+        return FileSet(np.zeros((0, 0), np.float32), np.zeros(0, int), (), tuple(findings), sample_rate_hz=rate_hz)
+    kept, lengths = list(waves.values()), lengths[~silent]
+    plain = tuple(_plain(w, rate_hz, length) for w in kept)
+    return FileSet(
+        x=x[~silent],
+        kept=np.array(list(waves), int),
+        plain=plain,
+        findings=tuple(findings),
+        notes=(*_format_notes(kept, rate_hz), *_length_notes(lengths, length, rate_hz, bool(seconds))),
+        resized=plain.count(False),
+        sample_rate_hz=rate_hz,
+    )
 
 
 def common_rate(rates_hz: list[int]) -> int:
@@ -278,20 +252,16 @@ def _plain(found: Waveform, rate_hz: int, length: int) -> bool:
 
 def _format_notes(waves: list[Waveform], rate_hz: int) -> list[str]:
     """A sentence on channels, rates, sample formats and clipping each, where there is something to say."""
-    notes = []
-    stereo = sum(w.channels > 1 for w in waves)
-    if stereo:
-        notes.append(f"{_files(stereo)} with several channels: averaged to mono")
+    stereo, clipped = sum(w.channels > 1 for w in waves), sum(w.clipped > 0 for w in waves)
     rates = Counter(w.sample_rate_hz for w in waves if w.sample_rate_hz != rate_hz)
-    if rates:
-        notes.append(f"{_files(rates.total())} resampled to {rate_hz} Hz: {_counts(rates, ' Hz')}")
     kinds = Counter(SUBTYPES[w.subtype] for w in waves if w.subtype != "PCM_16")
-    if kinds:
-        notes.append(f"{_files(kinds.total())} not stored with 16 bits: {_counts(kinds, '')}")
-    clipped = sum(w.clipped > 0 for w in waves)
-    if clipped:
-        notes.append(f"{_files(clipped)} clipped: 3 or more samples in a row at full scale")
-    return notes
+    told = [
+        (stereo, "with several channels: averaged to mono"),
+        (rates.total(), f"resampled to {rate_hz} Hz: {_counts(rates, ' Hz')}"),
+        (kinds.total(), f"not stored with 16 bits: {_counts(kinds, '')}"),
+        (clipped, "clipped: 3 or more samples in a row at full scale"),
+    ]
+    return [f"{_files(n)} {what}" for n, what in told if n]
 
 
 def _length_notes(lengths: np.ndarray, length: int, rate_hz: int, requested: bool) -> list[str]:

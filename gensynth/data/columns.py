@@ -8,6 +8,7 @@ described, and written again for synthetic rows without being learned.
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,31 +22,18 @@ MODELLED = ("numeric", "categorical", "boolean", "datetime")
 KINDS = (*MODELLED, "constant", "identifier", "text")
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")
 EXACT = 2.0**53  # larger whole numbers do not fit a float64
-DATE_FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y/%m/%d",
-    "%d.%m.%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d-%m-%Y",
-    "%Y-%m-%dT%H:%M:%SZ",
-    "%Y-%m-%d %H:%M:%S.%f",
-    "%Y-%m-%dT%H:%M:%S.%f",
+DATE_FORMATS = (  # in the order they are tried
+    *("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"),
+    *("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"),
+    *("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f"),
 )
 _BOOLEANS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _NAMED_ID = re.compile(r"(^|[_\s.-])(id|idx|index|key|uuid|guid|rownum|row_number)$", re.IGNORECASE)
 ATTEMPTS = 40
 # What a place of an identifier's pattern may hold; any other character stands for itself.
 DIGIT, LEADING, LOWER, UPPER = "#", "&", "?", "^"
-ALPHABETS = {
-    DIGIT: "0123456789",
-    LEADING: "123456789",
-    LOWER: "abcdefghijklmnopqrstuvwxyz",
-    UPPER: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-}
+_LETTERS = {LOWER: string.ascii_lowercase, UPPER: string.ascii_uppercase}
+ALPHABETS = {DIGIT: string.digits, LEADING: string.digits[1:], **_LETTERS}
 _MANY_CATEGORIES = 50
 _TEXT_LENGTH = 40
 
@@ -182,9 +170,9 @@ def issue(column: Column, seeds: np.ndarray, taken: set[str]) -> np.ndarray:
         for place, cell in zip(waiting.tolist(), drawn, strict=True):
             if cell in taken:
                 still.append(place)
-                continue
-            taken.add(cell)
-            cells[place] = cell
+            else:
+                taken.add(cell)
+                cells[place] = cell
         waiting = np.array(still, dtype=np.int64)
         if not len(waiting):
             return cells
@@ -225,7 +213,7 @@ def _numeric(name: str, cells: np.ndarray) -> Column:
     known = ~np.isnan(numbers)
     if not known.any():
         raise ValueError(f'column "{name}" holds no numbers')
-    low, high = float(numbers[known].min()), float(numbers[known].max())
+    low, high = _range(numbers)
     marks, how_often = np.unique(cells[~known].astype(str), return_counts=True)
     missing = str(marks[np.argmax(how_often)]) if len(marks) else ""
     if low == high and known.all():
@@ -304,16 +292,15 @@ def _datetime(name: str, cells: np.ndarray, format_: str) -> Column:
     if not format_:
         raise ValueError(f'column "{name}": no date format fits all cells')
     seconds = _seconds(cells, format_)
-    if np.nanmin(seconds) == np.nanmax(seconds) and not np.isnan(seconds).any():
+    low, high = _range(seconds)
+    if low == high and not np.isnan(seconds).any():
         return Column(name, "constant", example=str(cells[0]))
-    return Column(
-        name,
-        "datetime",
-        format=format_,
-        low=float(np.nanmin(seconds)),
-        high=float(np.nanmax(seconds)),
-        integer=bool((np.mod(seconds[~np.isnan(seconds)], 1) == 0).all()),
-    )
+    whole = bool((np.mod(seconds[~np.isnan(seconds)], 1) == 0).all())
+    return Column(name, "datetime", format=format_, low=low, high=high, integer=whole)
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    return float(np.nanmin(values)), float(np.nanmax(values))
 
 
 def _is_identifier(name: str, cells: np.ndarray, numbers: np.ndarray | None) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+import jinja2
 import numpy as np
 import pandas as pd
 
@@ -22,7 +23,6 @@ FEW_ROWS = 20
 FEW_TEST_ROWS = 10
 MOST_GROUPS = 30
 _SHOWN = 100
-_BAR_WIDTH = 40
 
 
 def explore(source: Source, split: np.ndarray) -> dict[str, Any]:
@@ -78,16 +78,10 @@ def _group_counts(data: LabelledData, hidden: set[str]) -> dict[str, dict[str, d
     """{column: {value: {class: rows}}} of the group columns with at most MOST_GROUPS values that name nobody."""
     tables = {}
     for name, cells in data.groups.items():
-        if cells.ndim > 1 or name in hidden:  # masks, and columns whose values are people
-            continue
-        values, codes = np.unique(cells, return_inverse=True)
-        if len(values) <= MOST_GROUPS:
-            counts = np.zeros((len(values), len(data.schema.classes)), int)
-            np.add.at(counts, (codes, data.y), 1)
-            tables[name] = {
-                str(value): dict(zip(data.schema.classes, row.tolist(), strict=True))
-                for value, row in zip(values, counts, strict=True)
-            }
+        if cells.ndim > 1 or name in hidden or len(np.unique(cells)) > MOST_GROUPS:
+            continue  # masks, and columns whose values are people
+        counts = pd.crosstab(cells, data.y).reindex(columns=range(len(data.schema.classes)), fill_value=0)
+        tables[name] = counts.set_axis(data.schema.classes, axis=1).to_dict("index")
     return tables
 
 
@@ -165,14 +159,13 @@ def _word(facts: dict[str, Any]) -> str:
 
 
 def _advice_on_classes(facts: dict[str, Any]) -> list[str]:
-    classes, ratio = facts["classes"], facts["imbalance_ratio"]
-    few = [f'"{name}" {c["train"]}' for name, c in classes.items() if c["train"] < FEW_ROWS]
-    unscored = [f'"{name}" {c["test"]}' for name, c in classes.items() if c["test"] < FEW_TEST_ROWS]
-    rows, advice = _word(facts), []
-    if few:
-        advice.append(f"fewer than {FEW_ROWS} training {rows}, too few for a generator: {', '.join(few)}")
-    if unscored:
-        advice.append(f"fewer than {FEW_TEST_ROWS} test {rows}, scores will be vague: {', '.join(unscored)}")
+    classes, ratio, rows, advice = facts["classes"], facts["imbalance_ratio"], _word(facts), []
+    for least, part, split, what in (
+        (FEW_ROWS, "train", "training", "too few for a generator"),
+        (FEW_TEST_ROWS, "test", "test", "scores will be vague"),
+    ):
+        if few := [f'"{name}" {c[part]}' for name, c in classes.items() if c[part] < least]:
+            advice.append(f"fewer than {least} {split} {rows}, {what}: {', '.join(few)}")
     if ratio is not None and ratio >= 1.5:
         advice.append(f"the largest class has {ratio:g} times the training {rows} of the smallest: balance it")
     return advice
@@ -180,70 +173,18 @@ def _advice_on_classes(facts: dict[str, Any]) -> list[str]:
 
 def explore_lines(facts: dict[str, Any]) -> list[str]:
     """The same for a terminal: what was read, a table of classes with bars, then advice."""
-    notes = facts["notes"]
-    lines = [*notes[:1], "", *_class_table(facts["classes"]), ""]
-    for name in ("text", "audio"):
-        if name in facts:
-            lines += [*_fact_lines(facts[name]), ""]
-    if "columns" in facts:
-        lines += [*_column_table(facts["columns"]), ""]
-    if facts.get("personal"):
-        lines += [*(_personal_line(one) for one in facts["personal"]), ""]
-    for name, table in facts.get("groups", {}).items():
-        lines += [*_group_table(name, table), ""]
-    lines += [f"note: {note}" for note in notes[1:]]
-    advice = [f"{i}. {text}" for i, text in enumerate(facts["advice"], 1)]
-    lines += ["what to fix first:", *advice] if advice else ["nothing to fix was found"]
-    return [printable(line) for line in lines]
-
-
-def _class_table(classes: dict[str, dict[str, int]]) -> list[str]:
-    width = max(5, *(len(name) for name in classes))
-    top = max(counts["train"] for counts in classes.values()) or 1
-    lines = [f"{'class':<{width}}  {'train':>7} {'val':>7} {'test':>7} {'total':>7}"]
-    for name, c in classes.items():
-        bar = "#" * -(-_BAR_WIDTH * c["train"] // top)
-        numbers = f"{c['train']:>7} {c['val']:>7} {c['test']:>7} {c['total']:>7}"
-        lines.append(f"{name:<{width}}  {numbers}  {bar}".rstrip())
-    return lines
-
-
-def _fact_lines(facts: dict[str, Any]) -> list[str]:
-    """One line a fact; of a spread its least, median and most."""
-    reported = {
-        name: f"{v['least']:g} to {v['most']:g}, median {v['median']:g}" if isinstance(v, dict) else f"{v:,}"
-        for name, v in facts.items()
-    }
-    return [f"{name.replace('_', ' '):<18}  {text}" for name, text in reported.items()]
-
-
-def _column_table(columns: dict[str, dict[str, Any]]) -> list[str]:
-    width = max(6, *(len(name) for name in columns))
-    lines = [f"{'column':<{width}}  {'kind':<12} {'missing':>8}  values"]
-    for name, c in columns.items():
-        values = f"{c['levels']} levels" if "levels" in c else f"{c['low']:g} to {c['high']:g}" if "low" in c else ""
-        share = f"{c['missing']:.1%}" if "missing" in c else ""
-        lines.append(f"{name:<{width}}  {c['kind']:<12} {share:>8}  {values}".rstrip())
-    return lines
-
-
-def _personal_line(one: dict[str, Any]) -> str:
-    """A column, what it looks like, how much of it, and masked examples."""
-    kind = one["kind"].replace("_", " ")
-    return f'looks like {kind}: "{one["column"]}", {one["share"]:.1%} ({", ".join(one["examples_masked"])})'
-
-
-def _group_table(name: str, table: dict[str, dict[str, int]]) -> list[str]:
-    """Rows of each value of a group column, class by class, and the share of the rarest class."""
-    classes = list(next(iter(table.values())))
-    rarest = min(classes, key=lambda c: sum(row[c] for row in table.values()))
-    width = max(len(name), *(len(value) for value in table))
-    heads = [f"{c:>{max(7, len(c))}}" for c in classes]
-    lines = [f"{name:<{width}}  {' '.join(heads)}  share of {rarest}"]
-    for value, row in table.items():
-        numbers = " ".join(f"{row[c]:>{len(head)}}" for c, head in zip(classes, heads, strict=True))
-        lines.append(f"{value:<{width}}  {numbers}  {row[rarest] / max(sum(row.values()), 1):.1%}")
-    return lines
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gensynth.data"),
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["widest"] = lambda least, names: max([least, *map(len, names)])
+    environment.globals["rarest_of"] = lambda table: min(
+        next(iter(table.values())), key=lambda c: sum(row[c] for row in table.values())
+    )
+    text = environment.get_template("explore.txt.j2").render(facts={"groups": {}} | facts)
+    return [line.rstrip() for line in text.rstrip("\n").split("\n")]
 
 
 def quarantine_csv(findings: Iterable[Finding]) -> str:

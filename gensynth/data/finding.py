@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -61,3 +67,33 @@ def check_file(path: Path) -> None:
         raise FileFault("not_a_file", "neither a regular file nor a folder")
     if facts.st_size == 0:
         raise FileFault("zero_bytes", "the file is empty")
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """x (M, ...) of the M usable files, images or recordings; `kept` are their positions in the list that was read.
+
+    plain       marks files that may be handed on as they are: without metadata, and stored just as x says
+    resized     how many had another size or form than x
+    recoloured  how many grey images stand in three channels because others have colours
+    """
+
+    x: np.ndarray
+    kept: np.ndarray
+    plain: tuple[bool, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    resized: int = 0
+    recoloured: int = 0
+    sample_rate_hz: int = 0
+
+
+def usable(names: Mapping[int, str], read: Callable[[int], Read]) -> tuple[dict[int, Read], list[Finding]]:
+    """What `read` makes of every file, by its key, and a finding for each FileFault."""
+    found, findings = {}, []
+    for i, name in names.items():
+        try:
+            found[i] = read(i)
+        except FileFault as fault:
+            findings.append(Finding(name, fault.reason, fault.detail))
+    return found, findings

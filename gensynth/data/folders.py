@@ -12,7 +12,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from gensynth.data import audio_files, image
@@ -57,6 +57,15 @@ class Listing:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def splits(self) -> set[str]:
+        return {row.split for row in self.rows}
+
+    def as_test(self) -> Listing:
+        """The same as rows of data.test: split "test", names under test/."""
+        rows = tuple(replace(row, name=f"test/{row.name}", split="test") for row in self.rows)
+        return replace(self, rows=rows, findings=tuple(replace(f, file=f"test/{f.file}") for f in self.findings))
+
 
 def list_folder(root: Path, label: str) -> Listing:
     """Rows of a folder in any known layout; UsageError where there is none."""
@@ -79,7 +88,7 @@ def nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def entries(folder: Path) -> list[os.DirEntry[str]]:
     """What lies in a folder, by name, without hidden files and what desktop systems leave behind."""
     try:
         with os.scandir(folder) as found:
@@ -103,13 +112,13 @@ def _split_folders(root: Path) -> list[tuple[str, str]]:
     A class may be called "train", so the word alone is not enough: another split must stand beside it (or nothing
     else), and the folder must hold classes or a metadata.csv itself.
     """
-    folders = [e.name for e in _entries(root) if _is_folder(e)]
+    folders = [e.name for e in entries(root) if _is_folder(e)]
     found = [(name, SPLIT_NAMES[name.lower()]) for name in folders if name.lower() in SPLIT_NAMES]
     splits = [split for _, split in found]
     if "train" not in splits or (len(found) == 1 and len(folders) > 1):
         return []
     train = next(name for name, split in found if split == "train")
-    if not any(_is_folder(e) or e.name == METADATA for e in _entries(root / train)):
+    if not any(_is_folder(e) or e.name == METADATA for e in entries(root / train)):
         return []
     twice = [split for split, n in Counter(splits).items() if n > 1]
     if twice:
@@ -119,21 +128,21 @@ def _split_folders(root: Path) -> list[tuple[str, str]]:
 
 
 def _beside_splits(root: Path, parts: dict[str, str]) -> tuple[str, ...]:
-    others = [e.name for e in _entries(root) if _is_folder(e) and e.name not in parts]
+    others = [e.name for e in entries(root) if _is_folder(e) and e.name not in parts]
     return (f"folders beside the splits were not read: {', '.join(others)}",) if others else ()
 
 
 def _list_part(folder: Path, prefix: str, split: str, label: str) -> Listing:
     """One root or one split folder."""
-    entries = _entries(folder)
-    if any(e.name == METADATA and e.is_file(follow_symlinks=False) for e in entries):
+    seen = entries(folder)
+    if any(e.name == METADATA and e.is_file(follow_symlinks=False) for e in seen):
         return _list_metadata(folder, prefix, split, label)
-    if any(_is_folder(e) for e in entries):
+    if any(_is_folder(e) for e in seen):
         return _list_classes(folder, prefix, split)
-    if split and not entries:
+    if split and not seen:
         finding = Finding(prefix.rstrip("/"), "empty_split", "the folder holds nothing")
         return Listing("folder of class folders", (), frozenset(), (finding,))
-    kinds = Counter(Path(e.name).suffix.lower() or "no extension" for e in entries)
+    kinds = Counter(Path(e.name).suffix.lower() or "no extension" for e in seen)
     content = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(5)) or "nothing"
     raise UsageError(f'the folder "{prefix or folder.name}" holds {content}, but no class folders; {LAYOUTS}')
 
@@ -142,7 +151,7 @@ def _list_classes(folder: Path, prefix: str, split: str) -> Listing:
     rows: list[FileRow] = []
     findings: list[Finding] = []
     folders: dict[str, str] = {}
-    for entry in _entries(folder):
+    for entry in entries(folder):
         name = prefix + entry.name
         if not _is_text(entry.name) or entry.is_symlink():
             findings.append(_refusal(entry, name))
@@ -171,15 +180,14 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path | Finding]]:
     while todo:
         here, start = todo.pop()
         try:
-            entries = _entries(here)
+            seen = entries(here)
         except DataError as error:
             yield start, Finding(start.rstrip("/"), "unreadable", str(error))
             continue
-        deeper = [_is_text(e.name) and _is_folder(e) for e in entries]
-        below = [e for e, is_deeper in zip(entries, deeper, strict=True) if is_deeper]
-        todo += [(Path(e.path), f"{start}{e.name}/") for e in reversed(below)]
-        for entry, is_deeper in zip(entries, deeper, strict=True):
-            if not is_deeper:
+        below = {e: f"{start}{e.name}/" for e in reversed(seen) if _is_text(e.name) and _is_folder(e)}
+        todo += [(Path(entry.path), name) for entry, name in below.items()]
+        for entry in seen:
+            if entry not in below:
                 yield start + entry.name, _file_or_finding(entry, start + entry.name)
 
 

@@ -1,7 +1,7 @@
 """What looks like a person: e-mail addresses, telephone numbers, account and identity numbers, names.
 
 Found by form and by the names of columns, never by a list of people: a name inside a sentence is not seen, a column of
-names is seen where most cells are capitalised words. Every pattern is bounded, so that time grows with length alone.
+names is seen where most cells are capitalised words. Patterns and words are in identifiers.yaml.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from gensynth.data.columns import MISSING
 
@@ -22,38 +24,12 @@ _SOME, _MOST, _NEARLY_ALL = 0.05, 0.5, 0.8
 _FEW_NAMES = 20
 _EXAMPLES = 3
 
-_EMAIL = re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}\.[A-Za-z]{2,24}(?![\w-])")
-_UUID = re.compile(r"(?<!\w)[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?!\w)")
-_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
-_CARD = re.compile(r"(?<![\w-])[2-6]\d{3}(?:[ -]?\d){9,15}(?![\w-])")
-# Social security (US), national insurance (UK), CPF (Brazil).
-_NATIONAL = re.compile(
-    r"(?<![\w-])(?:(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}|[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]"
-    r"|\d{3}\.\d{3}\.\d{3}-\d{2})(?![\w-])"
+_WORDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_FOUND = {kind: re.compile(pattern) for kind, pattern in _WORDS["found_in_text"].items()}
+_DATE, _FULL_DATE, _NORTH_AMERICAN, _POSTCODE, _WORD = (
+    re.compile(_WORDS[name]) for name in ("date", "full_date", "north_american", "postcode", "word")
 )
-_IP = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w.:])")
-_PHONE = re.compile(r"(?<![\dA-Z_,-])(?<!\d\.)\+?\(?\d(?:[ ()./-]{0,2}\d){7,14}(?!\d)")
-_DATE = re.compile(r"(?<!\d)\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)")
-_NORTH_AMERICAN = re.compile(r"(?:1[ .-]?)?\(?\d{3}\)?[ .-]{0,2}\d{3}[ .-]\d{4}")
-
-_POSTCODE = re.compile(r"\d{4,6}(?:-\d{3,4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d|\d{4} ?[A-Z]{2}")
-_FULL_DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.{0,16}")
-_WORD = re.compile(r"[^\W\d_][\w'’-]*")
-# Words that columns are called by; short ones must stand alone, long ones may be part of a name.
-_HINTS = {
-    "name": ("surname", "firstname", "lastname", "forename", "fullname", "givenname", "familyname", "maidenname"),
-    "phone": ("phone", "telephone", "mobile", "fax", "tel", "msisdn"),
-    "national_id": ("ssn", "socialsecurity", "passport", "nationalid", "taxid", "nino", "bsn", "cpf", "driverlicen"),
-    "iban": ("iban",),
-    "credit_card": ("creditcard", "cardnumber", "ccnum"),
-    "postcode": ("zip", "zipcode", "postcode", "postalcode", "plz"),
-    "date_of_birth": ("dob", "birthdate", "dateofbirth", "birthday"),
-    "address": ("address", "street"),
-}
 _SHORT = 4
-_PARTICLES = frozenset(
-    ("al", "bin", "da", "de", "del", "den", "der", "di", "du", "el", "ibn", "la", "le", "van", "von")
-)
 
 
 def luhn(digits: str) -> bool:
@@ -101,15 +77,11 @@ def _is_phone(text: str) -> bool:
     return (text.lstrip("(")[0] == "0" and 9 <= len(digits) <= 12) or bool(_NORTH_AMERICAN.fullmatch(text))
 
 
-# In the order they are looked for; what one has found the next ones do not see.
-_KINDS: dict[str, tuple[re.Pattern[str], Callable[[str], bool]]] = {
-    "email": (_EMAIL, lambda text: True),
-    "uuid": (_UUID, lambda text: True),
-    "iban": (_IBAN, iban_fits),
-    "credit_card": (_CARD, _is_card),
-    "national_id": (_NATIONAL, lambda text: True),
-    "ip": (_IP, _is_ip),
-    "phone": (_PHONE, _is_phone),
+_FITS: dict[str, Callable[[str], bool]] = {
+    "iban": iban_fits,
+    "credit_card": _is_card,
+    "ip": _is_ip,
+    "phone": _is_phone,
 }
 
 
@@ -120,14 +92,14 @@ def find(text: str) -> list[tuple[int, int, str]]:
     [(5, 18, 'phone'), (31, 46, 'email')]
     """
     found, rest = [], text
-    for kind, (pattern, fits) in _KINDS.items():
+    for kind, pattern in _FOUND.items():
         if kind == "email" and "@" not in rest:
             continue
         if kind == "uuid" and not any(c.isdigit() for c in rest):
             break  # all that follow have digits
         if kind == "phone":
             rest = _blanked(rest, [m.span() for m in _DATE.finditer(rest)])
-        spans = [m.span() for m in pattern.finditer(rest) if fits(m[0])]
+        spans = [m.span() for m in pattern.finditer(rest) if kind not in _FITS or _FITS[kind](m[0])]
         found += [(*span, kind) for span in spans]
         rest = _blanked(rest, spans)
     return sorted(found)
@@ -180,21 +152,18 @@ def flag_columns(cells: pd.DataFrame, identifiers: Collection[str] = ()) -> list
 def flag_texts(texts: np.ndarray, column: str) -> list[dict[str, Any]]:
     """What is found inside texts (N,): {"column", "kind", "rows", "share", "examples_masked"}, the commonest first."""
     hits: dict[str, list[str]] = {}
-    rows: dict[str, int] = {}
     for text in texts.tolist():
-        found = {kind: text[start:end] for start, end, kind in reversed(find(text))}
-        for kind, first in found.items():
-            rows[kind] = rows.get(kind, 0) + 1
+        for kind, first in {kind: text[start:end] for start, end, kind in reversed(find(text))}.items():
             hits.setdefault(kind, []).append(first)
     return [
         {
             "column": column,
             "kind": kind,
-            "rows": count,
-            "share": round(count / len(texts), 4),
-            "examples_masked": _examples(kind, hits[kind]),
+            "rows": len(found),
+            "share": round(len(found) / len(texts), 4),
+            "examples_masked": _examples(kind, found),
         }
-        for kind, count in sorted(rows.items(), key=lambda item: -item[1])
+        for kind, found in sorted(hits.items(), key=lambda item: -len(item[1]))
     ]
 
 
@@ -217,18 +186,32 @@ def _flags(name: str, cells: pd.Series, identifier: bool) -> Iterator[dict[str, 
         yield {"kind": kind, "share": share, "examples_masked": _examples(kind, present[hits][:_EXAMPLES].tolist())}
 
 
+def _digits(cell: str) -> int:
+    return sum(c.isdigit() for c in cell)
+
+
+_LOOKS: dict[str, Callable[[str], object]] = {  # what a cell of a column that is called so may look like
+    "phone": lambda cell: 7 <= _digits(cell) <= 15 and not re.search(r"[^\d ()+./-]", cell),
+    "national_id": lambda cell: _digits(cell) >= 5 and len(cell) <= 24,
+    "iban": lambda cell: _digits(cell) >= 10,
+    "credit_card": lambda cell: 12 <= _digits(cell) <= 19,
+    "postcode": lambda cell: _POSTCODE.fullmatch(cell.strip().upper()),
+    "date_of_birth": _FULL_DATE.fullmatch,
+    "address": lambda cell: " " in cell.strip() and any(c.isalpha() for c in cell),
+    "name": lambda cell: _WORD.match(cell) and not _digits(cell),
+}
 Seen = Iterator[tuple[str, np.ndarray]]  # kind, and which of the distinct cells look so
 
 
 def _by_form(name: str, present: np.ndarray, weights: np.ndarray, numeric: bool) -> Seen:
     """Kinds that the cells show by themselves; plain numbers show only card numbers."""
     if numeric:
-        cards = np.array([bool(_CARD.fullmatch(cell)) and _is_card(cell) for cell in present])
+        cards = np.array([bool(_FOUND["credit_card"].fullmatch(cell)) and _is_card(cell) for cell in present])
         if weights[cards].sum() >= _NEARLY_ALL * weights.sum():
             yield "credit_card", cards
         return
     kinds = [{kind for start, _, kind in find(cell) if _stands_alone(cell, start)} for cell in present.tolist()]
-    for kind in _KINDS:
+    for kind in _FOUND:
         hits = np.array([kind in found for found in kinds])
         share = weights[hits].sum() / weights.sum()
         if share >= _SOME or (hits.any() and kind in SURE):
@@ -242,19 +225,8 @@ def _stands_alone(cell: str, start: int) -> bool:
 
 def _by_name(name: str, present: np.ndarray, weights: np.ndarray, numeric: bool) -> Seen:
     """Kinds that the column's name says and most cells allow; names of people also where all cells look like one."""
-    hinted = _hinted(name)
-    looks = {
-        "phone": lambda cell: 7 <= sum(c.isdigit() for c in cell) <= 15 and not re.search(r"[^\d ()+./-]", cell),
-        "national_id": lambda cell: sum(c.isdigit() for c in cell) >= 5 and len(cell) <= 24,
-        "iban": lambda cell: sum(c.isdigit() for c in cell) >= 10,
-        "credit_card": lambda cell: 12 <= sum(c.isdigit() for c in cell) <= 19,
-        "postcode": lambda cell: bool(_POSTCODE.fullmatch(cell.strip().upper())),
-        "date_of_birth": lambda cell: bool(_FULL_DATE.fullmatch(cell)),
-        "address": lambda cell: " " in cell.strip() and any(c.isalpha() for c in cell),
-        "name": lambda cell: bool(_WORD.match(cell)) and not any(c.isdigit() for c in cell),
-    }
-    for kind in hinted:
-        hits = np.array([bool(looks[kind](cell)) for cell in present.tolist()])
+    for kind in _hinted(name):
+        hits = np.array([bool(_LOOKS[kind](cell)) for cell in present.tolist()])
         if weights[hits].sum() >= _MOST * weights.sum():
             yield kind, hits
             return
@@ -273,9 +245,9 @@ def _varies(present: np.ndarray, weights: np.ndarray, called: bool) -> bool:
 def _is_person(cell: str, alone: bool) -> bool:
     """Two to six capitalised words without a digit; one is enough where the column is called a name."""
     words = _WORD.findall(cell)
-    if any(c.isdigit() for c in cell) or not (1 if alone else 2) <= len(words) <= (6 if alone else 3):
+    if _digits(cell) or not (1 if alone else 2) <= len(words) <= (6 if alone else 3):
         return False
-    return all(word[0].isupper() or word.split("-")[0] in _PARTICLES for word in words)
+    return all(word[0].isupper() or word.split("-")[0] in _WORDS["name_particles"] for word in words)
 
 
 def _tokens(name: str) -> list[str]:
@@ -288,6 +260,6 @@ def _hinted(name: str) -> list[str]:
     joined = "".join(words)
     return [
         kind
-        for kind, hints in _HINTS.items()
+        for kind, hints in _WORDS["column_names"].items()
         if any(hint in words if len(hint) <= _SHORT else hint in joined for hint in hints)
     ]

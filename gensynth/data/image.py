@@ -154,6 +154,29 @@ def _equal_channels_to_grey(image: Image.Image) -> Image.Image:
     return image.getchannel(0) if np.array_equal(red, green) and np.array_equal(red, blue) else image
 
 
+def check_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """ValueError unless rows (N, ...) have the shape of a codec's rows."""
+    if tuple(got[1:]) != tuple(expected):
+        raise ValueError(f"expected (N, {', '.join(map(str, expected))}), got {tuple(got)}")
+
+
+def check_whole(state: dict[str, Any], kind: str, ranges: dict[str, tuple[int, int]]) -> None:
+    """DataError where a number of a codec's state is missing or out of its range."""
+    for name, (low, high) in ranges.items():
+        value = state.get(name)
+        if type(value) is not int or not low <= value <= high:
+            raise DataError(f"{kind} codec: {name} must be a whole number from {low} to {high}, got {value!r}")
+
+
+def finite_levels(t: torch.Tensor, shape: tuple[int, ...], what: str) -> torch.Tensor:
+    """What a network gave, (N, *shape), as float32 from 0 to 2 on the CPU; DivergedError on NaN or infinity."""
+    check_shape(t.shape, shape)
+    t = t.detach().to("cpu", torch.float32)
+    if bad := int((~torch.isfinite(t)).flatten(1).any(dim=1).sum()):
+        raise DivergedError(f"{bad} of {len(t)} {what} that are not finite numbers")
+    return t.clamp(-1.0, 1.0) + 1.0
+
+
 class ImageCodec:
     """uint8 pixels <-> float tensors in [-1, 1]; its state is plain JSON: height, width, channels."""
 
@@ -171,26 +194,17 @@ class ImageCodec:
 
     def encode(self, x: np.ndarray) -> torch.Tensor:
         """uint8 (N, C, H, W) -> float32 in [-1, 1], x / 127.5 - 1."""
-        self._check_shape(x.shape)
+        check_shape(x.shape, self.space.shape)
         return torch.from_numpy(np.ascontiguousarray(x)).to(torch.float32) / 127.5 - 1.0
 
     def decode(self, t: torch.Tensor) -> np.ndarray:
         """float (N, C, H, W) -> uint8, clamped, halves rounded to even; DivergedError on NaN or infinity."""
-        self._check_shape(tuple(t.shape))
-        t = t.detach().to("cpu", torch.float32)
-        bad = int((~torch.isfinite(t)).flatten(1).any(dim=1).sum())
-        if bad:
-            raise DivergedError(f"{bad} of {len(t)} images hold pixels that are not finite numbers")
-        return torch.round((t.clamp(-1.0, 1.0) + 1.0) * 127.5).to(torch.uint8).numpy()
+        return torch.round(finite_levels(t, self.space.shape, "images hold pixels") * 127.5).to(torch.uint8).numpy()
 
     def picture(self, x: torch.Tensor) -> bytes:
         """Samples (K, n, C, H, W) -> PNG bytes, one row a class."""
         sheet = contact_sheet([self.decode(row) for row in x], scale=preview_scale(x.shape[-1]))
         return png_bytes(sheet.transpose(2, 0, 1))
-
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 4 or tuple(shape[1:]) != self.space.shape:
-            raise ValueError(f"expected (N, {', '.join(map(str, self.space.shape))}), got {tuple(shape)}")
 
     def state(self) -> dict[str, Any]:
         channels, height, width = self.space.shape
@@ -199,10 +213,7 @@ class ImageCodec:
     @classmethod
     def from_state(cls, state: dict[str, Any], num_classes: int) -> ImageCodec:
         """Inverse of `state`; DataError when a number is missing or out of range."""
-        for name, top in (("height", 65535), ("width", 65535), ("channels", 3)):
-            value = state.get(name)
-            if type(value) is not int or not 1 <= value <= top:
-                raise DataError(f"image codec: {name} must be a whole number from 1 to {top}, got {value!r}")
+        check_whole(state, "image", {"height": (1, 65535), "width": (1, 65535), "channels": (1, 3)})
         if state["channels"] == 2:
             raise DataError("image codec: channels must be 1 or 3, got 2")
         return cls(state["height"], state["width"], state["channels"], num_classes)

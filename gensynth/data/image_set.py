@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gensynth.data.finding import FileFault, Finding
+from gensynth.data.containers import is_plain
+from gensynth.data.finding import FileSet, usable
 from gensynth.data.image import read_pixels, resize
-from gensynth.data.plain_files import is_plain
 from gensynth.errors import UsageError
 
 LONGEST_SIDE = 64
@@ -18,67 +17,37 @@ SHORTEST_SIDE = 8
 _CACHE_BYTES = 2**29
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """x uint8 (M, C, H, W) of the M readable files; `kept` are their positions in the list that was read.
-
-    `recoloured` counts grey ones that stand in three channels because others have colours.
-    """
-
-    x: np.ndarray
-    kept: np.ndarray
-    plain: tuple[bool, ...]
-    findings: tuple[Finding, ...]
-    resized: int
-    notes: tuple[str, ...]
-    recoloured: int = 0
-
-
-def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | None, max_pixels: int) -> ImageSet:
-    """Reads (name, path) pairs; faulty files become findings, `plain` marks files at the model's size without metadata.
+def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | None, max_pixels: int) -> FileSet:
+    """Reads (name, path) pairs; faulty files become findings. x is uint8 (M, C, H, W).
 
     Decoded images wait in memory up to a limit for the size to be settled; beyond it they are decoded again.
     """
-    decoded, sizes, findings = _decode_all(files, max_pixels)
+    waiting: dict[int, np.ndarray] = {}
+    room = _CACHE_BYTES
+
+    def size_of(i: int) -> tuple[int, int]:
+        nonlocal room
+        pixels = read_pixels(files[i][1], max_pixels)
+        if pixels.nbytes <= room:
+            waiting[i] = pixels
+            room -= pixels.nbytes
+        return pixels.shape[1:]
+
+    sizes, findings = usable({i: name for i, (name, _) in enumerate(files)}, size_of)
     if not sizes:
-        return ImageSet(np.zeros((0, 1, 0, 0), np.uint8), np.zeros(0, int), (), tuple(findings), 0, ())
-    height, width = choose_size(sizes.values(), image_size)
-    tiles: dict[int, np.ndarray] = {}
-    for i in sizes:
-        name, path = files[i]
-        try:
-            pixels = decoded.pop(i) if i in decoded else read_pixels(path, max_pixels)
-        except FileFault as fault:
-            findings.append(Finding(name, fault.reason, fault.detail))
-            continue
-        tiles[i] = resize(pixels, height, width)
-    resized = sum(sizes[i] != (height, width) for i in tiles)
-    plain = tuple(sizes[i] == (height, width) and _plain(files[i][1]) for i in tiles)
-    notes = size_notes(len(tiles), resized, (height, width), image_size)
+        return FileSet(np.zeros((0, 1, 0, 0), np.uint8), np.zeros(0, int), (), tuple(findings))
+    size = choose_size(sizes.values(), image_size)
+
+    def tile_of(i: int) -> np.ndarray:
+        return resize(waiting.pop(i) if i in waiting else read_pixels(files[i][1], max_pixels), *size)
+
+    tiles, vanished = usable({i: files[i][0] for i in sizes}, tile_of)
+    resized = sum(sizes[i] != size for i in tiles)
+    plain = tuple(sizes[i] == size and _plain(files[i][1]) for i in tiles)
+    notes = size_notes(len(tiles), resized, size, image_size)
     x = _stack(list(tiles.values()))
     recoloured = sum(tile.shape[0] != x.shape[1] for tile in tiles.values())
-    return ImageSet(x, np.array(list(tiles), int), plain, tuple(findings), resized, notes, recoloured)
-
-
-def _decode_all(
-    files: list[tuple[str, Path]], max_pixels: int
-) -> tuple[dict[int, np.ndarray], dict[int, tuple[int, int]], list[Finding]]:
-    """Pixels by position as long as they fit the cache, (height, width) by position, and findings."""
-    decoded: dict[int, np.ndarray] = {}
-    sizes: dict[int, tuple[int, int]] = {}
-    findings = []
-    room = _CACHE_BYTES
-    for i, (name, path) in enumerate(files):
-        try:
-            pixels = read_pixels(path, max_pixels)
-        except FileFault as fault:
-            findings.append(Finding(name, fault.reason, fault.detail))
-            continue
-        sizes[i] = pixels.shape[1:]
-        if pixels.nbytes <= room:
-            decoded[i] = pixels
-            room -= pixels.nbytes
-    return decoded, sizes, findings
+    return FileSet(x, np.array(list(tiles), int), plain, (*findings, *vanished), notes, resized, recoloured)
 
 
 def choose_size(sizes: Collection[tuple[int, int]], image_size: tuple[int, int] | None) -> tuple[int, int]:

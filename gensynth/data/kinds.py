@@ -11,7 +11,7 @@ import numpy as np
 from gensynth.data.audio import AudioCodec, mel_pixels
 from gensynth.data.facts import audio_facts, image_facts, table_facts, text_facts
 from gensynth.data.image import ImageCodec
-from gensynth.data.modality import Modality, Points, flat
+from gensynth.data.modality import Codec, Modality, Points, flat
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.table import TableCodec, TablePoints, modelled_columns
@@ -52,6 +52,23 @@ def register(one: Modality) -> Modality:
     return one
 
 
+def fit_codec(train: LabelledData) -> Codec:
+    """The codec of the rows' kind, which turns source units into tensors and back, fitted on train rows only."""
+    return _codec_of(train.schema.modality).fit(train)
+
+
+def load_codec(modality: str, state: dict[str, Any], num_classes: int) -> Codec:
+    """Inverse of `codec.state()`; UsageError for an unknown kind, DataError for a malformed state."""
+    return _codec_of(modality).from_state(state, num_classes)
+
+
+def _codec_of(modality: str) -> type[Codec]:
+    codec = modality_named(modality).codec
+    if codec is None:
+        raise UsageError(f"no generator learns rows of kind {modality}")
+    return codec
+
+
 def sight_of(schema: Schema) -> Callable[[np.ndarray], np.ndarray] | None:
     """Rows x -> their pictures uint8 (N, C, H, W); None for kinds without."""
     pictures = modality_of(schema).pictures
@@ -87,15 +104,18 @@ def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], writ
     return read_path(path, label=label, min_classes=1, **words)
 
 
+def _form(written: bool) -> dict[str, Any]:
+    """How tables of gensynth's own are written; nothing of others."""
+    return {"encoding": "utf-8", "header": True} if written else {}
+
+
 def _table_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
-    words: dict[str, Any] = {"encoding": "utf-8", "header": True} if written else {}
-    return read_table(path, label=label, like=like, groups=groups, min_classes=1, **words)
+    return read_table(path, label=label, like=like, groups=groups, min_classes=1, **_form(written))
 
 
 def _texts_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
-    words: dict[str, Any] = {"encoding": "utf-8", "header": True} if written else {}
     text = like.fields["text"]
-    return read_text(path, text=text, label=label, like=like, groups=groups, min_classes=1, **words)
+    return read_text(path, text=text, label=label, like=like, groups=groups, min_classes=1, **_form(written))
 
 
 def _in_channels(x: np.ndarray, like: Schema, name: str) -> np.ndarray:

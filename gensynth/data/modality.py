@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from gensynth.data.columns import Column
-from gensynth.data.source import Source, source_hash
+from gensynth.data.source import Source, labelled, source_hash
 from gensynth.errors import DataError, UsageError
 from gensynth.types import REAL, LabelledData, Schema, Space
 
@@ -99,15 +99,8 @@ def read_arrays(path: str, like: Schema, *, label: str, groups: list[str], writt
     except (OSError, ValueError) as error:
         raise DataError(f'"{root.name}": rows cannot be read ({error})') from None
     origin = np.array([line.get("source", REAL) for line in lines], dtype=str)
-    data = LabelledData(
-        x=x,
-        y=np.array([like.index(line[label]) for line in lines], np.int64),
-        schema=like,
-        ids=np.array(names, dtype=str),
-        origin=origin,
-        parent=np.where(origin == REAL, names, "") if names else np.zeros(0, str),
-        groups={name: np.array([line[name] for line in lines], dtype=str) for name in groups},
-    )
+    columns = {name: np.array([line[name] for line in lines], dtype=str) for name in groups}
+    data = labelled(x, [line[label] for line in lines], like, np.array(names, dtype=str), origin, columns)
     splits_of = np.array([line["split"] for line in lines], dtype=str)
     return Source(data, splits_of, {}, (), (f"{len(data)} rows of kind {like.modality}",), source_hash(data))
 

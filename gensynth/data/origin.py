@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from gensynth.data.containers import PNG_HEAD, jpeg_segments, png_chunks, riff_chunks
 from gensynth.errors import DataError
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData
 
@@ -22,7 +23,6 @@ SYNTHETIC_TYPES = (
 _ENHANCED = b"algorithmicallyEnhanced"
 _OWN = b"gensynth"
 _TERM = re.compile(rb"newscodes/digitalsourcetype/([A-Za-z]+)")
-_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _PNG_XMP = b"XML:com.adobe.xmp\0"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST_BYTES = 2**20
@@ -84,29 +84,28 @@ def marked_table(path: Path) -> str:
 def xmp_of(file: BinaryIO) -> bytes:
     """The XMP packet of a PNG, JPEG or WAV, empty without one; pixels and sound are passed over."""
     head = file.read(12)
-    if head.startswith(_PNG_HEAD):
-        file.seek(len(_PNG_HEAD))
-        return _png_xmp(file)
-    if head[:4] == b"RIFF":
-        return _wav_xmp(file)
-    if head.startswith(b"\xff\xd8"):
-        file.seek(2)
-        return _jpeg_xmp(file)
-    return b""
-
-
-def _png_xmp(file: BinaryIO) -> bytes:
-    """Text of the iTXt chunk that holds XMP (PNG specification, 11.3.3.4; XMP specification part 3, 1.1.5)."""
-    while len(start := file.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", start)
-        if kind == b"iTXt" and size <= _MOST_BYTES:
-            content = file.read(size)
+    if head.startswith(PNG_HEAD):
+        # An iTXt chunk (PNG specification, 11.3.3.4; XMP specification part 3, 1.1.5).
+        for content in _contents(file, png_chunks(file), b"iTXt"):
             if content.startswith(_PNG_XMP):
                 return _itxt_text(content[len(_PNG_XMP) :])
-            file.seek(4, 1)
-        else:
-            file.seek(size + 4, 1)
+    elif head[:4] == b"RIFF":
+        # Chunk _PMX (XMP specification part 3, 2.2).
+        return next(_contents(file, riff_chunks(file), b"_PMX"), b"")
+    elif head.startswith(b"\xff\xd8"):
+        for kind, place, size in jpeg_segments(file):
+            file.seek(place)
+            if kind == 0xE1 and (content := file.read(size)).startswith(_JPEG_XMP):
+                return content[len(_JPEG_XMP) :]
     return b""
+
+
+def _contents(file: BinaryIO, chunks: Iterator[tuple[bytes, int, int]], kind: bytes) -> Iterator[bytes]:
+    """What the chunks of one kind hold, of at most _MOST_BYTES."""
+    for name, place, size in chunks:
+        if name == kind and size <= _MOST_BYTES:
+            file.seek(place)
+            yield file.read(size)
 
 
 def _itxt_text(content: bytes) -> bytes:
@@ -119,25 +118,3 @@ def _itxt_text(content: bytes) -> bytes:
         return zlib.decompressobj().decompress(text, _MOST_BYTES)
     except zlib.error:
         return b""
-
-
-def _jpeg_xmp(file: BinaryIO) -> bytes:
-    """Payload of the APP1 segment that holds XMP; the search ends where the picture begins."""
-    while len(start := file.read(4)) == 4:
-        mark, kind, size = struct.unpack(">BBH", start)
-        if mark != 0xFF or kind == 0xDA or size < 2:
-            return b""
-        content = file.read(size - 2)
-        if kind == 0xE1 and content.startswith(_JPEG_XMP):
-            return content[len(_JPEG_XMP) :]
-    return b""
-
-
-def _wav_xmp(file: BinaryIO) -> bytes:
-    """Chunk _PMX of a RIFF file (XMP specification part 3, 2.2); chunks begin at even places."""
-    while len(start := file.read(8)) == 8:
-        kind, size = struct.unpack("<4sI", start)
-        if kind == b"_PMX" and size <= _MOST_BYTES:
-            return file.read(size)
-        file.seek(size + size % 2, 1)
-    return b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gensynth.data.finding import Finding
-from gensynth.types import LabelledData
+from gensynth.types import REAL, LabelledData, Schema
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
@@ -66,3 +67,23 @@ def source_hash(data: LabelledData) -> str:
     for row in rows:
         digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()
+
+
+def labelled(
+    x: np.ndarray,
+    labels: Iterable[str],
+    schema: Schema,
+    ids: np.ndarray,
+    origin: np.ndarray,
+    groups: Mapping[str, np.ndarray] | None = None,
+) -> LabelledData:
+    """Rows x (N, ...) with the class names in `labels` (N,), which the schema knows; real rows are their own source."""
+    y = pd.Index(schema.classes).get_indexer(pd.Index(list(labels))).astype(np.int64)
+    return LabelledData(x, y, schema, ids, origin, np.where(origin == REAL, ids, ""), groups or {})
+
+
+def recognised(kind: str, data: LabelledData, rows: str, where: str = "") -> str:
+    """The first note on a source: its classes, `where` they stand, its rows, and the smallest class."""
+    counts = data.counts()
+    rare = int(np.argmin(counts))
+    return f'{kind}: {len(counts)} classes{where}, {rows}, smallest class "{data.schema.classes[rare]}" {counts[rare]}'

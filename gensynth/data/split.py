@@ -90,21 +90,41 @@ def _carve(
 ) -> None:
     """Moves whole groups out of train, in place; the rarest class chooses first.
 
-    A group with one row that may not move stays where it is, since moving the rest would tear it apart.
+    A group with one row that may not move stays where it is, since moving the rest would tear it apart. Groups that do
+    not fit are passed over, unless the class would get no row at all: then the smallest is taken. A group that would
+    be more than half of all that is wanted of one of its classes does not fit: a split of one row repeated a thousand
+    times tests nothing.
     """
     tables = _group_counts(data.y, group, movable)
     pool = np.bincount(data.y[movable], minlength=len(data.schema.classes))
-    left = np.bincount(data.y[split == "train"], minlength=len(data.schema.classes))
-    goals = {"test": _goals(pool, wanted["test"], 3), "val": _goals(pool, wanted["val"], 5)}
+    left = np.bincount(data.y[split == "train"], minlength=len(data.schema.classes))  # rows still in train
+    goals = {"test": _goals(pool, wanted["test"], 3), "val": _goals(pool, wanted["val"], 5)}  # rows still missed
     most = {part: np.maximum(goal // 2, LEAST_VARIETY) for part, goal in goals.items()}
     chosen: dict[int, str] = {}
-    for k in np.argsort(pool, kind="stable"):
+
+    def is_free(g: int) -> bool:
+        """Whether every class of the group keeps a row in train without it."""
+        return g not in chosen and all(left[k] > n for k, n in tables[g].items())
+
+    def take(g: int, part: str) -> None:
+        chosen[g] = part
+        for k, n in tables[g].items():
+            goals[part][k] -= n
+            left[k] -= n
+
+    for k in np.argsort(pool, kind="stable").tolist():
         order = numpy_generator(seed, "split", data.schema.classes[k]).permutation(
             np.flatnonzero(movable & (data.y == k))
         )
         groups = [g for g in dict.fromkeys(group[order].tolist()) if g in tables]
-        for part in ("test", "val"):
-            _fill(part, int(k), groups, tables, goals[part], most[part], left, chosen)
+        for part, goal in goals.items():
+            missed_all = goal[k] > 0 and all(chosen.get(g) != part for g in groups)
+            for g in groups:
+                if goal[k] > 0 and is_free(g) and _fits(tables[g], k, goal, most[part]):
+                    take(g, part)
+                    missed_all = False
+            if missed_all and (free := [g for g in groups if is_free(g)]):
+                take(min(free, key=lambda g: tables[g].total()), part)
     for g, part in chosen.items():
         split[group == g] = part
 
@@ -125,54 +145,11 @@ def _goals(pool: np.ndarray, share: float, smallest: int) -> np.ndarray:
     return np.where((pool >= smallest) & (share > 0), np.maximum(goals, 1), goals)
 
 
-def _fill(
-    part: str,
-    k: int,
-    groups: list[int],
-    tables: dict[int, Counter[int]],
-    goal: np.ndarray,
-    most: np.ndarray,
-    left: np.ndarray,
-    chosen: dict[int, str],
-) -> None:
-    """Takes groups of class k until its goal is met; `goal` and `left` (rows still in train) are counted down.
-
-    Groups that do not fit are passed over, unless the class would get no row at all: then the smallest is taken. A
-    group that would be more than half of all that is wanted of one of its classes does not fit: a split of one row
-    repeated a thousand times tests nothing.
-    """
-    missed_all = goal[k] > 0 and all(chosen.get(g) != part for g in groups)
-    for g in groups:
-        if goal[k] <= 0:
-            break
-        if g not in chosen and _fits(tables[g], k, goal, most) and _spare(tables[g], left):
-            _take(part, g, tables, goal, left, chosen)
-            missed_all = False
-    if missed_all:
-        free = [g for g in groups if g not in chosen and _spare(tables[g], left)]
-        if free:
-            _take(part, min(free, key=lambda g: tables[g].total()), tables, goal, left, chosen)
-
-
 def _fits(counts: Counter[int], k: int, goal: np.ndarray, most: np.ndarray) -> bool:
     """Whether the group stays within what class k misses and `most` rows of any, at least half of it being missed."""
     useful = sum(min(n, max(int(goal[c]), 0)) for c, n in counts.items())
     small = all(n <= most[c] for c, n in counts.items())
     return small and counts[k] <= goal[k] and 2 * useful >= counts.total()
-
-
-def _spare(counts: Counter[int], left: np.ndarray) -> bool:
-    """Whether every class of the group keeps a row in train without it."""
-    return all(left[k] > n for k, n in counts.items())
-
-
-def _take(
-    part: str, g: int, tables: dict[int, Counter[int]], goal: np.ndarray, left: np.ndarray, chosen: dict[int, str]
-) -> None:
-    chosen[g] = part
-    for k, n in tables[g].items():
-        goal[k] -= n
-        left[k] -= n
 
 
 def cut_long_tail(y: np.ndarray, split: np.ndarray, first: int, last: int, num_classes: int, seed: int) -> np.ndarray:

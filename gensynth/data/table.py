@@ -20,7 +20,7 @@ import torch
 from scipy.special import ndtr, ndtri
 
 from gensynth.data.columns import Column, round_values
-from gensynth.data.image import contact_sheet, png_bytes
+from gensynth.data.image import check_shape, contact_sheet, png_bytes
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
 
@@ -55,7 +55,7 @@ class TableCodec:
 
     def encode(self, x: np.ndarray) -> torch.Tensor:
         """Values (N, D) -> classes and scores (N, D, 2); ties take evenly spread places within their rank."""
-        self._check_shape(x.shape, (len(self.columns),))
+        check_shape(x.shape, (len(self.columns),))
         out = np.zeros((len(x), len(self.columns), 2), np.float32)
         spread = (np.arange(len(x)) * 0.6180339887498949 + 0.5) % 1.0
         for j, part in enumerate(self.parts):
@@ -64,7 +64,7 @@ class TableCodec:
 
     def decode(self, t: torch.Tensor) -> np.ndarray:
         """Classes and scores (N, D, 2) -> values (N, D); DivergedError on NaN or infinity."""
-        self._check_shape(tuple(t.shape), self.space.shape)
+        check_shape(t.shape, self.space.shape)
         cells = t.detach().to("cpu", torch.float64).numpy()
         if not np.isfinite(cells).all():
             raise DivergedError(f"{int((~np.isfinite(cells)).any(axis=(1, 2)).sum())} of {len(t)} rows are not finite")
@@ -82,10 +82,6 @@ class TableCodec:
         tiles = [(255 * rows[:, None, None]).astype(np.uint8) for rows in shade]  # (n, 1, 1, D) each
         sheet = contact_sheet([rows.transpose(1, 2, 0, 3) for rows in tiles], scale=8)
         return png_bytes(sheet.transpose(2, 0, 1))
-
-    def _check_shape(self, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
-        if tuple(got[1:]) != expected:
-            raise ValueError(f"expected (N, {', '.join(map(str, expected))}), got {tuple(got)}")
 
     def state(self) -> dict[str, Any]:
         return {"columns": [column.to_json() for column in self.columns], "parts": self.parts}
@@ -162,19 +158,22 @@ def _encode(part: dict[str, Any], values: np.ndarray, spread: np.ndarray) -> tup
     present = np.nan_to_num(values)
     if "knots" not in part:
         categories = np.asarray(part["levels"])
-        found = np.searchsorted(categories, present).clip(max=max(len(categories) - 1, 0))
-        known = categories[found] == present if len(categories) else np.zeros(len(values), bool)
+        found, known = _places(categories, present)
         other = len(categories) if part["rare"] else 0
         classes[~missing] = np.where(known, found, other)[~missing]
         return classes, scores
     u = _rank(part, present, spread)
-    spikes = np.asarray(part["spikes"])
-    found = np.searchsorted(spikes, present).clip(max=max(len(spikes) - 1, 0))
-    is_spike = spikes[found] == present if len(spikes) else np.zeros(len(values), bool)
+    found, is_spike = _places(np.asarray(part["spikes"]), present)
     classes[~missing] = np.where(is_spike, 1 + found, 0)[~missing]
     between = ~missing & ~is_spike
     scores[between] = ndtri(u[between]).clip(-CLIP, CLIP)
     return classes, scores
+
+
+def _places(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each value stands among sorted ones, and whether it is one of them."""
+    found = np.searchsorted(known, values).clip(max=max(len(known) - 1, 0))
+    return found, known[found] == values if len(known) else np.zeros(len(values), bool)
 
 
 def _rank(part: dict[str, Any], values: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -260,11 +260,8 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
         raise DataError(f"{path.name} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     index = [name for name in frame.index.names if name is not None]
     frame = frame.reset_index(level=index, allow_duplicates=True) if index else frame
-    return TableFile(text_of(_renamed(path, frame, columns)), "Parquet", 1, True)
-
-
-def _renamed(path: Path, frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    return frame.set_axis(_names(path, list(map(str, frame.columns)), columns, frame.shape[1]), axis=1)
+    names = _names(path, list(map(str, frame.columns)), columns, frame.shape[1])
+    return TableFile(text_of(frame.set_axis(names, axis=1)), "Parquet", 1, True)
 
 
 def text_of(frame: pd.DataFrame) -> pd.DataFrame:

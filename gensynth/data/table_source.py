@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,11 @@ from gensynth.data.columns import KINDS, Column, describe, values_of
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import printable
 from gensynth.data.origin import marked_table
-from gensynth.data.source import Source, class_order, source_hash
+from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
 from gensynth.data.table_names import split_files
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData, Schema
+from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Schema
 
 SOURCE_COLUMN = "gensynth_source"
 _SHOWN = 20
@@ -58,9 +59,7 @@ def read_table(
     first = next(iter(tables.values()))
     kinds = _kinds_of_groups(cells, groups or []) | dict(kinds or {})
     kinds |= {subject: "identifier"} if subject in cells.columns else {}
-    source = build(
-        cells, split, ids, label, kind=first.kind, ignore=ignore or [], kinds=kinds, like=like, tables=tables
-    )
+    source = build(cells, label, first.kind, split, ids, ignore=ignore or [], kinds=kinds, like=like, tables=tables)
     check_columns(groups or [], cells, "data.groups: no")
     kept = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
     if kept:
@@ -142,11 +141,7 @@ def _with_marks(cells: pd.DataFrame, split: np.ndarray, files: Mapping[str, Path
 
 def read_frame(frame: pd.DataFrame, label: str = "label", kinds: Mapping[str, str] | None = None) -> Source:
     """A pandas DataFrame, one row an example, its own types."""
-    cells = text_of(frame.reset_index(drop=True))
-    ids = np.arange(len(cells)).astype(str)
-    source = build(
-        cells, np.full(len(cells), ""), ids, label, kind="DataFrame", ignore=[], kinds=kinds or {}, like=None
-    )
+    source = build(text_of(frame.reset_index(drop=True)), label, "DataFrame", kinds=kinds or {})
     check_classes(source.data.schema.classes, 2)
     return source
 
@@ -158,25 +153,24 @@ def read_breast_cancer() -> Source:
     bunch = load_breast_cancer(as_frame=True)
     frame = bunch.data.rename(columns=lambda name: name.replace(" ", "_"))
     frame["diagnosis"] = np.array(bunch.target_names)[bunch.target]
-    source = read_frame(frame, "diagnosis")
-    return replace(
-        source, notes=(source.notes[0].replace("DataFrame", "scikit-learn's breast tumours"), *source.notes[1:])
-    )
+    return build(text_of(frame), "diagnosis", "scikit-learn's breast tumours")
 
 
 def build(
     cells: pd.DataFrame,
-    split: np.ndarray,
-    ids: np.ndarray,
     label: str,
-    *,
     kind: str,
-    ignore: list[str],
-    kinds: Mapping[str, str],
-    like: Schema | None,
+    split: np.ndarray | None = None,
+    ids: np.ndarray | None = None,
+    *,
+    ignore: Sequence[str] = (),
+    kinds: Mapping[str, str] = MappingProxyType({}),
+    like: Schema | None = None,
     tables: Mapping[str, TableFile] | None = None,
 ) -> Source:
-    """Source of text cells (N rows), split (N,) and ids (N,)."""
+    """Source of text cells (N rows) from a `kind` of table; split (N,) is none and ids (N,) count where not given."""
+    split = np.full(len(cells), "") if split is None else split
+    ids = np.arange(len(cells)).astype(str) if ids is None else ids
     origin = origin_of(cells)
     cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
     name = label_column(cells, label)
@@ -192,16 +186,11 @@ def build(
         raise DataError(f'no column beside the label "{name}" can be learned from')
     x = np.stack([values_of(c, cells[c.name].to_numpy(object)) for c in modelled], axis=1)
     fields = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
-    schema = like or Schema("table", classes, fields)
-    data = LabelledData(
-        x=x,
-        y=pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64),
-        schema=schema,
-        ids=ids,
-        origin=origin,
-        parent=np.where(origin == REAL, ids, ""),
-    )
-    notes = (_recognised(kind, data, described), *_notes(cells, described, ignore))
+    data = labelled(x, labels, like or Schema("table", classes, fields), ids, origin)
+    kinds_of = [c.kind for c in described]
+    found = ", ".join(f"{kinds_of.count(k)} {k}" for k in KINDS if k in kinds_of)
+    first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{data.schema.fields["label"]}"')
+    notes = (first, *_notes(cells, described, ignore))
     return Source(data, split, {}, (), notes, source_hash(data), cells=cells.set_axis(ids, axis=0))
 
 
@@ -261,7 +250,7 @@ def _described_by(like: Schema, cells: pd.DataFrame) -> list[Column]:
     return described
 
 
-def _described(cells: pd.DataFrame, ignore: list[str], kinds: Mapping[str, str]) -> list[Column]:
+def _described(cells: pd.DataFrame, ignore: Sequence[str], kinds: Mapping[str, str]) -> list[Column]:
     """Every column as its cells are; ignored ones are text, which is not learned."""
     stated = {name: kind for name, kind in kinds.items() if name not in ignore}
     try:
@@ -271,18 +260,7 @@ def _described(cells: pd.DataFrame, ignore: list[str], kinds: Mapping[str, str])
     return [replace(c, kind="text", categories=()) if c.name in ignore else c for c in found]
 
 
-def _recognised(kind: str, data: LabelledData, columns: list[Column]) -> str:
-    counts = data.counts()
-    rare = int(np.argmin(counts))
-    kinds = [c.kind for c in columns]
-    found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
-    return (
-        f'{kind}: {len(counts)} classes in "{data.schema.fields["label"]}", {len(data)} rows, columns: {found}, '
-        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
-    )
-
-
-def _notes(cells: pd.DataFrame, columns: list[Column], ignore: list[str]) -> list[str]:
+def _notes(cells: pd.DataFrame, columns: list[Column], ignore: Sequence[str]) -> list[str]:
     notes = []
     for column in columns:
         name = printable(column.name)
@@ -292,9 +270,8 @@ def _notes(cells: pd.DataFrame, columns: list[Column], ignore: list[str]) -> lis
             why = "data.ignore" if column.name in ignore else "free text"
             notes.append(f'column "{name}" is left out ({why}): empty in synthetic rows')
         elif column.kind == "constant":
-            notes.append(
-                f'column "{name}" is ' + (f'always "{column.example}"' if column.example else "empty throughout")
-            )
+            always = f'always "{column.example}"' if column.example else "empty throughout"
+            notes.append(f'column "{name}" is {always}')
         elif column.kind == "numeric":
             text = cells[column.name].str.strip().str.lower().str.lstrip("+-")
             if infinite := int(text.isin(["inf", "infinity"]).sum()):

@@ -7,24 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from gensynth.data import table_source
 from gensynth.data.columns import Column
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import Finding
-from gensynth.data.source import Source, source_hash
+from gensynth.data.source import Source, labelled, recognised, source_hash
 from gensynth.data.table_files import Form
-from gensynth.data.table_source import (
-    SOURCE_COLUMN,
-    check_classes,
-    check_columns,
-    check_labels,
-    classes_of,
-    label_column,
-    needed,
-    origin_of,
-    read_cells,
-)
 from gensynth.errors import DataError, UsageError
-from gensynth.types import REAL, LabelledData, Schema
+from gensynth.types import Schema
 
 MOST_CHARACTERS = 100_000
 
@@ -54,16 +44,19 @@ def read_text(
     files, columns that are not there, and one class only.
     """
     form = Form(header, tuple(columns or ()), delimiter, encoding, text)
-    cells, split, ids, tables, notes = read_cells(path, test, form)
-    origin = origin_of(cells)
-    cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
-    name, column = label_column(cells, label), label_column(cells, text, "data.text", "the texts")
+    cells, split, ids, tables, notes = table_source.read_cells(path, test, form)
+    origin = table_source.origin_of(cells)
+    cells = cells.drop(columns=[table_source.SOURCE_COLUMN], errors="ignore")
+    name, column = (
+        table_source.label_column(cells, label),
+        table_source.label_column(cells, text, "data.text", "the texts"),
+    )
     if name == column:
         raise UsageError(f"data.text and data.label both name the column {column!r}")
-    check_labels(cells[name].to_numpy(object), name, ids, tables)
+    table_source.check_labels(cells[name].to_numpy(object), name, ids, tables)
     beside = [*(groups or []), *([subject] if subject else [])]
-    check_columns(beside, cells)
-    kept = {column: "data.text"} | needed(name, subject, groups)
+    table_source.check_columns(beside, cells)
+    kept = {column: "data.text"} | table_source.needed(name, subject, groups)
     cells, done = deidentified(cells, deidentify or {}, kept=kept, text=column)
     findings = _findings(cells[column].to_numpy(object), ids)
     keep = np.ones(len(cells), dtype=bool)
@@ -72,20 +65,15 @@ def read_text(
         raise DataError(f'no row has a usable text in "{column}"')
     cells, split, ids, origin = cells[keep].reset_index(drop=True), split[keep], ids[keep], origin[keep]
     labels = cells[name].to_numpy(object)
-    classes = classes_of(set(labels.tolist()), like)
-    check_classes(classes, min_classes)
-    data = LabelledData(
-        x=cells[column].to_numpy(object),
-        y=pd.Index(classes).get_indexer(pd.Index(labels)).astype(np.int64),
-        schema=like or Schema("text", classes, _fields(cells, name, column)),
-        ids=ids,
-        origin=origin,
-        parent=np.where(origin == REAL, ids, ""),
-        groups={key: cells[key].to_numpy(str) for key in beside},
-    )
-    recognised = _recognised(next(iter(tables.values())).kind, data, column)
+    classes = table_source.classes_of(set(labels.tolist()), like)
+    table_source.check_classes(classes, min_classes)
+    schema = like or Schema("text", classes, _fields(cells, name, column))
+    groups_of = {key: cells[key].to_numpy(str) for key in beside}
+    data = labelled(cells[column].to_numpy(object), labels, schema, ids, origin, groups_of)
+    kind = next(iter(tables.values())).kind
+    first = recognised(f'{kind} with texts in "{column}"', data, f"{len(data)} texts")
     blank = [f'column "{c}" is left out: empty in synthetic rows' for c in cells.columns if c not in (name, column)]
-    shown, quarantine = (recognised, *blank, *notes_on(done), *notes), tuple(findings.values())
+    shown, quarantine = (first, *blank, *notes_on(done), *notes), tuple(findings.values())
     cells = cells.set_axis(ids, axis=0)
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
 
@@ -101,24 +89,13 @@ def _findings(texts: np.ndarray, ids: np.ndarray) -> dict[int, Finding]:
     found = {}
     for i, text in enumerate(texts.tolist()):
         if not text.strip():
-            found[i] = Finding(_where(ids[i]), "empty_text", "no text, or only space")
+            fault = ("empty_text", "no text, or only space")
         elif any("\ud800" <= letter <= "\udfff" for letter in text):
-            found[i] = Finding(_where(ids[i]), "broken_text", "half of a character pair; repair its encoding")
+            fault = ("broken_text", "half of a character pair; repair its encoding")
         elif len(text) > MOST_CHARACTERS:
-            detail = f"{len(text):,} characters, more than {MOST_CHARACTERS:,}; split it"
-            found[i] = Finding(_where(ids[i]), "too_long", detail)
+            fault = ("too_long", f"{len(text):,} characters, more than {MOST_CHARACTERS:,}; split it")
+        else:
+            continue
+        split, _, number = str(ids[i]).rpartition("/")
+        found[i] = Finding(f"{split + ' ' if split else ''}row {number}", *fault)
     return found
-
-
-def _where(row: str) -> str:
-    split, _, number = str(row).rpartition("/")
-    return f"{split + ' ' if split else ''}row {number}"
-
-
-def _recognised(kind: str, data: LabelledData, column: str) -> str:
-    counts = data.counts()
-    rare = int(np.argmin(counts))
-    return (
-        f'{kind} with texts in "{column}": {len(counts)} classes, {len(data)} texts, '
-        f'smallest class "{data.schema.classes[rare]}" {counts[rare]}'
-    )

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from gensynth import __version__, rng
-from gensynth.data.codec import Codec, fit_codec
-from gensynth.data.kinds import modality_of
+from gensynth.data.kinds import fit_codec, modality_of
+from gensynth.data.modality import Codec
 from gensynth.data.source import Source
 from gensynth.data.split import split_rows
 from gensynth.errors import UsageError

@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 
-from gensynth.data.codec import Codec, load_codec
+from gensynth.data.kinds import load_codec
+from gensynth.data.modality import Codec
 from gensynth.errors import GateError, GensynthError, UsageError
 from gensynth.files import sync_folder
 from gensynth.models.generator import Generator

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gensynth.data.codec import Codec
+from gensynth.data.modality import Codec
 from gensynth.models.generator import Generator
 from gensynth.types import LabelledData
 

@@ -1,28 +1,65 @@
-"""Whether an image file holds its picture and nothing else (no EXIF, GPS, XMP, comments, colour profiles).
+"""Image and sound files as their parts: chunks of PNG and RIFF (WAV, WebP), segments of JPEG, nothing decoded.
 
-Such a file may be handed on byte for byte. The check reads the container itself and knows what is allowed, so a
-kind of metadata nobody thought of counts as metadata.
+`is_plain` tells whether an image file holds its picture and nothing else (no EXIF, GPS, XMP, comments, colour
+profiles); such a file may be handed on byte for byte. It knows what is allowed, so a kind of metadata nobody thought
+of counts as metadata.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
-_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"sBIT", b"bKGD"}
 _WEBP_CHUNKS = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"}
 _TIFF_TAGS = {254, *range(256, 260), 262, 266, 273, 274, *range(277, 285), 296, 317, 320, *range(322, 326), 338, 339}
 _ORIENTATION = 274
 
 
+def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, where its content begins, size) of every chunk of a PNG file."""
+    place = len(PNG_HEAD)
+    while len(start := _read(file, place, 8)) == 8:
+        size, kind = struct.unpack(">I4s", start)
+        yield kind, place + 8, size
+        place += 12 + size
+
+
+def riff_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """The same of a RIFF file, whose chunks begin at even places."""
+    place = 12
+    while len(start := _read(file, place, 8)) == 8:
+        kind, size = struct.unpack("<4sI", start)
+        yield kind, place + 8, size
+        place += 8 + size + size % 2
+
+
+def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
+    """(marker, where its content begins, size) of the segments of a JPEG file, up to the first scan and with it."""
+    place, marker = 2, 0
+    while marker != 0xDA and len(start := _read(file, place, 4)) == 4:
+        mark, marker, size = struct.unpack(">BBH", start)
+        if mark != 0xFF or size < 2:
+            return
+        yield marker, place + 4, size - 2
+        place += 2 + size
+
+
+def _read(file: BinaryIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
+
+
 def is_plain(path: Path) -> bool:
     """True when the file is PNG, JPEG, BMP, WEBP or TIFF without metadata or trailing bytes."""
     content = path.read_bytes()
-    if content.startswith(_PNG_HEAD):
+    if content.startswith(PNG_HEAD):
         return _plain_png(content)
     if content.startswith(b"\xff\xd8"):
         return _plain_jpeg(content)
@@ -36,15 +73,9 @@ def is_plain(path: Path) -> bool:
 
 
 def _plain_png(content: bytes) -> bool:
-    place = len(_PNG_HEAD)
-    while place + 12 <= len(content):
-        size, kind = struct.unpack_from(">I4s", content, place)
-        if kind not in _PNG_CHUNKS:
-            return False
-        place += 12 + size
-        if kind == b"IEND":
-            return place == len(content)
-    return False
+    chunks = list(png_chunks(io.BytesIO(content)))
+    ends = [place + size + 4 for kind, place, size in chunks if kind == b"IEND"]
+    return {kind for kind, _, _ in chunks} <= _PNG_CHUNKS and ends == [len(content)]
 
 
 def _plain_jpeg(content: bytes) -> bool:
@@ -93,15 +124,10 @@ def _plain_bmp(content: bytes) -> bool:
 
 
 def _plain_webp(content: bytes) -> bool:
-    if struct.unpack_from("<I", content, 4)[0] + 8 != len(content):
-        return False
-    place = 12
-    while place + 8 <= len(content):
-        kind, size = struct.unpack_from("<4sI", content, place)
-        if kind not in _WEBP_CHUNKS:
-            return False
-        place += 8 + size + size % 2
-    return place == len(content)
+    chunks = list(riff_chunks(io.BytesIO(content)))
+    end = max((place + size + size % 2 for _, place, size in chunks), default=12)
+    announced = struct.unpack_from("<I", content, 4)[0] + 8
+    return {kind for kind, _, _ in chunks} <= _WEBP_CHUNKS and announced == end == len(content)
 
 
 def _plain_tiff(content: bytes) -> bool:
