@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from known_sets import memorised, partly_memorised
 
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
-from gensynth.evaluation.fidelity.spoiled import memorised, partly_memorised, swapped
+from gensynth.evaluation.fidelity.spoiled import swapped
 from gensynth.evaluation.privacy.copies import (
     FALSE_SETS,
     NEAR_COPY,
@@ -128,7 +129,7 @@ def test_lines_say_which_rows_are_copies():
     assert all(line["nearest_train_id"] == line["row_id"] for line in lines if line["copy"])
 
 
-@pytest.mark.parametrize(("exponent", "n", "made"), [(1.0, 500, 500), (4.0, 200, 1_000), (8.0, 4_000, 300)])
+@pytest.mark.parametrize(("exponent", "n", "synthetic"), [(1.0, 500, 500), (4.0, 200, 1_000), (8.0, 4_000, 300)])
 def test_new_rows_are_flagged_in_fewer_sets_than_stated(exponent, n, synthetic):
     """Calibrated distances with a power law at 0, as in that many dimensions."""
     r = np.random.default_rng(0)

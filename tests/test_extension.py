@@ -38,7 +38,7 @@ class Even(Filter):
     name = "even"
     reason = "had an odd sum"
     modalities = ("image",)
-    judges_gated = True
+    checks_gated = True
     looks_at_real_rows = False
 
     def learn(self, reference):

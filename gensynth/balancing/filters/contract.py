@@ -16,7 +16,7 @@ from gensynth.models.classifiers import RowClassifier
 from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData, Schema
 
-DECLARED = ("name", "reason", "modalities", "judges_gated", "looks_at_real_rows")
+DECLARED = ("name", "reason", "modalities", "checks_gated", "looks_at_real_rows")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Filter(ABC):
     name                what ledger and report call it
     reason              why rows were dropped, in the words of the report: "40 <reason>"
     modalities          kinds of rows that it can judge; empty for every kind
-    judges_gated        whether it judges rows of gated samplers too: real rows that were changed at a risk to their
+    checks_gated        whether it judges rows of gated samplers too: real rows that were changed at a risk to their
                         label, which are near copies on purpose
     looks_at_real_rows  whether what it drops depends on real rows, which voids a promise of differential privacy
     """
