@@ -18,7 +18,7 @@ from gensynth.evaluation.metrics.classification import (
 )
 from gensynth.evaluation.utility import classifiers
 from gensynth.evaluation.utility.arms import free_arms, half_and_half
-from gensynth.evaluation.utility.classifiers import Logistic, SmallCnn
+from gensynth.evaluation.utility.classifiers import SmallCnn, logistic
 from gensynth.evaluation.utility.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
 from gensynth.evaluation.utility.verdict import answer_arms, not_run, verdict
 from gensynth.intervals import holm, joint_estimate
@@ -54,7 +54,7 @@ def trained():
     data = LabelledData.of_real(x[test], y[test], SCHEMA)
     result = run_arms(
         arms=arms,
-        classifiers=[SmallCnn(60), Logistic(SCHEMA)],
+        classifiers=[SmallCnn(60), logistic(SCHEMA)],
         val=data[:0],
         test=data,
         further={"some": data.x[:7]},
@@ -311,7 +311,7 @@ def test_half_made_and_half_classical():
 def test_large_arms_are_subsampled_by_seed(monkeypatch):
     monkeypatch.setitem(classifiers.LOGISTIC_ROWS, "image", 120)
     x, y = digits()
-    rows, classifier = LabelledData.of_real(x[:600], y[:600], SCHEMA), Logistic(SCHEMA)
+    rows, classifier = LabelledData.of_real(x[:600], y[:600], SCHEMA), logistic(SCHEMA)
     first, again, other = (classifier.probabilities(rows, None, [x[600:]], seed, UNCHANGED)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

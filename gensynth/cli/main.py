@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gensynth.cli.overrides import (
-    LATER,
-    VERBS,
+    WORDS,
     conf_dir,
     explain,
     flags_first,
@@ -94,10 +93,10 @@ def _lacking(error: BaseException) -> str:
 
 
 def _dispatch(verb: str, words: list[str]) -> int:
-    if verb in LATER:
+    if verb in WORDS["later"]:
         raise UsageError(f'the verb "{verb}" is planned and not part of this version')
-    if verb not in VERBS:
-        raise UsageError(f'unknown verb "{verb}"; {nearest(verb, VERBS)}')
+    if verb not in WORDS["verbs"]:
+        raise UsageError(f'unknown verb "{verb}"; {nearest(verb, WORDS["verbs"])}')
     if verb == "doctor":
         from gensynth.cli.doctor import doctor
 
