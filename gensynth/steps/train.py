@@ -24,15 +24,8 @@ from gensynth.provenance.guarantee import dp_facts, private_facts, steps_of
 from gensynth.provenance.source_card import SourceCard
 from gensynth.run_folder import RunFolder, digest
 from gensynth.steps.job import Job
-from gensynth.steps.reopen import (
-    SplitData,
-)
-from gensynth.training.bundle import (
-    FORMAT,
-    Bundle,
-    load_bundle,
-    save_bundle,
-)
+from gensynth.steps.reopen import SplitData
+from gensynth.training.bundle import FORMAT, Bundle, load_bundle, save_bundle
 from gensynth.training.fit import FitResult, build, fit
 from gensynth.training.loggers import close_loggers, make_loggers
 from gensynth.types import LabelledData, Schema

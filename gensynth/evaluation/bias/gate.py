@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-MAX_DROP = 0.1
-MAX_RECALL_DROP = 0.02
+from gensynth.evaluation.assessment import BiasLimits
 
 
 def gate(
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    recall: Mapping[str, Any],
-    max_drop: float = MAX_DROP,
-    max_recall_drop: float = MAX_RECALL_DROP,
-    accept: bool = False,
+    before: Mapping[str, Any], after: Mapping[str, Any], recall: Mapping[str, Any], limits: BiasLimits
 ) -> dict[str, Any]:
     """{"passed", "accepted", "reasons": [text], "notes": [text], "max_drop", "max_recall_drop"}.
 
@@ -26,21 +20,20 @@ def gate(
 
     before, after  audits of the train rows and the merged ones; empty: the audit has not run
     recall         what `group_recall` gave, or {"reason": why it was not measured}, which is noted and refuses nothing
-    accept         a person has said yes; `accepted` is true where that was needed
     """
     reasons, notes = [], []
     if not before or not after:
         reasons.append("data.groups are named and the bias audit has not run")
     else:
-        reasons += _shrunk(before, after, max_drop)
+        reasons += _shrunk(before, after, limits.max_drop)
     worst = recall.get("worst", {})
     if "difference" in worst:
-        reasons += _served_worse(worst, max_recall_drop)
+        reasons += _served_worse(worst, limits.max_recall_drop)
     else:
         why = worst.get("reason") or recall.get("reason") or "not defined: not measured"
         notes.append(f"worst-group recall with and without synthetic rows is {why}")
-    limits = {"max_drop": max_drop, "max_recall_drop": max_recall_drop}
-    return {"passed": not reasons, "accepted": bool(reasons) and accept, "reasons": reasons, "notes": notes, **limits}
+    decision = {"passed": not reasons, "accepted": bool(reasons) and limits.accept, "reasons": reasons, "notes": notes}
+    return decision | {"max_drop": limits.max_drop, "max_recall_drop": limits.max_recall_drop}
 
 
 def _shrunk(before: Mapping[str, Any], after: Mapping[str, Any], max_drop: float) -> list[str]:

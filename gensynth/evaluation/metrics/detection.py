@@ -71,6 +71,7 @@ class C2ST(Metric):
     """`c2st_auc` of features as they are, with the interval of an AUC in closed form."""
 
     name, lower_is_better, bounds, ideal = "c2st_auc", True, (0.0, 1.0), 0.5
+    known = 0.5
     per_class, resampled, floor, place = False, False, 1.0, 40
 
     def __init__(self, folds: int = FOLDS, trees: int = FEATURE_TREES, seed: int = 0) -> None:
@@ -83,9 +84,6 @@ class C2ST(Metric):
 
     def rows_needed(self, dims: int) -> int:
         return ROWS_A_FOLD * self.folds
-
-    def closed_form(self, pair: FeaturePair) -> float | None:
-        return 0.5
 
     def spread(self, value: float, halves: np.ndarray, n: int) -> Spread:
         reach = 1.96 * auc_std(value, n, n)

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.stats import chi2
 
 from gensynth.data.split import row_groups
+from gensynth.evaluation.bias.bias import share_entry
 from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.metrics.roc import Z, undefined
-from gensynth.intervals import wilson_interval
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
@@ -307,17 +307,13 @@ def _drawn_repeats(found: Copies) -> np.ndarray:
 def share_beside(of_synthetic: np.ndarray, of_real: np.ndarray) -> Entry:
     """An entry for the share of synthetic rows that are so (M,), with that of real rows (N,) beside it."""
     usual = float(of_real.mean())
-    entry = share_entry(of_synthetic) | {"n_real": len(of_real), "n_synthetic": len(of_synthetic)}
+    entry = share_of(of_synthetic) | {"n_real": len(of_real), "n_synthetic": len(of_synthetic)}
     return entry | {"ceiling": usual, "expected": usual, "expected_from": "real rows"}
 
 
-def share_entry(flags: np.ndarray) -> Entry:
-    """A share of rows (N,) with Wilson's interval; not defined without rows."""
-    if not len(flags):
-        return undefined("no rows")
-    share = float(flags.mean())
-    low, high = wilson_interval(share, len(flags))
-    return {"value": share, "low": max(low, 0.0), "high": min(high, 1.0), "n": len(flags)}
+def share_of(flags: np.ndarray) -> Entry:
+    """`share_entry` of rows (N,) that are so or not."""
+    return share_entry(int(flags.sum()), len(flags)) if len(flags) else undefined("no rows")
 
 
 def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
@@ -327,11 +323,10 @@ def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
     for c in np.unique(found.synthetic.y):
         mine = found.synthetic.y == c
         reason = found.reason or ("" if found.synthetic.compared[mine].any() else ALONE)
-        near = undefined(reason) if reason else share_entry(found.near[mine])
         out[found.classes[c]] = {
-            "exact_copies": share_entry(found.exact[mine]),
-            "near_copies": near,
-            "real_repeats": share_entry(found.repeated[found.train_y == c]),
+            "exact_copies": share_of(found.exact[mine]),
+            "near_copies": undefined(reason) if reason else share_of(found.near[mine]),
+            "real_repeats": share_of(found.repeated[found.train_y == c]),
         }
     return out
 
@@ -339,11 +334,10 @@ def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
 def real_duplicates(found: Copies) -> dict[str, Entry]:
     """What real rows do by themselves: train rows equal to another one, held-out rows equal or near to a train row."""
     below = found.real.below(found.threshold)[found.real.compared]
-    near = undefined(found.reason) if found.reason else share_entry(below)
     return {
-        "train_equal_to_another": share_entry(found.repeated),
-        "held_out_equal_to_train": share_entry(found.real.exact),
-        "held_out_near_to_train": near,
+        "train_equal_to_another": share_of(found.repeated),
+        "held_out_equal_to_train": share_of(found.real.exact),
+        "held_out_near_to_train": undefined(found.reason) if found.reason else share_of(below),
     }
 
 
