@@ -163,7 +163,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from gensynth.cli.config import STARTED
-    from gensynth.cli.verbs import ACTIONS
+    from gensynth.cli.verbs import run_verb
     from gensynth.signals import SIGNALS
     from gensynth.steps.component import import_trusted
 
@@ -176,7 +176,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
         if plain["out"] != base and plain["resume"] and is_finished(Path(plain["out"])):
             return 0
         import_trusted(plain.get("trust", ()))
-        return ACTIONS[verb](plain, typed, HydraConfig.get().runtime.choices) or 0
+        return run_verb(verb, plain, typed, HydraConfig.get().runtime.choices)
     except Interrupted as error:  # leaves a sweep as a whole
         raise SystemExit(report_error(error, typed)) from None
     except OmegaConfBaseException as error:

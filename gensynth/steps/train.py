@@ -205,20 +205,10 @@ def _bundle_facts(
 
 
 def _card_facts(facts: dict) -> dict:
-    return {
-        "name": facts["data"],
-        "model": facts["model"],
-        "train_counts": facts["train_counts"],
-        "seed": facts["seed"],
-        "source_sha256": facts["source_sha256"],
-        "version": facts["gensynth"],
-        "config": facts["params"],
-        "samples_seen": facts["training"]["samples_seen"],
-        "latent_nats": facts["training"]["latent_nats"],
-        "source_card": facts["source_card"],
-        "deidentified": facts["deidentified"],
-        "dp": dp_facts(facts["guarantee"], steps_of(facts)),
-    }
+    same = ("model", "train_counts", "seed", "source_sha256", "source_card", "deidentified")
+    card = {name: facts[name] for name in same} | {k: facts["training"][k] for k in ("samples_seen", "latent_nats")}
+    card |= {"name": facts["data"], "version": facts["gensynth"], "config": facts["params"]}
+    return card | {"dp": dp_facts(facts["guarantee"], steps_of(facts))}
 
 
 def _latent_nats(latest: dict[str, float]) -> float | str:

@@ -107,7 +107,7 @@ def find_copies(
         exact=of_synthetic.exact,
         near=of_synthetic.below(threshold),
         synthetic=of_synthetic,
-        to_held_out=_nearest_in_class(synthetic, held_out, points, 1)[0][:, 0],
+        to_held_out=nearest_in_class(synthetic, held_out, points, 1)[0][:, 0],
         fresh=fresh,
         real=of_real,
         repeated=counts[place] > 1,
@@ -124,7 +124,7 @@ def _nearness(rows: LabelledData, train: LabelledData, hashes: np.ndarray, point
     found = np.searchsorted(known, mine).clip(max=max(len(known) - 1, 0))
     exact = known[found] == mine if len(known) else np.zeros(len(rows), bool)
     distinct = np.sort(first)
-    distances, places = _nearest_in_class(rows, train[distinct], points, NEIGHBOURS)
+    distances, places = nearest_in_class(rows, train[distinct], points, NEIGHBOURS)
     nearest = np.where(places >= 0, distinct[places] if len(distinct) else -1, -1)
     nearest[exact] = first[found[exact]]
     distance = np.where(exact, 0.0, distances[:, 0])
@@ -138,9 +138,7 @@ def _nearness(rows: LabelledData, train: LabelledData, hashes: np.ndarray, point
     return Nearness(rows.y, exact, distance, calibrated.clip(max=1.0), nearest, sits, compared)
 
 
-def _nearest_in_class(
-    rows: LabelledData, others: LabelledData, points: Points, k: int
-) -> tuple[np.ndarray, np.ndarray]:
+def nearest_in_class(rows: LabelledData, others: LabelledData, points: Points, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances (M, k) to the nearest other rows of each row's class, ascending, inf beyond what there is; number of
     the nearest (M,), -1 where there is none."""
     distances, places = np.full((len(rows), k), np.inf), np.full(len(rows), -1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from gensynth.evaluation.assessment import Verdict
 from gensynth.evaluation.metrics.classification import LOSSES
@@ -15,19 +17,7 @@ from gensynth.intervals import LEVEL, Difference, holm
 
 HEADLINE_METRIC = "balanced_accuracy"
 BASELINE, CANDIDATE = "real_only", "real_plus_synthetic"
-# What a user could have had without a generator: how the sentence calls it.
-SIMPLE_ARMS = {
-    "class_weights": "class weights",
-    "tuned_threshold": "a tuned threshold",
-    "random_oversampling": "plain oversampling",
-    "random_undersampling": "undersampling of the common classes",
-    "smote": "interpolation (SMOTE)",
-    "adasyn": "interpolation (ADASYN)",
-    "jitter": "jitter (real rows with their numbers moved a little)",
-    "safe_text": "edited copies of real texts (words moved, marked, misspelt)",
-    "safe_audio": "copies of real recordings with noise and other loudness",
-    "classical_augmentation": "classical augmentation (a rotation, a shift)",
-}
+SIMPLE_ARMS: dict[str, str] = yaml.safe_load(Path(__file__).with_name("simple_arms.yaml").read_text(encoding="utf-8"))
 PLURAL = ("class_weights", "safe_text", "safe_audio")
 
 
