@@ -394,7 +394,7 @@ class TestCells:
         assert found["yes", "m"]["low"] <= found["yes", "m"]["expected"] <= found["yes", "m"]["high"]
         assert found["yes", "m"]["floor"] == 0
         assert found["yes", "m"]["n"] == 50
-        assert found["no", "x"]["reason"].startswith("not defined: n too small, 0 held-out, 3 made, 0 train")
+        assert found["no", "x"]["reason"].startswith("not defined: n too small, 0 held-out, 3 synthetic, 0 train")
         json.dumps(cells, allow_nan=False)
 
 

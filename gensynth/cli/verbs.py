@@ -11,7 +11,7 @@ from typing import Any
 
 from gensynth import compare, pipeline
 from gensynth.cli.config import amount, job_of, merge_job, model_class, refuse_inside, whole_seed
-from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run
+from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run, print_warnings
 from gensynth.cli.overrides import WORDS, conf_dir, resume_command
 from gensynth.errors import UsageError
 from gensynth.provenance.contents import is_mine
@@ -120,8 +120,7 @@ def _compare(config: Config, typed: list[str], choices: Choices) -> None:
         )
     names = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
     facts = compare.compare(job, names)
-    for warning in facts["warnings"]:
-        print(f"warning: {warning['text']}")
+    print_warnings(facts)
     print_arms(facts["utility"])
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
     print_beside(facts["sets"])

@@ -43,19 +43,17 @@ def _shrunk(before: Mapping[str, Any], after: Mapping[str, Any], max_drop: float
         later = {(cell["class"], cell["group"]): cell for cell in after["tables"].get(name, {}).get("cells", [])}
         real = [cell for cell in table["cells"] if cell["n_real"]]
         least = min((cell["n_real"] for cell in real), default=0)
-        falls = [(_fall(cell, later), cell) for cell in real if cell["n_real"] == least]
-        fall, cell = max(falls, key=lambda pair: pair[0], default=(0.0, None))
+        fall, place = 0.0, None  # by which part of itself the share of a cell falls; 1 where it is gone
+        for cell in (cell for cell in real if cell["n_real"] == least):
+            then = later.get((cell["class"], cell["group"]))
+            share = then["share_of_class"]["value"] if then else 0.0
+            falls = 1.0 - (share or 0.0) / cell["share_of_class"]["value"]
+            if place is None or falls > fall:
+                fall, place = falls, (cell, then)
         # A share that falls by a tenth may come out a last digit more.
-        if cell is not None and fall > max_drop + 1e-9:
-            reasons.append(_fall_text(name, cell, later.get((cell["class"], cell["group"])), fall, max_drop))
+        if place is not None and fall > max_drop + 1e-9:
+            reasons.append(_fall_text(name, *place, fall, max_drop))
     return reasons
-
-
-def _fall(cell: Mapping[str, Any], later: Mapping[tuple[str, str], Mapping[str, Any]]) -> float:
-    """By which part of itself the share of a cell within its class falls; 1 where it is gone."""
-    then = later.get((cell["class"], cell["group"]))
-    share = then["share_of_class"]["value"] if then else 0.0
-    return 1.0 - (share or 0.0) / cell["share_of_class"]["value"]
 
 
 def _fall_text(name: str, cell: Mapping[str, Any], then: Mapping[str, Any] | None, fall: float, most: float) -> str:

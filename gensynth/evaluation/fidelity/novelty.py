@@ -69,7 +69,6 @@ def operation_agreement(
     lines = []
     for name, risk in transform.operations():
         found = classifier.predict(transform.alone(name, rows.x, seeds)) == rows.y
-        lines.append(
-            {"operation": name, "risk": risk, "agreement": float(found.mean()), "before": before, "n": len(rows)}
-        )
+        agreement = {"agreement": float(found.mean()), "before": before, "n": len(rows)}
+        lines.append({"operation": name, "risk": risk} | agreement)
     return lines

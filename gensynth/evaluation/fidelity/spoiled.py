@@ -49,11 +49,6 @@ def _noisy_pixels(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
     return np.clip(np.round(rows.x + order.normal(0, NOISE_PIXELS, rows.x.shape)), 0, 255).astype(np.uint8)
 
 
-def _noisy_waves(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
-    loud = np.sqrt((rows.x.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
-    return (rows.x + loud * order.standard_normal(rows.x.shape)).astype(np.float32)
-
-
 def _noisy_numbers(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
     x = flat(rows.x).copy()
     discrete = {j for j, c in enumerate(modality_of(rows.schema).columns(rows.schema)) if c.discrete}
@@ -123,8 +118,12 @@ def shuffled_columns(x: np.ndarray, seed: int) -> np.ndarray:
 
 def noise_waves(like: np.ndarray, seed: int) -> np.ndarray:
     """White noise as loud as each row of `like`, float32 (N, T)."""
-    loud = np.sqrt((like.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
-    return (loud * numpy_generator(seed, "fidelity", "noise").standard_normal(like.shape)).astype(np.float32)
+    return _as_loud(like, numpy_generator(seed, "fidelity", "noise")).astype(np.float32)
+
+
+def _as_loud(x: np.ndarray, order: np.random.Generator) -> np.ndarray:
+    loud = np.sqrt((x.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
+    return loud * order.standard_normal(x.shape)
 
 
 def shuffled_words(x: np.ndarray, seed: int) -> np.ndarray:
@@ -161,7 +160,7 @@ def _words_shuffled_within(rows: LabelledData, order: np.random.Generator) -> np
 FLOORS = {"image": noise_images, "text": shuffled_words, "audio": noise_waves}
 NOISY: dict[str, Spoil] = {
     "image": _noisy_pixels,
-    "audio": _noisy_waves,
+    "audio": lambda rows, order: (rows.x + _as_loud(rows.x, order)).astype(np.float32),
     "text": lambda rows, order: _with_other_words(rows.x, order, 0.25),
 }
 BLURRED: dict[str, Spoil] = {
