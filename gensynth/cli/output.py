@@ -26,7 +26,7 @@ def print_ranking(facts: dict, out: Path) -> None:
 
 
 def print_arms(rows: list[dict]) -> None:
-    """Balanced accuracy of every arm, strong learner, with its answer against doing nothing."""
+    """Balanced accuracy of every arm, strong classifier, with its answer against doing nothing."""
     classifier = rows[0]["learner"]
     print(f"\n{'arm':<36}{'balanced accuracy':>18}   {'95 % interval':<16}  against real rows only ({classifier})")
     for row in rows:

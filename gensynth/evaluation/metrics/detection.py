@@ -29,7 +29,7 @@ def c2st_auc(
     ValueError for unequal n, or fewer than `folds` rows a side.
 
     >>> x = np.random.default_rng(0).normal(size=(2, 200, 2))
-    >>> c2st_auc(x[0], x[1] + 9, 0), abs(c2st_auc(x[0], x[1], 0) - 0.5) < 3 * auc_deviation(0.5, 200, 200)
+    >>> c2st_auc(x[0], x[1] + 9, 0), abs(c2st_auc(x[0], x[1], 0) - 0.5) < 3 * auc_std(0.5, 200, 200)
     (1.0, True)
     """
     n = len(real)
@@ -59,7 +59,7 @@ def boosted_c2st(real: LabelledData, fake: LabelledData, seed: int) -> float:
 def auc_std(auc: float, n: int, m: int) -> float:
     """Standard deviation of an AUC of n against m rows (Hanley and McNeil, 1982, equations 1 and 2).
 
-    >>> round(auc_deviation(0.5, 100, 100), 4)  # sqrt((n + m + 1) / (12 n m)), Mann-Whitney
+    >>> round(auc_std(0.5, 100, 100), 4)  # sqrt((n + m + 1) / (12 n m)), Mann-Whitney
     0.0409
     """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)

@@ -67,7 +67,7 @@ class Copies:
     """What `find_copies` found of M synthetic rows.
 
     exact, near  bool (M,), never both
-    made         their nearness to train rows; to_held_out (M,): distance to the nearest held-out row of the class
+    synthetic    their nearness to train rows; to_held_out (M,): distance to the nearest held-out row of the class
     fresh        numbers of the held-out rows that synthetic ones are held against, at most MOST_ROWS; real: their
                  nearness
     repeated     whether a train row (N,) equals another one; train_y (N,)
@@ -157,7 +157,7 @@ def near_threshold(calibrated: np.ndarray, synthetic: int) -> tuple[float, str]:
     calibrated  (n,) of held-out real rows that equal no train row. Close to 0 their distribution is a power law, with
     the number of dimensions that rows move in as its exponent; Hill's estimate of it ("A simple general approach to
     inference about the tail of a distribution", 1975) from the TAIL nearest rows, at its lower 95 % bound, carries the
-    threshold to where one row among `made` new real ones falls below it in FALSE_SETS of all sets. More rows would
+    threshold to where one row among `synthetic` new real ones falls below it in FALSE_SETS of all sets. More rows would
     not do: in a table the nearest differ in one column only, the nearest tenth in several. Never above NEAR_COPY.
 
     >>> near_threshold(np.linspace(0.5, 1.0, 200), 100)[0] == NEAR_COPY
@@ -183,7 +183,7 @@ def nearer_to_train(
     """Share of synthetic rows whose nearest row among train rows is nearer than among as many held-out ones of the same
     classes, ties half; 0.5 if train rows are no nearer than new ones. At most MOST_ROWS rows of each.
 
-    Which real rows were trained on is a draw too, so z and the 95 % interval have the deviation of `shuffled_variance`,
+    Which real rows were trained on is a draw too, so z and the 95 % interval are those of `shuffled_variance`,
     in which rows of one subject stay together, and equal rows of one side count as one.
     """
     order = numpy_generator(seed, "nearer to train")

@@ -54,7 +54,7 @@ class ArmClassifier(Protocol):
 
 
 def classifiers_of(train: LabelledData, steps: int) -> list[ArmClassifier]:
-    """The strong and the weak learner of the rows' kind; `steps` of the network, 0: by the number of rows."""
+    """The strong and the weak classifier of the rows' kind; `steps` of the network, 0: by the number of rows."""
     kind = modality_of(train.schema)
     usual = _of_points if kind.pictures is None else _of_pictures
     return (kind.classifiers or CLASSIFIERS.get(kind.name, usual))(train, steps)
