@@ -185,7 +185,7 @@ def test_held_out_rows_that_equal_train_rows_are_shown_beside_the_made_ones():
     assert copy_entries(found)["exact_copies"]["ceiling"] == pytest.approx(90 / len(held_out))
 
 
-@pytest.mark.parametrize("empty", ["held_out", "made"])
+@pytest.mark.parametrize("empty", ["held_out", "synthetic"])
 def test_no_rows_on_a_side_are_no_entries(empty):
     held_out, synthetic = (HELD_OUT[:0], FRESH) if empty == "held_out" else (HELD_OUT, FRESH[:0])
     found = find_copies(TRAIN, held_out, synthetic, POINTS, 0)

@@ -72,7 +72,7 @@ SPOILT_BUNDLES = {
     "chosen_on_validation": {"training": CLEAN["training"] | {"choose": "worst"}},
 }
 SPOILT_ROWS = {
-    "exact_counts": {"counts_asked": False},
+    "exact_counts": {"counts_requested": False},
     "chosen_on_validation": {"chosen": True},
     "made_from_real_rows": {"from_noise": False},
     "fallback_rows": {"fallback_rows": 3},

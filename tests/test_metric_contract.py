@@ -21,7 +21,7 @@ from gensynth.evaluation.metrics.diversity import vendi_ratio
 from gensynth.evaluation.metrics.metric import FeaturePair, Metric, Scale, _built, conf_folder, in_order, metrics_of
 from gensynth.evaluation.metrics.support import membership, prdc
 from gensynth.provenance.card_sections import metrics_section
-from gensynth.report.report import per_class_view, scale_view, scores
+from gensynth.report.page import per_class_view, scale_view, scores
 from gensynth.types import LabelledData, Schema
 
 D = 4

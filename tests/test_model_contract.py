@@ -18,7 +18,7 @@ import pytest
 import torch
 import yaml
 from conftest import fitted, space_of, stripes
-from gensynth.words import conf_dir
+from gensynth.cli.overrides import conf_dir
 from test_sampler_contract import tones
 
 from gensynth import rng

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import encoded, fitted, small_job, space_of, stripes
-from gensynth.words import conf_dir
+from gensynth.cli.overrides import conf_dir
 
 from gensynth import rng
 from gensynth.models import cgan, cvae

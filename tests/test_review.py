@@ -36,7 +36,7 @@ from gensynth.errors import DataError
 from gensynth.review.items import half_and_half, in_turn, nearest_real, remoteness, suspicion, worst_first
 from gensynth.review.rates import fool_rate, review_gate
 from gensynth.review.rows import ClassColumns, file_of
-from gensynth.review.session import Blind, RequestedCounts, Review
+from gensynth.review.session import Blind, BlindRow, Review
 from gensynth.steps.reopen import names_of_rows, read_review
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
@@ -357,7 +357,7 @@ def test_nothing_of_a_blind_look_says_what_is_real(tmp_path):
     synthetic, val = as_synthetic(stripes(3)), stripes(3, seed=2)
     pools = [val, val[:0]]
     requested = [
-        RequestedCounts(*pick, f"{pick[0]}-{pick[2]}") for pick in half_and_half(synthetic, pools, seed=0, most=18)
+        BlindRow(*pick, f"{pick[0]}-{pick[2]}") for pick in half_and_half(synthetic, pools, seed=0, most=18)
     ]
     look = Blind("run", tmp_path / "review_blind.csv", synthetic, pools, requested)
     for i, one in enumerate(requested):

@@ -30,7 +30,7 @@ from gensynth.balancing.decisions import RowName, read_answers, read_decisions
 from gensynth.errors import UsageError
 from gensynth.review.items import Item
 from gensynth.review.page import leading_to, serving
-from gensynth.review.session import Blind, RequestedCounts, Review, _alone
+from gensynth.review.session import Blind, BlindRow, Review, _alone
 from gensynth.types import SYNTHETIC, LabelledData, Schema
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -433,10 +433,10 @@ def test_two_tabs_lose_no_verdict_and_a_lost_server_is_said(look, browser):
 def test_blindly_the_page_tells_the_rate_only_at_the_end(tmp_path, browser):
     synthetic, val = stripes(2, seed=1), stripes(2, seed=2)
     requested = [
-        RequestedCounts("made", -1, 0, "a"),
-        RequestedCounts("real", 0, 1, "b"),
-        RequestedCounts("made", -1, 3, "c"),
-        RequestedCounts("real", 0, 2, "d"),
+        BlindRow("made", -1, 0, "a"),
+        BlindRow("real", 0, 1, "b"),
+        BlindRow("made", -1, 3, "c"),
+        BlindRow("real", 0, 2, "d"),
     ]
     look = Blind("run", tmp_path / "review_blind.csv", synthetic, [val, val[:0]], requested)
     with serving(look, 0) as url:
