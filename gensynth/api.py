@@ -159,11 +159,19 @@ def source_of(X: Rows, y: Any) -> Source:  # noqa: N803
         return _images(X, labels)
     if isinstance(X, np.ndarray) and X.ndim != 2:
         raise DataError(f"X must be a table (N, D) or images (N, H, W) or (N, H, W, C), got shape {X.shape}")
-    frame = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
-    frame = frame.rename(columns=str)
-    cells = text_of(frame).assign(**{LABEL: labels})
+    frame = _frame(X)
     kinds = {str(name): "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}
-    return build(cells, LABEL, "rows in memory", kinds=kinds)
+    return _table(frame, labels, kinds, None)
+
+
+def _frame(X: Rows) -> pd.DataFrame:  # noqa: N803
+    """Cells of a table with numbered rows, columns of an array called x0, x1 ..."""
+    return X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
+
+
+def _table(frame: pd.DataFrame, labels: np.ndarray, kinds: dict[str, str], like: Schema | None) -> Source:
+    cells = text_of(frame.rename(columns=str)).assign(**{LABEL: labels})
+    return build(cells, LABEL, "rows in memory", kinds=kinds, like=like)
 
 
 def _images(x: np.ndarray, labels: np.ndarray) -> Source:
@@ -185,9 +193,7 @@ def _like(pair: tuple[Rows, Any], like: LabelledData, name: str) -> LabelledData
     if unknown := sorted(set(labels.tolist()) - set(like.schema.classes)):
         raise DataError(f"{name} has classes that the real data lacks", unknown)
     if like.schema.modality == "table":
-        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
-        cells = text_of(frame.reset_index(drop=True).rename(columns=str)).assign(**{LABEL: labels})
-        return build(cells, LABEL, "rows", like=like.schema).data
+        return _table(_frame(X), labels, {}, like.schema).data
     data = _images(np.asarray(X), labels).data
     if data.x.shape[2:] != like.x.shape[2:]:
         raise DataError(f"{name} has images of {data.x.shape[2:]} pixels, the real data of {like.x.shape[2:]}")
@@ -206,8 +212,8 @@ def _below(X: Rows, drawn: LabelledData, seeds: np.ndarray) -> Rows:  # noqa: N8
     if drawn.schema.modality == "image":
         new = drawn.x[:, 0] if X.ndim == 3 else np.moveaxis(drawn.x, 1, 3)
         return np.concatenate([X, new])
-    given = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).rename(columns="x{}".format)
-    texts = text_of(given.reset_index(drop=True))
+    given = _frame(X)
+    texts = text_of(given)
     cells = RowWriter(drawn.schema, identifiers_of(drawn.schema, texts)).cells(drawn, seeds)
     facts = {c["name"]: Column.from_json(c) for c in drawn.schema.fields["columns"]}
     columns = {c: _typed(facts[str(c)], cells[str(c)], texts[str(c)], given[c]) for c in given.columns}

@@ -173,7 +173,7 @@ def _online(samplers: Mapping[str, Sampler], wanted: list[str]) -> dict[str, Onl
 
 
 def _sets(arms: Arms) -> tuple[dict[str, SyntheticSet], dict[str, Filled]]:
-    """The plan filled by every model and sampler that is an arm: rows to judge, and what happened to the first set."""
+    """The plan filled by every model and sampler that is an arm: rows to assess, and what happened to the first set."""
     used, on_top, split_data, plan = arms.used_models(), arms.on_top(), arms.split_data, arms.requested
     if used:
         check_learnable(split_data.train.schema)

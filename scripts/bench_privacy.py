@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 from bench_words import read_words
+from known_sets import memorised, nonsense, partly_memorised
 
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import row_groups
-from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, partly_memorised, swapped, without_half
+from gensynth.evaluation.fidelity.spoiled import swapped, without_half
 from gensynth.evaluation.privacy.copies import find_copies
 from gensynth.evaluation.privacy.privacy import privacy_of
 from gensynth.types import LabelledData

@@ -8,7 +8,7 @@ import pytest
 from gensynth.balancing.plan import resolve_target
 from gensynth.evaluation.utility.amount import AMOUNTS, advise, portion
 from gensynth.evaluation.utility.arms import added, free_arms
-from gensynth.evaluation.utility.classifiers import Logistic
+from gensynth.evaluation.utility.classifiers import logistic
 from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
 from gensynth.evaluation.utility.utility import run_arms
 from gensynth.types import LabelledData, Schema
@@ -35,7 +35,7 @@ def rows(common: int, rare: int, seed: int, apart: float = 1.0) -> LabelledData:
 
 def advice(pool: LabelledData) -> dict:
     train, val = rows(600, 12, 0), rows(400, 100, 1)
-    return advise(train=train, pool=pool, val=val, classifier=Logistic(train.schema), seeds=SEEDS)
+    return advise(train=train, pool=pool, val=val, classifier=logistic(train.schema), seeds=SEEDS)
 
 
 def test_fresh_real_rows_are_worth_adding():
@@ -65,7 +65,7 @@ def test_copies_are_no_gain_over_a_shifted_threshold():
 
 def test_too_few_validation_rows_are_said():
     train, val = rows(600, 12, 0), rows(40, 3, 1)
-    found = advise(train=train, pool=rows(0, 1176, 2), val=val, classifier=Logistic(train.schema), seeds=SEEDS)
+    found = advise(train=train, pool=rows(0, 1176, 2), val=val, classifier=logistic(train.schema), seeds=SEEDS)
     assert found.amount is None
     assert 'class "rare" has 3 validation rows, 5 needed' in found.sentence
 
@@ -98,7 +98,7 @@ def probe(artefact: float) -> dict:
     arms = [free_arms(train, 0, tuned=False)[0], added("real_plus_synthetic", train, (synthetic(0, 560, 2),))]
     result = run_arms(
         arms=arms,
-        classifiers=[Logistic(train.schema)],
+        classifiers=[logistic(train.schema)],
         val=train[:0],
         test=test,
         further={PROBE: synthetic(400, 0, 3).x},

@@ -10,6 +10,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, r
 
 from gensynth.data.table_source import read_frame
 from gensynth.errors import UsageError
+from gensynth.evaluation.assessment import BiasLimits
 from gensynth.evaluation.bias.bias import COLLECT, audit, before_and_after, impacts, information
 from gensynth.evaluation.bias.cell_scores import Side, cell_copies, cell_coverage
 from gensynth.evaluation.bias.gate import gate
@@ -309,7 +310,7 @@ class TestGate:
     )
     def test_the_share_of_the_smallest_cell_may_fall_by_a_tenth_of_itself(self, women, men, passed):
         both = self.audits(["f"] * women + ["m"] * men)
-        found = gate(*both, {"reason": "not run"})
+        found = gate(*both, {"reason": "not run"}, BiasLimits())
         assert found["passed"] is passed
         assert not found["accepted"]
         assert found["notes"] == ["worst-group recall with and without synthetic rows is not run"]
@@ -326,19 +327,19 @@ class TestGate:
             np.ones(100, int), {"sex": np.tile(["f", "m"], 50), "race": np.tile(["a", "b"], 50)}, SYNTHETIC
         )
         both = before_and_after(train, LabelledData.concat([train, synthetic]), ["sex", "race"])
-        reasons = gate(*both, {})["reasons"]
+        reasons = gate(*both, {}, BiasLimits())["reasons"]
         assert len(reasons) == 1
         assert reasons[0].startswith("sex x race: ")
 
     def test_no_audit_is_refused_and_a_person_may_accept(self):
-        found = gate({}, {}, {})
+        found = gate({}, {}, {}, BiasLimits())
         assert not found["passed"]
         assert "audit has not run" in found["reasons"][0]
-        accepted = gate({}, {}, {}, accept=True)
+        accepted = gate({}, {}, {}, BiasLimits(accept=True))
         assert accepted["accepted"]
         assert not accepted["passed"]
         both = self.audits(["f", "m"] * 10)
-        assert gate(*both, {}, accept=True)["accepted"] is False
+        assert gate(*both, {}, BiasLimits(accept=True))["accepted"] is False
 
     @pytest.mark.parametrize(("change", "passed"), [(-0.02, True), (-0.021, False), (0.1, True)])
     def test_worst_group_recall_may_fall_by_two_points(self, change, passed):
@@ -349,7 +350,7 @@ class TestGate:
             "with": side | {"value": 0.5 + change},
             "difference": {"value": change, "low": change - 0.1, "high": change + 0.1, "n": 40},
         }
-        found = gate(*both, {"worst": worst})
+        found = gate(*both, {"worst": worst}, BiasLimits())
         assert found["passed"] is passed
         if not passed:
             assert "from 0.500" in found["reasons"][0]
@@ -393,7 +394,7 @@ class TestCells:
         assert found["yes", "m"]["low"] <= found["yes", "m"]["expected"] <= found["yes", "m"]["high"]
         assert found["yes", "m"]["floor"] == 0
         assert found["yes", "m"]["n"] == 50
-        assert found["no", "x"]["reason"].startswith("not defined: n too small, 0 held-out, 3 made, 0 train")
+        assert found["no", "x"]["reason"].startswith("not defined: n too small, 0 held-out, 3 synthetic, 0 train")
         json.dumps(cells, allow_nan=False)
 
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from known_sets import memorised, partly_memorised
 
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
-from gensynth.evaluation.fidelity.spoiled import memorised, partly_memorised, swapped
+from gensynth.evaluation.fidelity.spoiled import swapped
 from gensynth.evaluation.privacy.copies import (
     FALSE_SETS,
     NEAR_COPY,

@@ -140,10 +140,10 @@ def test_kid_repeats_and_leaves_the_global_generator_alone():
     assert first[1] > 0
 
 
-def test_extractor_stays_in_eval_mode():
-    module = _Precomputed(3)
-    assert not module.training
-    assert not module.train().training
+def test_extractor_does_the_same_in_every_mode():
+    module, features = _Precomputed(3), torch.randn(5, 3)
+    assert torch.equal(module.train()(features), features)
+    assert torch.equal(module.eval()(features), features)
 
 
 def test_scale_has_a_floor():

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from known_sets import memorised, nonsense
 from PIL import Image
 
 from gensynth.data.kinds import points_of
@@ -16,7 +17,7 @@ from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.data.table_source import read_breast_cancer, read_table
 from gensynth.evaluation.fidelity.faults import _copies
-from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, swapped, without_half
+from gensynth.evaluation.fidelity.spoiled import swapped, without_half
 from gensynth.evaluation.privacy.copies import copy_entries, find_copies
 from gensynth.evaluation.utility.utility import kept_rows
 from gensynth.steps.reopen import read_sets

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import encoded, small_job, space_of, stripes
+from known_sets import memorised, nonsense, partly_memorised
 from scipy.stats import beta
 
 from gensynth import rng
@@ -16,7 +17,6 @@ from gensynth.data.image import ImageCodec
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
-from gensynth.evaluation.fidelity.spoiled import memorised, nonsense, partly_memorised
 from gensynth.evaluation.metrics.detection import auc_std
 from gensynth.evaluation.metrics.roc import (
     Z,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from known_sets import memorised, nonsense
 from scipy.stats import norm
 
 from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
-from gensynth.evaluation.fidelity.spoiled import memorised, nonsense
 from gensynth.evaluation.privacy.shadow import (
     Shadows,
     choose_targets,

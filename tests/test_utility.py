@@ -18,7 +18,7 @@ from gensynth.evaluation.metrics.classification import (
 )
 from gensynth.evaluation.utility import classifiers
 from gensynth.evaluation.utility.arms import free_arms, half_and_half
-from gensynth.evaluation.utility.classifiers import Logistic, SmallCnn
+from gensynth.evaluation.utility.classifiers import SmallCnn, logistic
 from gensynth.evaluation.utility.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
 from gensynth.evaluation.utility.verdict import answer_arms, not_run, verdict
 from gensynth.intervals import holm, joint_estimate
@@ -50,17 +50,15 @@ def trained():
         Arm("more_real", (LabelledData.of_real(x[order[:1200]], y[order[:1200]], SCHEMA, order[:1200]),)),
         Arm("class_weights", (real,), class_weights=True),
     ]
-    lines = []
     data = LabelledData.of_real(x[test], y[test], SCHEMA)
-    result = run_arms(
+    return run_arms(
         arms=arms,
-        classifiers=[SmallCnn(60), Logistic(SCHEMA)],
+        classifiers=[SmallCnn(60), logistic(SCHEMA)],
         val=data[:0],
         test=data,
         further={"some": data.x[:7]},
         seeds=SEEDS,
     )
-    return result, lines
 
 
 def simulated(recalls, n_per_class=100, seeds=5):
@@ -77,7 +75,7 @@ def simulated(recalls, n_per_class=100, seeds=5):
 
 
 def test_rows_are_complete_and_plain_json(trained):
-    result, _ = trained
+    result = trained
     assert len(result.rows) == 5 * 2 * (len(LABEL_METRICS) + len(PROBABILITY_METRICS))
     for row in result.rows:
         assert set(row) - {"better"} == {"arm", "learner", "metric", "mean", "low", "high", "seeds", "generator_seeds"}
@@ -88,7 +86,7 @@ def test_rows_are_complete_and_plain_json(trained):
 
 
 def test_raw_values_match_scikit_learn(trained):
-    result, _ = trained
+    result = trained
     for s in range(3):
         predicted = result.predictions["shuffled", "small_cnn"][s]
         values = {metric: result.raw["shuffled", "small_cnn", metric][s] for metric in LABEL_METRICS}
@@ -99,21 +97,19 @@ def test_raw_values_match_scikit_learn(trained):
 
 
 def test_per_class_recall_averages_to_balanced_accuracy(trained):
-    result, _ = trained
+    result = trained
     recalls = result.per_class_recall["real_only"]
     assert tuple(recalls) == CLASSES
     mean = result.raw["real_only", "small_cnn", "balanced_accuracy"].mean()
     assert np.mean(list(recalls.values())) == pytest.approx(mean)
 
 
-def test_progress_names_arm_and_learner(trained):
-    assert trained[1][0] == "utility: small_cnn, arm 1 of 5, real_only"
-    assert len(trained[1]) == 5 * 2
-    assert trained[0].further["again", "some"].shape == (3, 7, 10)
+def test_the_first_classifier_sees_further_rows(trained):
+    assert trained.further["again", "some"].shape == (3, 7, 10)
 
 
 def test_seeds_change_the_network_and_equal_arms_agree(trained):
-    result, _ = trained
+    result = trained
     first = result.predictions["real_only", "small_cnn"]
     assert (first[0] != first[1]).any()
     np.testing.assert_array_equal(first, result.predictions["again", "small_cnn"])
@@ -121,21 +117,21 @@ def test_seeds_change_the_network_and_equal_arms_agree(trained):
 
 
 def test_shuffled_labels_hurt(trained):
-    decision = verdict(trained[0], candidate="shuffled")
+    decision = verdict(trained, candidate="shuffled")
     assert decision.answer == "hurts"
     assert "do not use them" in decision.sentence
 
 
 def test_identical_arms_make_no_difference(trained):
-    decision = verdict(trained[0], candidate="again")
-    difference = paired_difference(trained[0], "again", "real_only", classifier="small_cnn", metric="balanced_accuracy")
+    decision = verdict(trained, candidate="again")
+    difference = paired_difference(trained, "again", "real_only", classifier="small_cnn", metric="balanced_accuracy")
     assert decision.answer == "no_difference"
     assert difference.mean == 0.0
     assert difference.low < 0 < difference.high
 
 
 def test_more_real_rows_help_and_the_sentence_has_the_numbers(trained):
-    result, _ = trained
+    result = trained
     decision = verdict(result, candidate="more_real")
     assert decision.answer == "helps"
     mean = result.raw["more_real", "small_cnn", "balanced_accuracy"].mean()
@@ -311,7 +307,7 @@ def test_half_made_and_half_classical():
 def test_large_arms_are_subsampled_by_seed(monkeypatch):
     monkeypatch.setitem(classifiers.LOGISTIC_ROWS, "image", 120)
     x, y = digits()
-    rows, classifier = LabelledData.of_real(x[:600], y[:600], SCHEMA), Logistic(SCHEMA)
+    rows, classifier = LabelledData.of_real(x[:600], y[:600], SCHEMA), logistic(SCHEMA)
     first, again, other = (classifier.probabilities(rows, None, [x[600:]], seed, UNCHANGED)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

@@ -119,7 +119,7 @@ def _given(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping
     tree = {key: config[key] for key in SAME if config.get(key) is not None}
     tree |= {"target": amount(tree["target"])} if "target" in tree else {}
     tree |= {"arms": [str(arm) for arm in tree["arms"]]} if "arms" in tree else {}
-    tree |= {"logger": _logger(config["logger"]["name"])} if "logger" in config else {}
+    tree |= {"logger": _one_of("logger", config["logger"]["name"], NAMES)} if "logger" in config else {}
     tree |= {"sampler_choice": choices["sampler"]} if choices.get("sampler") else {}
     if "trainer" in tree:
         _check_trainer(tree["trainer"])
@@ -180,12 +180,6 @@ def refuse_inside(out: str, *sources: str | None) -> None:
             raise UsageError(f"out={out} lies inside {source} and would be read as data; choose a folder beside it")
 
 
-def _logger(name: str) -> str:
-    if name not in NAMES:
-        raise UsageError(f"logger={name} is not known; {nearest(name, NAMES)}")
-    return name
-
-
 def _check_features(features: object) -> None:
     """UsageError for a feature space that is not known, or cannot be had here, before anything is trained."""
     if features not in ("own", "inception"):
@@ -194,14 +188,19 @@ def _check_features(features: object) -> None:
         inception_space()
 
 
+def _one_of(key: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise UsageError(f"{key}={value} is not known; {nearest(str(value), known)}")
+    return value
+
+
 def _check_trainer(node: Mapping[str, Any]) -> None:
     if not (node["max_minutes"] or node["max_samples"]):
         raise UsageError("trainer.max_minutes and trainer.max_samples are both 0: there is no budget to train with")
     for key in ("devices", "accumulate"):
         if node[key] < 1:
             raise UsageError(f"trainer.{key} must be at least 1, got {node[key]}")
-    if node["choose"] not in CHOICES:
-        raise UsageError(f"trainer.choose={node['choose']} is not known; {nearest(str(node['choose']), CHOICES)}")
+    _one_of("trainer.choose", node["choose"], CHOICES)
 
 
 def amount(value: Any) -> Any:

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gensynth.cli.overrides import (
-    LATER,
-    VERBS,
+    WORDS,
     conf_dir,
     explain,
     flags_first,
@@ -94,10 +93,10 @@ def _lacking(error: BaseException) -> str:
 
 
 def _dispatch(verb: str, given: list[str]) -> int:
-    if verb in LATER:
+    if verb in WORDS["later"]:
         raise UsageError(f'the verb "{verb}" is planned and not part of this version')
-    if verb not in VERBS:
-        raise UsageError(f'unknown verb "{verb}"; {nearest(verb, VERBS)}')
+    if verb not in WORDS["verbs"]:
+        raise UsageError(f'unknown verb "{verb}"; {nearest(verb, WORDS["verbs"])}')
     if verb == "doctor":
         from gensynth.cli.doctor import doctor
 
@@ -164,7 +163,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from gensynth.cli.config import STARTED
-    from gensynth.cli.verbs import ACTIONS
+    from gensynth.cli.verbs import run_verb
     from gensynth.signals import SIGNALS
     from gensynth.steps.component import import_trusted
 
@@ -177,7 +176,7 @@ def _run_task(verb: str, config: DictConfig, typed: list[str]) -> int:
         if plain["out"] != base and plain["resume"] and is_finished(Path(plain["out"])):
             return 0
         import_trusted(plain.get("trust", ()))
-        return ACTIONS[verb](plain, typed, HydraConfig.get().runtime.choices) or 0
+        return run_verb(verb, plain, typed, HydraConfig.get().runtime.choices)
     except Interrupted as error:  # leaves a sweep as a whole
         raise SystemExit(report_error(error, typed)) from None
     except OmegaConfBaseException as error:

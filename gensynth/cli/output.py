@@ -9,10 +9,14 @@ from gensynth.report.numbers import between
 from gensynth.report.trust_view import cell_tables, trust_view
 
 
-def print_ranking(facts: dict, out: Path) -> None:
-    """Sets of `evaluate`, best first, with the faults of each."""
+def print_warnings(facts: dict) -> None:
     for warning in facts["warnings"]:
         print(f"warning: {warning['text']}")
+
+
+def print_ranking(facts: dict, out: Path) -> None:
+    """Sets of `evaluate`, best first, with the faults of each."""
+    print_warnings(facts)
     for place, name in enumerate(facts["data"]["ranking"], 1):
         found = facts["sets"][name]
         faults = "; ".join(f"{fault['code']}: {fault['text']}" for fault in found["faults"]) or "no fault found"
@@ -42,8 +46,7 @@ def print_beside(sets: dict[str, dict]) -> None:
 
 def print_run(facts: dict, out: Path) -> None:
     """The end of the walk on stdout: verdict, counts before and after, where the report lies."""
-    for warning in facts["warnings"]:
-        print(f"warning: {warning['text']}")
+    print_warnings(facts)
     print(f"\n{'class':<24}{'before':>8}{'after':>8}   of which added")
     for name, row in facts["data"]["classes"].items():
         synthetic = f"{row['synthetic']} synthetic" + (f", {row['augmented']} augmented" if row["augmented"] else "")

@@ -13,88 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from gensynth.errors import UsageError, nearest
 from gensynth.steps.component import SAMPLER_PATHS
 
-VERBS = (
-    "demo",
-    "explore",
-    "train",
-    "sample",
-    "balance",
-    "merge",
-    "evaluate",
-    "compare",
-    "review",
-    "verify",
-    "forget",
-    "dashboard",
-    "doctor",
-)
-LATER = ("tune",)
-POSITIONAL = {
-    "explore": "data",
-    "train": "data",
-    "balance": "data",
-    "demo": "data",
-    "compare": "data",
-    "merge": "run",
-    "verify": "dataset",
-    "forget": "row",
-}
-PATH_KEYS = (
-    "out",
-    "generator",
-    "real",
-    "test",
-    "synthetic",
-    "run",
-    "data.path",
-    "data.test",
-    "data.card",
-    "dataset",
-    "is_mine",
-    "runs",
-)
-TEXT_KEYS = ("data.label", "data.text", "data.subject", "data.delimiter", "data.encoding", "row")
-FLAGS_WITH_VALUE = (
-    "--config-dir",
-    "-cd",
-    "--config-name",
-    "-cn",
-    "--config-path",
-    "-cp",
-    "--cfg",
-    "-c",
-    "--package",
-    "-p",
-)
-MAPPING_KEYS = ("counts", "target", "data.kinds", "data.deidentify")
-# What other rows need instead of the image's choice, where a verb has the group and nothing else is given.
-CHOICES: dict[str, dict[str, str]] = {
-    "image": {},
-    "table": {
-        "sampler@fallback": "sampler@fallback=jitter",
-        "model@models.cvae": "model@models.cvae=table/cvae",
-        "model@models.cgan": "model@models.cgan=table/cgan",
-        "filter": "filter=[label_agreement,near_copy]",
-    },
-    "text": {
-        "sampler": "sampler=text_transforms",
-        "sampler@fallback": "sampler@fallback=safe_text",
-        "filter": "filter=[label_agreement]",
-    },
-    "audio": {
-        "sampler@fallback": "sampler@fallback=safe_audio",
-        "filter": "filter=[label_agreement,near_copy]",
-    },
-}
-# For kinds of rows that are not built in.
-OTHER_CHOICES = {"sampler@fallback": "sampler@fallback=usual", "filter": "filter=[label_agreement,near_copy]"}
-# The arms of a kind that no generator learns.
-ARMS = {"text": ["none", "class_weights", "random_oversampling", "text_transforms"]}
-# Other names of arms.
-OTHER_NAMES = {"oversample": "random_oversampling", "undersample": "random_undersampling"}
+WORDS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "words.yaml").read_text(encoding="utf-8"))
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
 
@@ -119,13 +43,8 @@ def overrides(verb: str, given: list[str]) -> list[str]:
     if position is not None:
         out.extend(_positional(verb, rest.pop(position), rest))
     for word in rest:
-        if (
-            word.startswith("--")
-            and "=" in word
-            and not re.match(r"--(config|cfg|package|hydra|info|experimental)", word)
-        ):
-            word = word[2:]
-        out.append(_one(word))
+        is_key = "=" in word and not re.match(r"--(config|cfg|package|hydra|info|experimental)", word)
+        out.append(_one(word.removeprefix("--") if is_key else word))
     modality = _modality(out)
     if verb == "compare":
         out = _arms(out, modality)
@@ -133,12 +52,11 @@ def overrides(verb: str, given: list[str]) -> list[str]:
 
 
 def _arms(given: list[str], modality: str) -> list[str]:
-    """The same overrides, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
+    """The same given, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
     requested: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(given) if w.startswith("arms=")), [])
-    requested = requested or ARMS.get(modality, [])
-    names = [
-        OTHER_NAMES.get(str(name), str(name)) for name in (requested if isinstance(requested, list) else [requested])
-    ]
+    requested = requested or WORDS["arms"].get(modality, [])
+    requested = requested if isinstance(requested, list) else [requested]
+    names = [WORDS["other_names"].get(name, name) for name in requested]
     kept = [w for w in given if not w.startswith("arms=")]
     if not names:
         return kept
@@ -150,9 +68,7 @@ def _arms(given: list[str], modality: str) -> list[str]:
 
 
 def _modality(given: list[str]) -> str:
-    """What kind of rows is chosen: what the file in conf/data says, images where it says nothing."""
-    import yaml
-
+    """What kind of rows the given choose: what the file in conf/data says, images where it says nothing."""
     name = next((w.split("=", 1)[1] for w in reversed(given) if w.startswith("data=")), "")
     for folder in (conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(given))):
         if name and (folder / f"{name}.yaml").is_file():
@@ -165,8 +81,10 @@ def _for_modality(verb: str, given: list[str], modality: str) -> list[str]:
     """The same overrides with what rows of this kind need of the other groups; for tables the model's own file."""
     primary = (conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
     typed = {word.split("=", 1)[0].lstrip("~+") for word in given}
-    choices = CHOICES.get(modality, OTHER_CHOICES)
-    added = [choice for group, choice in choices.items() if f"- {group}:" in primary and group not in typed]
+    choices = WORDS["choices"].get(modality, WORDS["other_choices"])
+    added = [
+        f"{group}={choice}" for group, choice in choices.items() if f"- {group}:" in primary and group not in typed
+    ]
     if "model@models.cvae" not in choices:
         return [*added, *given]
     if "- model:" in primary and "model" not in typed:
@@ -184,7 +102,7 @@ def _table_model(word: str) -> str:
 
 
 def _is_bare(verb: str, word: str, before: str) -> bool:
-    if word.startswith("-") or before in FLAGS_WITH_VALUE:
+    if word.startswith("-") or before in WORDS["flags_with_value"]:
         return False
     if verb == "forget":  # a row's name may hold any sign, and need not lie anywhere
         return "=" not in word or word.split("=", 1)[0] not in known_keys(verb)
@@ -192,15 +110,13 @@ def _is_bare(verb: str, word: str, before: str) -> bool:
 
 
 def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
-    if verb not in POSITIONAL:
+    key = WORDS["positional"].get(verb)
+    if key is None:
         raise UsageError(f'{verb} takes key=value words only, got "{word}"')
-    if POSITIONAL[verb] != "data":
-        return [f"{POSITIONAL[verb]}={quoted(_expanded(word) if POSITIONAL[verb] == 'dataset' else word)}"]
+    if key != "data":
+        return [f"{key}={quoted(_expanded(word) if key == 'dataset' else word)}"]
     folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
-    names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.yaml")} - {
-        "auto",
-        *CHOICES,
-    }
+    names = {p.stem for folder in folders for p in folder.glob("*.yaml")} - {"auto", *WORDS["choices"]}
     if word in names:
         return [f"data={word}"]
     path = _expanded(word)
@@ -224,9 +140,7 @@ def _kind_of(path: Path, given: list[str]) -> str:
 
 
 def experiment_of(given: list[str]) -> dict[str, Any]:
-    """The settings of the experiment that is named; empty without one."""
-    import yaml
-
+    """The settings of the experiment that the given name; empty without one."""
     name = next((word.split("=", 1)[1] for word in given if word.startswith("experiment=")), "")
     for folder in (conf_dir(), *map(Path, _config_dirs(given))):
         if name and (folder / "experiment" / f"{name}.yaml").is_file():
@@ -264,15 +178,15 @@ def _one(word: str) -> str:
         )
     if key.startswith("+"):
         raise UsageError(f'there is no key to add: "{key}"; {nearest(key.lstrip("+"), known_keys())}')
-    if key in PATH_KEYS:
+    if key in WORDS["path_keys"]:
         if value.startswith("[") and key == "synthetic":
             return f"{key}=[{','.join(quoted(v) for v in _yaml(value, key))}]"
         return f"{key}={quoted(_expanded(value))}"
     if key.startswith("sampler") and key.rsplit(".", 1)[-1] in SAMPLER_PATHS:
         return f"{key}={quoted(_expanded(value))}"
-    if key in TEXT_KEYS:
+    if key in WORDS["text_keys"]:
         return f"{key}={quoted(value)}"
-    if key in MAPPING_KEYS and value.lstrip().startswith(("{", "[") if key == "data.deidentify" else "{"):
+    if key in WORDS["mapping_keys"] and value.lstrip().startswith(("{", "[") if key == "data.deidentify" else "{"):
         return f"{key}={quoted(json.dumps(_yaml(value, key), ensure_ascii=False))}"
     return word
 
@@ -284,8 +198,6 @@ def _expanded(path: str) -> str:
 
 def _yaml(text: str, key: str) -> Any:
     """YAML with every scalar as text, so that 007, 3 and "3" stay what was typed."""
-    import yaml
-
     try:
         return yaml.load(text, yaml.BaseLoader)  # noqa: S506  (the loader that builds text only)
     except yaml.YAMLError as error:
@@ -306,14 +218,12 @@ def flags_first(given: list[str]) -> tuple[list[str], list[str]]:
     flags: list[str] = []
     keys: list[str] = []
     for word, before in zip(given, ["", *given], strict=False):
-        (flags if word.startswith("-") or before in FLAGS_WITH_VALUE else keys).append(word)
+        (flags if word.startswith("-") or before in WORDS["flags_with_value"] else keys).append(word)
     return flags, keys
 
 
 def known_keys(verb: str = "") -> set[str]:
     """Every key and group of a verb (of all verbs without one), for hints."""
-    import yaml
-
     keys: set[str] = set()
     primary = conf_dir() / f"{verb}.yaml"
     groups = set(re.findall(r"^  - (\w+)", primary.read_text(encoding="utf-8"), re.MULTILINE)) if verb else set()

@@ -11,8 +11,8 @@ from typing import Any
 
 from gensynth import compare, pipeline
 from gensynth.cli.config import amount, job_of, merge_job, model_class, refuse_inside, whole_seed
-from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run
-from gensynth.cli.overrides import conf_dir, resume_command
+from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run, print_warnings
+from gensynth.cli.overrides import WORDS, conf_dir, resume_command
 from gensynth.errors import UsageError
 from gensynth.provenance.contents import is_mine
 from gensynth.provenance.forget import forget, forget_lines
@@ -42,8 +42,6 @@ def _balance(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _merge(config: Config, typed: list[str], choices: Choices) -> None:
-    if not config["run"]:
-        raise UsageError("merge needs the folder of a finished run: gensynth merge RUN")
     config["out"] = config["out"] or config["run"]
     finished = Path(config["run"])
     job = merge_job(finished, config, typed, choices)
@@ -51,9 +49,6 @@ def _merge(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _sample(config: Config, typed: list[str], choices: Choices) -> None:
-    for key in ("generator", "counts"):
-        if config[key] in ("", None):
-            raise UsageError(f"sample needs {key}=; example: gensynth sample generator=OUT/generator counts=500 out=S")
     out = Path(config["out"])
     print(
         pipeline.sample(
@@ -68,9 +63,6 @@ def _sample(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _evaluate(config: Config, typed: list[str], choices: Choices) -> None:
-    for key in ("real", "synthetic"):
-        if not config[key]:
-            raise UsageError(f"evaluate needs {key}=PATH; example: gensynth evaluate real=DIR test=DIR synthetic=DIR")
     sets = config["synthetic"] if isinstance(config["synthetic"], list) else [config["synthetic"]]
     refuse_inside(config["out"], config["real"], config["test"], *sets)
     job = job_of("evaluate", config, typed, choices)
@@ -82,8 +74,6 @@ def _evaluate(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _verify(config: Config, typed: list[str], choices: Choices) -> int:
-    if not config["dataset"]:
-        raise UsageError("verify needs a data set: gensynth verify OUT/dataset")
     if not isinstance(config["n"], int) or config["n"] < 0:
         raise UsageError(f"n must be a whole number of at least 0, got {config['n']!r}")
     dataset = find_dataset(Path(config["dataset"]))
@@ -113,8 +103,6 @@ def _samplers_of(dataset: Path, trust: list[str]) -> tuple[list[Sampler], str]:
 
 
 def _forget(config: Config, typed: list[str], choices: Choices) -> None:
-    if config["row"] in ("", None):
-        raise UsageError("forget needs the name of a row, as in run/split.csv: gensynth forget ROW_ID runs=runs")
     row, out = str(config["row"]), Path(config["out"])
     if config["out"] and out.exists():
         raise UsageError(f"out={out} is there already; nothing was touched, choose a new file")
@@ -132,8 +120,7 @@ def _compare(config: Config, typed: list[str], choices: Choices) -> None:
         )
     names = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
     facts = compare.compare(job, names)
-    for warning in facts["warnings"]:
-        print(f"warning: {warning['text']}")
+    print_warnings(facts)
     print_arms(facts["utility"])
     print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
     print_beside(facts["sets"])
@@ -149,6 +136,14 @@ def balance_command(typed: list[str], choice: str) -> str:
     settings = [f"sampler.{word.removeprefix(mine)}" for word in typed[1:] if word.startswith(mine)]
     kept = [word for word in typed[1:] if not word.startswith(own)]
     return shlex.join(["gensynth", "balance", *kept, choice, *settings])
+
+
+def run_verb(verb: str, config: Config, typed: list[str], choices: Choices) -> int:
+    """Do what a verb says and return the exit code; UsageError for a key that it cannot do without."""
+    for key, text in WORDS["needs"].get(verb, {}).items():
+        if config[key] in ("", None, []):
+            raise UsageError(text)
+    return ACTIONS[verb](config, typed, choices) or 0
 
 
 ACTIONS: dict[str, Callable[[Config, list[str], Choices], int | None]] = {

@@ -150,8 +150,7 @@ class Part:
     """A part of report.json: a frozen dataclass whose fields are the keys; None and missing keys are the same."""
 
     def to_json(self) -> dict[str, Any]:
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
@@ -168,13 +167,8 @@ class Fidelity(Part):
 
     def closeness(self) -> float:
         """Mean over spaces of clipped density and coverage, 0 to 1: by which sets are ranked without a classifier."""
-        entries = [
-            scores[metric]
-            for scores in self.fidelity.values()
-            for metric in ("clipped_density", "clipped_coverage")
-            if metric in scores
-        ]
-        values = [entry["value"] for entry in entries if entry["value"] is not None]
+        both = [scores.get(m) for scores in self.fidelity.values() for m in ("clipped_density", "clipped_coverage")]
+        values = [entry["value"] for entry in both if entry and entry["value"] is not None]
         return float(np.mean(values)) if values else 0.0
 
 
@@ -230,10 +224,7 @@ class Privacy(Part):
 
     def copies(self) -> dict[str, Entry]:
         """The entries that are defined, by name."""
-        entries = {
-            name: getattr(self, name) for name in ("nearer_to_train", "close_copies", "exact_copies", "near_copies")
-        }
-        return {name: entry for name, entry in entries.items() if entry is not None}
+        return {name: entry for name in COPIES if (entry := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)

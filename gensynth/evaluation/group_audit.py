@@ -49,7 +49,7 @@ def audit_of(
     """Representation by named groups before and after, and what the gate says; `recall` as in `gate`."""
     train, synthetic = (with_groups(rows, columns) for rows in (train, synthetic))
     before, after = before_and_after(train, LabelledData.concat([train, synthetic]), list(columns), limits.favourable)
-    decision = gate(before, after, recall, limits.max_drop, limits.max_recall_drop, accept=limits.accept)
+    decision = gate(before, after, recall, limits)
     return Bias(groups=list(columns), before=before, after=after, recall=recall, gate=decision)
 
 

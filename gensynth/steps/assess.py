@@ -227,13 +227,9 @@ def _scored(
             warnings.append({"code": "shortcut", "text": shortcut["warning"]})
     found = {name: _assess_set(name, scored, scorer, settings) for name in choice.order}
     if choice.ranked_by:
-        verdict_of = {
-            name: _verdict(result, sets[name].arm, sets, settings) if result else utility.verdict for name in sets
-        }
-        found = {
-            name: replace(one, verdict=verdict_of[name], ranked_by=choice.ranked_by[name])
-            for name, one in found.items()
-        }
+        for name, one in found.items():
+            own = _verdict(result, sets[name].arm, sets, settings) if result else utility.verdict
+            found[name] = replace(one, verdict=own, ranked_by=choice.ranked_by[name])
     best = sets[choice.order[0]].rows[0]
     seen = sight_of(best.schema) is not None
     pictures = (scorer.realism(best) if seen else np.zeros(len(best)), scorer.embedding(best))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,6 @@ from gensynth.balancing.merge import Filled
 from gensynth.data.conditions import Conditions
 from gensynth.errors import GateError
 from gensynth.evaluation.assessment import Bias
-from gensynth.evaluation.bias.bias import audit
 from gensynth.evaluation.privacy.whitebox import ModelAttack, model_attacks
 from gensynth.provenance.guarantee import ReleasedRows, dp_facts, steps_of
 from gensynth.samplers.generator import GeneratorSampler
@@ -52,12 +50,6 @@ def dp_of_run(job: Job, sampler: Sampler, bundle: Bundle | None, filled: Filled,
         reviewed=reviewed,
     )
     return dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts, released))
-
-
-def audit_before(train: LabelledData, columns: Sequence[str], favourable: str) -> dict[str, Any]:
-    """Who is in the real train rows: looked at before anything is trained."""
-    groups = {name: train.groups[name] for name in columns}
-    return audit(train.y, groups, train.origin, train.schema.classes, favourable)
 
 
 def audit_lines(audit_facts: dict[str, Any]) -> list[str]:

@@ -23,13 +23,9 @@ from gensynth.samplers.fallback import fallback_of
 from gensynth.samplers.sampler import Sampler, wants_generator
 from gensynth.steps.audit import dp_of_run, model_attacks_of
 from gensynth.steps.job import Job
-from gensynth.steps.reopen import (
-    SplitData,
-)
+from gensynth.steps.reopen import SplitData
 from gensynth.steps.train import train_in_memory
-from gensynth.training.bundle import (
-    Bundle,
-)
+from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData
 
 

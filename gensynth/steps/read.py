@@ -18,10 +18,11 @@ from gensynth.data.origin import check_origin
 from gensynth.data.source import Source
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import DataError, UsageError, nearest
+from gensynth.evaluation.bias.bias import audit_rows
 from gensynth.files import write_json, write_text
 from gensynth.progress import say
 from gensynth.run_folder import RunFolder
-from gensynth.steps.audit import audit_before, audit_lines
+from gensynth.steps.audit import audit_lines
 from gensynth.steps.job import Job
 from gensynth.types import REAL, LabelledData
 
@@ -72,7 +73,7 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
         raise DataError("classes without a real training row", [f'class "{c}"' for c in empty])
     facts["notes"] = [*facts["notes"], *(line["text"] for line in marked)]
     if job.data.groups:
-        facts["bias"] = audit_before(parts["train"], job.data.groups, job.bias.favourable)
+        facts["bias"] = audit_rows(parts["train"], job.data.groups, job.bias.favourable)
     write_json(run.path / "explore.json", facts)
     write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))

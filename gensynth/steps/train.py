@@ -24,15 +24,8 @@ from gensynth.provenance.guarantee import dp_facts, private_facts, steps_of
 from gensynth.provenance.source_card import SourceCard
 from gensynth.run_folder import RunFolder, digest
 from gensynth.steps.job import Job
-from gensynth.steps.reopen import (
-    SplitData,
-)
-from gensynth.training.bundle import (
-    FORMAT,
-    Bundle,
-    load_bundle,
-    save_bundle,
-)
+from gensynth.steps.reopen import SplitData
+from gensynth.training.bundle import FORMAT, Bundle, load_bundle, save_bundle
 from gensynth.training.fit import FitResult, build, fit
 from gensynth.training.loggers import close_loggers, make_loggers
 from gensynth.types import LabelledData, Schema
@@ -212,20 +205,10 @@ def _bundle_facts(
 
 
 def _card_facts(facts: dict) -> dict:
-    return {
-        "name": facts["data"],
-        "model": facts["model"],
-        "train_counts": facts["train_counts"],
-        "seed": facts["seed"],
-        "source_sha256": facts["source_sha256"],
-        "version": facts["gensynth"],
-        "config": facts["params"],
-        "samples_seen": facts["training"]["samples_seen"],
-        "latent_nats": facts["training"]["latent_nats"],
-        "source_card": facts["source_card"],
-        "deidentified": facts["deidentified"],
-        "dp": dp_facts(facts["guarantee"], steps_of(facts)),
-    }
+    same = ("model", "train_counts", "seed", "source_sha256", "source_card", "deidentified")
+    card = {name: facts[name] for name in same} | {k: facts["training"][k] for k in ("samples_seen", "latent_nats")}
+    card |= {"name": facts["data"], "version": facts["gensynth"], "config": facts["params"]}
+    return card | {"dp": dp_facts(facts["guarantee"], steps_of(facts))}
 
 
 def _latent_nats(latest: dict[str, float]) -> float | str:

@@ -21,7 +21,7 @@ from gensynth.data.conditions import CELL
 from gensynth.data.explore import shared_rows
 from gensynth.data.image import first_tiles
 from gensynth.data.kinds import sight_of
-from gensynth.evaluation.assessment import Assessment, Internal, RealRows
+from gensynth.evaluation.assessment import Assessment, Internal, Notice, RealRows
 from gensynth.files import write_json, write_text
 from gensynth.provenance.documents import documents as documents_of
 from gensynth.provenance.source_card import SourceCard
@@ -32,15 +32,8 @@ from gensynth.report.samples import SHOWN, nearest_pictures, wall_pictures
 from gensynth.run_folder import RunFolder
 from gensynth.samplers.sampler import Sampler
 from gensynth.steps.job import Job
-from gensynth.steps.reopen import (
-    SplitData,
-)
-from gensynth.training.bundle import (
-    Bundle,
-    file_sha256,
-    manifest_of,
-    replace_folder,
-)
+from gensynth.steps.reopen import SplitData
+from gensynth.training.bundle import Bundle, file_sha256, manifest_of, replace_folder
 from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
 
 
@@ -74,9 +67,9 @@ def report_of(
         source_card=card.to_json(),
         deidentified=list(split_data.source.deidentified),
         warnings=[
-            *opened_warning(opened),
+            *warning("test_opened", opened, most=1),
             *shared_with_train(split_data),
-            *quarantined_warning(split_data.quarantined),
+            *warning("quarantined", split_data.quarantined),
             *split_data.warnings,
             *card_warnings(card),
             *(_collapsed(bundle) if bundle else []),
@@ -181,23 +174,21 @@ def time_lapse(folder: Path, real: LabelledData) -> dict[int, np.ndarray]:
     return {int(path.stem): first_tiles(np.asarray(Image.open(path)), height, width) for path in previews}
 
 
-def shared_with_train(split_data: SplitData) -> list[dict[str, str]]:
-    return shared_rows_warning(sum(shared_rows(split_data.train, side) for side in (split_data.val, split_data.test)))
+WARNINGS = {
+    "shared_rows": "{} rows of val or test lie in train as well: every score on them flatters",
+    "test_opened": "the test rows have been looked at {} times in this run: what was chosen by them flatters",
+    "quarantined": "{} files were left out; see run/quarantine.csv",
+}
 
 
-def shared_rows_warning(count: int) -> list[dict[str, str]]:
-    text = f"{count} rows of val or test lie in train as well: every score on them flatters"
-    return [{"code": "shared_rows", "text": text}] if count else []
+def warning(code: str, count: int, most: int = 0) -> list[Notice]:
+    """The warning of that code where there are more than `most`."""
+    return [{"code": code, "text": WARNINGS[code].format(count)}] if count > most else []
 
 
-def opened_warning(times: int) -> list[dict[str, str]]:
-    text = f"the test rows have been looked at {times} times in this run: what was chosen by them flatters"
-    return [{"code": "test_opened", "text": text}] if times > 1 else []
-
-
-def quarantined_warning(count: int) -> list[dict[str, str]]:
-    text = f"{count} files were left out; see run/quarantine.csv"
-    return [{"code": "quarantined", "text": text}] if count else []
+def shared_with_train(split_data: SplitData) -> list[Notice]:
+    held_out = (split_data.val, split_data.test)
+    return warning("shared_rows", sum(shared_rows(split_data.train, side) for side in held_out))
 
 
 def absent_warning(sets: Mapping[str, LabelledData], classes: tuple[str, ...]) -> list[dict[str, str]]:
@@ -248,8 +239,8 @@ def ranking_report(
         timing=run.timing,
         provenance={"version": __version__, "seed": job.seed, "test_opened": 1},
         warnings=[
-            *shared_rows_warning(shared_rows(real.seen, real.test)),
-            *quarantined_warning(left_out),
+            *warning("shared_rows", shared_rows(real.seen, real.test)),
+            *warning("quarantined", left_out),
             *absent_warning(sets, real.train.schema.classes),
             *found.warnings,
         ],

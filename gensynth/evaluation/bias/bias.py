@@ -7,7 +7,7 @@ same audit is taken of the real train rows and of the merged ones, and a gate co
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,15 @@ Z = 1.959964
 
 
 def before_and_after(
-    train: LabelledData, merged: LabelledData, columns: list[str], favourable: str = ""
+    train: LabelledData, merged: LabelledData, columns: Sequence[str], favourable: str = ""
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Audits of the real train rows and of the merged ones; both carry the group columns."""
-    before, after = (
-        audit(rows.y, {name: rows.groups[name] for name in columns}, rows.origin, rows.schema.classes, favourable)
-        for rows in (train, merged)
-    )
-    return before, after
+    return audit_rows(train, columns, favourable), audit_rows(merged, columns, favourable)
+
+
+def audit_rows(rows: LabelledData, columns: Sequence[str], favourable: str = "") -> dict[str, Any]:
+    """`audit` of rows by those of their columns."""
+    return audit(rows.y, {name: rows.groups[name] for name in columns}, rows.origin, rows.schema.classes, favourable)
 
 
 def audit(
@@ -99,17 +100,12 @@ def table(
         str(name): {label: share_entry(int(counts[c, g]), int(counts[:, g].sum())) for c, label in enumerate(classes)}
         for g, name in enumerate(names)
     }
-    impact = impacts(counts, [str(name) for name in names], classes, favourable)
+    impact = impacts(counts, list(rates), classes, favourable)
     return {
         "cells": cells,
         "groups": {
-            name: {
-                "n": int(counts[:, g].sum()),
-                "few": bool(counts[:, g].sum() < LEAST_REAL),
-                "base_rates": rates[name],
-                "impact": impact[name],
-            }
-            for g, name in enumerate(rates)
+            name: {"n": n, "few": n < LEAST_REAL, "base_rates": rates[name], "impact": impact[name]}
+            for name, n in zip(rates, counts.sum(axis=0).tolist(), strict=True)
         },
         "disparate_impact": lowest_impact(impact, favourable),
         "parity_difference": _parity_difference(rates, favourable),

@@ -3,7 +3,7 @@ copies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,46 +74,27 @@ def cell_coverage(
     out: dict[str, list[Entry]] = {}
     for key in sides[1]:
         rows = [order.permutation(side[key])[:MOST_ROWS] if key in side else np.zeros(0, np.int64) for side in sides]
-        n = min(map(len, rows))
-        entry: Entry = {"value": None, "reason": _too_few(rows)}
+        n, have = min(map(len, rows)), "{} held-out, {} synthetic, {} train".format(*map(len, rows))
+        entry: Entry = {"value": None, "reason": f"not defined: n too small, {have}, {MIN_ROWS} needed"}
         if n >= MIN_ROWS:
-            real, fake, known = (
-                side.values[own[:n]] for side, own in zip((held_out, synthetic, train), rows, strict=True)
-            )
+            matched = zip((held_out, synthetic, train), rows, strict=True)
+            real, fake, known = (side.values[own[:n]] for side, own in matched)
             entry = _covered(real, fake, known, noise[rows[0][:n]], order)
         out.setdefault(key[0], []).append({"class": classes[key[1]], "group": key[2]} | entry)
     return out
-
-
-def _too_few(rows: list[np.ndarray]) -> str:
-    held_out, synthetic, train = map(len, rows)
-    return f"not defined: n too small, {held_out} held-out, {synthetic} synthetic, {train} train, {MIN_ROWS} needed"
 
 
 def _covered(
     real: np.ndarray, fake: np.ndarray, known: np.ndarray, noise: np.ndarray, order: np.random.Generator
 ) -> Entry:
     value, ceiling, floor = (coverage(real, side) for side in (fake, known, noise))
-    halves = np.array([coverage(*pair) for pair in _halves([real, fake], REPEATS, order)])
+    halves = [[side[order.permutation(len(side))[: len(side) // 2]] for side in (real, fake)] for _ in range(REPEATS)]
     sure = share_entry(round(value * len(real)), len(real))
-    low, high = half_sample_interval(value, halves, (0.0, 1.0))
+    low, high = half_sample_interval(value, np.array([coverage(*pair) for pair in halves]), (0.0, 1.0))
     n = len(real)
-    return {
-        "value": value,
-        "low": min(low, sure["low"]),
-        "high": max(high, sure["high"]),
-        "n": n,
-        "ceiling": ceiling,
-        "floor": floor,
-        "expected": expected_coverage(n, n, K),
-        "expected_from": "closed form",
-    }
-
-
-def _halves(sides: list[np.ndarray], repeats: int, order: np.random.Generator) -> Iterator[list[np.ndarray]]:
-    """Random halves of every side, drawn without replacement."""
-    for _ in range(repeats):
-        yield [side[order.permutation(len(side))[: len(side) // 2]] for side in sides]
+    entry = {"value": value, "low": min(low, sure["low"]), "high": max(high, sure["high"]), "n": n}
+    expected = {"expected": expected_coverage(n, n, K), "expected_from": "closed form"}
+    return entry | {"ceiling": ceiling, "floor": floor} | expected
 
 
 def coverage(real: np.ndarray, fake: np.ndarray) -> float:

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-MAX_DROP = 0.1
-MAX_RECALL_DROP = 0.02
+from gensynth.evaluation.assessment import BiasLimits
 
 
 def gate(
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    recall: Mapping[str, Any],
-    max_drop: float = MAX_DROP,
-    max_recall_drop: float = MAX_RECALL_DROP,
-    accept: bool = False,
+    before: Mapping[str, Any], after: Mapping[str, Any], recall: Mapping[str, Any], limits: BiasLimits
 ) -> dict[str, Any]:
     """{"passed", "accepted", "reasons": [text], "notes": [text], "max_drop", "max_recall_drop"}.
 
@@ -26,21 +20,20 @@ def gate(
 
     before, after  audits of the train rows and the merged ones; empty: the audit has not run
     recall         what `group_recall` gave, or {"reason": why it was not measured}, which is noted and refuses nothing
-    accept         a person has said yes; `accepted` is true where that was needed
     """
     reasons, notes = [], []
     if not before or not after:
         reasons.append("data.groups are named and the bias audit has not run")
     else:
-        reasons += _shrunk(before, after, max_drop)
+        reasons += _shrunk(before, after, limits.max_drop)
     worst = recall.get("worst", {})
     if "difference" in worst:
-        reasons += _served_worse(worst, max_recall_drop)
+        reasons += _served_worse(worst, limits.max_recall_drop)
     else:
         why = worst.get("reason") or recall.get("reason") or "not defined: not measured"
         notes.append(f"worst-group recall with and without synthetic rows is {why}")
-    limits = {"max_drop": max_drop, "max_recall_drop": max_recall_drop}
-    return {"passed": not reasons, "accepted": bool(reasons) and accept, "reasons": reasons, "notes": notes, **limits}
+    decision = {"passed": not reasons, "accepted": bool(reasons) and limits.accept, "reasons": reasons, "notes": notes}
+    return decision | {"max_drop": limits.max_drop, "max_recall_drop": limits.max_recall_drop}
 
 
 def _shrunk(before: Mapping[str, Any], after: Mapping[str, Any], max_drop: float) -> list[str]:
@@ -50,19 +43,17 @@ def _shrunk(before: Mapping[str, Any], after: Mapping[str, Any], max_drop: float
         later = {(cell["class"], cell["group"]): cell for cell in after["tables"].get(name, {}).get("cells", [])}
         real = [cell for cell in table["cells"] if cell["n_real"]]
         least = min((cell["n_real"] for cell in real), default=0)
-        falls = [(_fall(cell, later), cell) for cell in real if cell["n_real"] == least]
-        fall, cell = max(falls, key=lambda pair: pair[0], default=(0.0, None))
+        fall, place = 0.0, None  # by which part of itself the share of a cell falls; 1 where it is gone
+        for cell in (cell for cell in real if cell["n_real"] == least):
+            then = later.get((cell["class"], cell["group"]))
+            share = then["share_of_class"]["value"] if then else 0.0
+            falls = 1.0 - (share or 0.0) / cell["share_of_class"]["value"]
+            if place is None or falls > fall:
+                fall, place = falls, (cell, then)
         # A share that falls by a tenth may come out a last digit more.
-        if cell is not None and fall > max_drop + 1e-9:
-            reasons.append(_fall_text(name, cell, later.get((cell["class"], cell["group"])), fall, max_drop))
+        if place is not None and fall > max_drop + 1e-9:
+            reasons.append(_fall_text(name, *place, fall, max_drop))
     return reasons
-
-
-def _fall(cell: Mapping[str, Any], later: Mapping[tuple[str, str], Mapping[str, Any]]) -> float:
-    """By which part of itself the share of a cell within its class falls; 1 where it is gone."""
-    then = later.get((cell["class"], cell["group"]))
-    share = then["share_of_class"]["value"] if then else 0.0
-    return 1.0 - (share or 0.0) / cell["share_of_class"]["value"]
 
 
 def _fall_text(name: str, cell: Mapping[str, Any], then: Mapping[str, Any] | None, fall: float, most: float) -> str:

@@ -48,7 +48,7 @@ class Recalls:
 def group_recall(
     result: UtilityResult, groups: Mapping[str, np.ndarray], candidate: str = CANDIDATE, baseline: str = BASELINE
 ) -> dict[str, Any]:
-    """Recall by class and group of the first learner on the test rows, whose group columns are {name: (N,) text}.
+    """Recall by class and group of the first classifier on the test rows, whose group columns are {name: (N,) text}.
 
     tables  {cut: {"cells": [{"class", "group", "n", "few", "without", "with", "difference"}],
             "groups": {group: the same, of the mean over its classes}, "gap": {"without", "with"}}}

@@ -44,7 +44,7 @@ class Slices:
 
     def assign(self, features: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Name (N,) of the nearest centre of each row, from its features (N, D) and label (N,)."""
-        rows = _beside_class(features, y, self.class_mean, self.scale)
+        rows = (np.asarray(features, np.float64) - self.class_mean[y]) / self.scale
         apart = ((rows**2).sum(axis=1)[:, None] - 2 * rows @ self.centres.T) + (self.centres**2).sum(axis=1)[None, :]
         return np.array(self.names)[apart.argmin(axis=1)]
 
@@ -87,7 +87,3 @@ def _class_means(features: np.ndarray, y: np.ndarray, num_classes: int) -> np.nd
     everyone = features.mean(axis=0) if len(features) else np.zeros(features.shape[1])
     means = [features[y == c].mean(axis=0) if (y == c).any() else everyone for c in range(num_classes)]
     return np.array(means)
-
-
-def _beside_class(features: np.ndarray, y: np.ndarray, class_mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    return (np.asarray(features, np.float64) - class_mean[y]) / scale

@@ -82,10 +82,8 @@ def _column_entries(
     entries: dict[str, Entry] = {}
     for metric, value in scored["value"].items():
         if value is None:
-            entries[metric] = {
-                "value": None,
-                "reason": "not defined: no pair of columns is associated in the real rows",
-            }
+            reason = "not defined: no pair of columns is associated in the real rows"
+            entries[metric] = {"value": None, "reason": reason}
             continue
         least = None if metric in ("shape", "level_coverage", "missing_gap") else scored["floor"][metric]
         entries[metric] = _entry(metric, real, fake, value, least, scored["ceiling"][metric])

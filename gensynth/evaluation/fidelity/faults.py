@@ -46,23 +46,14 @@ def find_faults(
     def fault(code: str, text: str, of_class: str = "") -> dict[str, str]:
         return {"code": code, "set": name, "class": of_class, "text": text}
 
-    found = _no_support(overall.get("clipped_density", {"value": None}))
-    if found:
-        return [fault(*found)]
+    density = overall.get("clipped_density", {"value": None})
+    if density["value"] is not None and density["value"] <= NO_SUPPORT * density["ceiling"]:
+        shares = f"clipped density {density['value']:.2f} (real train rows {density['ceiling']:.2f})"
+        return [fault("noise", f"looks like no real row: {shares}")]
     faults = _copies(copied, fault)
-    moved = _swapped(synthetic, test, judged)
-    faults += [fault("label_swap", text, label) for label, text in moved.items()]
-    faults += [
-        fault(code, text, label) for label, (code, text) in _variety(per_class, space).items() if label not in moved
-    ]
-    return faults
-
-
-def _no_support(density: Entry) -> tuple[str, str] | None:
-    if density["value"] is None or density["value"] > NO_SUPPORT * density["ceiling"]:
-        return None
-    text = f"looks like no real row: clipped density {density['value']:.2f} (real train rows {density['ceiling']:.2f})"
-    return "noise", text
+    moved = {label: ("label_swap", text) for label, text in _swapped(synthetic, test, judged).items()}
+    of_classes = moved | {label: found for label, found in _variety(per_class, space).items() if label not in moved}
+    return faults + [fault(*found, label) for label, found in of_classes.items()]
 
 
 def _copies(copied: dict[str, Entry], fault: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
@@ -108,14 +99,15 @@ def _swapped(synthetic: LabelledData, test: LabelledData, judged: Callable[[np.n
 
 def _variety(per_class: dict[str, dict[str, Entry]], space: str) -> dict[str, tuple[str, str]]:
     """Class -> (code, text) where support is far below that of real train rows at the same n."""
-    defined = {
-        label: (scores[f"clipped_coverage[{space}]"], scores[f"precision[{space}]"])
+    none: Entry = {"value": None}
+    pairs = {
+        label: (scores.get(f"clipped_coverage[{space}]", none), scores.get(f"precision[{space}]", none))
         for label, scores in per_class.items()
-        if all(
-            scores.get(f"{metric}[{space}]", {}).get("value") is not None
-            for metric in ("clipped_coverage", "precision")
-        )
-        and scores[f"clipped_coverage[{space}]"]["n_real"] >= LEAST_ROWS
+    }
+    defined = {
+        label: (coverage, precision)
+        for label, (coverage, precision) in pairs.items()
+        if None not in (coverage["value"], precision["value"]) and coverage["n_real"] >= LEAST_ROWS
     }
     p = [share_difference(c["value"], c["n_synthetic"], c["ceiling"], c["n_real"]).p for c, _ in defined.values()]
     out = {}

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from torch.nn import functional as F
 
@@ -47,10 +48,7 @@ def spaces_of(train: LabelledData, classifier: RowClassifier, seed: int) -> list
 
     judge  where it sees pictures, its last hidden layer is a space; else a dense network is trained for it
     """
-    see, network = (
-        sight_of(train.schema),
-        getattr(classifier, "on_pictures", None),
-    )  # a classifier of your own may lack it
+    see, network = sight_of(train.schema), getattr(classifier, "on_pictures", None)  # one of your own may lack it
     if see is None or network is None:
         return point_spaces(train, points_of(train), seed)
     spaces = image_spaces(see(train.x), network, seed)
@@ -139,8 +137,6 @@ def inception_space() -> FeatureSpace:
     network = create_feature_extractor("inception-v3-compat", ["2048"], cuda=False, verbose=False)
 
     def features(x: np.ndarray) -> np.ndarray:
-        import torch
-
         colour = torch.from_numpy(np.ascontiguousarray(np.broadcast_to(x, (len(x), 3, *x.shape[2:]))))
         with torch.no_grad():
             parts = [network(colour[i : i + 64])[0] for i in range(0, len(x), 64)]

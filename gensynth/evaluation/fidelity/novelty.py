@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
+from gensynth.evaluation.privacy.copies import nearest_in_class
 from gensynth.models.classifiers import RowClassifier
-from gensynth.neighbours import nearest_distances
 from gensynth.samplers.transform import OfOperations
 from gensynth.types import LabelledData
 
@@ -36,22 +36,13 @@ def novelty(
     sides = []
     for side in (synthetic, test):
         keep = rng.numpy_generator(seed, "novelty").permutation(len(side))[:MOST_ROWS]
-        sides.append(_to_nearest(train, side[np.sort(keep)], points))
+        distances = nearest_in_class(side[np.sort(keep)], train, points, 1)[0][:, 0]
+        sides.append(distances[np.isfinite(distances)])  # classes without training rows are left out
     ours, real = sides
     if not len(ours) or not len(real) or np.median(real) == 0:
         reason = "half of the real test rows repeat training rows" if len(ours) and len(real) else "no rows to compare"
         return {"value": None, "reason": reason}
     return {"value": float(np.median(ours) / np.median(real)), "n_real": len(real), "n_synthetic": len(ours)}
-
-
-def _to_nearest(train: LabelledData, rows: LabelledData, points: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Distance of each row to the nearest training row of its class; rows of classes without one are left out."""
-    found = []
-    for label in np.unique(rows.y):
-        there = train.x[train.y == label]
-        if len(there):
-            found.append(nearest_distances(points(rows.x[rows.y == label]), points(there), k=1)[0][:, 0])
-    return np.concatenate(found) if found else np.zeros(0)
 
 
 def label_agreement(classifier: RowClassifier, synthetic: LabelledData, test: LabelledData) -> dict[str, Any]:
@@ -78,7 +69,6 @@ def operation_agreement(
     lines = []
     for name, risk in transform.operations():
         found = classifier.predict(transform.alone(name, rows.x, seeds)) == rows.y
-        lines.append(
-            {"operation": name, "risk": risk, "agreement": float(found.mean()), "before": before, "n": len(rows)}
-        )
+        agreement = {"agreement": float(found.mean()), "before": before, "n": len(rows)}
+        lines.append({"operation": name, "risk": risk} | agreement)
     return lines

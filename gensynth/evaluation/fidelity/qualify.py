@@ -27,8 +27,8 @@ def qualify(space: FeatureSpace, train: LabelledData, seed: int) -> dict[str, An
     """{"sha256", "response": {corruption: ratio}, "blind_to": [corruption]} of a space on real train rows.
 
     ratio   MIND between halves of the same class, mean over classes and 8 random cuts, after the damage over before it
-    blind   the damage moves the score by less than twice its deviation from cut to cut, or the damage of half the
-            rows moves it more than that of all (no steady answer)
+    blind   the damage moves the score by less than twice its standard deviation from cut to cut, or the damage of
+            half the rows moves it more than that of all (no steady answer)
     """
     rows = train[numpy_generator(seed, "qualify").permutation(len(train))[:MOST_ROWS]]
     clean = space.transform(rows.x)

@@ -37,7 +37,7 @@ class FidelityScorer:
     """Feature spaces of one data set, fitted on its real train rows and qualified once; scores any synthetic rows.
 
     real       held-out rows are not looked at before a set is scored
-    judge      classifier of real train rows
+    evaluation_classifier  of real train rows
     qualified  {space: what it sees and what not}
     floor      rows x -> rows that learned nothing
     """

@@ -18,7 +18,7 @@ from gensynth.data.kinds import modality_of
 from gensynth.data.modality import flat
 from gensynth.rng import numpy_generator
 from gensynth.samplers.text_tokens import tokens
-from gensynth.types import SYNTHETIC, LabelledData, Schema
+from gensynth.types import LabelledData, Schema
 
 Corruption = Callable[[LabelledData, int], LabelledData]
 Spoil = Callable[[LabelledData, np.random.Generator], np.ndarray]
@@ -47,11 +47,6 @@ def _spoilt(rows: LabelledData, seed: int, what: str, known: Mapping[str, Spoil]
 
 def _noisy_pixels(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
     return np.clip(np.round(rows.x + order.normal(0, NOISE_PIXELS, rows.x.shape)), 0, 255).astype(np.uint8)
-
-
-def _noisy_waves(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
-    loud = np.sqrt((rows.x.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
-    return (rows.x + loud * order.standard_normal(rows.x.shape)).astype(np.float32)
 
 
 def _noisy_numbers(rows: LabelledData, order: np.random.Generator) -> np.ndarray:
@@ -110,40 +105,6 @@ def repeated(rows: LabelledData, seed: int) -> LabelledData:
     return rows[np.array([firsts[c] for c in rows.y], dtype=np.int64)]
 
 
-def memorised(train: LabelledData, n: int, seed: int) -> LabelledData:
-    """Copies of n training rows, drawn without replacement while there are enough."""
-    order = numpy_generator(seed, "fake", "memorised").permutation(len(train))
-    return _called_synthetic(train[np.resize(order, n)])
-
-
-def partly_memorised(
-    train: LabelledData, fresh: LabelledData, n: int, share: float, seed: int
-) -> tuple[LabelledData, np.ndarray]:
-    """(n rows in random order, which are copies (n,)): that share of train rows, drawn without replacement, the rest
-    rows of `fresh`, real ones that are not in train. ValueError where there are too few of either."""
-    order = numpy_generator(seed, "fake", "partly memorised")
-    copies = round(share * n)
-    if copies > len(train) or n - copies > len(fresh):
-        raise ValueError(f"{copies} of {len(train)} train and {n - copies} of {len(fresh)} fresh rows were asked for")
-    sides = (train[order.permutation(len(train))[:copies]], fresh[order.permutation(len(fresh))[: n - copies]])
-    places = order.permutation(n)
-    return _called_synthetic(LabelledData.concat(sides)[places]), (np.arange(n) < copies)[places]
-
-
-def nonsense(rows: LabelledData, seed: int) -> LabelledData:
-    """Uniform pixels, numbers and levels inside each column's range, white noise, any words: nothing was learned."""
-    order = numpy_generator(seed, "fake", "nonsense")
-    columns = modality_of(rows.schema).columns(rows.schema)
-    if not columns:
-        return _called_synthetic(replace(rows, x=floor_of(rows.schema)(rows.x, seed)))
-    x = rows.x.copy()
-    for j, column in enumerate(columns):
-        present = x[~np.isnan(x[:, j]), j]
-        low, high = (present.min(), present.max()) if len(present) else (0.0, 0.0)
-        x[:, j] = order.choice(np.unique(present), len(x)) if column.discrete else order.uniform(low, high, len(x))
-    return _called_synthetic(replace(rows, x=x))
-
-
 def noise_images(like: np.ndarray, seed: int) -> np.ndarray:
     """Uniform noise, uint8, in the shape of `like`: what a generator that learned nothing might draw."""
     return numpy_generator(seed, "fidelity", "noise").integers(0, 256, size=like.shape, dtype=np.uint8)
@@ -157,8 +118,12 @@ def shuffled_columns(x: np.ndarray, seed: int) -> np.ndarray:
 
 def noise_waves(like: np.ndarray, seed: int) -> np.ndarray:
     """White noise as loud as each row of `like`, float32 (N, T)."""
-    loud = np.sqrt((like.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
-    return (loud * numpy_generator(seed, "fidelity", "noise").standard_normal(like.shape)).astype(np.float32)
+    return _as_loud(like, numpy_generator(seed, "fidelity", "noise")).astype(np.float32)
+
+
+def _as_loud(x: np.ndarray, order: np.random.Generator) -> np.ndarray:
+    loud = np.sqrt((x.astype(np.float64) ** 2).mean(axis=1, keepdims=True))
+    return loud * order.standard_normal(x.shape)
 
 
 def shuffled_words(x: np.ndarray, seed: int) -> np.ndarray:
@@ -195,7 +160,7 @@ def _words_shuffled_within(rows: LabelledData, order: np.random.Generator) -> np
 FLOORS = {"image": noise_images, "text": shuffled_words, "audio": noise_waves}
 NOISY: dict[str, Spoil] = {
     "image": _noisy_pixels,
-    "audio": _noisy_waves,
+    "audio": lambda rows, order: (rows.x + _as_loud(rows.x, order)).astype(np.float32),
     "text": lambda rows, order: _with_other_words(rows.x, order, 0.25),
 }
 BLURRED: dict[str, Spoil] = {
@@ -223,10 +188,6 @@ def _main_axis(x: np.ndarray) -> np.ndarray:
     flat = np.nan_to_num((flat - np.nanmean(flat, axis=0)) / np.where(spread > 0, spread, 1.0))
     values, vectors = np.linalg.eigh(flat @ flat.T if len(flat) <= flat.shape[1] else flat.T @ flat)
     return vectors[:, -1] * np.sqrt(values[-1]) if len(flat) <= flat.shape[1] else flat @ vectors[:, -1]
-
-
-def _called_synthetic(rows: LabelledData) -> LabelledData:
-    return replace(rows, origin=np.full(len(rows), SYNTHETIC), parent=np.full(len(rows), ""))
 
 
 CORRUPTIONS: dict[str, Corruption] = {

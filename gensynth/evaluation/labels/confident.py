@@ -138,7 +138,7 @@ class OutOfFold:
 
 
 def out_of_fold(train: LabelledData, others: np.ndarray, seed: int, subject: str = "") -> OutOfFold:
-    """Cross-validated probabilities of train rows, and of other rows x (M, ...), by the strong learner of the modality.
+    """Cross-validated probabilities of train rows, and of other rows x (M, ...), by its strong classifier.
 
     Three folds, stratified; equal rows and rows of one subject share a fold, so that no classifier saw their like. At
     most MOST_ROWS train rows are looked at, the common classes cut first; classes with fewer than LEAST_ROWS rows, or

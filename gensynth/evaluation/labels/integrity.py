@@ -66,17 +66,9 @@ def labels_of(
     lost = lost_variety(train, held_out, drawn, space.transform, seed)
     say(f"label integrity: suspect labels, {len(train)} real and {len(synthetic)} synthetic rows")
     some = synthetic[numpy_generator(seed, "integrity", "made").permutation(len(synthetic))[:MOST_ROWS]]
-    found = out_of_fold(train, some.x, child(seed, "integrity"), subject)
-    suspect, worst = suspect_facts(train, some, found)
-    classes = {
-        name: {
-            "agreement_before": before[name],
-            "agreement_after": after[name],
-            "agreement_real": real[name],
-            "lost_variety": lost[name],
-        }
-        for name in names
-    }
+    suspect, worst = suspect_facts(train, some, out_of_fold(train, some.x, child(seed, "integrity"), subject))
+    parts = {"agreement_before": before, "agreement_after": after, "agreement_real": real, "lost_variety": lost}
+    classes = {name: {part: found[name] for part, found in parts.items()} for name in names}
     return Labels(classes, suspect, space.name, NOTE), worst
 
 
@@ -151,15 +143,11 @@ def variety_entry(
     value = float(full[1] - full[2])
     low, high = half_sample_interval(value, halves[:, 1] - halves[:, 2], (-1.0, 1.0))
     vendi = [vendi_ratio(real=held_out[:n], fake=side[order.permutation(len(side))[:n]]) for side in (drawn, kept)]
-    return {
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": n,
-        "n_drawn": len(drawn),
-        "drawn": float(full[1]),
-        "kept": float(full[2]),
-        "ceiling": float(full[0]),
+    ceiling, of_drawn, of_kept = full.tolist()
+    return {"value": value, "low": low, "high": high, "n": n, "n_drawn": len(drawn)} | {
+        "drawn": of_drawn,
+        "kept": of_kept,
+        "ceiling": ceiling,
         "vendi_drawn": vendi[0],
         "vendi_kept": vendi[1],
     }

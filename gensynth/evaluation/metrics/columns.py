@@ -140,7 +140,7 @@ def missing_gap(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
 def category_coverage(real: np.ndarray, fake: np.ndarray) -> float:
     """Share of the distinct values of a discrete real column that occur among the fake ones.
 
-    >>> level_coverage(np.array([0.0, 1, 2, 2]), np.array([0.0, 2]))
+    >>> category_coverage(np.array([0.0, 1, 2, 2]), np.array([0.0, 2]))
     0.6666666666666666
     """
     known = np.unique(real[~np.isnan(real)])

@@ -29,7 +29,7 @@ def c2st_auc(
     ValueError for unequal n, or fewer than `folds` rows a side.
 
     >>> x = np.random.default_rng(0).normal(size=(2, 200, 2))
-    >>> c2st_auc(x[0], x[1] + 9, 0), abs(c2st_auc(x[0], x[1], 0) - 0.5) < 3 * auc_deviation(0.5, 200, 200)
+    >>> c2st_auc(x[0], x[1] + 9, 0), abs(c2st_auc(x[0], x[1], 0) - 0.5) < 3 * auc_std(0.5, 200, 200)
     (1.0, True)
     """
     n = len(real)
@@ -59,7 +59,7 @@ def boosted_c2st(real: LabelledData, fake: LabelledData, seed: int) -> float:
 def auc_std(auc: float, n: int, m: int) -> float:
     """Standard deviation of an AUC of n against m rows (Hanley and McNeil, 1982, equations 1 and 2).
 
-    >>> round(auc_deviation(0.5, 100, 100), 4)  # sqrt((n + m + 1) / (12 n m)), Mann-Whitney
+    >>> round(auc_std(0.5, 100, 100), 4)  # sqrt((n + m + 1) / (12 n m)), Mann-Whitney
     0.0409
     """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
@@ -71,6 +71,7 @@ class C2ST(Metric):
     """`c2st_auc` of features as they are, with the interval of an AUC in closed form."""
 
     name, lower_is_better, bounds, ideal = "c2st_auc", True, (0.0, 1.0), 0.5
+    known = 0.5
     per_class, resampled, floor, place = False, False, 1.0, 40
 
     def __init__(self, folds: int = FOLDS, trees: int = FEATURE_TREES, seed: int = 0) -> None:
@@ -83,9 +84,6 @@ class C2ST(Metric):
 
     def rows_needed(self, dims: int) -> int:
         return ROWS_A_FOLD * self.folds
-
-    def closed_form(self, pair: FeaturePair) -> float | None:
-        return 0.5
 
     def spread(self, value: float, halves: np.ndarray, n: int) -> Spread:
         reach = 1.96 * auc_std(value, n, n)

@@ -99,6 +99,7 @@ class Metric(torchmetrics.Metric):
     proportion       a share of n rows: its interval is no narrower than Wilson's
     resampled        its interval comes from halves of the rows; else `spread` is overridden
     floor            what rows that learned nothing score, where that need not be measured
+    known            mean score of a perfect generator at any number of rows, where it is one number
     headline         stands on the cards of data and model
     place            where it stands in tables; equal ones by name
 
@@ -118,6 +119,7 @@ class Metric(torchmetrics.Metric):
     proportion: ClassVar[bool] = False
     resampled: ClassVar[bool] = True
     floor: ClassVar[float | None] = None
+    known: ClassVar[float | None] = None
     headline: ClassVar[bool] = True
     place: ClassVar[int] = 100
     full_state_update = False
@@ -152,7 +154,7 @@ class Metric(torchmetrics.Metric):
 
     def closed_form(self, pair: FeaturePair) -> float | None:
         """Mean score of a perfect generator at the pair's numbers of rows; None where only the ceiling tells."""
-        return None
+        return self.known
 
     def spread(self, value: float, halves: np.ndarray, n: int) -> Spread:
         """Interval of a value of n rows a side, whose halves score (repeats,), or nothing where those are too few."""

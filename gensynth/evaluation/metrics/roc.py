@@ -54,13 +54,8 @@ def auc_entry(members: np.ndarray, non_members: np.ndarray, clusters: Clusters |
         n_own, m_own = (int(_own(side, together / variance if variance > 0 else np.inf)) for side in clusters)
     low = min(value - reach, newcombe_low(value, n_own, m_own))
     high = max(value + reach, 1 - newcombe_low(1 - value, m_own, n_own))
-    entry = {
-        "value": value,
-        "low": max(float(low), 0.0),
-        "high": min(float(high), 1.0),
-        "n_members": n,
-        "n_non_members": m,
-    }
+    entry = {"value": value, "low": max(float(low), 0.0), "high": min(float(high), 1.0)}
+    entry |= {"n_members": n, "n_non_members": m}
     return entry if clusters is None else entry | {"clusters": _counts(clusters)}
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.stats import chi2
 
 from gensynth.data.split import row_groups
+from gensynth.evaluation.bias.bias import share_entry
 from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.metrics.roc import Z, undefined
-from gensynth.intervals import wilson_interval
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
@@ -67,7 +67,7 @@ class Copies:
     """What `find_copies` found of M synthetic rows.
 
     exact, near  bool (M,), never both
-    made         their nearness to train rows; to_held_out (M,): distance to the nearest held-out row of the class
+    synthetic    their nearness to train rows; to_held_out (M,): distance to the nearest held-out row of the class
     fresh        numbers of the held-out rows that synthetic ones are held against, at most MOST_ROWS; real: their
                  nearness
     repeated     whether a train row (N,) equals another one; train_y (N,)
@@ -107,7 +107,7 @@ def find_copies(
         exact=of_synthetic.exact,
         near=of_synthetic.below(threshold),
         synthetic=of_synthetic,
-        to_held_out=_nearest_in_class(synthetic, held_out, points, 1)[0][:, 0],
+        to_held_out=nearest_in_class(synthetic, held_out, points, 1)[0][:, 0],
         fresh=fresh,
         real=of_real,
         repeated=counts[place] > 1,
@@ -124,7 +124,7 @@ def _nearness(rows: LabelledData, train: LabelledData, hashes: np.ndarray, point
     found = np.searchsorted(known, mine).clip(max=max(len(known) - 1, 0))
     exact = known[found] == mine if len(known) else np.zeros(len(rows), bool)
     distinct = np.sort(first)
-    distances, places = _nearest_in_class(rows, train[distinct], points, NEIGHBOURS)
+    distances, places = nearest_in_class(rows, train[distinct], points, NEIGHBOURS)
     nearest = np.where(places >= 0, distinct[places] if len(distinct) else -1, -1)
     nearest[exact] = first[found[exact]]
     distance = np.where(exact, 0.0, distances[:, 0])
@@ -138,9 +138,7 @@ def _nearness(rows: LabelledData, train: LabelledData, hashes: np.ndarray, point
     return Nearness(rows.y, exact, distance, calibrated.clip(max=1.0), nearest, sits, compared)
 
 
-def _nearest_in_class(
-    rows: LabelledData, others: LabelledData, points: Points, k: int
-) -> tuple[np.ndarray, np.ndarray]:
+def nearest_in_class(rows: LabelledData, others: LabelledData, points: Points, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances (M, k) to the nearest other rows of each row's class, ascending, inf beyond what there is; number of
     the nearest (M,), -1 where there is none."""
     distances, places = np.full((len(rows), k), np.inf), np.full(len(rows), -1)
@@ -159,7 +157,7 @@ def near_threshold(calibrated: np.ndarray, synthetic: int) -> tuple[float, str]:
     calibrated  (n,) of held-out real rows that equal no train row. Close to 0 their distribution is a power law, with
     the number of dimensions that rows move in as its exponent; Hill's estimate of it ("A simple general approach to
     inference about the tail of a distribution", 1975) from the TAIL nearest rows, at its lower 95 % bound, carries the
-    threshold to where one row among `made` new real ones falls below it in FALSE_SETS of all sets. More rows would
+    threshold to where one row among `synthetic` new real ones falls below it in FALSE_SETS of all sets. More rows would
     not do: in a table the nearest differ in one column only, the nearest tenth in several. Never above NEAR_COPY.
 
     >>> near_threshold(np.linspace(0.5, 1.0, 200), 100)[0] == NEAR_COPY
@@ -185,7 +183,7 @@ def nearer_to_train(
     """Share of synthetic rows whose nearest row among train rows is nearer than among as many held-out ones of the same
     classes, ties half; 0.5 if train rows are no nearer than new ones. At most MOST_ROWS rows of each.
 
-    Which real rows were trained on is a draw too, so z and the 95 % interval have the deviation of `shuffled_variance`,
+    Which real rows were trained on is a draw too, so z and the 95 % interval are those of `shuffled_variance`,
     in which rows of one subject stay together, and equal rows of one side count as one.
     """
     order = numpy_generator(seed, "nearer to train")
@@ -307,17 +305,13 @@ def _drawn_repeats(found: Copies) -> np.ndarray:
 def share_beside(of_synthetic: np.ndarray, of_real: np.ndarray) -> Entry:
     """An entry for the share of synthetic rows that are so (M,), with that of real rows (N,) beside it."""
     usual = float(of_real.mean())
-    entry = share_entry(of_synthetic) | {"n_real": len(of_real), "n_synthetic": len(of_synthetic)}
+    entry = share_of(of_synthetic) | {"n_real": len(of_real), "n_synthetic": len(of_synthetic)}
     return entry | {"ceiling": usual, "expected": usual, "expected_from": "real rows"}
 
 
-def share_entry(flags: np.ndarray) -> Entry:
-    """A share of rows (N,) with Wilson's interval; not defined without rows."""
-    if not len(flags):
-        return undefined("no rows")
-    share = float(flags.mean())
-    low, high = wilson_interval(share, len(flags))
-    return {"value": share, "low": max(low, 0.0), "high": min(high, 1.0), "n": len(flags)}
+def share_of(flags: np.ndarray) -> Entry:
+    """`share_entry` of rows (N,) that are so or not."""
+    return share_entry(int(flags.sum()), len(flags)) if len(flags) else undefined("no rows")
 
 
 def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
@@ -327,11 +321,10 @@ def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
     for c in np.unique(found.synthetic.y):
         mine = found.synthetic.y == c
         reason = found.reason or ("" if found.synthetic.compared[mine].any() else ALONE)
-        near = undefined(reason) if reason else share_entry(found.near[mine])
         out[found.classes[c]] = {
-            "exact_copies": share_entry(found.exact[mine]),
-            "near_copies": near,
-            "real_repeats": share_entry(found.repeated[found.train_y == c]),
+            "exact_copies": share_of(found.exact[mine]),
+            "near_copies": undefined(reason) if reason else share_of(found.near[mine]),
+            "real_repeats": share_of(found.repeated[found.train_y == c]),
         }
     return out
 
@@ -339,11 +332,10 @@ def copies_per_class(found: Copies) -> dict[str, dict[str, Entry]]:
 def real_duplicates(found: Copies) -> dict[str, Entry]:
     """What real rows do by themselves: train rows equal to another one, held-out rows equal or near to a train row."""
     below = found.real.below(found.threshold)[found.real.compared]
-    near = undefined(found.reason) if found.reason else share_entry(below)
     return {
-        "train_equal_to_another": share_entry(found.repeated),
-        "held_out_equal_to_train": share_entry(found.real.exact),
-        "held_out_near_to_train": near,
+        "train_equal_to_another": share_of(found.repeated),
+        "held_out_equal_to_train": share_of(found.real.exact),
+        "held_out_near_to_train": undefined(found.reason) if found.reason else share_of(below),
     }
 
 

@@ -3,14 +3,13 @@
 Members are real train rows, non-members held-out rows of the same classes in equal number, and a reference of further
 held-out rows says how near rows lie to new ones anyway. Three attacks look at the synthetic rows alone:
 
-density_ratio        mean over k of log distance to the k-th nearest reference row minus that to the k-th nearest made
-                     row: a nearest-neighbour estimate of the density ratio of DOMIAS (van Breugel et al., "Membership
-                     inference attacks against synthetic data through overfitting detection", AISTATS 2023). The k-th
-                     distance alone sees no copies, since one copy is one neighbour
+density_ratio        mean over k of log distance to the k-th nearest reference row minus that to the k-th nearest
+                     synthetic row: a nearest-neighbour estimate of the density ratio of DOMIAS (van Breugel et al.,
+                     "Membership inference attacks against synthetic data through overfitting detection", AISTATS 2023).
+                     The k-th distance alone sees no copies, since one copy is one neighbour
 calibrated_distance  minus the distance to the nearest synthetic row over the mean distance to the K nearest reference
-                     rows:
-                     the calibrated attack of Chen et al., "GAN-Leaks", CCS 2020, section 4.4, as a quotient; their
-                     difference is ruled by rows in thin regions
+                     rows: the calibrated attack of Chen et al., "GAN-Leaks", CCS 2020, section 4.4, as a quotient;
+                     their difference is ruled by rows in thin regions
 nearest_distance     minus the distance to the nearest synthetic row: theirs without calibration
 
 Every attack is run on a control too, one half of the non-members in the role of members: its AUC must be 0.5.
@@ -181,12 +180,11 @@ ATTACKS = (density_ratio, calibrated_distance, nearest_distance)
 
 
 def rows_attacks(roles: Roles, synthetic: LabelledData, points: Points) -> list[dict[str, Any]]:
-    """Lines of the attacks that hold the synthetic rows only (at most MOST_MADE of them), and of `no_rows`.
+    """Lines of the attacks that hold the synthetic rows only (at most MOST_SYNTHETIC of them), and of `no_rows`.
 
     `no_rows` sees no synthetic row, only how far a row lies from reference rows: an AUC off 0.5 there says that train
-    and
-    held-out rows differ by themselves, and that the other attacks measure that too (Das et al., "Blind baselines beat
-    membership inference attacks for foundation models", 2024).
+    and held-out rows differ by themselves, and that the other attacks measure that too (Das et al., "Blind baselines
+    beat membership inference attacks for foundation models", 2024).
     """
     drawn = synthetic[numpy_generator(roles.seed, "synthetic rows").permutation(len(synthetic))[:MOST_SYNTHETIC]]
     if min(len(roles.reference), len(drawn)) < K:

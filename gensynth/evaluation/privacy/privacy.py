@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,7 @@ from gensynth.evaluation.privacy.membership import Roles, attack_entry, roles_of
 from gensynth.evaluation.privacy.whitebox import ModelAttack
 from gensynth.types import LabelledData
 
-THREAT_MODEL = (
-    "T0, rows only: an attacker holds synthetic rows and nothing else, as after handing on samples, or those rows of "
-    "dataset/ that are marked synthetic. dataset/ as a whole holds the real train rows themselves.",
-    "T1, rows and model: generator/ as well, with the networks that draw rows and, for most models, an encoder.",
-    "T2, rows, model and discriminator: the checkpoints in run/ as well, which hold every network of the training. "
-    "A bundle never holds a discriminator.",
-    "T3, a service that answers questions about distances or scores of rows that an attacker chooses: such answers "
-    "alone can give training rows back. run/internal/ holds such distances; do not pass it on.",
-    "What the default outputs are: synthetic rows alone are a T0 release, with generator/ a T1 release; run/ is "
-    "not meant to leave the house.",
-)
+THREAT_MODEL = Path(__file__).with_name("threat_model.txt")  # a line a threat
 
 
 def privacy_of(
@@ -54,7 +45,7 @@ def privacy_of(
         real_duplicates=real_duplicates(copied),
         alarm=f"Copies are {ALARM}.",
         membership=rows_attacks(roles, synthetic, points) + [_with_model(one, roles) for one in attacks],
-        threat_model=list(THREAT_MODEL),
+        threat_model=THREAT_MODEL.read_text(encoding="utf-8").splitlines(),
     )
 
 

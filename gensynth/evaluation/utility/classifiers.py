@@ -26,7 +26,7 @@ from gensynth.data.modality import Points
 from gensynth.data.table import modelled_columns
 from gensynth.evaluation.fidelity.features import flat_pixels
 from gensynth.models.classifier import Classifier, as_it_is, classifier_steps
-from gensynth.models.classifiers import boosting, boosting_points, counts_logistic
+from gensynth.models.classifiers import BoostedTrees, boosting, boosting_points, counts_logistic
 from gensynth.rng import numpy_generator
 from gensynth.samplers.online import Online
 from gensynth.types import LabelledData, Schema
@@ -53,7 +53,7 @@ class ArmClassifier(Protocol):
 
 
 def classifiers_of(train: LabelledData, steps: int) -> list[ArmClassifier]:
-    """The strong and the weak learner of the rows' kind; `steps` of the network, 0: by the number of rows."""
+    """The strong and the weak classifier of the rows' kind; `steps` of the network, 0: by the number of rows."""
     kind = modality_of(train.schema)
     usual = _of_points if kind.pictures is None else _of_pictures
     return (kind.classifiers or CLASSIFIERS.get(kind.name, usual))(train, steps)
@@ -71,7 +71,7 @@ PIXELS = Front(lambda x: x, online=True)
 
 
 def _of_points(train: LabelledData, steps: int) -> list[ArmClassifier]:
-    return [Boosting(), Logistic(train.schema)]
+    return [boosted(), logistic(train.schema)]
 
 
 def _of_pictures(train: LabelledData, steps: int, front: Front | None = None) -> list[ArmClassifier]:
@@ -80,12 +80,12 @@ def _of_pictures(train: LabelledData, steps: int, front: Front | None = None) ->
     shape = see(train.x[:1]).shape[1:]
     most = int(train.counts().max()) * len(train.schema.classes)
     steps = steps or max(classifier_steps(most, shape, most=2 * MOST_STEPS) // 2, 200)
-    return [SmallCnn(steps, front or Front(see, online=False)), Logistic(train.schema)]
+    return [SmallCnn(steps, front or Front(see, online=False)), logistic(train.schema)]
 
 
 CLASSIFIERS: dict[str, Callable[[LabelledData, int], list[ArmClassifier]]] = {
     "image": partial(_of_pictures, front=PIXELS),
-    "text": lambda train, steps: [CountsLogistic(), Logistic(train.schema, "embedding_logistic")],
+    "text": lambda train, steps: [counts(), logistic(train.schema, "embedding_logistic")],
 }
 
 
@@ -115,91 +115,57 @@ class SmallCnn:
         return [classifier.probabilities(self.front.see(x)).astype(np.float32) for x in inputs]
 
 
-class CountsLogistic:
-    """Logistic regression on TF-IDF of words and letters."""
-
-    name = "counts_logistic"
-
-    def probabilities(
-        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
-    ) -> list[np.ndarray]:
-        if len(np.unique(rows.y)) == 1:
-            return _one_class(rows, inputs)
-        model = counts_logistic(balanced=False, seed=seed)
-        _fit_weighted(model, online.once(rows.x, rows.y, seed).tolist(), rows.y, class_weights)
-        return [_shares(model, x.tolist(), len(rows.schema.classes)) for x in inputs]
+Model = tuple[Points, Pipeline | BoostedTrees]  # what a model sees of rows, and the model
 
 
-class Boosting:
-    """scikit-learn's HistGradientBoostingClassifier with discrete columns marked, otherwise its defaults.
+class OnPoints:
+    """A scikit-learn model, made anew for the rows of each arm.
 
-    Rows that are no table it sees as points.
+    model_of  (rows, seed) -> what it sees of rows and the model; most: rows that it learns from, picked by the seed
     """
 
-    name = "boosting"
-
-    def probabilities(
-        self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
-    ) -> list[np.ndarray]:
-        if len(np.unique(rows.y)) == 1:
-            return _one_class(rows, inputs)
-        rows = replace(rows, x=online.once(rows.x, rows.y, seed))
-        points, model = boosting_points(rows), boosting(rows.schema, seed)
-        model.fit(points(rows.x), rows.y, sample_weight=None if class_weights is None else class_weights[rows.y])
-        return [_shares(model, points(x), len(rows.schema.classes)) for x in inputs]
-
-
-class Logistic:
-    """Logistic regression: on at most 64 principal components of pixels, on levels and normal scores of columns, on
-    the mean and deviation of every band of a spectrum, or on points: of texts, latent semantic analysis.
-
-    The seed picks 5,000 (images) or 20,000 rows of a larger arm, of texts all.
-    """
-
-    def __init__(self, schema: Schema, name: str = "logistic") -> None:
-        self.name = name
-        self.most = LOGISTIC_ROWS.get(schema.modality, 20_000)
-        self.model_of = LOGISTIC.get(schema.modality, _points_logistic)
+    def __init__(self, name: str, model_of: Callable[[LabelledData, int], Model], most: int = 2**31) -> None:
+        self.name, self.model_of, self.most = name, model_of, most
 
     def probabilities(
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
     ) -> list[np.ndarray]:
         if len(rows) > self.most:
             rows = rows[np.sort(numpy_generator(seed, "utility", "logistic").permutation(len(rows))[: self.most])]
-        classes = len(rows.schema.classes)
-        if len(np.unique(rows.y)) == 1:
-            return _one_class(rows, inputs)
+        if len(np.unique(rows.y)) == 1:  # what a classifier knows that has seen one class
+            sure = np.eye(len(rows.schema.classes), dtype=np.float32)[rows.y[0]]
+            return [np.tile(sure, (len(x), 1)) for x in inputs]
         rows = replace(rows, x=online.once(rows.x, rows.y, seed))
-        see, model = self.model_of(rows)
-        _fit_weighted(model, see(rows.x), rows.y, class_weights)
+        see, model = self.model_of(rows, seed)
+        last = f"{model.steps[-1][0]}__sample_weight" if isinstance(model, Pipeline) else "sample_weight"
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*unknown categories.*")
-            return [_shares(model, see(x), classes) if len(x) else np.zeros((0, classes)) for x in inputs]
+            # The bound on iterations is meant; an unfinished fit still predicts.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            for text in (".*Skipping features.*", ".*n_quantiles.*", ".*unknown categories.*"):
+                warnings.filterwarnings("ignore", message=text)
+            model.fit(see(rows.x), rows.y, **({} if class_weights is None else {last: class_weights[rows.y]}))
+            return [_shares(model, see, x, len(rows.schema.classes)) for x in inputs]
 
 
-def _fit_weighted(model: Pipeline, x: np.ndarray | list[str], y: np.ndarray, class_weights: np.ndarray | None) -> None:
-    """Fit a pipeline that ends in a logistic regression, with class weights (K,) if there are any."""
-    weights = {} if class_weights is None else {"logisticregression__sample_weight": class_weights[y]}
-    with warnings.catch_warnings():
-        # The bound on iterations is meant; an unfinished fit still predicts.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for text in (".*Skipping features.*", ".*n_quantiles.*"):
-            warnings.filterwarnings("ignore", message=text)
-        model.fit(x, y, **weights)
+def logistic(schema: Schema, name: str = "logistic") -> OnPoints:
+    """Logistic regression: on at most 64 principal components of pixels, on levels and normal scores of columns, on
+    the mean and deviation of every band of a spectrum, or on points: of texts, latent semantic analysis.
+
+    The seed picks 5,000 (images) or 20,000 rows of a larger arm, of texts all.
+    """
+    model_of = LOGISTIC.get(schema.modality, lambda rows: (points_of(rows), scaled_logistic()))
+    return OnPoints(name, lambda rows, _: model_of(rows), LOGISTIC_ROWS.get(schema.modality, 20_000))
 
 
-def _one_class(rows: LabelledData, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """What a classifier knows that has seen one class."""
-    sure = np.eye(len(rows.schema.classes), dtype=np.float32)[rows.y[0]]
-    return [np.tile(sure, (len(x), 1)) for x in inputs]
+def boosted() -> OnPoints:
+    """scikit-learn's HistGradientBoostingClassifier with discrete columns marked, otherwise its defaults; rows that are
+    no table it sees as points."""
+    return OnPoints("boosting", lambda rows, seed: (boosting_points(rows), boosting(rows.schema, seed)))
 
 
-def _points_logistic(rows: LabelledData) -> tuple[Points, Pipeline]:
-    return points_of(rows), scaled_logistic()
-
-
-def _sound_logistic(rows: LabelledData) -> tuple[Points, Pipeline]:
-    return partial(mel_statistics, sample_rate_hz=rows.schema.fields["sample_rate_hz"]), scaled_logistic()
+def counts() -> OnPoints:
+    """Logistic regression on TF-IDF of words and letters."""
+    return OnPoints("counts_logistic", lambda _, seed: (np.ndarray.tolist, counts_logistic(balanced=False, seed=seed)))
 
 
 def scaled_logistic() -> Pipeline:
@@ -230,15 +196,18 @@ def columns_logistic(schema: Schema) -> Pipeline:
     return make_pipeline(columns, LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
 
 
-LOGISTIC: dict[str, Callable[[LabelledData], tuple[Points, Pipeline]]] = {
+LOGISTIC: dict[str, Callable[[LabelledData], Model]] = {
     "image": lambda rows: (flat_pixels, pixels_logistic(rows)),
     "table": lambda rows: (lambda x: x, columns_logistic(rows.schema)),
-    "audio": _sound_logistic,
+    "audio": lambda rows: (
+        partial(mel_statistics, sample_rate_hz=rows.schema.fields["sample_rate_hz"]),
+        scaled_logistic(),
+    ),
 }
 
 
-def _shares(model: Pipeline, x: np.ndarray | list[str], classes: int) -> np.ndarray:
+def _shares(model: Pipeline | BoostedTrees, see: Points, x: np.ndarray, classes: int) -> np.ndarray:
     out = np.zeros((len(x), classes), np.float32)
     if len(x):
-        out[:, model.classes_] = model.predict_proba(x)
+        out[:, model.classes_] = model.predict_proba(see(x))
     return out

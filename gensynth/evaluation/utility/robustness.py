@@ -29,18 +29,10 @@ def robustness(
     lines = []
     for name, known in (("real rows", train), ("real and adversarial rows", both)):
         found = np.array([_accuracies(sampler, known, rows, rng.child(seed, "robustness", s)) for s in range(SEEDS)])
-        (clean, robust), low, high = found.mean(axis=0), found.min(axis=0), found.max(axis=0)
-        lines.append(
-            {
-                "trained_on": name,
-                "clean": float(clean),
-                "clean_range": [float(low[0]), float(high[0])],
-                "robust": float(robust),
-                "robust_range": [float(low[1]), float(high[1])],
-                "seeds": SEEDS,
-                "n": len(rows),
-            }
-        )
+        line: dict[str, Any] = {"trained_on": name}
+        for what, values in zip(("clean", "robust"), found.T, strict=True):
+            line |= {what: float(values.mean()), f"{what}_range": [float(values.min()), float(values.max())]}
+        lines.append(line | {"seeds": SEEDS, "n": len(rows)})
     return lines
 
 

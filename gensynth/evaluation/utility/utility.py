@@ -58,12 +58,12 @@ class UtilityResult:
     """All that the arms yielded.
 
     rows              lines of report.json's "utility"
-    raw               {(arm, learner, metric): (S,)}, one value per seed
-    resampled         {(arm, learner, metric): (B,)}, mean over seeds for each resampling of the test rows
-    predictions       {(arm, learner): int64 (S, N)}, one row per seed, one column per test row
-    probabilities     {(arm, learner): float32 (S, N, K)}
-    further           {(arm, name): float32 (S, P, K)} of the first learner for other rows that were asked for
-    per_class_recall  {arm: {class: mean recall of the first learner, None without test rows}}
+    raw               {(arm, classifier, metric): (S,)}, one value per seed
+    resampled         {(arm, classifier, metric): (B,)}, mean over seeds for each resampling of the test rows
+    predictions       {(arm, classifier): int64 (S, N)}, one row per seed, one column per test row
+    probabilities     {(arm, classifier): float32 (S, N, K)}
+    further           {(arm, name): float32 (S, P, K)} of the first classifier for other rows that were asked for
+    per_class_recall  {arm: {class: mean recall of the first classifier, None without test rows}}
     labels            int64 (N,) of the test rows; seeds (S,); generators {arm: how many}
     """
 
@@ -101,10 +101,10 @@ def run_arms(
     further: Mapping[str, np.ndarray],
     seeds: list[int],
 ) -> UtilityResult:
-    """Train all learners on every arm with every seed and score them on the locked test rows.
+    """Train all classifiers on every arm with every seed and score them on the locked test rows.
 
     val      real rows on which a threshold is tuned
-    further  name -> x of other rows whose probabilities the first learner shall give
+    further  name -> x of other rows whose probabilities the first classifier shall give
     Probabilities are scored against the class with the fewest rows in the first arm. ValueError for fewer than 3
     different seeds, no arms, arms of one name or no test rows.
     """
@@ -211,7 +211,7 @@ def summarise(
     seeds: tuple[int, ...],
     generators: dict[str, int],
 ) -> UtilityResult:
-    """Scores of labels, their intervals and recalls of the predictions {(arm, learner): (S, N)}."""
+    """Scores of labels, their intervals and recalls of the predictions {(arm, classifier): (S, N)}."""
     result = UtilityResult([], {}, {}, predictions, {}, labels, seeds, generators=generators)
     for (arm, classifier), predicted in predictions.items():
         counts = tally(labels, predicted, len(classes))

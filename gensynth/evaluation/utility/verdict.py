@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from gensynth.evaluation.assessment import Verdict
 from gensynth.evaluation.metrics.classification import LOSSES
@@ -15,19 +17,7 @@ from gensynth.intervals import LEVEL, Difference, holm
 
 HEADLINE_METRIC = "balanced_accuracy"
 BASELINE, CANDIDATE = "real_only", "real_plus_synthetic"
-# What a user could have had without a generator: how the sentence calls it.
-SIMPLE_ARMS = {
-    "class_weights": "class weights",
-    "tuned_threshold": "a tuned threshold",
-    "random_oversampling": "plain oversampling",
-    "random_undersampling": "undersampling of the common classes",
-    "smote": "interpolation (SMOTE)",
-    "adasyn": "interpolation (ADASYN)",
-    "jitter": "jitter (real rows with their numbers moved a little)",
-    "safe_text": "edited copies of real texts (words moved, marked, misspelt)",
-    "safe_audio": "copies of real recordings with noise and other loudness",
-    "classical_augmentation": "classical augmentation (a rotation, a shift)",
-}
+SIMPLE_ARMS: dict[str, str] = yaml.safe_load(Path(__file__).with_name("simple_arms.yaml").read_text(encoding="utf-8"))
 PLURAL = ("class_weights", "safe_text", "safe_audio")
 
 
@@ -72,7 +62,7 @@ def verdict(
 ) -> Verdict:
     """The answer for one arm: helps, no_difference, hurts or not_run; the arm to use; a sentence; the differences.
 
-    The rule, on balanced accuracy of the first learner over locked test rows with paired 95 % intervals:
+    The rule, on balanced accuracy of the first classifier over locked test rows with paired 95 % intervals:
     hurts, if the interval of candidate minus baseline lies below 0; helps, if it lies above 0, still does after
     Holm's correction over all arms, and no simple arm (class weights, oversampling ...) beats the candidate, that
     is, none of the plain intervals of candidate minus simple arm lies below 0; no_difference in all other cases.
@@ -124,7 +114,7 @@ def answer_arms(result: UtilityResult, baseline: str = BASELINE) -> None:
     """Put into every row of every other arm what it does against the baseline: `difference`, `answer`, `p_holm`.
 
     helps or hurts where the paired difference holds at the 5 % level after Holm's correction over the arms of one
-    learner and metric, else no_difference. The calibration slope has a difference and no answer, since it is best
+    classifier and metric, else no_difference. The calibration slope has a difference and no answer, since it is best
     in the middle.
     """
     if baseline not in result.arms:
@@ -196,7 +186,7 @@ def _simple_clause(found: Compared, answer: str, use: str) -> str:
 
 
 def _details(found: Compared) -> list[dict[str, Any]]:
-    """The headline against each arm, then every learner and metric against the baseline."""
+    """The headline against each arm, then every classifier and metric against the baseline."""
     result, baseline = found.result, found.baseline
     lines = [_line(arm, result.classifiers[0], HEADLINE_METRIC, change) for arm, change in found.against.items()]
     for classifier in result.classifiers:
