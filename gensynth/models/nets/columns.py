@@ -80,7 +80,7 @@ class CellEmbedding(nn.Module):
         self.register_buffer("offset", torch.cumsum(sizes, 0) - sizes, persistent=False)
         self.register_buffer("numeric", torch.tensor([b.kind == "number" for b in blocks]), persistent=False)
         self.register_buffer("centres", torch.linspace(-2.4, 2.4, FEATURES - 2), persistent=False)
-        self.categories = nn.Embedding(int(sizes.sum()), width)
+        self.levels = nn.Embedding(int(sizes.sum()), width)  # the name in saved weights
         self.shape = nn.Parameter(torch.randn(len(blocks), FEATURES, width) * FEATURES**-0.5)
 
     def between(self, cells: Tensor) -> Tensor:
@@ -88,14 +88,14 @@ class CellEmbedding(nn.Module):
         return (cells[..., 0] == 0) & self.numeric
 
     def forward(self, cells: Tensor) -> Tensor:
-        e = self.categories(cells[..., 0].long() + self.offset)
+        e = self.levels(cells[..., 0].long() + self.offset)
         features = score_features(cells[..., 1], self.centres) * self.between(cells)[..., None]
         return e + torch.bmm(features.transpose(0, 1), self.shape).transpose(0, 1)
 
     def one(self, shares: Tensor, score: Tensor, column: int) -> Tensor:
         """The same for one column, given as one-hot (N, K) and score (N,): (N, E)."""
         first = int(self.offset[column])
-        e = shares @ self.categories.weight[first : first + self.sizes[column]]
+        e = shares @ self.levels.weight[first : first + self.sizes[column]]
         if not bool(self.numeric[column]):
             return e
         return e + (score_features(score, self.centres) * shares[:, :1]) @ self.shape[column]
