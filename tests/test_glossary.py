@@ -38,7 +38,7 @@ NAMES = {
 ALLOWED = (
     ("fake fakes", ("evaluation/metrics/", "neighbours.py"), "pure metrics f(real, fake)"),
     ("fake", ("models/cgan.py", "models/terms.py", "models/augment.py", "models/nets/"), "real and fake of a GAN"),
-    ("level levels", ("data/audio", "data/image"), "loudness; a setting of Pillow"),
+    ("level levels", ("data/audio", "data/image", "data/table_files.py"), "loudness; settings of Pillow and pandas"),
     ("words", ("data/text", "data/identifiers.py", "samplers/text"), "words of a text"),
     ("words", ("evaluation/fidelity/spoiled.py",), "words of a text"),
     ("words", ("rng.py", "models/private/secret.py"), "numbers of 32 and 64 bits"),
