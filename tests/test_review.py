@@ -111,7 +111,7 @@ def test_of_two_lines_about_a_row_the_last_is_changed_and_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reported"),
     [
         (b"row_id,verdict\nx,maybe\ny,no\n", 'line 2: verdict "maybe" for x\n.*line 3'),
         (b"row,verdict\nx,accept\n", "needs the columns row_id and verdict"),
