@@ -27,14 +27,7 @@ from gensynth.data.kinds import modality_of
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.models.generator import Generator
 from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
-from gensynth.provenance.hashes import (
-    MANIFEST,
-    SEAL,
-    check_dataset,
-    check_generator,
-    check_links,
-    check_run,
-)
+from gensynth.provenance.hashes import MANIFEST, SEAL, check_dataset, check_generator, check_links, check_run
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
 from gensynth.steps.job import FILE as JOB

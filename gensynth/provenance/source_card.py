@@ -157,9 +157,12 @@ def _value(key: str, value: object) -> Any:
         items = [] if value is None else value if isinstance(value, list) else [value]
         texts = [_line(item) for item in items]
         return tuple(text for text in texts if text != NOT_RECORDED)
-    if key == "published":
-        return _day(value)
     text = _line(value)
+    if key == "published" and text != NOT_RECORDED:
+        try:
+            datetime.date.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"a date like 2026-01-31 is expected, got {text!r}") from None
     if key == "source" and re.match(r"/|~|\\|file:|[A-Za-z]:[\\/]", text):
         raise ValueError("a place on a disk tells others nothing, and it would travel; say whose data it is")
     return text
@@ -172,16 +175,6 @@ def _line(value: object) -> str:
     return NOT_RECORDED if value is None else str(value).strip() or NOT_RECORDED
 
 
-def _day(value: object) -> str:
-    text = _line(value)
-    if text != NOT_RECORDED:
-        try:
-            datetime.date.fromisoformat(text)
-        except ValueError:
-            raise ValueError(f"a date like 2026-01-31 is expected, got {text!r}") from None
-    return text
-
-
 def stricter(a: SourceCard, b: SourceCard) -> SourceCard:
     """The card of data made from two sources: of licence, consent and people the stricter, of all else both.
 
@@ -190,7 +183,7 @@ def stricter(a: SourceCard, b: SourceCard) -> SourceCard:
     licence = stricter_licence(a.licence, b.licence)
     held = [card for card in (a, b) if set(terms(card.licence)) <= set(terms(licence))]
     pages = [page for card in held for page in card.licence_url.split("; ")]
-    unrecorded = NOT_RECORDED in (a.consent, b.consent)
+    unrecorded, people = NOT_RECORDED in (a.consent, b.consent), (a.contains_people, b.contains_people)
     both: dict[str, Any] = {
         name: _joined(getattr(a, name), getattr(b, name))
         for name in ("title", "source", "collection", "intended_use", "contact", "citation")
@@ -201,13 +194,8 @@ def stricter(a: SourceCard, b: SourceCard) -> SourceCard:
         licence=licence,
         licence_url=NOT_RECORDED if licence == NOT_RECORDED else _joined(*pages, NOT_RECORDED, NOT_RECORDED),
         consent=NOT_RECORDED if unrecorded else _joined(a.consent, b.consent),
-        contains_people=_people(a, b),
+        contains_people=next((answer for answer in (True, None) if answer in people), False),
     )
-
-
-def _people(a: SourceCard, b: SourceCard) -> bool | None:
-    answers = (a.contains_people, b.contains_people)
-    return True if True in answers else None if None in answers else False
 
 
 def _joined(*texts: str) -> str:

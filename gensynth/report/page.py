@@ -16,16 +16,7 @@ from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC, SIMPL
 from gensynth.report import figures
 from gensynth.report.content import DataFacts, Report
 from gensynth.report.figures import Interval, Pictures
-from gensynth.report.numbers import (
-    Score,
-    fact,
-    facts,
-    interval,
-    number,
-    score,
-    scores,
-    unique,
-)
+from gensynth.report.numbers import Score, fact, facts, interval, number, score, scores, unique
 from gensynth.report.trust_view import cell_tables, trust_view
 
 ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}

@@ -15,19 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gensynth import rng
-from gensynth.balancing.decisions import (
-    ANSWERS,
-    BLIND,
-    DECISIONS,
-    Decision,
-    RowName,
-    read_answers,
-    read_decisions,
-    review_path,
-    row_names,
-    write_answer,
-    write_decision,
-)
+from gensynth.balancing import decisions
+from gensynth.balancing.decisions import Decision, RowName
 from gensynth.data.kinds import modality_of
 from gensynth.errors import UsageError
 from gensynth.progress import say
@@ -91,16 +80,16 @@ def open_look(run: Path, most: int, blind: bool) -> Session:
         raise UsageError(f"{run.name} has no synthetic rows to look at")
     pin_review(run, run)
     ledger, in_files = run / "dataset" / "ledger.csv", modality_of(synthetic.schema).in_files
-    by_id = {name.row_id: name for name in row_names(ledger, tabular=not in_files)}
+    by_id = {name.row_id: name for name in decisions.row_names(ledger, tabular=not in_files)}
     names = [by_id[row_id] for row_id in synthetic.ids.tolist()]
     title, seed = run.resolve().name, rng.child(job.seed, "review")
     if not blind:
         say(f"putting {len(synthetic)} synthetic rows in order, the worst first")
         items = worst_first(split_data.train, synthetic, seed, most)
-        return Review(title, review_path(run), split_data.train, synthetic, names, items)
+        return Review(title, decisions.review_path(run), split_data.train, synthetic, names, items)
     pools = [split_data.val, split_data.train]
     chosen = half_and_half(synthetic, pools, seed, most)
-    return Blind(title, run / BLIND, synthetic, pools, [_blind_row(pick, names, pools) for pick in chosen])
+    return Blind(title, run / decisions.BLIND, synthetic, pools, [_blind_row(pick, names, pools) for pick in chosen])
 
 
 @dataclass(frozen=True)
@@ -221,7 +210,7 @@ class Session(ABC):
 class Review(Session):
     """Synthetic rows, worst first, beside real train rows: accept, reject, unsure, relabel."""
 
-    answers, mode = tuple(DECISIONS), "review"
+    answers, mode = tuple(decisions.DECISIONS), "review"
 
     def __init__(
         self,
@@ -237,18 +226,17 @@ class Review(Session):
         self.invitation = f"{len(items)} of {len(synthetic)} synthetic rows, worst first,"
 
     def recorded(self) -> list[Decision | None]:
-        decisions = read_decisions(self.path)
-        return [decisions.get(name.key) for name in self.names]
+        known = decisions.read_decisions(self.path)
+        return [known.get(name.key) for name in self.names]
 
     def put(self, item: int, decision: Decision | None) -> None:
-        write_decision(self.path, self.names[item], decision)
+        decisions.write_decision(self.path, self.names[item], decision)
 
     def facts(self, recorded: list[Decision | None]) -> dict[str, Any]:
         counts = Counter(one.answer for one in recorded if one)
-        split_data = counts.total()
         return {
-            "counts": {past: counts[decision] for decision, past in DECISIONS.items()},
-            "acceptance": f"{percent(share(counts['accept'], split_data))}" if split_data else "",
+            "counts": {past: counts[decision] for decision, past in decisions.DECISIONS.items()},
+            "acceptance": percent(share(counts["accept"], counts.total())) if counts else "",
             "made": len(self.rows),
             "end": f"Honour it with: gensynth merge {self.title}",
         }
@@ -287,7 +275,7 @@ class Review(Session):
 class Blind(Session):
     """Real and synthetic rows mixed, half and half; nothing that is sent to the page says which is which."""
 
-    answers, mode = ANSWERS, "blind"
+    answers, mode = decisions.ANSWERS, "blind"
 
     def __init__(
         self, title: str, path: Path, synthetic: LabelledData, pools: list[LabelledData], rows_shown: list[BlindRow]
@@ -298,12 +286,12 @@ class Blind(Session):
         self.rows_shown, self.invitation = rows_shown, f"{len(rows_shown)} rows, half of them made,"
 
     def recorded(self) -> list[Decision | None]:
-        answers = read_answers(self.path)
+        answers = decisions.read_answers(self.path)
         return [Decision(answers[one.name][1]) if one.name in answers else None for one in self.rows_shown]
 
     def put(self, item: int, decision: Decision | None) -> None:
         one = self.rows_shown[item]
-        write_answer(self.path, one.name, one.truth, decision.answer if decision else "")
+        decisions.write_answer(self.path, one.name, one.truth, decision.answer if decision else "")
 
     def facts(self, recorded: list[Decision | None]) -> dict[str, Any]:
         """The rate only at the end: before it would say whether the last answer was right."""
