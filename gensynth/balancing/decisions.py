@@ -67,7 +67,7 @@ class Lines:
     def answer(self, line: list[str]) -> str:
         return self.get(line, "verdict").strip().lower()
 
-    def put(self, line: list[str], **values: str) -> None:
+    def put(self, line: list[str], values: Mapping[str, str]) -> None:
         """Set cells of a line, and add the columns that are missing and have a value."""
         for column, value in values.items():
             if column not in self.header:
@@ -114,7 +114,7 @@ def write_decision(path: Path, row: RowName, decision: Decision | None) -> None:
         lines.cells.extend(mine)
     answer, relabel = (decision.answer, decision.relabel) if decision else ("", "")
     line = (decided or mine)[-1]
-    lines.put(line, row_id=row.row_id, made_as=row.drawn_as, verdict=answer, relabel=relabel)
+    lines.put(line, {"row_id": row.row_id, "made_as": row.drawn_as, "verdict": answer, "relabel": relabel})
     _write(path, lines)
 
 
@@ -180,9 +180,9 @@ def pin_rows(path: Path, rows: Iterable[RowName]) -> None:
     before = csv_text(lines.header, lines.cells)
     for line in lines.cells:
         if name := lines.get(line, "made_as"):
-            lines.put(line, row_id=by_name[name].row_id if name in by_name else "")
+            lines.put(line, {"row_id": by_name[name].row_id if name in by_name else ""})
         elif row := by_number.get(lines.get(line, "row_id")):
-            lines.put(line, made_as=row.drawn_as)
+            lines.put(line, {"made_as": row.drawn_as})
     if csv_text(lines.header, lines.cells) != before:
         _write(path, lines)
 
@@ -208,7 +208,7 @@ def write_answer(path: Path, row_id: str, truth: str, answer: str) -> None:
     lines.cells = [line for line in lines.cells if lines.get(line, "row_id") != row_id]
     if answer:
         lines.cells.append([])
-        lines.put(lines.cells[-1], row_id=row_id, truth=truth, answer=answer)
+        lines.put(lines.cells[-1], {"row_id": row_id, "truth": truth, "answer": answer})
     _write(path, lines)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gensynth.cli.overrides import (
-    WORDS,
+    COMMANDS,
     conf_dir,
     explain,
     flags_first,
@@ -93,10 +93,10 @@ def _lacking(error: BaseException) -> str:
 
 
 def _dispatch(verb: str, given: list[str]) -> int:
-    if verb in WORDS["later"]:
+    if verb in COMMANDS["later"]:
         raise UsageError(f'the verb "{verb}" is planned and not part of this version')
-    if verb not in WORDS["verbs"]:
-        raise UsageError(f'unknown verb "{verb}"; {nearest(verb, WORDS["verbs"])}')
+    if verb not in COMMANDS["verbs"]:
+        raise UsageError(f'unknown verb "{verb}"; {nearest(verb, COMMANDS["verbs"])}')
     if verb == "doctor":
         from gensynth.cli.doctor import doctor
 

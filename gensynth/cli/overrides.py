@@ -18,7 +18,7 @@ import yaml
 from gensynth.errors import UsageError, nearest
 from gensynth.steps.component import SAMPLER_PATHS
 
-WORDS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "words.yaml").read_text(encoding="utf-8"))
+COMMANDS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "commands.yaml").read_text(encoding="utf-8"))
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
 
@@ -54,9 +54,9 @@ def overrides(verb: str, given: list[str]) -> list[str]:
 def _arms(given: list[str], modality: str) -> list[str]:
     """The same given, and a sampler for every arm that names a file of conf/sampler, with or without +online."""
     requested: Any = next((_yaml(w.split("=", 1)[1], "arms") for w in reversed(given) if w.startswith("arms=")), [])
-    requested = requested or WORDS["arms"].get(modality, [])
+    requested = requested or COMMANDS["arms"].get(modality, [])
     requested = requested if isinstance(requested, list) else [requested]
-    names = [WORDS["other_names"].get(name, name) for name in requested]
+    names = [COMMANDS["other_names"].get(name, name) for name in requested]
     kept = [w for w in given if not w.startswith("arms=")]
     if not names:
         return kept
@@ -81,7 +81,7 @@ def _for_modality(verb: str, given: list[str], modality: str) -> list[str]:
     """The same overrides with what rows of this kind need of the other groups; for tables the model's own file."""
     primary = (conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
     typed = {word.split("=", 1)[0].lstrip("~+") for word in given}
-    choices = WORDS["choices"].get(modality, WORDS["other_choices"])
+    choices = COMMANDS["choices"].get(modality, COMMANDS["other_choices"])
     added = [
         f"{group}={choice}" for group, choice in choices.items() if f"- {group}:" in primary and group not in typed
     ]
@@ -102,7 +102,7 @@ def _table_model(word: str) -> str:
 
 
 def _is_bare(verb: str, word: str, before: str) -> bool:
-    if word.startswith("-") or before in WORDS["flags_with_value"]:
+    if word.startswith("-") or before in COMMANDS["flags_with_value"]:
         return False
     if verb == "forget":  # a row's name may hold any sign, and need not lie anywhere
         return "=" not in word or word.split("=", 1)[0] not in known_keys(verb)
@@ -110,13 +110,13 @@ def _is_bare(verb: str, word: str, before: str) -> bool:
 
 
 def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
-    key = WORDS["positional"].get(verb)
+    key = COMMANDS["positional"].get(verb)
     if key is None:
         raise UsageError(f'{verb} takes key=value words only, got "{word}"')
     if key != "data":
         return [f"{key}={quoted(_expanded(word) if key == 'dataset' else word)}"]
     folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
-    names = {p.stem for folder in folders for p in folder.glob("*.yaml")} - {"auto", *WORDS["choices"]}
+    names = {p.stem for folder in folders for p in folder.glob("*.yaml")} - {"auto", *COMMANDS["choices"]}
     if word in names:
         return [f"data={word}"]
     path = _expanded(word)
@@ -178,15 +178,15 @@ def _one(word: str) -> str:
         )
     if key.startswith("+"):
         raise UsageError(f'there is no key to add: "{key}"; {nearest(key.lstrip("+"), known_keys())}')
-    if key in WORDS["path_keys"]:
+    if key in COMMANDS["path_keys"]:
         if value.startswith("[") and key == "synthetic":
             return f"{key}=[{','.join(quoted(v) for v in _yaml(value, key))}]"
         return f"{key}={quoted(_expanded(value))}"
     if key.startswith("sampler") and key.rsplit(".", 1)[-1] in SAMPLER_PATHS:
         return f"{key}={quoted(_expanded(value))}"
-    if key in WORDS["text_keys"]:
+    if key in COMMANDS["text_keys"]:
         return f"{key}={quoted(value)}"
-    if key in WORDS["mapping_keys"] and value.lstrip().startswith(("{", "[") if key == "data.deidentify" else "{"):
+    if key in COMMANDS["mapping_keys"] and value.lstrip().startswith(("{", "[") if key == "data.deidentify" else "{"):
         return f"{key}={quoted(json.dumps(_yaml(value, key), ensure_ascii=False))}"
     return word
 
@@ -218,7 +218,7 @@ def flags_first(given: list[str]) -> tuple[list[str], list[str]]:
     flags: list[str] = []
     keys: list[str] = []
     for word, before in zip(given, ["", *given], strict=False):
-        (flags if word.startswith("-") or before in WORDS["flags_with_value"] else keys).append(word)
+        (flags if word.startswith("-") or before in COMMANDS["flags_with_value"] else keys).append(word)
     return flags, keys
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from gensynth import compare, pipeline
 from gensynth.cli.config import amount, job_of, merge_job, model_class, refuse_inside, whole_seed
 from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run, print_warnings
-from gensynth.cli.overrides import WORDS, conf_dir, resume_command
+from gensynth.cli.overrides import COMMANDS, conf_dir, resume_command
 from gensynth.errors import UsageError
 from gensynth.provenance.contents import is_mine
 from gensynth.provenance.forget import forget, forget_lines
@@ -140,7 +140,7 @@ def balance_command(typed: list[str], choice: str) -> str:
 
 def run_verb(verb: str, config: Config, typed: list[str], choices: Choices) -> int:
     """Do what a verb says and return the exit code; UsageError for a key that it cannot do without."""
-    for key, text in WORDS["needs"].get(verb, {}).items():
+    for key, text in COMMANDS["needs"].get(verb, {}).items():
         if config[key] in ("", None, []):
             raise UsageError(text)
     return ACTIONS[verb](config, typed, choices) or 0

@@ -255,13 +255,13 @@ def _format_notes(waves: list[Waveform], rate_hz: int) -> list[str]:
     stereo, clipped = sum(w.channels > 1 for w in waves), sum(w.clipped > 0 for w in waves)
     rates = Counter(w.sample_rate_hz for w in waves if w.sample_rate_hz != rate_hz)
     kinds = Counter(SUBTYPES[w.subtype] for w in waves if w.subtype != "PCM_16")
-    told = [
+    reported = [
         (stereo, "with several channels: averaged to mono"),
         (rates.total(), f"resampled to {rate_hz} Hz: {_counts(rates, ' Hz')}"),
         (kinds.total(), f"not stored with 16 bits: {_counts(kinds, '')}"),
         (clipped, "clipped: 3 or more samples in a row at full scale"),
     ]
-    return [f"{_files(n)} {what}" for n, what in told if n]
+    return [f"{_files(n)} {what}" for n, what in reported if n]
 
 
 def _length_notes(lengths: np.ndarray, length: int, rate_hz: int, requested: bool) -> list[str]:

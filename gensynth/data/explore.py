@@ -81,7 +81,8 @@ def _group_counts(data: LabelledData, hidden: set[str]) -> dict[str, dict[str, d
         if cells.ndim > 1 or name in hidden or len(np.unique(cells)) > MOST_GROUPS:
             continue  # masks, and columns whose values are people
         counts = pd.crosstab(cells, data.y).reindex(columns=range(len(data.schema.classes)), fill_value=0)
-        tables[name] = counts.set_axis(data.schema.classes, axis=1).to_dict("index")
+        rows = counts.set_axis(data.schema.classes, axis=1).to_dict("index")
+        tables[name] = {str(value): {str(c): int(n) for c, n in row.items()} for value, row in rows.items()}
     return tables
 
 

@@ -24,10 +24,10 @@ _SOME, _MOST, _NEARLY_ALL = 0.05, 0.5, 0.8
 _FEW_NAMES = 20
 _EXAMPLES = 3
 
-_WORDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-_FOUND = {kind: re.compile(pattern) for kind, pattern in _WORDS["found_in_text"].items()}
+_PATTERNS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_FOUND = {kind: re.compile(pattern) for kind, pattern in _PATTERNS["found_in_text"].items()}
 _DATE, _FULL_DATE, _NORTH_AMERICAN, _POSTCODE, _WORD = (
-    re.compile(_WORDS[name]) for name in ("date", "full_date", "north_american", "postcode", "word")
+    re.compile(_PATTERNS[name]) for name in ("date", "full_date", "north_american", "postcode", "word")
 )
 _SHORT = 4
 
@@ -247,7 +247,7 @@ def _is_person(cell: str, alone: bool) -> bool:
     words = _WORD.findall(cell)
     if _digits(cell) or not (1 if alone else 2) <= len(words) <= (6 if alone else 3):
         return False
-    return all(word[0].isupper() or word.split("-")[0] in _WORDS["name_particles"] for word in words)
+    return all(word[0].isupper() or word.split("-")[0] in _PATTERNS["name_particles"] for word in words)
 
 
 def _tokens(name: str) -> list[str]:
@@ -260,6 +260,6 @@ def _hinted(name: str) -> list[str]:
     joined = "".join(words)
     return [
         kind
-        for kind, hints in _WORDS["column_names"].items()
+        for kind, hints in _PATTERNS["column_names"].items()
         if any(hint in words if len(hint) <= _SHORT else hint in joined for hint in hints)
     ]

@@ -97,8 +97,8 @@ def _environment() -> jinja2.Environment:
     )
     marked = (bullets, dp_sentence, fenced, listed, table)
     environment.globals |= {function.__name__: _marked(function) for function in marked}
-    words = {"NOT_RECORDED": NOT_RECORDED, "spdx_id": spdx_id, "decisions": decisions, "recorded": _recorded}
-    environment.globals |= words | {"estimate": estimate, "is_estimate": is_estimate}
+    texts = {"NOT_RECORDED": NOT_RECORDED, "spdx_id": spdx_id, "decisions": decisions, "recorded": _recorded}
+    environment.globals |= texts | {"estimate": estimate, "is_estimate": is_estimate}
     return environment
 
 

@@ -20,9 +20,9 @@ from gensynth.balancing.filters import Filter
 from gensynth.data.conditions import CELLS
 from gensynth.data.kinds import modality_named
 
-_WORDS = yaml.safe_load(Path(__file__).with_name("guarantee.yaml").read_text(encoding="utf-8"))
-SCOPE: str = _WORDS["scope"]
-STEPS: Mapping[str, str] = _WORDS["steps"]  # code -> what was done and why it makes the promise void
+_TEXTS = yaml.safe_load(Path(__file__).with_name("guarantee.yaml").read_text(encoding="utf-8"))
+SCOPE: str = _TEXTS["scope"]
+STEPS: Mapping[str, str] = _TEXTS["steps"]  # code -> what was done and why it makes the promise void
 FILTERS = {"label_agreement": "judge_filter"}  # others are called NAME_filter, where STEPS has words of their own
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")
