@@ -259,7 +259,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path.name} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     index = [name for name in frame.index.names if name is not None]
-    frame = frame.reset_index(category=index, allow_duplicates=True) if index else frame
+    frame = frame.reset_index(level=index, allow_duplicates=True) if index else frame
     names = _names(path, list(map(str, frame.columns)), columns, frame.shape[1])
     return TableFile(text_of(frame.set_axis(names, axis=1)), "Parquet", 1, True)
 
