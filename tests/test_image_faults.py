@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
+from gensynth.data.containers import is_plain
 from gensynth.data.finding import FileFault
 from gensynth.data.image import ImageCodec, contact_sheet, png_bytes, read_image, read_pixels
-from gensynth.data.containers import is_plain
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import LabelledData, Schema
 

@@ -22,10 +22,10 @@ from gensynth.balancing.export import Provenance, encode_row, synthetic_row_name
 from gensynth.balancing.mark import Mark, mark_of, read_mark, xmp_packet
 from gensynth.balancing.table_export import TableSink, write_table_dataset
 from gensynth.cli import compose
+from gensynth.data.containers import is_plain
 from gensynth.data.image import ImageCodec, png_bytes, read_pixels
 from gensynth.data.kinds import fit_codec
 from gensynth.data.origin import marked_origin
-from gensynth.data.containers import is_plain
 from gensynth.data.table_source import read_frame, read_table
 from gensynth.models.generator import TrainingRows
 from gensynth.samplers.generator import GeneratorSampler
