@@ -76,7 +76,7 @@ def find_personal(source: Source) -> list[dict[str, Any]]:
 
 def _group_counts(data: LabelledData, hidden: set[str]) -> dict[str, dict[str, dict[str, int]]]:
     """{column: {value: {class: rows}}} of the group columns with at most MOST_GROUPS values that name nobody."""
-    tables = {}
+    tables: dict[str, Any] = {}
     for name, cells in data.groups.items():
         if cells.ndim > 1 or name in hidden or len(np.unique(cells)) > MOST_GROUPS:
             continue  # masks, and columns whose values are people
