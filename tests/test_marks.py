@@ -22,10 +22,7 @@ from gensynth.balancing.export import Provenance, encode_row, row_names, write_d
 from gensynth.balancing.mark import Mark, mark_of, read_mark, xmp_packet
 from gensynth.balancing.table_export import TableSink, write_table_dataset
 from gensynth.cli import compose
-<<<<<<< HEAD
 from gensynth.data.conditions import Conditions
-=======
->>>>>>> s-data
 from gensynth.data.containers import is_plain
 from gensynth.data.image import ImageCodec, png_bytes, read_pixels
 from gensynth.data.kinds import fit_codec
