@@ -255,7 +255,7 @@ class TestFacts:
             held_out=held_out,
             synthetic=synthetic,
             drawn=Drawn(synthetic, passed),
-            judged=fit_row_classifier(train, 0).probabilities,
+            classify=fit_row_classifier(train, 0).probabilities,
             space=FeatureSpace("cells", "", lambda x: x),
             seed=0,
         )

@@ -1,7 +1,7 @@
 """One column of a table: what kind it is, its cells as numbers, and numbers written as its cells again.
 
 Modelled kinds (`numeric`, `categorical`, `boolean`, `datetime`) become float64: numbers as they are, dates in
-seconds since 1970, levels as their index, missing as NaN. The others (`constant`, `identifier`, `text`) are
+seconds since 1970, categories as their index, missing as NaN. The others (`constant`, `identifier`, `text`) are
 described, and written again for synthetic rows without being learned.
 """
 
@@ -42,7 +42,7 @@ _TEXT_LENGTH = 40
 class Column:
     """Facts of one column, plain JSON.
 
-    categories  cells of a categorical or boolean column, sorted; `levels` in files
+    categories  cells of a categorical or boolean column, sorted; `categories` in files
     integer   whole numbers only; `decimals`: most digits after the point, `fixed`: all cells have as many
     significant  most digits of a cell without leading zeros, where that says more than `decimals`; 0 where not
     bare      whole values are written without a point although the column has fractions
@@ -85,7 +85,7 @@ class Column:
 
     @property
     def discrete(self) -> bool:
-        """Whether values are level indices."""
+        """Whether values are category indices."""
         return self.kind in ("categorical", "boolean")
 
 
@@ -126,7 +126,7 @@ def _kind_of(name: str, cells: np.ndarray, present: np.ndarray) -> str:
 
 
 def values_of(column: Column, cells: np.ndarray) -> np.ndarray:
-    """float64 (N,) of cells (N,); missing is NaN, a level that the column does not know is len(levels)."""
+    """float64 (N,) of cells (N,); missing is NaN, a category that the column does not know is len(categories)."""
     if column.discrete:
         index = pd.Index(column.categories).get_indexer(pd.Index(cells)).astype(np.float64)
         index[index < 0] = len(column.categories)

@@ -35,17 +35,17 @@ _ENDINGS = tuple(f":{action}" for action in ACTIONS)
 Done = tuple[dict[str, str | int], ...]
 
 
-def actions_of(words: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+def actions_of(given: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
     """{column: action} of a mapping, or of a list whose columns are dropped unless they say `COLUMN:action`.
 
     >>> actions_of(["email", "phone:mask"]), actions_of({"notes": "replace"})
     ({'email': 'drop', 'phone': 'mask'}, {'notes': 'replace'})
     """
-    if isinstance(words, Mapping):
-        return {str(column): str(action) for column, action in words.items()}
-    if isinstance(words, str) or not isinstance(words, Sequence):
-        raise UsageError(f"data.deidentify takes {{column: {' | '.join(ACTIONS)}}} or a list of columns, got {words!r}")
-    pairs = [str(word).rpartition(":") if str(word).endswith(_ENDINGS) else (str(word), ":", "drop") for word in words]
+    if isinstance(given, Mapping):
+        return {str(column): str(action) for column, action in given.items()}
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise UsageError(f"data.deidentify takes {{column: {' | '.join(ACTIONS)}}} or a list of columns, got {given!r}")
+    pairs = [str(word).rpartition(":") if str(word).endswith(_ENDINGS) else (str(word), ":", "drop") for word in given]
     return {column: action for column, _, action in pairs}
 
 
@@ -91,8 +91,8 @@ def deidentified_columns(
 
 def notes_on(done: Done) -> list[str]:
     """A sentence for each column."""
-    words = {"drop": "dropped", "mask": "masked", "replace": "replaced by pseudonyms"}
-    notes = [f'column "{d["column"]}": {d["cells"]} cells {words[str(d["action"])]} (data.deidentify)' for d in done]
+    given = {"drop": "dropped", "mask": "masked", "replace": "replaced by pseudonyms"}
+    notes = [f'column "{d["column"]}": {d["cells"]} cells {given[str(d["action"])]} (data.deidentify)' for d in done]
     if any(d["action"] == "replace" for d in done) and KEY not in os.environ:
         notes.append(f"pseudonyms are of this run alone; {KEY} in the environment makes them the same in others")
     return notes

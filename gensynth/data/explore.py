@@ -136,8 +136,8 @@ def _advice_on_people(facts: dict[str, Any]) -> list[str]:
         return []
     reported = ", ".join(f'"{column}" ({", ".join(found)})' for column, found in kinds.items())
     action = "mask" if "text" in facts else "drop"
-    words = ", ".join(f"{column}: {action}" for column in kinds)
-    return [f"these look like people: {reported}: take them out with data.deidentify='{{{words}}}', or say why not"]
+    example = ", ".join(f"{column}: {action}" for column in kinds)
+    return [f"these look like people: {reported}: take them out with data.deidentify='{{{example}}}', or say why not"]
 
 
 def _advice_on_rows(facts: dict[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ def image_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
 
 
 def table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
-    """Kind, missing share, levels or range of every column; how many cells are missing."""
+    """Kind, missing share, categories or range of every column; how many cells are missing."""
     columns = [Column.from_json(facts) for facts in source.data.schema.fields["columns"]]
     modelled = [c for c in columns if c.modelled]
     missing = dict(zip([c.name for c in modelled], np.isnan(source.data.x).mean(axis=0).tolist(), strict=True))

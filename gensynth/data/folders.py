@@ -270,8 +270,8 @@ def _origin_column(columns: list[str], table: list[tuple[int, dict[str, str]]]) 
     """The column that says real, augmented or synthetic; a `source` with other words is the user's own column."""
     if "gensynth_source" in columns:
         return "gensynth_source"
-    words = {cells.get("source", "") for _, cells in table}
-    return "source" if "source" in columns and words <= _ORIGINS | {""} else ""
+    origins = {cells.get("source", "") for _, cells in table}
+    return "source" if "source" in columns and origins <= _ORIGINS | {""} else ""
 
 
 def _metadata_row(inside: Path, prefix: str, place: str, cells: dict[str, str], label: str) -> FileRow | Finding:

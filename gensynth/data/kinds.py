@@ -100,8 +100,8 @@ def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], writ
     """At the rate and length of others; longer files are cut, not refused."""
     rate = like.fields["sample_rate_hz"]
     seconds = like.fields["samples"] / rate
-    words: dict[str, Any] = {"sample_rate_hz": rate, "seconds": seconds, "max_seconds": LONGEST_SECONDS}
-    return read_path(path, label=label, min_classes=1, **words)
+    given: dict[str, Any] = {"sample_rate_hz": rate, "seconds": seconds, "max_seconds": LONGEST_SECONDS}
+    return read_path(path, label=label, min_classes=1, **given)
 
 
 def _form(written: bool) -> dict[str, Any]:
@@ -126,14 +126,14 @@ def _in_channels(x: np.ndarray, like: Schema, name: str) -> np.ndarray:
     return np.repeat(x, channels, axis=1) if x.shape[1] < channels else x
 
 
-def _image_size(words: Mapping[str, Any], source: Source) -> str:
+def _image_size(given: Mapping[str, Any], source: Source) -> str:
     if source.recoloured:
         return "found"
-    return "asked" if words.get("image_size") else "found" if source.resized else "same"
+    return "asked" if given.get("image_size") else "found" if source.resized else "same"
 
 
-def _sound_size(words: Mapping[str, Any], source: Source) -> str:
-    return "asked" if words.get("seconds") and words.get("sample_rate_hz") else "found"
+def _sound_size(given: Mapping[str, Any], source: Source) -> str:
+    return "asked" if given.get("seconds") and given.get("sample_rate_hz") else "found"
 
 
 IMAGE = Modality(

@@ -64,7 +64,7 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 
 def flat_points(train: LabelledData) -> Points:
-    """All numbers of a row, each by the deviation it has among train rows."""
+    """All numbers of a row, each by the standard deviation it has among train rows."""
     rows = flat(train.x).astype(np.float64)
     middle, spread = rows.mean(axis=0), rows.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
@@ -128,7 +128,7 @@ class Modality:
     facts       what `explore` says of the rows: (facts, numbers found)
 
     classifier  (train rows, seed) -> a classifier with `probabilities(x)`, `predict(x)` and `sha256`
-    learners    (train rows, steps) -> the classifiers that are trained on every arm, the strongest first
+    classifiers (train rows, steps) -> the classifiers that are trained on every arm, the strongest first
     floor       (x, seed) -> rows of a generator that learned nothing
     spoil       by "noise" and "blur", (rows, seed) -> rows with that fault
     fallback    makes the classical sampler
@@ -148,7 +148,7 @@ class Modality:
     encode: Callable[[Schema, np.ndarray, str], bytes] | None = None
     read_like: ReadLike = read_arrays
     fitting: Callable[[np.ndarray, Schema, str], np.ndarray] = _unchanged
-    row_size: Callable[[Mapping[str, Any], Source], str] = lambda words, source: "same"
+    row_size: Callable[[Mapping[str, Any], Source], str] = lambda given, source: "same"
     facts: Callable[[Source], tuple[dict[str, Any], dict[str, int]]] = lambda source: ({}, {})
     classifier: Callable[[LabelledData, int], Any] | None = None
     classifiers: Callable[[LabelledData, int], list[Any]] | None = None

@@ -263,7 +263,7 @@ def _source(
     """Rows with their classes numbered, and what is to be said of them first."""
     schema = Schema(modality, class_order(set(labels.tolist())), fields or _image_fields(x))
     data = labelled(x, labels.tolist(), schema, ids, origin, groups)
-    first = recognised(kind, data, SIZE_WORDS[modality](len(data), schema.fields))
+    first = recognised(kind, data, SIZE_KEYS[modality](len(data), schema.fields))
     notes = (first, *_class_notes(data, declared), *notes)
     return Source(data, split, originals or {}, quarantine, notes, source_hash(data), **counts)
 
@@ -273,15 +273,15 @@ def _image_fields(x: np.ndarray) -> dict[str, Any]:
     return {"height": height, "width": width, "channels": channels}
 
 
-def _image_words(n: int, f: dict[str, Any]) -> str:
+def _image_settings(n: int, f: dict[str, Any]) -> str:
     return f"{n} images, {f['height']}x{f['width']} {'grey' if f['channels'] == 1 else 'RGB'}"
 
 
-def _sound_words(n: int, f: dict[str, Any]) -> str:
+def _sound_settings(n: int, f: dict[str, Any]) -> str:
     return f"{n} recordings, {f['samples'] / f['sample_rate_hz']:.2f} s at {f['sample_rate_hz']} Hz"
 
 
-SIZE_WORDS = {"image": _image_words, "audio": _sound_words}
+SIZE_KEYS = {"image": _image_settings, "audio": _sound_settings}
 
 
 def _class_notes(data: LabelledData, declared: frozenset[str]) -> list[str]:

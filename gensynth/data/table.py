@@ -4,11 +4,11 @@ x in source units is float64 (N, D), one modelled column beside the other (see `
 (N, D, 2): the class of each cell, and a score that places it inside its class.
 
     numeric, datetime      class 0: between the spikes; then one class for each spike; missing last
-    categorical, boolean   one class for each level; levels of fewer than 5 rows share one; missing last
+    categorical, boolean   one class for each category; categories of fewer than 5 rows share one; missing last
 
 A spike is a value that holds 1 % of the rows. A number between spikes has the rank u in (0, 1) among train
 rows; its score is the normal quantile of u, so every column comes out standard normal, whatever its tails.
-For all other classes the score is noise; among shared levels it chooses the one that is written.
+For all other classes the score is noise; among shared categories it chooses the one that is written.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TableCodec:
 
     @classmethod
     def fit(cls, train: LabelledData) -> TableCodec:
-        """Spikes, ranks and levels of the training rows; DataError where no column can be modelled."""
+        """Spikes, ranks and categories of the training rows; DataError where no column can be modelled."""
         columns = modelled_columns(train.schema.fields)
         if not columns:
             raise DataError("no column is left to model beside the label")
@@ -212,8 +212,8 @@ def _decode(part: dict[str, Any], classes: np.ndarray, scores: np.ndarray) -> np
 class TablePoints:
     """Rows as points in which Euclidean distance means something, fitted on train values (N, D).
 
-    A number is scaled by train's 1 % to 99 % range and cut to [-1, 2], missing is -1; a level is one of its
-    column's 50 commonest, one-hot over the square root of 2, so that two different levels are 1 apart.
+    A number is scaled by train's 1 % to 99 % range and cut to [-1, 2], missing is -1; a category is one of its
+    column's 50 commonest, one-hot over the square root of 2, so that two different categories are 1 apart.
     """
 
     def __init__(self, columns: list[Column], train: np.ndarray) -> None:

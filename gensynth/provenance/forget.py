@@ -138,8 +138,8 @@ def forget_lines(row_id: str, found: list[Dependence]) -> list[str]:
         drawn = f'rows from a generator that was trained on row "{row_id}"'
         lines.append(f"{one.run}: {drawn if one.split == DRAWN else known}")
         lines += [f"  generator {sha256[:16]} ({place}) was trained on it" for place, sha256 in one.generators.items()]
-        words = {"real": "the row itself", "parent": "made from it", "named": "made from another row with its help"}
-        lines += [f"  {len(ids)} {words[how]}: {_shown(ids)}" for how, ids in one.rows.items()]
+        sentences = {"real": "the row itself", "parent": "made from it", "named": "made from another row with its help"}
+        lines += [f"  {len(ids)} {sentences[how]}: {_shown(ids)}" for how, ids in one.rows.items()]
         lines += [f"  {n} rows of {name} may hold a part of it" for name, n in one.may_hold.items()]
         lines += [f"  {n} rows of {name} were drawn from a generator trained on it" for name, n in one.drawn.items()]
     return lines

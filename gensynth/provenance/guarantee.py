@@ -1,6 +1,7 @@
-"""Whether a promise of differential privacy still holds after everything that was done: derived, never set by hand.
+"""Whether a guarantee of differential privacy still holds after everything that was done: derived, never set by hand.
 
-A promise covers what follows from the noisy release alone (post-processing: Dwork & Roth, "The algorithmic foundations
+A guarantee covers what follows from the noisy release alone (post-processing: Dwork & Roth, "The algorithmic
+foundations
 of differential privacy", 2014, proposition 2.1). Whatever looks at real rows a second time, unless noise pays for it,
 makes it void: for training DPImageBench (CCS 2025) found this done silently by choosing a model on real data.
 `steps_of` reads what was done out of a bundle's facts and of how rows were made; `dp_facts` says what follows.
@@ -22,7 +23,7 @@ from gensynth.data.kinds import modality_named
 
 _TEXTS = yaml.safe_load(Path(__file__).with_name("guarantee.yaml").read_text(encoding="utf-8"))
 SCOPE: str = _TEXTS["scope"]
-STEPS: Mapping[str, str] = _TEXTS["steps"]  # code -> what was done and why it makes the promise void
+STEPS: Mapping[str, str] = _TEXTS["steps"]  # code -> what was done and why it makes the guarantee void
 FILTERS = {"label_agreement": "judge_filter"}  # others are called NAME_filter, where STEPS has words of their own
 SCORES = ("coverage", "collapsed", "latent_nats")  # of a bundle's training facts
 ROW_SIZES = ("asked", "same", "found")
@@ -49,7 +50,7 @@ class ReleasedRows:
 
 
 def steps_of(bundle: Mapping[str, Any], synthetic: ReleasedRows | None = None) -> list[str]:
-    """Codes of everything done that touches real rows without noise, in the order of STEPS; none without a promise.
+    """Codes of everything done that touches real rows without noise, in the order of STEPS; none without a guarantee.
 
     bundle  the facts of config.json; `row_size` is asked | same | found
     synthetic  how rows were made from it; None: the bundle alone
@@ -62,16 +63,16 @@ def steps_of(bundle: Mapping[str, Any], synthetic: ReleasedRows | None = None) -
 
 
 def _of_bundle(bundle: Mapping[str, Any]) -> set[str]:
-    promised, training = bundle["guarantee"], bundle["training"]
+    guaranteed, training = bundle["guarantee"], bundle["training"]
     if bundle["row_size"] not in ROW_SIZES:
         raise ValueError(f"row_size must be one of {', '.join(ROW_SIZES)}, got {bundle['row_size']!r}")
     done = {
-        "recorded_noise": promised["noise"] != "system",
+        "recorded_noise": guaranteed["noise"] != "system",
         "codec_fitted": modality_named(bundle["modality"]).codec_fitted,
         "row_size_from_data": bundle["row_size"] == "found",
         "cells_from_data": CELLS in bundle["fields"],
         "learned_made_rows": bundle["learned_made_rows"],
-        "exact_counts": bundle["train_counts"] != noisy_counts(bundle["classes"], promised),
+        "exact_counts": bundle["train_counts"] != noisy_counts(bundle["classes"], guaranteed),
         "source_hash": bool(bundle["source_sha256"]),
         "evaluated_in_bundle": any(training[name] for name in SCORES),
         "chosen_on_validation": training["choose"] != "last" or bundle["compared"],
@@ -93,63 +94,67 @@ def _of_rows(synthetic: ReleasedRows) -> set[str]:
     }
 
 
-def dp_facts(promised: Mapping[str, Any], steps: Iterable[str]) -> dict[str, Any]:
-    """What may be said of a promise after these steps: plain JSON for a bundle, a report or a card.
+def dp_facts(guaranteed: Mapping[str, Any], steps: Iterable[str]) -> dict[str, Any]:
+    """What may be said of a guarantee after these steps: plain JSON for a bundle, a report or a card.
 
     promised  `Generator.guarantee()`; empty: nothing was promised
     steps     codes of STEPS, from `steps_of`; recorded noise is seen in `promised` as well
     ValueError for a code that is not known.
 
-    >>> promise = {"mechanism": "DP-SGD", "epsilon": 1.0, "delta": 1e-5, "adjacency": "add_remove", "noise": "system"}
-    >>> dp_facts(promise, [])["valid"], dp_facts(promise, ["near_copy_filter"])["valid"]
+    >>> guarantee = {"mechanism": "DP-SGD", "epsilon": 1.0, "delta": 1e-5, "adjacency": "add_remove", "noise": "system"}
+    >>> dp_facts(guarantee, [])["valid"], dp_facts(guarantee, ["near_copy_filter"])["valid"]
     (True, False)
     """
     steps = list(steps)
     if unknown := sorted(set(steps) - set(STEPS)):
         raise ValueError(f"unknown steps: {', '.join(unknown)}; known: {', '.join(STEPS)}")
-    if not promised:
+    if not guaranteed:
         return {"claimed": False, "valid": False, "voided_by": [], "sentence": "No privacy was promised.", "scope": ""}
-    done = {*steps, *(["recorded_noise"] if promised["noise"] != "system" else [])}
+    done = {*steps, *(["recorded_noise"] if guaranteed["noise"] != "system" else [])}
     voided = [{"step": code, "text": text} for code, text in STEPS.items() if code in done]
     return {
-        **{key: promised[key] for key in ("mechanism", "epsilon", "delta", "adjacency")},
+        **{key: guaranteed[key] for key in ("mechanism", "epsilon", "delta", "adjacency")},
         **{"claimed": True, "valid": not voided, "voided_by": voided},
-        **{"sentence": _sentence(promised, voided), "scope": SCOPE},
-        "promised": dict(promised),
+        **{"sentence": _sentence(guaranteed, voided), "scope": SCOPE},
+        "promised": dict(guaranteed),
     }
 
 
-def _sentence(promised: Mapping[str, Any], voided: list[dict[str, str]]) -> str:
-    size = f"({promised['epsilon']:g}, {promised['delta']:g})-differential privacy by {promised['mechanism']}"
+def _sentence(guaranteed: Mapping[str, Any], voided: list[dict[str, str]]) -> str:
+    size = f"({guaranteed['epsilon']:g}, {guaranteed['delta']:g})-differential privacy by {guaranteed['mechanism']}"
     if not voided:
-        return f"{size} holds: {_meaning(promised)}."
+        return f"{size} holds: {_meaning(guaranteed)}."
     return f"{size} was promised and does not hold: " + "; ".join(one["text"] for one in voided) + "."
 
 
-def _meaning(promised: Mapping[str, Any]) -> str:
-    change = "exchanging one training row" if promised["adjacency"] == "replace" else "whether one training row counts"
-    factor = f"{math.exp(min(promised['epsilon'], 700)):,.4g}"
-    return f"{change} makes no outcome more than {factor} times as likely, apart from a chance of {promised['delta']:g}"
+def _meaning(guaranteed: Mapping[str, Any]) -> str:
+    change = (
+        "exchanging one training row" if guaranteed["adjacency"] == "replace" else "whether one training row counts"
+    )
+    factor = f"{math.exp(min(guaranteed['epsilon'], 700)):,.4g}"
+    return (
+        f"{change} makes no outcome more than {factor} times as likely, apart from a chance of {guaranteed['delta']:g}"
+    )
 
 
-def noisy_counts(classes: Iterable[str], promised: Mapping[str, Any]) -> dict[str, int]:
+def noisy_counts(classes: Iterable[str], guaranteed: Mapping[str, Any]) -> dict[str, int]:
     """Rows a class as they were released with noise, whole and not below 0; empty where none were."""
-    counts = promised.get("counts") or ()
+    counts = guaranteed.get("counts") or ()
     return {name: max(0, round(count)) for name, count in zip(classes, counts, strict=True)} if len(counts) else {}
 
 
-def private_facts(facts: Mapping[str, Any], promised: Mapping[str, Any], run: str) -> dict[str, Any]:
+def private_facts(facts: Mapping[str, Any], guaranteed: Mapping[str, Any], run: str) -> dict[str, Any]:
     """Facts of a bundle without those that tell of real rows, for a model that is `private`.
 
     run  what tells this run from others, made from its words alone: a digest over rows is a hash of them
-    Goes: exact counts, hash of the source, held-out scores. Stays: the number of rows, which the promise takes as
+    Goes: exact counts, hash of the source, held-out scores. Stays: the number of rows, which the guarantee takes as
     public (its sampling rate holds it), the settings, the seed, schedule and codec (see `codec_fitted`).
     """
     training = dict(facts["training"]) | {"run": run, "latent_nats": "", "coverage": {}, "collapsed": []}
     return {
         **facts,
-        "guarantee": dict(promised),
+        "guarantee": dict(guaranteed),
         "source_sha256": "",
-        "train_counts": noisy_counts(facts["classes"], promised),
+        "train_counts": noisy_counts(facts["classes"], guaranteed),
         "training": training,
     }

@@ -81,7 +81,7 @@ def is_simple(arm: str) -> bool:
 
 
 def best_arm(rows: Sequence[Row], *, simple: bool) -> Row | None:
-    """Row of the best simple (or best generator) arm among rows of one learner and the headline metric."""
+    """Row of the best simple (or best generator) arm among rows of one classifier and the headline metric."""
     return max((row for row in rows if is_simple(row["arm"]) == simple), key=lambda row: row["mean"], default=None)
 
 
@@ -130,7 +130,7 @@ def counts_view(classes: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | No
 
 
 def utility_view(utility: Utility) -> list[dict[str, Any]]:
-    """Per learner: a table of arms by metrics and a chart of the headline metric."""
+    """Per classifier: a table of arms by metrics and a chart of the headline metric."""
     classifiers = unique(row["learner"] for row in utility.utility)
     return [_classifier_view(classifier, utility) for classifier in classifiers]
 

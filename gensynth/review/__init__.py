@@ -6,8 +6,8 @@ With `blind=true` real and synthetic rows are mixed and the question is which is
 from __future__ import annotations
 
 
-def review(words: list[str]) -> None:
+def review(given: list[str]) -> None:
     """Serve the page until a signal comes: `review RUN port=0 open=true blind=false n=200`."""
     from gensynth.review.session import serve
 
-    serve(words)
+    serve(given)

@@ -58,9 +58,9 @@ def worst_first(real: LabelledData, synthetic: LabelledData, seed: int, most: in
     Ordered among at most MOST_MADE rows; the nearest real rows are those of all real rows.
     """
     rows = evenly(synthetic, MOST_SYNTHETIC, seed)
-    known, judged = (real[evenly(real, count, seed)] for count in (MOST_REAL, MOST_CLASSIFIED))
+    known, examples = (real[evenly(real, count, seed)] for count in (MOST_REAL, MOST_CLASSIFIED))
     points = _points(known)
-    probabilities = fit_row_classifier(judged, rng.child(seed, "review judge")).probabilities(synthetic.x[rows])
+    probabilities = fit_row_classifier(examples, rng.child(seed, "review judge")).probabilities(synthetic.x[rows])
     own = probabilities[np.arange(len(rows)), synthetic.y[rows]]
     distance, scale = remoteness(known, synthetic[rows], points)
     order = in_turn(suspicion(own, distance, synthetic.y[rows]), synthetic.y[rows])[:most]

@@ -146,11 +146,11 @@ class Handler(BaseHTTPRequestHandler):
         requested = json.loads(self.rfile.read(int(length)))
         if not isinstance(requested, dict):
             raise ValueError("a verdict is a JSON object")
-        words = {key: str(requested.get(key, "")) for key in ("answer", "relabel", "tab")}
+        given = {key: str(requested.get(key, "")) for key in ("answer", "relabel", "tab")}
         if place == "verdict" and isinstance(requested.get("item"), int):
-            return self._json(self.server.look.decide(requested["item"], **words))
+            return self._json(self.server.look.decide(requested["item"], **given))
         if place == "undo":
-            return self._json(self.server.look.undo(words["tab"]))
+            return self._json(self.server.look.undo(given["tab"]))
         return self._say(404, "there is no such thing here")
 
     def _page(self) -> None:

@@ -34,9 +34,9 @@ SETTINGS = {"port": "0", "open": "true", "blind": "false", "n": "200"}
 MOST_SHOWN = 2_000
 
 
-def serve(words: list[str]) -> None:
+def serve(given: list[str]) -> None:
     """Serve the page of a run until a signal comes."""
-    folder, settings = settings_of("review", words, SETTINGS)
+    folder, settings = settings_of("review", given, SETTINGS)
     if not folder:
         raise UsageError("review needs the folder of a finished run: gensynth review RUN")
     if not 1 <= int(settings["n"]) <= MOST_SHOWN:

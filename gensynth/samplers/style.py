@@ -189,8 +189,8 @@ def read_pictures(folder: Path, shape: tuple[int, ...], key: str) -> tuple[np.nd
     key  of the sampler, for messages
     """
     if not folder.is_dir():
-        words = "class | train | " if key == "styles" else ""
-        raise UsageError(f"sampler.{key}={folder.name} is not known; {words}a folder of images")
+        choices = "class | train | " if key == "styles" else ""
+        raise UsageError(f"sampler.{key}={folder.name} is not known; {choices}a folder of images")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not files:
         raise DataError(f'sampler.{key}: the folder "{folder.name}" holds no image ({" ".join(EXTENSIONS)})')

@@ -309,7 +309,7 @@ def _assess_set(name: str, scored: Scored, scorer: FidelityScorer, settings: Eva
             held_out=real.test,
             synthetic=rows,
             drawn=one.drawn,
-            judged=scorer.evaluation_classifier.probabilities,
+            classify=scorer.evaluation_classifier.probabilities,
             space=scorer.space("self_supervised"),
             seed=settings.seed,
             subject=settings.subject,

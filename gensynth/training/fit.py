@@ -222,8 +222,8 @@ def make_trainer(settings: TrainerSettings, loggers: list[Logger], rank: int = 0
                 enable_model_summary=False,
             )
     except (MisconfigurationException, ValueError) as error:
-        words = f"trainer.accelerator={settings.accelerator} trainer.precision={settings.precision}"
-        raise UsageError(f"{words} cannot be used here: {str(error).splitlines()[0]}") from None
+        setting = f"trainer.accelerator={settings.accelerator} trainer.precision={settings.precision}"
+        raise UsageError(f"{setting} cannot be used here: {str(error).splitlines()[0]}") from None
 
 
 def run_trainer(trainer: Trainer, steps: Steps, callbacks: list[Callback], state: dict | None) -> None:

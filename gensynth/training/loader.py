@@ -2,7 +2,7 @@
 
 Labels of a batch are drawn from tempered class frequencies p(y) ~ n_y^q, with q falling from 1 to
 `label_power` over the run: natural early, so that common classes teach the shared features, nearer
-to balance late. The one draw serves real and fake rows alike, so a discriminator learns nothing
+to balance late. The one draw serves real and drawn rows alike, so a discriminator learns nothing
 from the label alone.
 
 Private training takes Poisson samples instead, whose coins are the model's own: the accounting of DP-SGD holds for

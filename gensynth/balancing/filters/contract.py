@@ -36,7 +36,7 @@ class Filter(ABC):
     modalities          kinds of rows that it can judge; empty for every kind
     checks_gated        whether it judges rows of gated samplers too: real rows that were changed at a risk to their
                         label, which are near copies on purpose
-    looks_at_real_rows  whether what it drops depends on real rows, which voids a promise of differential privacy
+    looks_at_real_rows  whether what it drops depends on real rows, which voids a guarantee of differential privacy
     """
 
     name: str
@@ -55,7 +55,7 @@ class Filter(ABC):
 
 
 def looks_at(one: Filter, sampler: Sampler) -> bool:
-    """Whether a filter judges a sampler's rows: all where the label is a condition, else those of gated samplers.
+    """Whether a filter looks at a sampler's rows: all where the label is a condition, else those of gated samplers.
 
     Other transformed real rows keep their label by construction, and are near copies on purpose.
     """

@@ -34,7 +34,7 @@ def find_faults(
     copied: dict[str, Entry],
     synthetic: LabelledData,
     test: LabelledData,
-    judged: Callable[[np.ndarray], np.ndarray],
+    classify: Callable[[np.ndarray], np.ndarray],
 ) -> list[dict[str, str]]:
     """Faults of a set as {"code", "set", "class", "text"}, worst first; an empty list is a clean bill by these tests.
 
@@ -51,19 +51,19 @@ def find_faults(
         shares = f"clipped density {density['value']:.2f} (real train rows {density['ceiling']:.2f})"
         return [fault("noise", f"looks like no real row: {shares}")]
     faults = _copies(copied, fault)
-    moved = {label: ("label_swap", text) for label, text in _swapped(synthetic, test, judged).items()}
+    moved = {label: ("label_swap", text) for label, text in _swapped(synthetic, test, classify).items()}
     of_classes = moved | {label: found for label, found in _variety(per_class, space).items() if label not in moved}
     return faults + [fault(*found, label) for label, found in of_classes.items()]
 
 
 def _copies(copied: dict[str, Entry], fault: Callable[..., dict[str, str]]) -> list[dict[str, str]]:
-    for kind, words in (("exact_copies", "equal one"), ("close_copies", "sit on one")):
+    for kind, happened in (("exact_copies", "equal one"), ("close_copies", "sit on one")):
         if kind in copied:
             entry = copied[kind]
             extra = share_difference(entry["value"], entry["n_synthetic"], entry["ceiling"], entry["n_real"])
             if extra.p < ALPHA and extra.mean >= COPIES:
                 usual = f"of real test rows {entry['ceiling']:.0%} do"
-                return [fault("memoriser", f"copies training rows: {entry['value']:.0%} {words} ({usual})")]
+                return [fault("memoriser", f"copies training rows: {entry['value']:.0%} {happened} ({usual})")]
     nearer, repeats = copied.get("nearer_to_train"), copied.get("exact_copies", {}).get("ceiling", 0.0)
     # Where real rows repeat each other and a split keeps them together, half is not what new rows would give.
     if nearer and repeats < COPIES and nearer["value"] >= NEARER and nearer["z"] > 3:
@@ -73,11 +73,13 @@ def _copies(copied: dict[str, Entry], fault: Callable[..., dict[str, str]]) -> l
     return []
 
 
-def _swapped(synthetic: LabelledData, test: LabelledData, judged: Callable[[np.ndarray], np.ndarray]) -> dict[str, str]:
+def _swapped(
+    synthetic: LabelledData, test: LabelledData, classify: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, str]:
     """Class -> text where a classifier of real rows finds another class than the label says far more often than in real
     rows."""
     classes = synthetic.schema.classes
-    called = {"made": judged(synthetic.x).argmax(1), "real": judged(test.x).argmax(1)}
+    called = {"made": classify(synthetic.x).argmax(1), "real": classify(test.x).argmax(1)}
     shares: dict[int, tuple[float, float, Difference]] = {}
     for c in range(len(classes)):
         mine, real = called["made"][synthetic.y == c], called["real"][test.y == c]

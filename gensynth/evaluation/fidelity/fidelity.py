@@ -2,7 +2,8 @@
 
 No score stands alone: each carries its n, the hash of its feature space, what it would be if synthetic were real
 (in closed form, or measured on real train rows), what rows that learned nothing score (floor), what real train rows
-score in the place of the synthetic ones (ceiling), an interval, and how many deviations it lies from its expected
+score in the place of the synthetic ones (ceiling), an interval, and how many standard deviations it lies from its
+expected
 value (z). All are taken at the same n and with the same number of rows of each class: the smallest that reference,
 synthetic and train have of it, and at most MOST_ROWS rows in all.
 """
@@ -124,7 +125,7 @@ class Compared:
         return Compared(sha256, real, fake, train, noise, Scale.of(train) if len(train) else Scale.of(np.zeros((1, 1))))
 
     def take(self, rows: np.ndarray) -> Compared:
-        """Some rows, on the scale of all: the deviations of a few rows of one class are too rough a scale."""
+        """Some rows, on the scale of all: the standard deviations of a few rows of one class are too rough a scale."""
         return Compared(self.sha256, self.real[rows], self.fake[rows], self.train[rows], self.noise[rows], self.scale)
 
 

@@ -102,7 +102,7 @@ class FidelityScorer:
             copied=copy_entries(copied),
             synthetic=rows,
             test=test,
-            judged=self.evaluation_classifier.probabilities,
+            classify=self.evaluation_classifier.probabilities,
         )
         return Fidelity(overall, per_class, faults)
 

@@ -27,8 +27,8 @@ HASHED_WORDS = 256
 
 
 def noisy(rows: LabelledData, seed: int) -> LabelledData:
-    """Gaussian noise on pixels (deviation 48 of 255), numbers (half a deviation) or waves (as loud as they are), a
-    quarter of the levels or words redrawn."""
+    """Gaussian noise on pixels (standard deviation 48 of 255), numbers (half a standard deviation) or waves (as loud
+    as they are), a quarter of the levels or words redrawn."""
     return _spoilt(rows, seed, "noise", NOISY, _noisy_numbers)
 
 

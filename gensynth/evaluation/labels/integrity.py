@@ -44,7 +44,7 @@ def labels_of(
     held_out: LabelledData,
     synthetic: LabelledData,
     drawn: Drawn,
-    judged: Callable[[np.ndarray], np.ndarray],
+    classify: Callable[[np.ndarray], np.ndarray],
     space: FeatureSpace,
     seed: int,
     subject: str = "",
@@ -61,7 +61,7 @@ def labels_of(
     say("label integrity: agreement and variety before and after filtering")
     names = train.schema.classes
     before, after, real = (
-        agreement(judged(side.x), side.y, names) for side in (drawn.rows, drawn.rows[drawn.passed], held_out)
+        agreement(classify(side.x), side.y, names) for side in (drawn.rows, drawn.rows[drawn.passed], held_out)
     )
     lost = lost_variety(train, held_out, drawn, space.transform, seed)
     say(f"label integrity: suspect labels, {len(train)} real and {len(synthetic)} synthetic rows")
@@ -207,8 +207,8 @@ def _counted(
         classes[name] = share_entry(int(wrong.sum()), int(mine.sum())) | {"count": int(wrong.sum())}
         if wrong.any():
             classes[name]["most_often"] = names[int(np.bincount(suspects.believed[wrong]).argmax())]
-    judged = learned & (counts > 0)
+    classify = learned & (counts > 0)
     noise: Entry = {"value": None, "reason": "not defined: no rows of classes that can be judged"}
-    if judged.any():
-        noise = dict(noise_share(suspects.joint[judged][:, judged], counts[judged]))
+    if classify.any():
+        noise = dict(noise_share(suspects.joint[classify][:, classify], counts[classify]))
     return {"classes": classes, "noise": noise, "count": int(suspects.suspect.sum()), "n": int(learned[rows.y].sum())}

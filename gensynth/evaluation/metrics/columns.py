@@ -1,7 +1,7 @@
 """Column and pair scores of tables: do single columns, and columns two by two, look like the real ones.
 
 x is float64 (N, D) of modelled columns, missing NaN (see `data/columns.py`). A numeric column here is one of
-numbers or dates with more than 20 distinct values in train; all others are compared level by level, missing
+numbers or dates with more than 20 distinct values in train; all others are compared category by category, missing
 among them. Definitions as in SDMetrics' KSComplement, TVComplement, CorrelationSimilarity and
 ContingencySimilarity, except that pairs of a numeric and a discrete column are cut at train's deciles.
 """

@@ -31,7 +31,7 @@ def frechet_distance(*, real: np.ndarray, fake: np.ndarray) -> float:
     `frechet_expected`. ValueError for fewer than two rows, unequal D or values that are not finite.
 
     >>> x = np.array([[0.0], [2.0]])
-    >>> round(frechet_distance(real=x, fake=3 * x + 1), 6)  # mean 1 -> 4, deviation sqrt(2) -> 3 sqrt(2)
+    >>> round(frechet_distance(real=x, fake=3 * x + 1), 6)  # mean 1 -> 4, standard deviation sqrt(2) -> 3 sqrt(2)
     17.0
     """
     check_features(real, fake, at_least=2)
@@ -156,10 +156,10 @@ def fid_as_is(*, real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def kid_as_is(*, real: np.ndarray, fake: np.ndarray, seed: int, subset_size: int) -> tuple[float, float]:
-    """Kernel distance by torchmetrics of features (N, D), (M, D) of order 1: mean, deviation over subsets.
+    """Kernel distance by torchmetrics of features (N, D), (M, D) of order 1: mean, standard deviation over subsets.
 
     Unbiased MMD^2 with kernel (x.y/D + 1)^3, Binkowski et al., "Demystifying MMD GANs", 2018, section 3.1;
-    it may be negative and is 0 in the mean for a perfect generator. The deviation is the scatter of 50
+    it may be negative and is 0 in the mean for a perfect generator. The standard deviation is the scatter of 50
     subsets, no confidence interval. `subset_size` is cut to the smaller set; if it takes all rows of both,
     one subset is all there is.
 

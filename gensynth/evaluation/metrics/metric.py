@@ -40,7 +40,8 @@ class Scale:
 
     @staticmethod
     def of(real: np.ndarray) -> Scale:
-        """Mean and deviation of real rows (N, D); a tenth of the root mean square deviation at the least."""
+        """Mean and standard deviation of real rows (N, D); a tenth of the root mean square standard deviation at the
+        least."""
         real = np.asarray(real, np.float64)
         std = real.std(axis=0)
         std = np.maximum(std, SMALLEST_SCALE * np.sqrt((std**2).mean()))

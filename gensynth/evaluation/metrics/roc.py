@@ -113,7 +113,7 @@ def clustered_delong(positive: np.ndarray, negative: np.ndarray, clusters: Clust
 
 
 def newcombe_low(auc: float, n: int, m: int) -> float:
-    """Lower end of the 95 % interval: the smallest AUC from which the one seen is 1.96 deviations away."""
+    """Lower end of the 95 % interval: the smallest AUC from which the one seen is 1.96 standard deviations away."""
     top = min(auc, 1 - 1e-12)
     if top <= 0:
         return 0.0

@@ -121,7 +121,7 @@ def attack_entry(attack: str, release: str, members: np.ndarray, non_members: np
     """
     people = subjects_of(roles)
 
-    def told_apart(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    def distinguished(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
         """AUC and rates of the members and of the non-members that two masks name."""
         clusters = people and (people[0][one], people[1][other])
         sides = members[one], non_members[other]
@@ -129,16 +129,16 @@ def attack_entry(attack: str, release: str, members: np.ndarray, non_members: np
 
     classes = roles.members.schema.classes
     ys = roles.members.y, roles.non_members.y
-    per_class = {classes[c]: told_apart(ys[0] == c, ys[1] == c) for c in np.unique(ys[0])}
+    per_class = {classes[c]: distinguished(ys[0] == c, ys[1] == c) for c in np.unique(ys[0])}
     one = halved(roles.non_members, child(roles.seed, "control"), roles.subject)
     halves = people and (people[1][one], people[1][~one])
-    line = told_apart(np.ones(len(members), bool), np.ones(len(non_members), bool))
+    line = distinguished(np.ones(len(members), bool), np.ones(len(non_members), bool))
     return {
         "attack": attack,
         "release": release,
         **line,
         "per_class": per_class,
-        "most_exposed": told_apart(*roles.exposed),
+        "most_exposed": distinguished(*roles.exposed),
         "control": {"auc": auc_entry(non_members[one], non_members[~one], halves)},
     }
 

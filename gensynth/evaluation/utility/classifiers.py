@@ -90,7 +90,7 @@ CLASSIFIERS: dict[str, Callable[[LabelledData, int], list[ArmClassifier]]] = {
 
 
 class SmallCnn:
-    """`Judge`, for the same number of steps whatever the arm; the seed sets its weights and the order of rows."""
+    """`Classifier`, for the same number of steps whatever the arm; the seed sets its weights and the order of rows."""
 
     name = "small_cnn"
 
@@ -148,8 +148,8 @@ class OnPoints:
 
 
 def logistic(schema: Schema, name: str = "logistic") -> OnPoints:
-    """Logistic regression: on at most 64 principal components of pixels, on levels and normal scores of columns, on
-    the mean and deviation of every band of a spectrum, or on points: of texts, latent semantic analysis.
+    """Logistic regression: on at most 64 principal components of pixels, on categories and normal scores of columns, on
+    the mean and standard deviation of every band of a spectrum, or on points: of texts, latent semantic analysis.
 
     The seed picks 5,000 (images) or 20,000 rows of a larger arm, of texts all.
     """
@@ -180,9 +180,9 @@ def pixels_logistic(rows: LabelledData) -> Pipeline:
 
 
 def columns_logistic(schema: Schema) -> Pipeline:
-    """Logistic regression on one-hot levels and normal scores of numbers, with indicators of missing ones."""
+    """Logistic regression on one-hot categories and normal scores of numbers, with indicators of missing ones."""
     discrete = np.array([column.discrete for column in modelled_columns(schema.fields)])
-    levels = make_pipeline(
+    categories = make_pipeline(
         SimpleImputer(strategy="constant", fill_value=-1),
         OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5, max_categories=100, sparse_output=False),
     )
@@ -191,7 +191,7 @@ def columns_logistic(schema: Schema) -> Pipeline:
         QuantileTransformer(n_quantiles=200, output_distribution="normal", subsample=None, random_state=0),
     )
     columns = make_column_transformer(
-        (levels, np.flatnonzero(discrete).tolist()), (numbers, np.flatnonzero(~discrete).tolist())
+        (categories, np.flatnonzero(discrete).tolist()), (numbers, np.flatnonzero(~discrete).tolist())
     )
     return make_pipeline(columns, LogisticRegression(max_iter=LOGISTIC_ITERATIONS))
 

@@ -35,7 +35,7 @@ class Compared:
     against: dict[str, Difference]
     kind: str
     how_much: str
-    words: Mapping[str, str]
+    wording: Mapping[str, str]
 
     @property
     def simple(self) -> list[str]:
@@ -147,7 +147,7 @@ def _sentence(found: Compared, answer: str, use: str) -> str:
     result, change = found.result, found.to_baseline
     rows = f"{found.kind} rows" + (f" ({found.how_much})" if found.how_much else "")
     sentence_start = rows[0].upper() + rows[1:]
-    instead = "the real rows as they are" if use == found.baseline else found.words.get(use, use)
+    instead = "the real rows as they are" if use == found.baseline else found.wording.get(use, use)
     if answer == "helps":
         opening = f"Use the {rows}"
         if use != found.candidate:
@@ -181,7 +181,7 @@ def _simple_clause(found: Compared, answer: str, use: str) -> str:
     if gain.high < 0:
         return f"{text}: it is better"
     if answer == "helps" and use != found.candidate:
-        return f"{text}: {found.words[best]} {'do' if best in PLURAL else 'does'} as well"
+        return f"{text}: {found.wording[best]} {'do' if best in PLURAL else 'does'} as well"
     return text
 
 

@@ -123,13 +123,14 @@ def class_sums(features: ImageFeatures, rows: TrainingRows, num_classes: int) ->
     return sums, torch.bincount(rows.y, minlength=num_classes).double()
 
 
-def gaps(features: ImageFeatures, fake: Tensor, target: ClassMeans) -> Tensor:
-    """Squared distance (3,) of each map's class means between fake rows u (C, n, D) and `target` of these C classes."""
+def gaps(features: ImageFeatures, drawn: Tensor, target: ClassMeans) -> Tensor:
+    """Squared distance (3,) of each map's class means between drawn rows u (C, n, D) and `target` of these C
+    classes."""
     factor = _second(target)
-    both = (fake @ factor).square().sum(2).mean(1)
-    products = (fake @ fake.transpose(1, 2)).square().mean((1, 2)) - 2 * both + _gram(factor)
-    pixels = (fake.mean(1) - target.pixels).square().sum(1)
-    waves = (features.wave(fake).mean(1) - target.waves).square().sum(1)
+    both = (drawn @ factor).square().sum(2).mean(1)
+    products = (drawn @ drawn.transpose(1, 2)).square().mean((1, 2)) - 2 * both + _gram(factor)
+    pixels = (drawn.mean(1) - target.pixels).square().sum(1)
+    waves = (features.wave(drawn).mean(1) - target.waves).square().sum(1)
     return torch.stack([pixels.mean(), products.mean(), waves.mean()])
 
 
