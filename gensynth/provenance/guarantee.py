@@ -97,8 +97,8 @@ def _of_rows(synthetic: ReleasedRows) -> set[str]:
 def dp_facts(guaranteed: Mapping[str, Any], steps: Iterable[str]) -> dict[str, Any]:
     """What may be said of a guarantee after these steps: plain JSON for a bundle, a report or a card.
 
-    promised  `Generator.guarantee()`; empty: nothing was promised
-    steps     codes of STEPS, from `steps_of`; recorded noise is seen in `promised` as well
+    guaranteed  `Generator.guarantee()`; empty: there is none
+    steps       codes of STEPS, from `steps_of`; recorded noise is seen in `guaranteed` as well
     ValueError for a code that is not known.
 
     >>> guarantee = {"mechanism": "DP-SGD", "epsilon": 1.0, "delta": 1e-5, "adjacency": "add_remove", "noise": "system"}

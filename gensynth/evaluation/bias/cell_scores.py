@@ -98,5 +98,5 @@ def _covered(
 
 
 def coverage(real: np.ndarray, fake: np.ndarray) -> float:
-    """Share of real rows (N, D) whose ball, up to the fifth neighbour among them, holds a row of the other set (M, D)."""
+    """Share of real rows (N, D) whose ball, up to the fifth neighbour among them, holds one of the others (M, D)."""
     return float((membership(real=real, fake=fake, k=K).fakes_per_ball > 0).mean())
