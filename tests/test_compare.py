@@ -87,18 +87,15 @@ def test_merging_again_counts_the_test_rows_opened_twice(run_cli, tmp_path):
     assert again["data"]["classes"] == first["data"]["classes"]
 
 
-def test_a_run_of_an_earlier_version_can_be_merged(run_cli, tmp_path):
+def test_a_run_without_its_job_cannot_be_merged(run_cli, tmp_path):
     words = ("sampler=jitter", f"out={tmp_path}/b", "utility.run=false", *QUICK[1:])
     assert run_cli("balance", "breast_cancer", *words)[0] == 0
-    path = tmp_path / "b/run/state.json"
-    state = json.loads(path.read_text())
-    for key in ("symmetric", "inception", "test_opened"):
-        del state[key]
-    path.write_text(json.dumps(state | {"utility_seeds": 0}))
+    (tmp_path / "b/run/job.json").unlink()
+    before = (tmp_path / "b/report.json").read_bytes()
     code, _, err = run_cli("merge", tmp_path / "b")
-    assert code == 0, err
-    report = json.loads((tmp_path / "b/report.json").read_text())
-    assert report["provenance"]["test_opened"] == 2
+    assert code == 2
+    assert "holds no run/job.json" in err
+    assert (tmp_path / "b/report.json").read_bytes() == before
 
 
 def test_what_was_trained_outlives_an_error_in_the_evaluation(tmp_path):

@@ -18,7 +18,7 @@ import pytest
 import torch
 import yaml
 from conftest import fitted, space_of, stripes
-from test_sampler_contract import tones
+from contract_rows import tones
 
 from gensynth import rng
 from gensynth.cli import compose

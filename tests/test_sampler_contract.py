@@ -37,7 +37,12 @@ NUMBERS = [
     for place in numbers_of(COMPONENTS[name].params)
     if built(name).label_policy != "soft"
 ]
-PAIRS = [(name, kind) for name in NAMES for kind in built(name).modalities if built(name).label_policy != "soft"]
+PAIRS = [
+    (name, kind)
+    for name in NAMES
+    for kind in built(name).modalities
+    if kind in DATA and built(name).label_policy != "soft"
+]
 
 
 @pytest.fixture(scope="module")

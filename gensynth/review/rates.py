@@ -27,7 +27,7 @@ def review_gate(reviewed: Mapping[str, str], synthetic: LabelledData, least: int
     counts, seen_rows = _tally(decision for decision, _ in seen), len(seen)
     needed = min(least, len(synthetic) + counts["rejected"] + counts["relabelled"])
     passed = seen_rows >= needed
-    reason = f"review.min={least}: a person looked at {seen_rows} of {needed} synthetic rows; see more: gensynth review"
+    reason = f"review.min={least}: a person has looked at {seen_rows} of {needed} rows; look at more: gensynth review"
     return {
         "looked": seen_rows,
         **counts,

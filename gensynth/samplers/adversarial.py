@@ -65,7 +65,7 @@ class ImageTarget:
     low, high, scale = torch.tensor(0.0), torch.tensor(255.0), 1.0
 
     def __init__(self, train: LabelledData, seed: int) -> None:
-        self._classifier = cast(Classifier, fit_row_classifier(train, seed))
+        self._classifier = cast(Classifier, fit_row_classifier(train, seed).on_pictures)
 
     def enter(self, x: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x)).float()

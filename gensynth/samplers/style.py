@@ -85,7 +85,7 @@ class StyleTransfer(Transform):
         if self.features == "random":
             network = seeded_cnn(train.x.shape[1:], len(train.schema.classes), rng.child(0, "style"))
         else:
-            network = cast(Classifier, fit_row_classifier(train, rng.child(0, "style judge"))).network
+            network = cast(Classifier, fit_row_classifier(train, rng.child(0, "style judge")).on_pictures).network
         return nn.Sequential(*list(network.body)[1:5])
 
     def change(self, x: np.ndarray, labels: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
