@@ -157,7 +157,7 @@ def test_sets_are_attacked_their_labels_looked_at_and_their_rows_counted(image_a
         assert set(one["integrity"]["classes"]) == {"zero", "one", "two"}
         rows = one["provenance"]["classes"].values()
         assert sum(row["own"] + row["fallback"] for row in rows) == sum(one["provenance"]["filled_by"].values()) == 35
-    filled = {label: row["from_fallback"] for label, row in facts["filters"].items() if label.startswith("cvae: ")}
+    filled = {label: row["filled_by_fallback"] for label, row in facts["filters"].items() if label.startswith("cvae: ")}
     own = facts["sets"]["cvae"]["provenance"]["classes"]
     assert {label.removeprefix("cvae: "): n for label, n in filled.items()} == {
         name: row["fallback"] for name, row in own.items() if name in ("one", "two")
