@@ -18,7 +18,14 @@ import yaml
 from gensynth.errors import UsageError, nearest
 from gensynth.steps.component import SAMPLER_PATHS
 
-COMMANDS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "commands.yaml").read_text(encoding="utf-8"))
+
+def read_yaml(path: Path) -> Any:
+    """A file of the configuration; by libyaml where PyYAML has it, since hints read all of them."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506  (a safe loader)
+
+
+COMMANDS: dict[str, Any] = read_yaml(Path(__file__).parent / "commands.yaml")
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
 
@@ -72,7 +79,7 @@ def _modality(given: list[str]) -> str:
     name = next((w.split("=", 1)[1] for w in reversed(given) if w.startswith("data=")), "")
     for folder in (conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(given))):
         if name and (folder / f"{name}.yaml").is_file():
-            facts = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+            facts = read_yaml(folder / f"{name}.yaml") or {}
             return str(facts.get("modality", "image"))
     return "image"
 
@@ -144,7 +151,7 @@ def experiment_of(given: list[str]) -> dict[str, Any]:
     name = next((word.split("=", 1)[1] for word in given if word.startswith("experiment=")), "")
     for folder in (conf_dir(), *map(Path, _config_dirs(given))):
         if name and (folder / "experiment" / f"{name}.yaml").is_file():
-            return yaml.safe_load((folder / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+            return read_yaml(folder / "experiment" / f"{name}.yaml") or {}
     return {}
 
 
@@ -233,7 +240,7 @@ def known_keys(verb: str = "") -> set[str]:
             continue
         prefix = "" if inside in (".", "experiment") else f"{inside}."
         keys |= {inside} - {"."}
-        keys |= {f"{prefix}{key}" for key in flat_keys(yaml.safe_load(path.read_text(encoding="utf-8")) or {})}
+        keys |= {f"{prefix}{key}" for key in flat_keys(read_yaml(path) or {})}
     return keys
 
 
