@@ -93,6 +93,7 @@ def compare(job: Job, further: list[str]) -> dict[str, Any]:
         fitted = {name: _ready(samplers[name], split_data, plan.conditions) for name in samplers}
         online = _online(fitted, wanted)
         sets, filled = _sets(Arms(job, run, split_data, plan, wanted, fitted))
+        job.write()  # a resumed run is known to be the same now
         named = frozenset(SIMPLE.get(name, name) for name in wanted)
         settings = replace(settings, simple_arms=named, online=online, slices=False)
         with run.step("evaluate"):

@@ -124,7 +124,6 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
             reopen.carry_over(finished, job.out)
         reopen.pin_review(run.path, finished)
         facts = _balance(job, run, split_data, conditions, sampler, bundle, reviewed)
-        job.write()
         seal_run(run.path)
     return facts
 

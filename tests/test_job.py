@@ -161,3 +161,28 @@ def test_shadows_are_trained_in_a_merge_of_a_run_that_had_them(folder, tmp_path,
     assert main(["merge", str(tmp_path / "run")]) == 0
     report = json.loads((tmp_path / "run/report.json").read_text(encoding="utf-8"))
     assert "shadow_lira" in {line["attack"] for line in report["privacy"]["membership"]}
+
+
+def test_a_resume_that_is_refused_leaves_what_the_run_was_begun_with(tmp_path):
+    words = ["balance", "breast_cancer", "model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none"]
+    words += ["utility.run=false", f"out={tmp_path}/run"]
+    assert main(words) == 0
+    shutil.rmtree(tmp_path / "run/dataset")
+    (tmp_path / "run/.unfinished.json").write_text('{"verb": "balance"}', encoding="utf-8")
+    before = (tmp_path / "run" / FILE).read_bytes()
+    assert main([*words, "model.width=9", "resume=true"]) == 2
+    assert (tmp_path / "run" / FILE).read_bytes() == before
+    assert main([*words, "utility.steps=33", "resume=true"]) == 0
+    assert read_job(tmp_path / "run").utility.steps == 33
+
+
+@pytest.mark.parametrize("changes", [{}, {"seed": 3}, {"filter": {}}])
+def test_overrides_open_no_room_to_what_a_run_names(changes, folder, tmp_path):
+    job = compose("balance", [str(folder), f"out={tmp_path}/run"])
+    finished_like(job, tmp_path / "run")
+    path = tmp_path / "run" / FILE
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    tree["sampler"]["_target_"] = "gensynth.training.bundle.replace_folder"
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    with pytest.raises(UsageError, match="is not below gensynth.samplers"):
+        read_job(tmp_path / "run").with_overrides(changes).sampler.build()

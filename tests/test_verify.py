@@ -539,6 +539,7 @@ def test_a_run_cannot_name_code_of_its_own(images, tmp_path, run_cli):
     config["sampler"]["_target_"] = "gensynth.training.bundle.replace_folder"
     path.write_text(json.dumps(config), encoding="utf-8")
     seal_run(tmp_path / "out")
-    code, _, err = run_cli("verify", tmp_path / "out/dataset")
-    assert code == 2
-    assert "replace_folder is not below gensynth.samplers" in err
+    for words in (["verify", tmp_path / "out/dataset"], ["merge", tmp_path / "out"]):
+        code, _, err = run_cli(*words, "trust=[json]")  # a package that is trusted opens its own door, no other
+        assert code == 2
+        assert "replace_folder is not below gensynth.samplers" in err

@@ -66,7 +66,7 @@ def in_conditions(split_data: SplitData, conditions: Conditions) -> SplitData:
 def drawing(
     job: Job, split_data: SplitData, sampler: Sampler, conditions: Conditions
 ) -> Callable[[dict[str, int], dict[str, str]], Filled]:
-    """Teach fallback and filters once: draw(needed, reviewed), numbers by condition.
+    """Fit fallback and filters once: draw(needed, reviewed), numbers by condition.
 
     sampler  fitted on rows of the conditions
     """
@@ -86,7 +86,7 @@ def drawing(
             fallback,
             filters,
             seed=job.seed,
-            rejected=frozenset(name for name, verdict in reviewed.items() if verdict in PASSED_OVER),
+            rejected=frozenset(name for name, decision in reviewed.items() if decision in PASSED_OVER),
             name_row=export.row_names(conditions, job.seed),
             seen_as=conditions.join,
         )

@@ -145,6 +145,7 @@ class Job:
     resume: bool = field(default=False, compare=False)
     resume_command: str = field(default="", compare=False)
     trust: tuple[str, ...] = field(default=(), compare=False)
+    rooms: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _is_count(self.seed, 0):
@@ -181,18 +182,21 @@ class Job:
     def from_json(cls, tree: Mapping[str, Any], **call: Any) -> Self:
         """Inverse of `to_json`; `call` holds what is never written. UsageError for keys and values that do not fit."""
         parts = {k: v for k, v in tree.items() if k != "version"}
-        rooms = {name: allowed_below(call.get("trust", ())) for name in ROOMS}
-        return cls(**_decoded(cls, parts, rooms, ""), **call)
+        rooms = call.pop("rooms", None) or {name: allowed_below(call.get("trust", ())) for name in ROOMS}
+        return cls(**_decoded(cls, parts, rooms, ""), rooms=rooms, **call)
 
     def with_overrides(self, changes: Mapping[str, Any]) -> Job:
         """The same job with other values at dotted keys; REMOVED takes a key away.
 
-        UsageError for a key that the job does not hold: what is inside a sampler or a filter belongs to that one.
+        What a run's file names must still lie in its room; only what the overrides choose anew may come from wherever
+        this call trusts. UsageError for a key that the job does not hold: what is inside a sampler or a filter belongs
+        to that one.
         """
         tree = self.tree()
         for key, value in changes.items():
             _put(tree, key.split("."), value, key.partition(".")[0])
-        return Job.from_json(tree, trust=self.trust, **self.call())
+        rooms = {name: allowed_below(self.trust) if name in changes else own for name, own in self.rooms.items()}
+        return Job.from_json(tree, trust=self.trust, rooms=rooms, **self.call())
 
     def call(self) -> dict[str, Any]:
         """What belongs to this call: verb, out, resume and how it is continued."""
@@ -224,7 +228,7 @@ def read_job(run: Path, given: Job | None = None, *, trust: Sequence[str] = (), 
     tree = {k: v for k, v in (_with_paths(tree, given.tree()) if given else tree).items() if k != "version"}
     rooms = {name: allowed_below(trust, own) for name, own in ROOMS.items()}
     try:
-        return Job(**_decoded(Job, tree, rooms, ""), trust=tuple(trust), **call)
+        return Job.from_json(tree, trust=tuple(trust), rooms=rooms, **call)
     except (TypeError, AttributeError, UsageError) as error:
         raise DataError(f"{FILE} is damaged: {error}") from None
 

@@ -23,7 +23,7 @@ from gensynth.files import write_json, write_text
 from gensynth.progress import say
 from gensynth.run_folder import RunFolder
 from gensynth.steps.audit import audit_lines
-from gensynth.steps.job import Job
+from gensynth.steps.job import FILE, Job
 from gensynth.types import REAL, LabelledData
 
 
@@ -51,7 +51,8 @@ class SplitData:
 
 def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     """Read, split and write what a person should see before anything is trained."""
-    job.write()
+    if not run.resumed or not (run.path / FILE).is_file():  # of a resumed one when it is known to be the same run
+        job.write()
     with run.step("read"):
         source = source or job.data.reader.make(**job.data.reader.params)
     if job.strict and source.quarantine:

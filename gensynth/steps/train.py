@@ -41,7 +41,9 @@ def check_learnable(schema: Schema) -> None:
 
 def train_step(job: Job, run: RunFolder, split_data: SplitData, started: float) -> Bundle:
     with run.step("train"):
-        return trained(job, run.path, split_data, started, resume=run.resumed)
+        bundle = trained(job, run.path, split_data, started, resume=run.resumed)
+    job.write()  # a resumed run is known to be the same now
+    return bundle
 
 
 def trained(

@@ -148,6 +148,7 @@ def write_dataset(
         export.write_dataset(staged, splits, originals, provenance, documents)
     os.sync()
     replace_folder(staged, run.path / "dataset")
+    job.write()  # the job by which this data set was made
 
 
 def pictures_of(
