@@ -65,6 +65,12 @@ def test_targets_outside_the_trusted_packages_are_refused(name):
         target_of(name)
 
 
+@pytest.mark.parametrize("name", ["gensynth.samplers.style.Path", "gensynth.steps.job.Any"])
+def test_what_a_trusted_module_only_imports_is_refused(name):
+    with pytest.raises(UsageError, match="it comes from"):
+        target_of(name)
+
+
 @pytest.mark.parametrize("name", ["torch.load", "torch.hub.load", "torch.serialization.load"])
 def test_functions_of_other_packages_are_refused(name):
     with pytest.raises(UsageError, match="is not a class"):

@@ -85,6 +85,9 @@ def target_of(name: str, allowed: tuple[str, ...] = TRUSTED) -> Any:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"_target_ {name} cannot be imported ({error})") from None
+    home = getattr(found, "__module__", None) or module
+    if not f"{home}.".startswith(allowed):
+        raise UsageError(f"_target_ {name} is no part of that package: it comes from {home}")
     of_others = name.startswith(tuple(set(TRUSTED) - {"gensynth."}))
     if not (isinstance(found, type) or (not of_others and callable(found))):
         raise UsageError(f"_target_ {name} is not a class")
