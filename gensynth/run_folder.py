@@ -37,7 +37,7 @@ class RunFolder:
         self.path, self.verb, self.resumed = out, verb, False
         self.timing: dict[str, float] = {}
         self._refuse_or_note(resume, resume_command)
-        self._synthetic = not out.exists()
+        self._created = not out.exists()
         try:
             out.mkdir(parents=True, exist_ok=True)
             (out / _MARKER).write_text(json.dumps({"verb": verb}), encoding="utf-8")
@@ -79,7 +79,7 @@ class RunFolder:
         elif isinstance(error, UsageError | DataError) and not self.resumed and not self._worth_keeping():
             for path in self.path.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            if self._synthetic:
+            if self._created:
                 self.path.rmdir()
 
     def _worth_keeping(self) -> bool:

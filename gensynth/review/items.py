@@ -136,12 +136,12 @@ def remoteness(real: LabelledData, synthetic: LabelledData, points: Points) -> t
 
 def nearest_real(real: LabelledData, synthetic: LabelledData, points: Points) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers (N,) and (N,) of the nearest real row of any class and of the row's own (-1 where it has none)."""
-    requested = points(synthetic.x)
+    seeking = points(synthetic.x)
     any_class, own_class = (np.full((len(synthetic), 2), [np.inf, -1]) for _ in range(2))
     for label in range(len(real.schema.classes)):
         mine, there = synthetic.y == label, np.flatnonzero(real.y == label)
-        for part in _chunks(there, requested.shape[1]):
-            distances, places = nearest_distances(requested, points(real.x[part]), k=1)
+        for part in _chunks(there, seeking.shape[1]):
+            distances, places = nearest_distances(seeking, points(real.x[part]), k=1)
             found = np.column_stack([distances[:, 0], part[places[:, 0]]])
             for best, rows in ((any_class, np.full(len(synthetic), True)), (own_class, mine)):
                 nearer = rows & (found[:, 0] < best[:, 0])

@@ -155,8 +155,8 @@ def best_on_validation(scored: Scored) -> Choice:
     chosen = candidates[0]
     if scored.result is not None and len(scored.real.val):
         val, further = scored.real.val, scored.result.further
-        reported = {arm: tally(val.y, further[arm, VAL].argmax(axis=2), len(val.schema.classes)) for arm in candidates}
-        chosen = max(candidates, key=lambda arm: float(label_scores(reported[arm])["balanced_accuracy"].mean()))
+        tallies = {arm: tally(val.y, further[arm, VAL].argmax(axis=2), len(val.schema.classes)) for arm in candidates}
+        chosen = max(candidates, key=lambda arm: float(label_scores(tallies[arm])["balanced_accuracy"].mean()))
     return Choice(sorted(scored.sets, key=lambda name: name != owners[chosen]), chosen)
 
 
@@ -220,9 +220,9 @@ def _scored(
     utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *scorer.warnings()]
     if result is not None:
         utility = arms_utility(result, choice.candidate, real.train)
-        reported = _verdict(result, choice.candidate, sets, settings)
+        answer = _verdict(result, choice.candidate, sets, settings)
         shortcut = _shortcut(real, sets, choice, result, settings)
-        utility = replace(utility, verdict=reported, shortcut=shortcut)
+        utility = replace(utility, verdict=answer, shortcut=shortcut)
         if shortcut and shortcut.get("warning"):
             warnings.append({"code": "shortcut", "text": shortcut["warning"]})
     found = {name: _assess_set(name, scored, scorer, settings) for name in choice.order}

@@ -162,12 +162,12 @@ def suspect_facts(
     estimated share of wrong labels}, "made": the same}. Synthetic rows are held to the thresholds of the real
     ones; those of classes that could not be learned are judged by nobody and stand in no count.
     """
-    names, split_data = train.schema.classes, train[found.rows]
-    thresholds = mean_self_confidence(found.real, split_data.y)
+    names, checked = train.schema.classes, train[found.rows]
+    thresholds = mean_self_confidence(found.real, checked.y)
     learned, few = np.isfinite(thresholds), train.counts() < LEAST_ROWS
     facts, worst = {}, {}
     for key, rows, p, counts in (
-        ("real", split_data, found.real, train.counts()),
+        ("real", checked, found.real, train.counts()),
         ("made", synthetic, found.others, synthetic.counts()),
     ):
         suspects = find_suspects(p, rows.y, thresholds)

@@ -194,23 +194,23 @@ def nearer_to_train(
             side.append(pool[: min(map(len, pools))])
     rows = [np.concatenate(side).astype(np.int64) for side in sides]
     keep = order.permutation(len(rows[0]))[:MOST_ROWS]
-    requested = synthetic[order.permutation(len(synthetic))[:MOST_ROWS]]
-    if not len(keep) or not len(requested):
-        return undefined("no class has train and held-out rows" if len(requested) else "no synthetic rows")
+    sampled = synthetic[order.permutation(len(synthetic))[:MOST_ROWS]]
+    if not len(keep) or not len(sampled):
+        return undefined("no class has train and held-out rows" if len(sampled) else "no synthetic rows")
     anchors = _apart(train[rows[0][keep]], held_out[rows[1][keep]])
-    near, places = _nearest_of_sides(points(requested.x), [points(side.x) for side in anchors])
+    near, places = _nearest_of_sides(points(sampled.x), [points(side.x) for side in anchors])
     share = float(((near[0][:, 0] < near[1][:, 0]) + 0.5 * (near[0][:, 0] == near[1][:, 0])).mean())
     both = LabelledData.concat(anchors)
     unit = np.arange(len(both))
     unit = row_groups(unit.astype(str), both.groups[subject]) if subject else unit
     weight = nearest_weights(np.hstack(near), np.hstack(places), len(both))
-    std = float(np.sqrt(shuffled_variance(weight, unit, both.y))) / len(requested)
+    std = float(np.sqrt(shuffled_variance(weight, unit, both.y))) / len(sampled)
     return {
         "value": share,
         "low": max(share - Z * std, 0.0),
         "high": min(share + Z * std, 1.0),
         "n_real": len(keep),
-        "n_synthetic": len(requested),
+        "n_synthetic": len(sampled),
         "expected": 0.5,
         "expected_from": "closed form",
         "z": (share - 0.5) / std if std else 0.0,
