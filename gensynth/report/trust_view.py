@@ -88,7 +88,7 @@ def _leaks(privacy: Privacy) -> Answer:
         if worst := strongest(mine):
             releases.append((release, worst["auc"], _tone(worst["auc"], count), len(mine)))
     # The tenth of the rows that are easiest to tell, where they surely can be.
-    most_exposed = [one["most_exposed"]["auc"] for one in attacks if "most_exposed" in one]
+    most_exposed = [one["most_exposed"]["auc"] for one in attacks if one.get("most_exposed")]  # {} where not tested
     exposed = [auc for auc in most_exposed if _beyond(auc, count) > 0]
     blind = [one["auc"] for one in privacy.membership if one["release"] == "nothing"]
     apart = [auc for auc in blind if _beyond(auc, STRICTER)]
