@@ -45,6 +45,7 @@ from gensynth.steps.draw import (
     conditions_of,
     counts_of,
     drawing,
+    how_much,
     in_conditions,
     ready_sampler,
     requested_counts,
@@ -110,10 +111,8 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
     if real := [f"{row} is real" for row in reopen.real_names(finished) if reviewed.get(row) in PASSED_OVER]:
         raise DataError("review.csv rejects real rows, which are never dropped", real)
     conditions = conditions_of(job, split_data.train)
-    sampler, name_row = (
-        ready_sampler(job, bundle, in_conditions(split_data, conditions)),
-        row_names(conditions, job.seed),
-    )
+    sampler = ready_sampler(job, bundle, in_conditions(split_data, conditions))
+    name_row = row_names(conditions, job.seed)
     if modality_of(split_data.train.schema).in_files:
         makers = (sampler.name, job.fallback.build().name)
         check_rows(reviewed, finished / "dataset" / "ledger.csv", conditions.names, makers, name_row)
@@ -209,10 +208,11 @@ def _balance(
         return draw(conditions.spread(needed, conditions.counts(real.train)), {}).rows
 
     with run.step("how much"):
-        advice = advise_amount(real, settings_of(job, real, {}), draw_classes)
+        settings = settings_of(job, real, {})
+        advice = advise_amount(real, settings, draw_classes)
     say(advice.sentence)
     requested = requested_counts(job, conditions, real.train, advice.amount)
-    settings = settings_of(job, real, requested.by_class)
+    settings = replace(settings, needed=requested.by_class, how_much=how_much(requested.by_class))
     with run.step("sample and filter"):
         filled = draw(requested.rows, reviewed)
         review_facts = review_gate(reviewed, filled.rows, job.review.min)
