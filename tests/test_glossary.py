@@ -44,7 +44,11 @@ ALLOWED = (
     ("words", ("data/text", "data/identifiers.py", "samplers/text"), "words of a text"),
     ("words", ("evaluation/fidelity/spoiled.py",), "words of a text"),
     ("words", ("rng.py", "models/private/secret.py"), "numbers of 32 and 64 bits"),
-    ("verdict", ("evaluation/", "report/", "compare.py", "cli/output.py", "pipeline.py", "steps/assess.py"), "the answer of the arms"),
+    (
+        "verdict",
+        ("evaluation/", "report/", "compare.py", "cli/output.py", "pipeline.py", "steps/assess.py"),
+        "the answer of the arms",
+    ),
 )
 # pattern in a docstring -> (where it is looked for, empty for everywhere; what to write instead)
 PHRASES = {
