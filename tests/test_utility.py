@@ -5,7 +5,14 @@ import json
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    precision_recall_curve,
+    recall_score,
+    roc_auc_score,
+)
 
 from gensynth.evaluation.metrics.classification import (
     LABEL_METRICS,
@@ -263,6 +270,30 @@ def test_slope_of_calibrated_and_of_overconfident_probabilities():
     truth = np.random.default_rng(1).random(20_000) < 1 / (1 + np.exp(-odds))
     assert calibration_slope(1 / (1 + np.exp(-odds)), truth) == pytest.approx(1.0, abs=0.05)
     assert calibration_slope(1 / (1 + np.exp(-3 * odds)), truth) == pytest.approx(1 / 3, abs=0.02)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_scores_of_weighted_rows_are_those_of_rows_drawn_again(ties):
+    """Against scikit-learn, on the rows themselves."""
+    order = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    shares = order.dirichlet(np.ones(3), len(labels)) + 0.3 * np.eye(3)[labels]
+    shares /= shares.sum(1, keepdims=True)
+    shares = shares.round(1) if ties else shares
+    rows = [np.concatenate([order.choice(np.flatnonzero(labels == k), (labels == k).sum()) for k in range(3)])] * 2
+    rows[1] = np.sort(rows[1])[::-1]
+    rows.append(np.arange(len(labels)))
+    weights = np.stack([np.bincount(one, minlength=len(labels)) for one in rows])
+    found = probability_scores(shares, labels, 2, np.array([1.0, 2.0, 3.0]), weights)
+    for i, one in enumerate(rows):
+        truth, score = labels[one] == 2, shares[one, 2]
+        precision, recall, _ = precision_recall_curve(truth, score)
+        alone = probability_scores(shares[one], labels[one], 2, np.array([1.0, 2.0, 3.0]))
+        assert found["auc"][i] == pytest.approx(roc_auc_score(truth, score))
+        assert found["ap_rarest"][i] == pytest.approx(average_precision_score(truth, score))
+        assert found["recall_at_precision_0.5"][i] == pytest.approx(recall[precision >= 0.5].max())
+        for metric, values in alone.items():
+            assert found[metric][i] == pytest.approx(values[0], abs=1e-9), metric
 
 
 def test_calibration_after_the_shares_of_the_classes_are_put_right():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from gensynth.rng import numpy_generator
 
@@ -101,9 +100,11 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np
 
 
 def probability_scores(
-    shares: np.ndarray, labels: np.ndarray, rarest: int, prior_ratio: np.ndarray
-) -> dict[str, float]:
-    """Scores of probabilities (N, K) for labels (N,); `prior_ratio` (K,) as in `corrected`.
+    shares: np.ndarray, labels: np.ndarray, rarest: int, prior_ratio: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Scores (B,) of probabilities (N, K) for labels (N,); `prior_ratio` (K,) as in `corrected`.
+
+    weights  how often each row counts (B, N), as for rows drawn again; None: every row once, B is 1
 
     AUC, AP, recall at a precision of at least 0.5 and calibration slope (Cox, 1958: the slope of a logistic
     regression of the truth on the log odds; 1 is calibrated, below 1 too sure) are of the rarest class against
@@ -112,19 +113,41 @@ def probability_scores(
 
     >>> shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
     >>> scores = probability_scores(shares, np.array([0, 0, 1]), 1, np.ones(2))
-    >>> scores["auc"], round(scores["brier"], 4), round(scores["ece"], 2)
-    (1.0, 0.0467, 0.2)
+    >>> scores["auc"], scores["brier"].round(4), scores["ece"].round(2)
+    (array([1.]), array([0.0467]), array([0.2]))
     """
+    weights = _counted(weights, labels)
     truth, score = labels == rarest, shares[:, rarest]
-    precision, recall, _ = precision_recall_curve(truth, score)
+    squares = ((shares - np.eye(shares.shape[1])[labels]) ** 2).sum(1) / 2
     return {
-        "auc": float(roc_auc_score(truth, score)),
-        "ap_rarest": float(-np.sum(np.diff(recall) * precision[:-1])),
-        f"recall_at_precision_{PRECISION}": float(recall[precision >= PRECISION].max(initial=0.0)),
-        "brier": float(((shares - np.eye(shares.shape[1])[labels]) ** 2).sum(1).mean() / 2),
-        "ece": expected_calibration_error(shares, labels),
-        "ece_corrected": expected_calibration_error(corrected(shares, prior_ratio), labels),
-        "calibration_slope": calibration_slope(score, truth),
+        **ranking_scores(score, truth, weights),
+        "brier": weights @ squares / weights.sum(1),
+        "ece": expected_calibration_error(shares, labels, weights),
+        "ece_corrected": expected_calibration_error(corrected(shares, prior_ratio), labels, weights),
+        "calibration_slope": calibration_slope(score, truth, weights),
+    }
+
+
+def _counted(weights: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+    return np.ones((1, len(labels))) if weights is None else weights.astype(np.float64)
+
+
+def ranking_scores(score: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """AUC, average precision and recall at a precision of at least 0.5 (B,) of scores (N,) under weights (B, N).
+
+    As `roc_auc_score` and `average_precision_score` of scikit-learn have them, for all weights at once: rows of one
+    score are one threshold. Both sides must have weight.
+    """
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    hits, alarms = (np.cumsum(weights[:, order] * side[order], axis=1)[:, ends] for side in (truth, ~truth))
+    recall, fallout = (np.pad(side / side[:, -1:], ((0, 0), (1, 0))) for side in (hits, alarms))
+    precision = hits / np.maximum(hits + alarms, 1e-300)
+    gained = np.diff(recall)
+    return {
+        "auc": (np.diff(fallout) * (recall[:, 1:] - gained / 2)).sum(1),
+        "ap_rarest": (gained * precision).sum(1),
+        f"recall_at_precision_{PRECISION}": np.where(precision >= PRECISION, recall[:, 1:], 0.0).max(1),
     }
 
 
@@ -140,44 +163,59 @@ def corrected(shares: np.ndarray, prior_ratio: np.ndarray) -> np.ndarray:
     return moved / np.maximum(moved.sum(axis=1, keepdims=True), 1e-300)
 
 
-def expected_calibration_error(shares: np.ndarray, labels: np.ndarray) -> float:
-    """Class-wise ECE: gap of mean probability and share of the class over 15 equal bins of it, mean over classes.
+def expected_calibration_error(shares: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Class-wise ECE (B,): gap of mean probability and share of the class over 15 equal bins of it, mean over classes.
 
     Kull et al., "Beyond temperature scaling", 2019, equation 3. The gap of the most probable class alone (Guo et al.,
     2017) does not see the probabilities that balancing moves: too high for rare classes, too low for common ones.
 
+    shares, weights  (N, K) and (B, N), as in `probability_scores`
+
     >>> expected_calibration_error(np.array([[0.8, 0.2]] * 5), np.array([0, 0, 0, 0, 1]))
-    0.0
+    array([0.])
     """
-    n, classes = shares.shape
-    place = np.minimum((shares * BINS).astype(int), BINS - 1) + BINS * np.arange(classes)
-    gaps = np.bincount(place.ravel(), (np.eye(classes)[labels] - shares).ravel(), minlength=BINS * classes)
-    return float(np.abs(gaps.round(12)).sum() / (n * classes))
+    weights = _counted(weights, labels)
+    place = np.minimum((shares * BINS).astype(int), BINS - 1)
+    gaps = np.eye(shares.shape[1])[labels] - shares
+    off = np.zeros(len(weights))
+    for bins, gap in zip(place.T, gaps.T, strict=True):
+        off += np.abs((weights @ (np.eye(BINS)[bins] * gap[:, None])).round(12)).sum(1)
+    return off / (weights.sum(1) * shares.shape[1])
 
 
-def calibration_slope(score: np.ndarray, truth: np.ndarray) -> float:
-    """Slope of the logistic regression of truth (N,) on the log odds of score (N,); 0 where all scores are equal.
+def calibration_slope(score: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Slope (B,) of the logistic regression of truth (N,) on the log odds of score (N,); 0 where all scores are equal.
 
-    Newton's method with a weak ridge, so that separable rows have an end.
+    Newton's method with a weak ridge, so that separable rows have an end; `weights` (B, N) as in `probability_scores`.
 
     >>> odds = np.repeat(np.array([-1.0, 1.0]), 1000)
     >>> truth = np.concatenate([np.arange(1000) < 269, np.arange(1000) < 731])  # 1 / (1 + exp(1)) = 0.269
-    >>> round(calibration_slope(1 / (1 + np.exp(-odds)), truth), 2)
-    1.0
+    >>> calibration_slope(1 / (1 + np.exp(-odds)), truth).round(2)
+    array([1.])
     """
+    weights = _counted(weights, truth)
     odds = np.log(score.clip(1e-6, 1 - 1e-6) / (1 - score).clip(1e-6, 1))
-    if odds.std() <= 1e-9:
-        return 0.0
-    x = np.column_stack([np.ones(len(odds)), odds])
-    weights, ridge = np.zeros(2), np.diag([0.0, 0.01])
+    powers = np.stack([np.ones(len(odds)), odds, odds**2], axis=1)
+    found, ridge = np.zeros((len(weights), 2)), np.array([0.0, 0.01])
+    going = _spread(odds, weights) > 1e-9
     for _ in range(25):
-        p = 1 / (1 + np.exp(-(x @ weights).clip(-30, 30)))
-        curvature = (x * (p * (1 - p)).clip(1e-9)[:, None]).T @ x + ridge
-        step = np.linalg.solve(curvature, x.T @ (truth - p) - ridge @ weights)
-        weights = weights + np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-8:
+        if not going.any():
             break
-    return float(weights[1])
+        counted, now = weights[going], found[going]
+        p = 1 / (1 + np.exp(-(now @ powers[:, :2].T).clip(-30, 30)))
+        sums = (counted * (p * (1 - p)).clip(1e-9)) @ powers
+        curvature = sums[:, [[0, 1], [1, 2]]] + np.diag(ridge)
+        slopes = (counted * (truth - p)) @ powers[:, :2] - ridge * now
+        step = np.linalg.solve(curvature, slopes[..., None])[..., 0]
+        found[going] = now + np.clip(step, -5, 5)
+        going[going] = np.abs(step).max(1) >= 1e-8
+    return found[:, 1]
+
+
+def _spread(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Standard deviation (B,) of values (N,) under weights (B, N)."""
+    mean = weights @ values / weights.sum(1)
+    return np.sqrt(((values - mean[:, None]) ** 2 * weights).sum(1) / weights.sum(1))
 
 
 def reliability(score: np.ndarray, truth: np.ndarray, bins: int = 10, least: int = 5) -> list[dict[str, float]]:

@@ -9,7 +9,7 @@ seed of classifier and left-out rows; with several generators, training the gene
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from gensynth.evaluation.metrics.classification import (
     LABEL_METRICS,
     LOSSES,
+    MOST_WEIGHTS,
     PROBABILITY_METRICS,
     label_scores,
     probability_scores,
@@ -232,14 +233,27 @@ def add_probability_scores(
 ) -> None:
     """Append the scores of an arm's probabilities; test rows are drawn again for the first seed's alone."""
     shares, labels = result.probabilities[arm, classifier].astype(np.float64), result.labels
-    order = numpy_generator(result.seeds[0], "utility", "probability rows")
-    parts = [np.flatnonzero(labels == k) for k in np.unique(labels)]
-    draws = [np.concatenate([order.choice(p, len(p)) for p in parts]) for _ in range(PROBABILITY_RESAMPLES)]
     values = [probability_scores(one, labels, rarest, prior_ratio) for one in shares]
-    again = [probability_scores(shares[0][rows], labels[rows], rarest, prior_ratio) for rows in draws]
+    again = [
+        probability_scores(shares[0], labels, rarest, prior_ratio, weights)
+        for weights in _drawn_again(labels, result.seeds[0])
+    ]
     for metric in PROBABILITY_METRICS:
-        raw, spread = (np.array([scores[metric] for scores in side]) for side in (values, again))
+        raw, spread = (np.concatenate([scores[metric] for scores in side]) for side in (values, again))
         _add_row(result, arm, classifier, metric, raw, spread)
+
+
+def _drawn_again(labels: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """How often each test row (N,) is drawn, within its class, in blocks (B, N); equal for equal labels and seed."""
+    order = numpy_generator(seed, "utility", "probability rows")
+    parts = [np.flatnonzero(labels == k) for k in np.unique(labels)]
+    block = max(1, MOST_WEIGHTS // (4 * len(labels)))
+    for start in range(0, PROBABILITY_RESAMPLES, block):
+        draws = [
+            np.concatenate([order.choice(p, len(p)) for p in parts])
+            for _ in range(start, min(start + block, PROBABILITY_RESAMPLES))
+        ]
+        yield np.stack([np.bincount(rows, minlength=len(labels)) for rows in draws])
 
 
 def _add_row(
