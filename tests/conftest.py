@@ -59,6 +59,17 @@ def digit_folder(tmp_path) -> Path:
     return write_digit_folder(tmp_path / "images", {"zero": 60, "one": 40, "two": 30})
 
 
+def write_small_table(folder: Path, rows: int = 150) -> Path:
+    """table.csv: a number and a word that follow the label, which is "rare" in a quarter of the rows."""
+    random = np.random.default_rng(0)
+    rare = np.arange(rows) % 4 == 0
+    size, kind = random.normal(rare, 1.0).round(2), np.where(random.random(rows) < 0.2 + 0.5 * rare, "u", "v")
+    lines = [f"{a},{b},{'rare' if c else 'common'}" for a, b, c in zip(size, kind, rare, strict=True)]
+    path = folder / "table.csv"
+    path.write_text("\n".join(["size,kind,label", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
 def stripes(per_class: int, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, seed: int = 0) -> LabelledData:
     """Separable toy rows: class k is bright in its own horizontal band, plus noise."""
     random = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import write_digit_folder
+from conftest import write_digit_folder, write_small_table
 from test_report_keys import against_recorded
 
 QUICK = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=none", "utility.seeds=3")
@@ -13,12 +13,13 @@ QUICK = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=none", "u
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A comparison of a few arms on tumours, the cVAE trained twice."""
+    """A comparison of a few arms on a small table, the cVAE trained twice."""
     from gensynth.cli import main
 
-    out = tmp_path_factory.mktemp("compare") / "c"
+    folder = tmp_path_factory.mktemp("compare")
+    out = folder / "c"
     arms = "arms=[class_weights,random_oversampling,classical,cvae,cvae+classical]"
-    code = main(["compare", "breast_cancer", arms, "generator_seeds=2", f"out={out}", *QUICK])
+    code = main(["compare", str(write_small_table(folder, 400)), arms, "generator_seeds=2", f"out={out}", *QUICK])
     assert code == 0
     return out, json.loads((out / "report.json").read_text())
 
@@ -67,7 +68,7 @@ def test_the_command_that_follows_keeps_the_words_of_the_data():
 def test_merging_again_counts_the_test_rows_opened_twice(run_cli, tmp_path):
     words = (
         "balance",
-        "breast_cancer",
+        write_small_table(tmp_path),
         "sampler=jitter",
         "target=auto",
         f"out={tmp_path}/b",
@@ -89,7 +90,7 @@ def test_merging_again_counts_the_test_rows_opened_twice(run_cli, tmp_path):
 
 def test_a_run_without_its_job_cannot_be_merged(run_cli, tmp_path):
     words = ("sampler=jitter", f"out={tmp_path}/b", "utility.run=false", *QUICK[1:])
-    assert run_cli("balance", "breast_cancer", *words)[0] == 0
+    assert run_cli("balance", write_small_table(tmp_path), *words)[0] == 0
     (tmp_path / "b/run/job.json").unlink()
     before = (tmp_path / "b/report.json").read_bytes()
     code, _, err = run_cli("merge", tmp_path / "b")
@@ -198,7 +199,7 @@ def test_arms_that_make_no_sense_are_a_sentence(arms, says, run_cli, tmp_path):
 
 def test_oversampled_rows_beside_a_table_sampler_of_the_same_name(run_cli, tmp_path):
     arms = "arms=[none,classical,jitter,adversarial_table]"
-    code, out, err = run_cli("compare", "breast_cancer", arms, f"out={tmp_path}/c", *QUICK)
+    code, out, err = run_cli("compare", write_small_table(tmp_path), arms, f"out={tmp_path}/c", *QUICK)
     assert code == 0, err
     facts = json.loads((tmp_path / "c/report.json").read_text())
     assert {row["arm"] for row in facts["utility"]} == {"real_only", "jitter", "adversarial_table"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import write_digit_folder, write_small_table
 
 from gensynth.cli import compose, main
 from gensynth.cli.config import job_of, merge_job
@@ -63,8 +64,6 @@ def test_every_key_of_balance_is_tried():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    from conftest import write_digit_folder
-
     return write_digit_folder(tmp_path_factory.mktemp("source") / "images", {"zero": 60, "one": 40, "two": 30})
 
 
@@ -164,7 +163,14 @@ def test_shadows_are_trained_in_a_merge_of_a_run_that_had_them(folder, tmp_path,
 
 
 def test_a_resume_that_is_refused_leaves_what_the_run_was_begun_with(tmp_path):
-    words = ["balance", "breast_cancer", "model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none"]
+    words = [
+        "balance",
+        str(write_small_table(tmp_path)),
+        "model.width=8",
+        "trainer.max_samples=640",
+        "trainer=cpu",
+        "logger=none",
+    ]
     words += ["utility.run=false", f"out={tmp_path}/run"]
     assert main(words) == 0
     shutil.rmtree(tmp_path / "run/dataset")

@@ -19,7 +19,7 @@ from gensynth.evaluation.fidelity.spoiled import shuffled_columns
 from gensynth.types import LabelledData, Schema
 
 OWN = Path(__file__).parent / "own_kind"
-FAST = ("utility.seeds=3", "utility.steps=60", "logger=none", "trainer=cpu", "trainer.max_samples=1280")
+FAST = ("utility.seeds=3", "utility.steps=30", "logger=none", "trainer=cpu", "trainer.max_samples=1280")
 
 
 def gensynth(*words: object) -> subprocess.CompletedProcess:
@@ -35,10 +35,10 @@ def gensynth(*words: object) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory):
-    """150 rising and 60 waving series of 12 numbers."""
+    """90 rising and 40 waving series of 12 numbers."""
     r, t = np.random.default_rng(0), np.linspace(0, 1, 12)
-    lines = [["rising", *(t * r.uniform(0.6, 1.4) + 0.1 * r.standard_normal(12))] for _ in range(150)]
-    lines += [["waving", *(np.sin(6 * t + r.uniform(0, 1)) + 0.1 * r.standard_normal(12))] for _ in range(60)]
+    lines = [["rising", *(t * r.uniform(0.6, 1.4) + 0.1 * r.standard_normal(12))] for _ in range(90)]
+    lines += [["waving", *(np.sin(6 * t + r.uniform(0, 1)) + 0.1 * r.standard_normal(12))] for _ in range(40)]
     path = tmp_path_factory.mktemp("series") / "series.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([[line[0], *(f"{v:.4f}" for v in line[1:])] for line in lines])
