@@ -24,7 +24,7 @@ from gensynth.data.columns import Column
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.split import split_rows
 from gensynth.data.table_files import text_of
-from gensynth.data.table_source import build
+from gensynth.data.table_source import Stated, build
 from gensynth.errors import DataError
 from gensynth.evaluation.assessment import RealRows
 from gensynth.pipeline import balance as run_balance
@@ -171,7 +171,7 @@ def _frame(X: Rows) -> pd.DataFrame:  # noqa: N803
 
 def _table(frame: pd.DataFrame, labels: np.ndarray, kinds: dict[str, str], like: Schema | None) -> Source:
     cells = text_of(frame.rename(columns=str)).assign(**{LABEL: labels})
-    return build(cells, LABEL, "rows in memory", kinds=kinds, like=like)
+    return build(cells, LABEL, "rows in memory", stated=Stated(kinds=kinds), like=like)
 
 
 def _images(x: np.ndarray, labels: np.ndarray) -> Source:

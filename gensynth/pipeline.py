@@ -23,8 +23,6 @@ from gensynth.data.conditions import Conditions
 from gensynth.data.explore import quarantine_csv
 from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
-from gensynth.data.sources import read_path
-from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.evaluation.assessment import RealRows
 from gensynth.evaluation.utility.verdict import CANDIDATE
@@ -157,16 +155,13 @@ def sample(
     return run.path
 
 
-def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], label: str, text: str) -> dict:
-    """Score synthetic sets from any tool against real rows; several sets are ranked, best first.
-
-    text  column of texts, where the rows are texts
-    """
+def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], columns: reopen.Columns) -> dict:
+    """Score synthetic sets from any tool against real rows; several sets are ranked, best first."""
     with job.open_out() as run:
         with run.step("read"):
-            source = read_text(str(real), text=text, label=label) if text else read_path(str(real), label=label)
-            sides = reopen.real_sides(source, test, label, job.data.split, job.seed)
-            sets, findings = reopen.read_sets(synthetic, sides[0], label)
+            source = columns.read(real)
+            sides = reopen.real_sides(source, test, columns, job.data.split, job.seed)
+            sets, findings = reopen.read_sets(synthetic, sides[0], columns)
             findings += source.quarantine
         facts = _ranked(job, run, RealRows(*sides, val_seen=True), sets, len(findings))
         write_text(run.path / "run" / "quarantine.csv", quarantine_csv(findings))

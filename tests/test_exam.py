@@ -20,7 +20,7 @@ from gensynth.evaluation.fidelity.faults import _copies
 from gensynth.evaluation.fidelity.spoiled import swapped, without_half
 from gensynth.evaluation.privacy.copies import copy_entries, find_copies
 from gensynth.evaluation.utility.utility import kept_rows
-from gensynth.steps.reopen import read_sets
+from gensynth.steps.reopen import Columns, read_sets
 from gensynth.types import LabelledData
 
 CODES = {"oracle": "", "memoriser": "memoriser", "dropper": "mode_drop", "swapper": "label_swap", "noise": "noise"}
@@ -161,7 +161,7 @@ def test_real_rows_left_out_by_a_seed_are_the_same_with_and_without_rows_of_anot
     """Both files number their rows from 0: a synthetic row must not be taken for the real one of its number."""
     table(lambda f: f)
     source = read_table(str(tmp_path / "train.csv"), label="y").data
-    synthetic = read_sets([tmp_path / "other.csv"], source, "y")[0]["other.csv"]
+    synthetic = read_sets([tmp_path / "other.csv"], source, Columns("y"))[0]["other.csv"]
     both = LabelledData.concat([source, synthetic])
     alone, joined = (kept_rows(rows, seed=3) for rows in (source, both))
     np.testing.assert_array_equal(alone, joined[joined < len(source)])
@@ -182,7 +182,7 @@ def test_rows_that_repeat_by_nature_are_no_copies(tmp_path):
     train, test = source[split == "train"], source[split == "test"]
     fresh = frame(400)
     fresh.to_csv(tmp_path / "fresh.csv", index=False)
-    synthetic = read_sets([tmp_path / "fresh.csv"], source, "y")[0]["fresh.csv"]
+    synthetic = read_sets([tmp_path / "fresh.csv"], source, Columns("y"))[0]["fresh.csv"]
     found = copy_entries(find_copies(train, test, synthetic, points_of(train), seed=0))
     assert found["exact_copies"]["value"] > 0.3
     assert found["exact_copies"]["ceiling"] > 0.3

@@ -151,7 +151,7 @@ def _data(node: Mapping[str, Any], choice: str) -> dict[str, Any]:
     if "deidentify" in reader:
         reader["deidentify"] = actions_of(amount(reader["deidentify"]))
     if "kinds" in reader:
-        reader |= {"kinds": amount(reader["kinds"]), "subject": node["subject"]}
+        reader |= {key: amount(reader[key]) for key in ("kinds", "formats")} | {"subject": node["subject"]}
     name = Path(reader["path"]).resolve().name if "path" in reader else choice
     groups = list(dict.fromkeys(node.get("groups") or []))
     facts = {"name": name, "groups": groups, "source_card": _source_card(node).to_json(), "reader": reader}

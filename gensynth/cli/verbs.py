@@ -20,6 +20,7 @@ from gensynth.run_folder import RunFolder
 from gensynth.samplers.sampler import Sampler
 from gensynth.steps.component import SAMPLER_PATHS
 from gensynth.steps.job import read_job
+from gensynth.steps.reopen import Columns
 from gensynth.verify import find_dataset, has_run, verify
 
 Config = dict[str, Any]
@@ -67,9 +68,10 @@ def _evaluate(config: Config, typed: list[str], choices: Choices) -> None:
     refuse_inside(config["out"], config["real"], config["test"], *sets)
     job = job_of("evaluate", config, typed, choices)
     test = Path(config["test"]) if config["test"] else None
-    facts = pipeline.evaluate(
-        job, Path(config["real"]), test, [Path(s) for s in sets], *(config["data"][k] for k in ("label", "text"))
-    )
+    data = config["data"]
+    form = {key: data[key] for key in ("encoding", "delimiter", "header") if data[key] not in ("", None)}
+    columns = Columns(data["label"], data["text"], form)
+    facts = pipeline.evaluate(job, Path(config["real"]), test, [Path(s) for s in sets], columns)
     print_ranking(facts, job.out)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.data.columns import Column
+from gensynth.data.columns import Column, cells_of
 from gensynth.data.source import Source
 
 _SHOWN = 100  # constant images
@@ -37,8 +37,16 @@ def table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
             facts["levels"] = len(c.categories)
         elif c.kind == "numeric":
             facts |= {"low": c.low, "high": c.high, "integer": c.integer}
+        if c.kind in ("numeric", "datetime"):
+            facts |= {"written": _written(c), "misfits": c.misfits}
         table[c.name] = facts
     return {"columns": table}, {"missing_cells": int(np.isnan(source.data.x).sum())}
+
+
+def _written(column: Column) -> list[str]:
+    """The smallest and the largest value as the column writes them, and a date's format."""
+    ends = cells_of(column, np.array([column.low, column.high])).tolist()
+    return [*ends, column.format] if column.format else ends
 
 
 def text_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:

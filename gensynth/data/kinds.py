@@ -92,11 +92,15 @@ def _pixel_points(x: np.ndarray) -> np.ndarray:
     return flat(x).astype(np.float32) / 255
 
 
-def _images_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+def _images_like(
+    path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
+) -> Source:
     return read_path(path, label=label, image_size=(like.fields["height"], like.fields["width"]), min_classes=1)
 
 
-def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+def _sounds_like(
+    path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
+) -> Source:
     """At the rate and length of others; longer files are cut, not refused."""
     rate = like.fields["sample_rate_hz"]
     seconds = like.fields["samples"] / rate
@@ -104,18 +108,22 @@ def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], writ
     return read_path(path, label=label, min_classes=1, **given)
 
 
-def _form(written: bool) -> dict[str, Any]:
-    """How tables of gensynth's own are written; nothing of others."""
-    return {"encoding": "utf-8", "header": True} if written else {}
+def _form(written: bool, form: Mapping[str, Any]) -> dict[str, Any]:
+    """How tables are written: gensynth's own alike, others as a person says."""
+    return {"encoding": "utf-8", "header": True} if written else dict(form)
 
 
-def _table_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
-    return read_table(path, label=label, like=like, groups=groups, min_classes=1, **_form(written))
+def _table_like(
+    path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
+) -> Source:
+    return read_table(path, label=label, like=like, groups=groups, min_classes=1, **_form(written, form))
 
 
-def _texts_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+def _texts_like(
+    path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
+) -> Source:
     text = like.fields["text"]
-    return read_text(path, text=text, label=label, like=like, groups=groups, min_classes=1, **_form(written))
+    return read_text(path, text=text, label=label, like=like, groups=groups, min_classes=1, **_form(written, form))
 
 
 def _in_channels(x: np.ndarray, like: Schema, name: str) -> np.ndarray:

@@ -54,8 +54,14 @@ Points = Callable[[np.ndarray], np.ndarray]  # rows x (N, ...) -> float32 (N, P)
 class ReadLike(Protocol):
     """Reads rows that must fit others."""
 
-    def __call__(self, path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
-        """Rows with the classes, size and columns of `like`; `written`: by gensynth itself, so nothing is guessed."""
+    def __call__(
+        self, path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
+    ) -> Source:
+        """Rows with the classes, size and columns of `like`.
+
+        written  by gensynth itself, so nothing is guessed
+        form     what a person says of how a table file is written: encoding, delimiter, header
+        """
 
 
 def flat(x: np.ndarray) -> np.ndarray:
@@ -78,7 +84,9 @@ def npy_bytes(schema: Schema, x: np.ndarray, xmp: str) -> bytes:
     return buffer.getvalue()
 
 
-def read_arrays(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
+def read_arrays(
+    path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
+) -> Source:
     """Rows of .npy files that a metadata.csv lists, in a folder or in its train, val and test."""
     root = Path(path)
     splits = {name: root / name for name in ("train", "val", "test") if (root / name / "metadata.csv").is_file()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Source:
     files       row id -> file it was read from, where there is one
     cells       tables: all columns as text, as they were read, one line a row id
     deidentified  what was done to columns that name people: column, action, number of cells
+    describe    tables: reads the same cells by what columns are in some of the rows
     """
 
     data: LabelledData
@@ -46,6 +47,20 @@ class Source:
     files: dict[str, Path] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
     deidentified: tuple[dict[str, str | int], ...] = ()
+    describe: Callable[[np.ndarray], Source] | None = None
+
+    def described_by(self, rows: np.ndarray) -> Source:
+        """The same source, its columns described by some rows, bool (N,), alone: others leave no trace in them."""
+        return self if self.describe is None else self.describe(rows)
+
+    def content_keys(self) -> np.ndarray:
+        """(N,): equal for rows of equal content, whatever their columns were taken for; identifiers do not count."""
+        if self.cells is None or self.data.schema.modality != "table":
+            return self.data.content_hashes()
+        fields = self.data.schema.fields
+        apart = [c["name"] for c in fields["columns"] if c["kind"] in ("identifier", "text")]
+        compared = self.cells.drop(columns=[fields["label"], *apart])
+        return pd.util.hash_pandas_object(compared, index=False).to_numpy()
 
 
 def class_order(names: set[str]) -> tuple[str, ...]:

@@ -21,9 +21,11 @@ def split_rows(
     seed: int,
     given: np.ndarray,
     subject: np.ndarray | None = None,
+    content: np.ndarray | None = None,
 ) -> np.ndarray:
     """Text (N,) of train, val, test; `fractions` are (train, val, test), stratified by class.
 
+    content  (N,) equal for rows of equal content; by default hashes of the rows
     Rows of equal content or equal subject (text (N,), empty = none) stay together. `given` (N,) holds the source's
     own split or "": given val and test rows keep it, and only what is missing is carved from the rest (val beside a
     given test: 10 % of the rest). Rows that are not real stay in train. UsageError for bad fractions, DataError when
@@ -38,7 +40,7 @@ def split_rows(
         "val": 0.0 if has_val else (VAL_SHARE_BESIDE_GIVEN_TEST if has_test else val_share),
     }
     movable = (split == "train") & (data.origin == REAL)
-    group = row_groups(data.content_hashes(), subject)
+    group = row_groups(data.content_hashes() if content is None else content, subject)
     _carve(split, data, group, movable, wanted, seed)
     _check_train(data, split)
     return split

@@ -44,6 +44,7 @@ class Form:
     header     whether the first line names the columns; None: it does unless a cell of it is a number, or two are empty
     columns    names for a file without a header (or instead of its own)
     text       name or position of a column whose halves of character pairs its own reader looks after
+    label      name or position of the label column: where the first line has its name, it is a header
     """
 
     header: bool | None = None
@@ -51,6 +52,7 @@ class Form:
     delimiter: str = ""
     encoding: str = ""
     text: str = ""
+    label: str = ""
 
 
 GUESSED = Form()
@@ -87,11 +89,14 @@ def _read(path: Path, form: Form) -> TableFile:
     if suffix == ".parquet":
         return _read_parquet(path, form.columns)
     text = _text(path, form.encoding)
+    marked = re.match(r"sep=(.)\r?\n", text)  # as Excel writes and reads it
+    text, given = (text[marked.end() :], form.delimiter or marked[1]) if marked else (text, form.delimiter)
     if suffix == ".jsonl":
         return _read_json_lines(path, text, form.columns, form.text)
-    records, lines, delimiter = _records(path, text, "\t" if suffix == ".tsv" else form.delimiter)
-    named = _is_header(records[0]) if form.header is None else form.header
+    records, lines, delimiter = _records(path, text, "\t" if suffix == ".tsv" else given)
+    named = _is_header(records, form.label) if form.header is None else form.header
     names = _names(path, records[0] if named else [], form.columns, len(records[0]))
+    lines = [line + bool(marked) for line in lines]
     body, lines = (records[1:], lines[1:]) if named else (records, lines)
     ragged = [
         f"line {n}: {len(r)} cells, not {len(names)}" for r, n in zip(body, lines, strict=True) if len(r) != len(names)
@@ -171,9 +176,18 @@ def _quotes_are_text(text: str) -> bool:
     return not marked and len({line.count("\t") for line in lines}) == 1
 
 
-def _is_header(first: list[str]) -> bool:
-    cells = [cell.strip() for cell in first]
-    return cells.count("") <= 1 and any(cells) and not any(_is_number(cell) for cell in cells)
+def _is_header(records: list[list[str]], label: str) -> bool:
+    """Whether the first record names columns: without numbers, or with such that count columns, or with the label."""
+    cells = [cell.strip() for cell in records[0]]
+    if label in cells and not _is_number(label):
+        return True
+    places = [i for i, cell in enumerate(cells) if _is_number(cell)]
+    if not places:
+        return cells.count("") <= 1 and any(cells)
+    counted = [cells[i] for i in places] in ([str(i) for i in places], [str(i + 1) for i in places])
+    named = [i for i, cell in enumerate(cells) if cell and i not in places]
+    again = any(record[i].strip() == cells[i] for record in records[1:] for i in named if len(record) > i)
+    return counted and bool(named) and not again
 
 
 def _is_number(cell: str) -> bool:

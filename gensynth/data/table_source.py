@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from gensynth.data.columns import KINDS, Column, describe, values_of
+from gensynth.data.columns import KINDS, Column, describe, known_categories, misfits_of, shown_form, values_of
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import printable
+from gensynth.data.identifiers import masked
 from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
@@ -21,6 +21,8 @@ from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Schema
 
 SOURCE_COLUMN = "gensynth_source"
+ORDINAL = "ordinal"  # a word for ordered categories, which are learned like others
+NOTED, TOO_MANY = 0.01, 0.2  # shares of cells that do not fit their column
 _SHOWN = 20
 
 
@@ -33,6 +35,7 @@ def read_table(
     columns: list[str] | None = None,
     ignore: list[str] | None = None,
     kinds: Mapping[str, str] | None = None,
+    formats: Mapping[str, str] | None = None,
     delimiter: str = "",
     encoding: str = "",
     subject: str = "",
@@ -44,14 +47,16 @@ def read_table(
     """Reads a table file, or a folder with train, val and test tables; rows of `test` all get split "test".
 
     label    name or position (0 is the first, -1 the last) of the label column
-    ignore   columns that are written again but not learned; kinds: column -> kind, where the found one is wrong
+    ignore   columns that are written again but not learned
+    kinds    column -> kind, where the found one is wrong
+    formats  column -> format of its dates, see `columns/dates.py`
     subject  column that says whom a row belongs to: an identifier, kept in `groups`
     groups   further columns kept in `groups` as text, by which bias is looked at; they are learned like any other
     deidentify  column -> drop | mask | replace, before anything else is looked at
     like     schema whose classes and columns the rows are read with, for sets that are compared with other rows
     DataError for damaged files, a label column that is not there or has missing cells, and one class only.
     """
-    form = Form(header, tuple(columns or ()), delimiter, encoding)
+    form = Form(header, tuple(columns or ()), delimiter, encoding, label=label)
     cells, split, ids, tables, notes = read_cells(path, test, form)
     if deidentify:
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
@@ -59,13 +64,19 @@ def read_table(
     first = next(iter(tables.values()))
     kinds = _kinds_of_groups(cells, groups or []) | dict(kinds or {})
     kinds |= {subject: "identifier"} if subject in cells.columns else {}
-    source = build(cells, label, first.kind, split, ids, ignore=ignore or [], kinds=kinds, like=like, tables=tables)
     check_columns(groups or [], cells, "data.groups: no")
-    kept = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
-    if kept:
-        source = replace(source, data=replace(source.data, groups=kept))
+    beside = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
+    stated = Stated(tuple(ignore or ()), kinds, formats or {})
+
+    def described(rows: np.ndarray | None) -> Source:
+        source = build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, rows=rows)
+        more = (*source.notes, *notes_on(done), *notes)
+        data = replace(source.data, groups=beside)
+        return replace(source, data=data, notes=more, deidentified=done, describe=None if like else described)
+
+    source = described(None)
     check_classes(source.data.schema.classes, min_classes)
-    return replace(source, notes=(*source.notes, *notes_on(done), *notes), deidentified=done)
+    return source
 
 
 def check_classes(classes: tuple[str, ...], least: int) -> None:
@@ -141,7 +152,7 @@ def _with_marks(cells: pd.DataFrame, split: np.ndarray, files: Mapping[str, Path
 
 def read_frame(frame: pd.DataFrame, label: str = "label", kinds: Mapping[str, str] | None = None) -> Source:
     """A pandas DataFrame, one row an example, its own types."""
-    source = build(text_of(frame.reset_index(drop=True)), label, "DataFrame", kinds=kinds or {})
+    source = build(text_of(frame.reset_index(drop=True)), label, "DataFrame", stated=Stated(kinds=kinds or {}))
     check_classes(source.data.schema.classes, 2)
     return source
 
@@ -156,6 +167,23 @@ def read_breast_cancer() -> Source:
     return build(text_of(frame), "diagnosis", "scikit-learn's breast tumours")
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What a person says of columns: which are not learned, and kinds and formats by name."""
+
+    ignore: Sequence[str] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, cells: pd.DataFrame) -> None:
+        check_columns([*self.ignore, *self.kinds, *self.formats], cells)
+        if wrong := [k for k in self.kinds.values() if k not in (*KINDS, ORDINAL)]:
+            raise UsageError(f"data.kinds: {wrong[0]} is no kind of column; {nearest(wrong[0], (*KINDS, ORDINAL))}")
+
+
+NOTHING_STATED = Stated()
+
+
 def build(
     cells: pd.DataFrame,
     label: str,
@@ -163,12 +191,16 @@ def build(
     split: np.ndarray | None = None,
     ids: np.ndarray | None = None,
     *,
-    ignore: Sequence[str] = (),
-    kinds: Mapping[str, str] = MappingProxyType({}),
+    stated: Stated = NOTHING_STATED,
     like: Schema | None = None,
     tables: Mapping[str, TableFile] | None = None,
+    rows: np.ndarray | None = None,
 ) -> Source:
-    """Source of text cells (N rows) from a `kind` of table; split (N,) is none and ids (N,) count where not given."""
+    """Source of text cells (N rows) from a `kind` of table; split (N,) is none and ids (N,) count where not given.
+
+    like  schema by whose columns the cells are read
+    rows  bool (N,), the rows that say what columns are; None: all
+    """
     split = np.full(len(cells), "") if split is None else split
     ids = np.arange(len(cells)).astype(str) if ids is None else ids
     origin = origin_of(cells)
@@ -176,22 +208,58 @@ def build(
     name = label_column(cells, label)
     labels = cells[name].to_numpy(object)
     check_labels(labels, name, ids, tables)
-    check_columns([*ignore, *kinds], cells)
-    if wrong := [k for k in kinds.values() if k not in KINDS]:
-        raise UsageError(f"data.kinds: {wrong[0]} is no kind of column; {nearest(wrong[0], KINDS)}")
-    described = _described_by(like, cells) if like else _described(cells.drop(columns=name), ignore, kinds)
+    stated.check(cells)
+    shown = cells if rows is None else cells[rows]
+    comma = kind.startswith("CSV with semicolons")
+    described = _described_by(like, cells) if like else _described(shown.drop(columns=name), stated, comma)
     classes = classes_of(set(labels.tolist()), like)
     modelled = [c for c in described if c.modelled]
     if not modelled:
         raise DataError(f'no column beside the label "{name}" can be learned from')
-    x = np.stack([values_of(c, cells[c.name].to_numpy(object)) for c in modelled], axis=1)
+    read = [read_column(c, cells[c.name].to_numpy(object), stated, like is not None) for c in modelled]
     fields = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
-    data = labelled(x, labels, like or Schema("table", classes, fields), ids, origin)
+    data = labelled(
+        np.stack([values for values, _ in read], axis=1), labels, like or Schema("table", classes, fields), ids, origin
+    )
     kinds_of = [c.kind for c in described]
     found = ", ".join(f"{kinds_of.count(k)} {k}" for k in KINDS if k in kinds_of)
     first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{data.schema.fields["label"]}"')
-    notes = (first, *_notes(cells, described, ignore))
-    return Source(data, split, {}, (), notes, source_hash(data), cells=cells.set_axis(ids, axis=0))
+    notes = (first, *_notes(shown, described, stated), *(note for _, note in read if note))
+    named = cells.assign(**{SOURCE_COLUMN: origin})
+
+    def by(some: np.ndarray) -> Source:
+        return build(named, label, kind, split, ids, stated=stated, tables=tables, rows=some)
+
+    hashed, kept = source_hash(data), cells.set_axis(ids, axis=0)
+    return Source(data, split, {}, (), notes, hashed, cells=kept, describe=None if like else by)
+
+
+def read_column(column: Column, cells: np.ndarray, stated: Stated, foreign: bool) -> tuple[np.ndarray, str]:
+    """Values (N,) of cells, and a note on those that do not fit, if they are more than one in a hundred.
+
+    foreign  the column is that of other rows: cells that write the same another way are read by their own form
+    DataError where more than a fifth does not fit and nobody has said what the column is.
+    """
+    note, name = "", printable(column.name)
+    if foreign and column.discrete:
+        cells = known_categories(column, cells)
+    values, misfits = values_of(column, cells), misfits_of(column, cells)
+    if foreign and misfits.mean() > NOTED:
+        try:
+            own = describe(column.name, cells, column.kind)
+        except (ValueError, DataError):
+            own = column
+        if misfits_of(own, cells).sum() < misfits.sum():
+            values, misfits = values_of(own, cells), misfits_of(own, cells)
+            note = f'column "{name}" is written as {shown_form(own)} here, as {shown_form(column)} in the real data'
+    share = misfits.mean() if len(misfits) else 0.0
+    if share <= NOTED:
+        return values, note
+    examples = ", ".join(f'"{printable(cell)}"' for cell in pd.unique(pd.Series(cells[misfits]))[:3])
+    what = f'column "{name}" is {column.kind} ({shown_form(column)}), and {share:.1%} of its cells are not: {examples}'
+    if share > TOO_MANY and column.name not in stated.kinds:
+        raise DataError(f"{what}; repair them, or say what it is with data.kinds={{{column.name}: ...}}")
+    return values, f"{what}; they count as missing"
 
 
 def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -250,25 +318,44 @@ def _described_by(like: Schema, cells: pd.DataFrame) -> list[Column]:
     return described
 
 
-def _described(cells: pd.DataFrame, ignore: Sequence[str], kinds: Mapping[str, str]) -> list[Column]:
+def _described(cells: pd.DataFrame, stated: Stated, decimal_comma: bool) -> list[Column]:
     """Every column as its cells are; ignored ones are text, which is not learned."""
-    stated = {name: kind for name, kind in kinds.items() if name not in ignore}
     try:
-        found = [describe(name, cells[name].to_numpy(object), stated.get(name, "")) for name in cells.columns]
+        found = [
+            Column(name, "text")
+            if name in stated.ignore
+            else describe(
+                name,
+                cells[name].to_numpy(object),
+                stated.kinds.get(name, ""),
+                stated.formats.get(name, ""),
+                decimal_comma,
+            )
+            for name in cells.columns
+        ]
     except ValueError as error:
         raise DataError(str(error)) from None
-    return [replace(c, kind="text", categories=()) if c.name in ignore else c for c in found]
+    return found
 
 
-def _notes(cells: pd.DataFrame, columns: list[Column], ignore: Sequence[str]) -> list[str]:
+def _notes(cells: pd.DataFrame, columns: list[Column], stated: Stated) -> list[str]:
     notes = []
     for column in columns:
         name = printable(column.name)
+        present = cells[column.name][cells[column.name] != ""]
+        example = f', as in "{printable(masked("", str(present.iloc[0])))}"' if len(present) else ""
         if column.kind == "identifier":
-            notes.append(f'column "{name}" identifies rows: not learned, synthetic rows get new ones')
+            notes.append(
+                f'column "{name}" identifies rows{example}: not learned, synthetic rows get new ones; '
+                f"if it says something else, data.kinds={{{name}: categorical}}"
+            )
+        elif column.kind == "text" and column.name in stated.ignore:
+            notes.append(f'column "{name}" is left out (data.ignore): empty in synthetic rows')
         elif column.kind == "text":
-            why = "data.ignore" if column.name in ignore else "free text"
-            notes.append(f'column "{name}" is left out ({why}): empty in synthetic rows')
+            notes.append(
+                f'column "{name}" is left out (free text{example}): empty in synthetic rows; '
+                f"if it says something, data.kinds={{{name}: datetime | numeric | categorical | identifier}}"
+            )
         elif column.kind == "constant":
             always = f'always "{column.example}"' if column.example else "empty throughout"
             notes.append(f'column "{name}" is {always}')

@@ -43,7 +43,7 @@ def read_text(
     Rows whose text is empty, only space, or longer than 100,000 characters become findings. DataError for damaged
     files, columns that are not there, and one class only.
     """
-    form = Form(header, tuple(columns or ()), delimiter, encoding, text)
+    form = Form(header, tuple(columns or ()), delimiter, encoding, text, label)
     cells, split, ids, tables, notes = table_source.read_cells(path, test, form)
     origin = table_source.origin_of(cells)
     cells = cells.drop(columns=[table_source.SOURCE_COLUMN], errors="ignore")

@@ -59,7 +59,9 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
         raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
     with run.step("explore"):
         subject = _subject(source, job.data.subject)
-        split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
+        seed, content = rng.child(job.seed, "split"), source.content_keys()
+        split = split_rows(source.data, job.data.split, seed, source.split, subject, content)
+        source = source.described_by(split == "train")
         source, split = _cut(source, split, job)
         facts = look_at(source, split)
     check_groups(source.data, job.data.groups)

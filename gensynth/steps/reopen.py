@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ from gensynth.data.conditions import Conditions
 from gensynth.data.finding import Finding
 from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
+from gensynth.data.sources import read_path
 from gensynth.data.split import split_rows
 from gensynth.data.table_names import is_table
+from gensynth.data.table_source import read_table
+from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
 from gensynth.files import write_json
+from gensynth.progress import say
 from gensynth.provenance.hashes import seal_run
 from gensynth.steps.job import DataSettings
 from gensynth.steps.read import SplitData
@@ -29,6 +33,7 @@ from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
 
 STATE = "run/state.json"
+VAL_ALONE = (0.9, 0.1, 0.0)  # shares where the test side lies elsewhere
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def reread(finished: Path, bundle: Bundle | None, data: DataSettings) -> SplitDa
     state, folder = finished_state(finished), finished / "dataset"
     like, label = state.schema, state.schema.fields.get("label", "label")
     groups = [*data.groups, *([data.subject] if data.subject else [])]
-    source = modality_of(like).read_like(str(folder), like, label=label, groups=groups, written=True)
+    source = modality_of(like).read_like(str(folder), like, label=label, groups=groups, written=True, form={})
     ledger = read_ledger(folder / "ledger.csv")
     first = {f"train/{row['row_id']}": row["parent"] for row in ledger if row["source"] == REAL}
     rows = source.data
@@ -163,7 +168,9 @@ def names_of_rows(
     }
 
 
-def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[str, LabelledData], tuple[Finding, ...]]:
+def read_sets(
+    paths: list[Path], like: LabelledData, columns: Columns
+) -> tuple[dict[str, LabelledData], tuple[Finding, ...]]:
     """The synthetic rows of each path, read as `like` is (size, channels, columns, classes), by a name of their own.
 
     Where a source says which of its rows are real (a balanced data set), only the others are taken.
@@ -174,7 +181,7 @@ def read_sets(paths: list[Path], like: LabelledData, label: str) -> tuple[dict[s
         name = (
             path.name if [p.name for p in paths].count(path.name) == 1 else f"{number}: {path.parent.name}/{path.name}"
         )
-        read = read_like(path, like, label)
+        read = read_like(path, like, columns)
         rows = aligned(read.data, like, name)
         sets[name] = as_synthetic(rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows)
         findings += read.quarantine
@@ -186,29 +193,53 @@ def as_synthetic(rows: LabelledData) -> LabelledData:
     return replace(rows, origin=np.full(len(rows), SYNTHETIC), parent=np.full(len(rows), ""))
 
 
-def read_like(path: Path, like: LabelledData, label: str) -> Source:
-    """A source read with the image size, or the columns and classes, of other rows."""
+def read_like(path: Path, like: LabelledData, columns: Columns) -> Source:
+    """A source read with the image size, or the columns and classes, of other rows; what to know of it is said."""
     kind = modality_of(like.schema)
-    return kind.read_like(str(path), like.schema, label=label, groups=[], written=False)
+    read = kind.read_like(str(path), like.schema, label=columns.label, groups=[], written=False, form=columns.form)
+    for note in read.notes[1:]:
+        say(f"{path.name}: {note}")
+    return read
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the labels of sets that are evaluated stand, where their texts, and how their tables are written."""
+
+    label: str = "label"
+    text: str = ""
+    form: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self, path: Path) -> Source:
+        """The real rows at a path."""
+        if self.text:
+            return read_text(str(path), text=self.text, label=self.label, **self.form)
+        if is_table(path):
+            return read_table(str(path), label=self.label, **self.form)
+        return read_path(str(path), label=self.label)
 
 
 def real_sides(
-    source: Source, test: Path | None, label: str, fractions: tuple[float, float, float], seed: int
+    source: Source, test: Path | None, columns: Columns, fractions: tuple[float, float, float], seed: int
 ) -> tuple[LabelledData, LabelledData, LabelledData]:
     """(train, val, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
-    real = source.data.origin == REAL
-    rows, given = source.data[real], source.split[real]
-    if test is None:
-        split = split_rows(rows, fractions, rng.child(seed, "split"), given)
-        return rows[split == "train"], rows[split == "val"], rows[split == "test"]
-    held_out = aligned(read_like(test, rows, label).data, rows, test.name)
-    rows, given = rows[given != "test"], given[given != "test"]
-    return *with_val(rows, given, seed), held_out[held_out.origin == REAL]
+    usable = (source.data.origin == REAL) & ((source.split != "test") | (test is None))
+    shares = fractions if test is None else VAL_ALONE
+    content = source.content_keys()[usable]
+    split = split_rows(source.data[usable], shares, rng.child(seed, "split"), source.split[usable], content=content)
+    train = usable.copy()
+    train[usable] = split == "train"
+    rows = source.described_by(train).data[usable]
+    parts = {name: rows[split == name] for name in ("train", "val", "test")}
+    if test is not None:
+        held_out = aligned(read_like(test, rows, columns).data, rows, test.name)
+        parts["test"] = held_out[held_out.origin == REAL]
+    return parts["train"], parts["val"], parts["test"]
 
 
 def with_val(rows: LabelledData, given: np.ndarray, seed: int) -> tuple[LabelledData, LabelledData]:
     """(train, val) of rows whose test side lies elsewhere: val as `given` (N,) says, else a tenth."""
-    split = split_rows(rows, (0.9, 0.1, 0.0), rng.child(seed, "split"), given)
+    split = split_rows(rows, VAL_ALONE, rng.child(seed, "split"), given)
     return rows[split == "train"], rows[split == "val"]
 
 

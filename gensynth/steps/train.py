@@ -14,7 +14,7 @@ import torch
 from gensynth import __version__, rng
 from gensynth.data.kinds import fit_codec, modality_of
 from gensynth.data.modality import Codec
-from gensynth.data.source import Source
+from gensynth.data.source import Source, source_hash
 from gensynth.data.split import split_rows
 from gensynth.errors import UsageError
 from gensynth.evaluation.fidelity.appraisal import appraiser
@@ -52,12 +52,13 @@ def trained(
     """The bundle in out/generator, trained now unless an earlier try of the same run had finished it."""
     folder = out / "generator"
     learned = LabelledData.concat([split_data.train, split_data.marked])
+    learned_sha256 = source_hash(learned)  # of nothing else: what other rows hold leaves no trace in the bundle
     if not (resume and (folder / "manifest.json").exists()):
         train_generator(
             job,
             learned,
             split_data.val,
-            split_data.source.sha256,
+            learned_sha256,
             out,
             started,
             resume=resume,
@@ -67,7 +68,7 @@ def trained(
             compared=compared,
         )
     bundle = load_bundle(folder, job.model.make)
-    if bundle.facts["training"]["run"] != _written_identity(job, learned, split_data.source.sha256):
+    if bundle.facts["training"]["run"] != _written_identity(job, learned, learned_sha256):
         raise UsageError("the unfinished run was started with other settings or other data; use another out=")
     return bundle
 

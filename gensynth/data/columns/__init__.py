@@ -1,0 +1,33 @@
+"""Columns of tables: what each is, and how its cells are spelled."""
+
+from gensynth.data.columns.column import (
+    KINDS,
+    MISSING,
+    MODELLED,
+    Column,
+    cells_of,
+    is_missing,
+    issue,
+    known_categories,
+    misfits_of,
+    round_values,
+    shown_form,
+    values_of,
+)
+from gensynth.data.columns.describe import describe
+
+__all__ = [
+    "KINDS",
+    "MISSING",
+    "MODELLED",
+    "Column",
+    "cells_of",
+    "describe",
+    "shown_form",
+    "is_missing",
+    "issue",
+    "known_categories",
+    "misfits_of",
+    "round_values",
+    "values_of",
+]

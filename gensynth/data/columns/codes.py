@@ -1,0 +1,166 @@
+"""Identifiers and codes: the shape that the cells of one column share, and new cells of that shape.
+
+A shape is a list of runs. A run is a fixed text, a whole number between two bounds, one of a few texts, or a character
+a place from the alphabet of that place. New cells are functions of their seed, and never one that is taken.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gensynth import rng
+from gensynth.errors import DataError
+
+ATTEMPTS = 40
+SHAPED_BY = 1000  # cells by which a shape is found
+ALIKE = 0.9  # share of the cells that must have the runs of the shape
+FEW = 12  # different texts of a run that are written again as they are: domains of addresses, say
+_RUNS = re.compile(r"\d+|[^\W\d_]+|[\W_]+")
+_UPPER_HEX, _LOWER_HEX = string.digits + "ABCDEF", string.digits + "abcdef"
+ALPHABETS = (
+    string.digits,
+    string.ascii_lowercase,
+    string.ascii_uppercase,
+    _LOWER_HEX,
+    _UPPER_HEX,
+    string.ascii_lowercase + string.digits,
+    string.ascii_uppercase + string.digits,
+    string.ascii_letters,
+    string.ascii_letters + string.digits,
+)
+Run = dict[str, Any]
+
+
+def find_shape(cells: np.ndarray) -> list[Run]:
+    """Runs of cells (N,): {"text"}, {"low", "high"}, {"texts", "counts"}, or {"places"} and, of words, {"lengths"}.
+
+    The cells of most have one length and one alphabet a place, or the same sequence of digits, letters and marks; else
+    the shape is that of the commonest length.
+    """
+    sample = cells[:: -(-len(cells) // SHAPED_BY)].tolist()
+    lengths = Counter(map(len, sample))
+    length, count = lengths.most_common(1)[0]
+    if count < ALIKE * len(sample):
+        split = [_RUNS.findall(cell) for cell in sample]
+        kinds = [tuple(_kind(run) for run in runs) for runs in split]
+        usual, alike = Counter(kinds).most_common(1)[0]
+        if alike >= ALIKE * len(sample):
+            table = [runs for runs, kind in zip(split, kinds, strict=True) if kind == usual]
+            return [_run([runs[i] for runs in table], len(table)) for i in range(len(usual))]
+    return _places([cell for cell in sample if len(cell) == length])
+
+
+def _kind(run: str) -> str:
+    return "digits" if run.isdigit() else "letters" if run.isalpha() else run
+
+
+def _run(texts: Sequence[str], rows: int) -> Run:
+    """One run of all cells."""
+    counts = Counter(texts)
+    if len(counts) == 1:
+        return {"text": texts[0]}
+    if all(text.isdigit() and (text == "0" or text[0] != "0") for text in texts):
+        numbers = [int(text) for text in texts]
+        if max(numbers) < 1 << 62:
+            return {"low": min(numbers), "high": max(numbers)}
+    if len(counts) <= FEW and rows >= 4 * len(counts):
+        return {"texts": sorted(counts), "counts": [counts[text] for text in sorted(counts)]}
+    longest = max(map(len, texts))
+    places = [_alphabet({text[i] for text in texts if len(text) > i}) for i in range(longest)]
+    return {"places": places, "lengths": sorted(map(len, texts))[:: -(-len(texts) // 50)]}
+
+
+def _places(cells: Sequence[str]) -> list[Run]:
+    """A run a place, neighbours of one kind put together, of cells of one length."""
+    runs: list[Run] = []
+    for letters in zip(*cells, strict=True):
+        distinct = set(letters)
+        if len(distinct) == 1 and runs and "text" in runs[-1]:
+            runs[-1]["text"] += letters[0]
+        elif len(distinct) == 1:
+            runs.append({"text": letters[0]})
+        elif runs and "places" in runs[-1]:
+            runs[-1]["places"].append(_alphabet(distinct))
+        else:
+            runs.append({"places": [_alphabet(distinct)]})
+    return runs
+
+
+def _alphabet(letters: set[str]) -> str:
+    """The smallest usual alphabet that holds the letters; without it, they themselves."""
+    if letters <= set(string.digits[1:]) and len(letters) > 1:
+        return string.digits[1:]
+    return next((one for one in ALPHABETS if letters <= set(one)), "".join(sorted(letters)))
+
+
+def check_shape(runs: Any) -> list[Run]:
+    """The runs; ValueError for what is no shape."""
+    for run in runs:
+        fine = (
+            isinstance(run.get("text"), str)
+            or (type(run.get("low")) is int and type(run.get("high")) is int and 0 <= run["low"] <= run["high"])
+            or (run.get("texts") and all(isinstance(text, str) for text in run["texts"]))
+            or (run.get("places") and all(isinstance(place, str) and place for place in run["places"]))
+        )
+        if not fine:
+            raise ValueError("a shape has a run that is not understood")
+    return list(runs)
+
+
+def issue_codes(name: str, runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, taken: set[str]) -> np.ndarray:
+    """New cells (N,) of the shape, one a seed; those in `taken` are not issued, and issued ones are added to it.
+
+    DataError where no cell of the shape is left.
+    """
+    cells, waiting = np.empty(len(seeds), dtype=object), np.arange(len(seeds))
+    for attempt in range(ATTEMPTS):
+        # After half of the tries the shape grows: a short one may have no room left.
+        grown = [*runs, *[{"places": [string.digits]}] * max(0, attempt - ATTEMPTS // 2)]
+        still = []
+        for place, cell in zip(waiting.tolist(), _drawn(grown, seeds[waiting], attempt), strict=True):
+            if cell in taken:
+                still.append(place)
+            else:
+                taken.add(cell)
+                cells[place] = cell
+        waiting = np.array(still, dtype=np.int64)
+        if not len(waiting):
+            return cells
+    raise DataError(f'column "{name}": no unused identifier of its shape is left')
+
+
+def _drawn(runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, attempt: int) -> list[str]:
+    widths = [len(run.get("places", "x")) + 1 for run in runs]
+    draws = rng.uniform(seeds, max(sum(widths), 1), f"identifier{attempt}")
+    parts, start = [], 0
+    for run, width in zip(runs, widths, strict=True):
+        parts.append(_draw(run, draws[:, start : start + width], attempt))
+        start += width
+    return ["".join(row) for row in zip(*parts, strict=True)] if parts else [""] * len(seeds)
+
+
+def _draw(run: Mapping[str, Any], draws: np.ndarray, attempt: int) -> list[str]:
+    """Texts of one run from uniform numbers (N, width)."""
+    if "text" in run:
+        return [run["text"]] * len(draws)
+    if "low" in run:
+        wider = 10 ** max(0, attempt - ATTEMPTS // 4)
+        span = (run["high"] - run["low"] + 1) * min(wider, 10**6)
+        return (run["low"] + (draws[:, 0] * span).astype(np.int64)).astype(str).tolist()
+    if "texts" in run:
+        upper = np.cumsum(run["counts"]) / np.sum(run["counts"])
+        found = np.searchsorted(upper, draws[:, 0], side="right").clip(max=len(upper) - 1)
+        return [run["texts"][i] for i in found]
+    places = [np.array(list(place)) for place in run["places"]]
+    letters = np.stack([place[(draws[:, i] * len(place)).astype(np.int64)] for i, place in enumerate(places)], axis=1)
+    spelled = ["".join(row) for row in letters.tolist()]
+    if "lengths" not in run:
+        return spelled
+    lengths = np.array(run["lengths"])[(draws[:, -1] * len(run["lengths"])).astype(np.int64)]
+    return [word[:length] for word, length in zip(spelled, lengths.tolist(), strict=True)]

@@ -1,0 +1,199 @@
+"""One column of a table: its facts, its cells as numbers, and numbers written as its cells again.
+
+Modelled kinds (`numeric`, `categorical`, `boolean`, `datetime`) become float64: numbers as they are spelled (12.5 % is
+12.5), times of day and durations in seconds, dates in seconds since 1970, categories as their index, missing as NaN.
+The others (`constant`, `identifier`, `text`) are described, and written again for synthetic rows without being learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gensynth.data.columns.codes import check_shape, issue_codes
+from gensynth.data.columns.dates import cells_of_dates, seconds_of
+from gensynth.data.columns.numbers import NumberForm, values_of_numbers, write_numbers
+
+MODELLED = ("numeric", "categorical", "boolean", "datetime")
+KINDS = (*MODELLED, "constant", "identifier", "text")
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")
+AMONG_NUMBERS = ("<NA>", "#N/A", "NaT", "none", "missing", "unknown", "--", "nil", "NIL")  # and dates
+AMONG_TEXTS = ("None", "-", ".")  # where words stand, these may be one of them
+ANSWERS = (("true", "yes", "t", "y", "1", "1.0"), ("false", "no", "f", "n", "0", "0.0"))
+
+
+@dataclass(frozen=True)
+class Column:
+    """Facts of one column, plain JSON.
+
+    categories  cells of a categorical or boolean column, sorted; `categories` in files
+    integer   whole numbers only; `decimals`: most digits after the point, `fixed`: all cells have as many
+    significant  most digits of a cell without leading zeros, where that says more than `decimals`; 0 where not
+    bare      whole values are written without a point although the column has fractions
+    missing   how a missing cell is written
+    format    of a datetime column, see `dates.py`
+    offsets   of a datetime column whose cells differ in their offset: minutes, for each month
+    example   the cell of a constant
+    low, high smallest and largest value
+    spelling  what stands around and inside of numbers, see `numbers.NumberForm`
+    shape     of an identifier, see `codes.py`
+    misfits   share of the described cells that are neither missing nor read; they count as missing
+    """
+
+    name: str
+    kind: str
+    categories: tuple[str, ...] = ()
+    integer: bool = False
+    decimals: int = 0
+    fixed: bool = False
+    bare: bool = False
+    significant: int = 0
+    missing: str = ""
+    format: str = ""
+    example: str = ""
+    low: float = 0.0
+    high: float = 0.0
+    offsets: tuple[int, ...] = ()
+    spelling: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[Mapping[str, Any], ...] = ()
+    misfits: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        facts = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        facts["levels"] = facts.pop("categories")
+        return facts
+
+    @staticmethod
+    def from_json(facts: dict[str, Any]) -> Column:
+        """Inverse of `to_json`; ValueError for an unknown kind or form, TypeError for unknown keys."""
+        if facts.get("kind") not in KINDS:
+            raise ValueError(f"column kind {facts.get('kind')!r} is none of {', '.join(KINDS)}")
+        known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items() if k != "levels"}
+        column = Column(**known, categories=tuple(facts.get("levels", ())))
+        NumberForm.from_json(column.spelling)
+        check_shape(column.shape)
+        return column
+
+    @property
+    def modelled(self) -> bool:
+        return self.kind in MODELLED
+
+    @property
+    def discrete(self) -> bool:
+        """Whether values are category indices."""
+        return self.kind in ("categorical", "boolean")
+
+    @property
+    def form(self) -> NumberForm:
+        return NumberForm.from_json(self.spelling)
+
+
+def is_missing(cells: np.ndarray, texts: bool) -> np.ndarray:
+    """Which cells (N,) are marks of missing ones; `texts`: of a column of words, where "None" may be one of them."""
+    marks = [mark for mark in MISSING if mark not in AMONG_TEXTS] if texts else [*MISSING, *AMONG_NUMBERS]
+    return pd.Series(cells, dtype=object).str.strip().isin(marks).to_numpy(bool)
+
+
+def values_of(column: Column, cells: np.ndarray) -> np.ndarray:
+    """float64 (N,) of cells (N,); missing and misfits are NaN, an unknown category is len(categories)."""
+    if column.discrete:
+        index = pd.Index(column.categories).get_indexer(pd.Index(cells)).astype(np.float64)
+        index[index < 0] = len(column.categories)
+        return np.where((index == len(column.categories)) & is_missing(cells, texts=True), np.nan, index)
+    if column.kind == "datetime":
+        return seconds_of(cells, column.format)
+    return values_of_numbers(cells, column.form)
+
+
+def known_categories(column: Column, cells: np.ndarray) -> np.ndarray:
+    """Cells (N,) of other rows with the column's spelling of a category where they differ in blanks or case alone.
+
+    True, 1, yes and t are one answer in a boolean column, false, 0, no and f the other.
+    """
+    meaning = {category.strip().casefold(): category for category in column.categories}
+    if column.kind == "boolean":
+        sides = [next((one for one in column.categories if one.casefold() in side), None) for side in ANSWERS]
+        for side, category in zip(ANSWERS, sides, strict=True):
+            meaning = {**dict.fromkeys(side, category), **meaning} if category else meaning
+    text = pd.Series(cells, dtype=object)
+    fitting = text.str.strip().str.casefold().map(meaning)
+    return text.where(text.isin(column.categories) | fitting.isna(), fitting).to_numpy(dtype=object)
+
+
+def misfits_of(column: Column, cells: np.ndarray) -> np.ndarray:
+    """Which cells (N,) a number or date column does not read, and are no mark of missing ones."""
+    if column.kind not in ("numeric", "datetime"):
+        return np.zeros(len(cells), bool)
+    return np.isnan(values_of(column, cells)) & ~is_missing(cells, texts=False) & (cells != column.missing)
+
+
+def shown_form(column: Column) -> str:
+    """How the cells of a number or date column are written, by an example or a format; its kind for others."""
+    if column.kind == "datetime":
+        return column.format
+    if column.kind == "numeric":
+        return str(cells_of(column, np.array([column.low]))[0])
+    return column.kind
+
+
+def cells_of(column: Column, values: np.ndarray) -> np.ndarray:
+    """Cells (N,) of values float64 (N,), written as the column writes them."""
+    missing = np.isnan(values)
+    if column.discrete:
+        table = np.array([*column.categories, column.missing], dtype=object)
+        return table[np.where(missing, len(column.categories), np.nan_to_num(values)).astype(np.int64)]
+    cells = np.full(len(values), column.missing, dtype=object)
+    known = values[~missing]
+    if not len(known):
+        return cells
+    if column.kind == "datetime":
+        cells[~missing] = cells_of_dates(known, column.format, column.offsets)
+    else:
+        digits = _digits(column, np.abs(known))
+        nothing = ~(pd.Series(digits).str.partition("e")[0].str.contains("[1-9]").to_numpy(bool))
+        cells[~missing] = write_numbers(column.form, np.where(nothing, 0.0, known), digits)
+    return cells
+
+
+def issue(column: Column, seeds: np.ndarray, taken: set[str]) -> np.ndarray:
+    """Cells (N,) of a column that is not modelled, for synthetic rows: the constant, new identifiers, empty text.
+
+    An identifier keeps the shape of the real ones; those in `taken` are not issued, and issued ones are added to it.
+    """
+    if column.kind == "constant":
+        return np.full(len(seeds), column.example, dtype=object)
+    if column.kind == "text":
+        return np.full(len(seeds), column.missing, dtype=object)
+    return issue_codes(column.name, column.shape, seeds, taken)
+
+
+def _digits(column: Column, values: np.ndarray) -> np.ndarray:
+    """Absolute values (N,) as plain text."""
+    if column.integer:
+        return np.rint(values).astype(np.int64).astype(str).astype(object)
+    if column.spelling.get("exponent"):
+        return np.char.mod(f"%.{column.decimals}e", values).astype(object)
+    if column.fixed:
+        return np.char.mod(f"%.{column.decimals}f", values).astype(object)
+    texts = round_values(column, values).astype(str)
+    if column.bare:
+        texts = np.char.replace(np.char.add(texts, "#"), ".0#", "#")
+        texts = np.char.rstrip(texts, "#")
+    return texts.astype(object)
+
+
+def round_values(column: Column, values: np.ndarray) -> np.ndarray:
+    """Values as the column would give them back after being written and read."""
+    if column.integer:
+        return np.rint(values)
+    if column.kind != "numeric":
+        return values
+    if column.spelling.get("exponent"):
+        return np.char.mod(f"%.{column.decimals}e", values).astype(np.float64)
+    if column.significant:
+        values = np.char.mod(f"%.{column.significant}g", values).astype(np.float64)
+    return np.round(values, column.decimals) if column.decimals <= 15 else values

@@ -1,0 +1,267 @@
+"""What a column is, decided over its train cells: number, date, category, identifier or text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from gensynth.data.columns import dates, numbers
+from gensynth.data.columns.codes import find_shape
+from gensynth.data.columns.column import Column, is_missing, misfits_of, values_of
+from gensynth.errors import DataError
+
+EXACT = 2.0**53  # larger whole numbers do not fit a float64
+FITTING = 0.8  # share of the cells that a number or a date must read
+HALF, NEARLY_ALL = 0.5, 0.95
+FEW_CATEGORIES, MANY_CATEGORIES = 20, 50
+LEAST_IDENTIFIERS = 20
+_TEXT_LENGTH = 40
+_BOOLEANS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+_NAMED_ID = re.compile(
+    r"(^|[_\s.-])(id|idx|index|key|uuid|guid|rownum|row_number|code|number|no|nr|ref|serial|sku|hash|token|email|e-mail|ip)"
+    r"([_\s.-]|$)",
+    re.IGNORECASE,
+)
+_NUMBER_NAMED_ID = re.compile(r"(^|[_\s.-])(id|idx|index|key|uuid|guid|rownum|row_number)$", re.IGNORECASE)
+_CODE = re.compile(r"\d|@")
+
+
+def describe(name: str, cells: np.ndarray, kind: str = "", format_: str = "", decimal_comma: bool = False) -> Column:
+    """Find the kind of a column from its cells, text (N,); `kind` and `format_` (of dates) state it instead.
+
+    decimal_comma  whether a lone comma in numbers is more likely a decimal mark
+    ValueError where no cell fits the stated kind. DataError where half and more of the cells, but not four fifths, are
+    numbers or dates, and too many differ to be categories.
+    """
+    kind = {"ordinal": "categorical"}.get(kind, kind)
+    marks = is_missing(cells, texts=False)
+    present = cells[~marks]
+    distinct, counts = _distinct(present)
+    if kind in ("datetime",) or (format_ and not kind):
+        return _settled(_stated_dates(name, distinct, format_), cells, marks)
+    if kind == "numeric":
+        return _settled(_stated_number(name, cells, distinct, decimal_comma), cells, marks)
+    if not kind and len(distinct):
+        found = _number_or_date(name, cells, marks, distinct, counts, decimal_comma)
+        if found is not None:
+            return found
+    gaps = is_missing(cells, texts=True)
+    return _of_texts(name, cells, gaps, kind)
+
+
+def _distinct(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct cells, in the order of their first, and how often each occurs."""
+    codes, distinct = pd.factorize(cells)
+    return np.asarray(distinct, dtype=object), np.bincount(codes, minlength=len(distinct))
+
+
+def _number_or_date(
+    name: str,
+    cells: np.ndarray,
+    marks: np.ndarray,
+    distinct: np.ndarray,
+    counts: np.ndarray,
+    decimal_comma: bool,
+) -> Column | None:
+    """A column of numbers or dates, or None; DataError where it is one in half of its cells only."""
+    plain = numbers.plain_numbers(distinct)
+    read = ~np.isnan(plain) | _infinite(distinct)
+    codes = bool(pd.Series(distinct, dtype=object).str.fullmatch(r"\s*[-+]?0[0-9]+\s*").any())
+    if not codes and read.all() and len(distinct):
+        return _plain_number(name, cells, marks, distinct, plain)
+    if date := dates.find_form(distinct):
+        column = Column(name, "datetime", format=date.format, offsets=date.offsets)
+        return _settled(column, cells, marks) if _enough(column, distinct, counts) else None
+    if codes:
+        return None
+    form = numbers.find_form(distinct, decimal_comma)
+    if form is None:
+        form = numbers.PLAIN if read.any() else None
+    if form is None:
+        return None
+    column = _numeric(name, distinct, form)
+    if _enough(column, distinct, counts):
+        return _settled(column, cells, marks)
+    _refuse_halves(name, column, distinct, counts)
+    return None
+
+
+def _infinite(cells: np.ndarray) -> np.ndarray:
+    text = pd.Series(cells, dtype=object).str.strip().str.lower().str.lstrip("+-")
+    return text.isin(["inf", "infinity"]).to_numpy(bool)
+
+
+def _enough(column: Column, distinct: np.ndarray, counts: np.ndarray) -> bool:
+    """Whether four fifths of the cells are read, and what is not read is not one of a few categories."""
+    fits = ~misfits_of(column, distinct)
+    share = counts[fits].sum() / counts.sum()
+    return bool(share == 1 or (share >= FITTING and len(distinct) > FEW_CATEGORIES))
+
+
+def _refuse_halves(name: str, column: Column, distinct: np.ndarray, counts: np.ndarray) -> None:
+    fits = ~misfits_of(column, distinct)
+    share = counts[fits].sum() / counts.sum()
+    if share >= HALF and len(distinct) > MANY_CATEGORIES and fits.sum() > MANY_CATEGORIES:
+        others = ", ".join(f'"{cell}"' for cell in distinct[~fits][:3])
+        raise DataError(
+            f'column "{name}": {share:.0%} of the cells are numbers, {1 - share:.0%} are not, for example {others}; '
+            f"say what it is: data.kinds={{{name}: numeric}} (the others then count as missing), categorical or text"
+        )
+
+
+def _plain_number(name: str, cells: np.ndarray, marks: np.ndarray, distinct: np.ndarray, plain: np.ndarray) -> Column:
+    """A column of numbers alone: an identifier, instants counted from 1970, compact dates, or a number."""
+    known = plain[~np.isnan(plain)]
+    whole = len(known) > 0 and bool((np.mod(known, 1) == 0).all()) and not _has_point(distinct)
+    if whole:
+        if epoch := dates.epoch_form(known):
+            return _settled(Column(name, "datetime", format=epoch.format), cells, marks)
+        if date := dates.find_form(distinct):
+            return _settled(Column(name, "datetime", format=date.format), cells, marks)
+        if len(distinct) == len(cells) >= LEAST_IDENTIFIERS and _counts_or_named(name, known):
+            return Column(name, "identifier", shape=tuple(find_shape(cells)))
+        if np.abs(known).max() > EXACT:
+            return _of_texts(name, cells, is_missing(cells, texts=True), "")
+    return _settled(_numeric(name, distinct, numbers.find_form(distinct) or numbers.PLAIN), cells, marks)
+
+
+def _has_point(cells: np.ndarray) -> bool:
+    return bool(pd.Series(cells, dtype=object).str.contains(r"[.eE]").any())
+
+
+def _counts_or_named(name: str, known: np.ndarray) -> bool:
+    return bool(known.max() - known.min() == len(known) - 1 or _NUMBER_NAMED_ID.search(name))
+
+
+def _stated_number(name: str, cells: np.ndarray, distinct: np.ndarray, decimal_comma: bool) -> Column:
+    form = numbers.find_form(distinct, decimal_comma) if len(distinct) else None
+    column = _numeric(name, distinct, form or numbers.PLAIN)
+    if not len(distinct) or np.isnan(values_of(column, distinct)).all():
+        raise ValueError(f'column "{name}" holds no numbers')
+    return column
+
+
+def _stated_dates(name: str, distinct: np.ndarray, format_: str) -> Column:
+    form = dates.find_form(distinct, format_) or dates.epoch_form(numbers.plain_numbers(distinct))
+    if form is None:
+        what = f"the format {format_} does not read" if format_ else "no date format reads"
+        example = f', for example "{distinct[0]}"' if len(distinct) else ""
+        raise ValueError(f'column "{name}": {what} four fifths of its cells{example}; data.formats={{{name}: ...}}')
+    return Column(name, "datetime", format=form.format, offsets=form.offsets)
+
+
+def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm) -> Column:
+    """Digits of numbers, from distinct cells."""
+    column = Column(name, "numeric", spelling=form.to_json())
+    values = values_of(column, distinct)
+    known = ~np.isnan(values)
+    if not known.any() or form.clock:
+        return replace(column, integer=bool(form.clock))
+    text = _bare_digits(distinct[known], form)
+    has_exponent = text.str.contains("[eE]")
+    integer = (
+        bool((np.mod(values[known], 1) == 0).all()) and not (has_exponent | text.str.contains(".", regex=False)).any()
+    )
+    if integer:
+        return replace(column, integer=True)
+    digits = text.str.partition(".")[2].str.replace(r"[eE].*$", "", regex=True).str.len()
+    if form.exponent:
+        return replace(column, decimals=int(digits.max()), fixed=True)
+    decimals = 17 if has_exponent.any() else int(digits.max())
+    return replace(
+        column,
+        decimals=decimals,
+        fixed=bool(decimals < 17 and (digits == decimals).all()),
+        bare=bool((digits == 0).any()),
+        significant=_significant(text, decimals, float(np.abs(values[known]).max())),
+    )
+
+
+def _bare_digits(cells: np.ndarray, form: numbers.NumberForm) -> pd.Series:
+    """Digits, point and exponent alone of number cells."""
+    text = pd.Series(cells, dtype=object).str.strip()
+    for part in (form.suffix.strip(), form.prefix.strip(), form.group):
+        text = text.str.replace(part, "", regex=False) if part else text
+    text = text.str.replace(form.point, ".", regex=False) if form.point != "." else text
+    return text.str.replace(r"^[^\d.]+|[^\d.]+$", "", regex=True)
+
+
+def _significant(text: pd.Series, decimals: int, largest: float) -> int:
+    """Most significant digits of number cells, 0 where no value up to `largest` with `decimals` can have more."""
+    digits = text.str.replace(r"[eE].*$", "", regex=True).str.replace(".", "", regex=False).str.lstrip("0").str.len()
+    most = int(digits.max())
+    return most if most <= 15 and most < decimals + len(str(int(largest))) else 0
+
+
+def _settled(column: Column, cells: np.ndarray, marks: np.ndarray) -> Column:
+    """The column with its range, its mark of missing cells and its misfits; a constant where all are one value."""
+    values = values_of(column, cells)
+    unread = np.isnan(values)
+    missing = _commonest(cells[unread & marks])
+    if unread.all():
+        raise ValueError(f'column "{column.name}" holds nothing that it could be read as')
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if low == high and not unread.any():
+        return Column(column.name, "constant", example=str(cells[0]))
+    misfits = unread & ~marks & ~_infinite(cells)
+    whole = column.integer
+    if column.kind == "datetime":
+        whole = bool((np.mod(values[~unread], 1) == 0).all())
+    share = round(float(misfits.mean()), 6)
+    return replace(column, missing=missing, low=low, high=high, integer=whole, misfits=share)
+
+
+def _commonest(cells: np.ndarray) -> str:
+    if not len(cells):
+        return ""
+    distinct, counts = np.unique(cells.astype(str), return_counts=True)
+    return str(distinct[np.argmax(counts)])
+
+
+def _of_texts(name: str, cells: np.ndarray, marks: np.ndarray, kind: str) -> Column:
+    """Constant, identifier, free text, or categories."""
+    present = cells[~marks]
+    distinct, _ = _distinct(present)
+    missing = _commonest(cells[marks])
+    if not kind:
+        kind = _kind_of_texts(name, cells, present, distinct)
+    if kind == "constant":
+        return Column(name, "constant", example=str(present[0]) if len(present) else missing)
+    if kind == "identifier":
+        return Column(name, "identifier", shape=tuple(find_shape(present if len(present) else cells)), missing=missing)
+    categories = () if kind == "text" else tuple(sorted(map(str, distinct)))
+    return Column(name, kind, categories=categories, missing=missing)
+
+
+def _kind_of_texts(name: str, cells: np.ndarray, present: np.ndarray, distinct: np.ndarray) -> str:
+    if len(distinct) <= 1 and len(present) in (0, len(cells)):
+        return "constant"
+    if _identifies(name, cells, present, distinct):
+        return "identifier"
+    if _is_free_text(present, distinct):
+        return "text"
+    is_boolean = len(distinct) == 2 and {category.lower() for category in distinct.tolist()} in _BOOLEANS
+    return "boolean" if is_boolean else "categorical"
+
+
+def _identifies(name: str, cells: np.ndarray, present: np.ndarray, distinct: np.ndarray) -> bool:
+    """Nearly as many different cells as rows, and evidence besides: digits, or its name."""
+    if len(cells) < LEAST_IDENTIFIERS or len(distinct) < NEARLY_ALL * len(cells):
+        return False
+    text = pd.Series(distinct, dtype=object)
+    if (text.str.len() > _TEXT_LENGTH).any() or text[:1000].str.contains(" ").any():
+        return False
+    coded = text[:1000].str.contains(_CODE).mean() > NEARLY_ALL
+    return bool(coded or _NAMED_ID.search(name))
+
+
+def _is_free_text(present: np.ndarray, distinct: np.ndarray) -> bool:
+    """Words that nearly all differ, or sentences: most differ, and they are long or have several words."""
+    if len(distinct) <= MANY_CATEGORIES or len(distinct) < HALF * len(present):
+        return False
+    sample = pd.Series(distinct[:1000], dtype=object)
+    sentences = sample.str.len().mean() > _TEXT_LENGTH or sample.str.count(" ").mean() >= 2
+    return bool(sentences or len(distinct) > NEARLY_ALL * len(present))

@@ -1,0 +1,364 @@
+"""How numbers of one column are spelled: marks, signs and units found over the whole column, read and written.
+
+12.5 %, $1,234.50, 1.234,50 EUR, (12.00), +2.8, .5, 218., 1.2e+03 and 00:05:30 are numbers: what stands around the
+digits is the form of the column, the digits are its values. A percentage of 12.5 % is 12.5; clock times are seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as arrow
+import pyarrow.compute as compute
+import yaml
+
+LEAST = 0.8  # share of the cells that a form must read
+SETTLED_BY = 3000  # distinct cells by which a form is settled
+GROUPS = ",.'\u2019 \u00a0\u202f_"
+SURELY_GROUPED = 12  # cells of three digits after a mark, and none of another number of them
+MINUS = "-\u2212"
+_MINUS = "\u2212-"  # as characters of a class, the hyphen last
+_BESIDE = yaml.safe_load(Path(__file__).with_name("units.yaml").read_text(encoding="utf-8"))
+UNITS, CODES = frozenset(_BESIDE["units"].split()), frozenset(_BESIDE["currencies"].split())
+_BLANK = " \u00a0\u202f"
+_CELL = re.compile(
+    rf"(?P<before>\s*)(?P<open>\()?(?P<sign>[+{_MINUS}]?)(?P<prefix>[^\d\s().,+'{_MINUS}][^\d\s()+,'{_MINUS}]{{0,3}})?"
+    rf"(?P<gap>[{_BLANK}]?)(?P<inner>[+{_MINUS}]?)"
+    rf"(?P<digits>\d(?:[\d{GROUPS}]*\d)?[.,]?|[.,]\d+)(?P<exponent>[eE][+-]?\d+)?"
+    rf"(?P<suffix>[{_BLANK}]?[^\d\s().,+{_MINUS}][^\d()]{{0,9}}?)?(?P<close>\))?(?P<trailing>-)?(?P<after>\s*)"
+)
+_CLOCK = re.compile(
+    r"(?P<sign>-)?(?:(?P<days>\d+) days? \+?)?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
+    r"(?::(?P<seconds>[0-5]\d)(?P<fraction>\.\d+)?)?"
+)
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    """What stands around and inside the digits.
+
+    prefix, suffix  text before and after, with its blank
+    negative        how a negative number is marked: "-#" before all, "$-#" after the prefix, "(#)", or "#-" behind
+    plus            positive numbers carry a sign
+    group, point    mark between thousands, mark before the fraction
+    pairs           above the thousands, digits are grouped by two, as in India
+    point_alone     ".5": no zero before the point;  "5.": whole numbers end with it
+    exponent        one cell's "e+00", whose letter, sign and digits all have
+    width, fill     cells are filled with blanks or zeros to so many characters
+    before, after   blanks around every cell
+    clock           cells are times in hours, minutes, seconds: the format, "" where they are plain numbers
+    """
+
+    prefix: str = ""
+    suffix: str = ""
+    negative: str = "-#"
+    plus: bool = False
+    group: str = ""
+    pairs: bool = False
+    point: str = "."
+    point_alone: str = ""
+    exponent: str = ""
+    width: int = 0
+    fill: str = " "
+    before: str = ""
+    after: str = ""
+    clock: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What differs from a plain number; {} for one."""
+        plain = asdict(NumberForm())
+        return {key: value for key, value in asdict(self).items() if value != plain[key]}
+
+    @staticmethod
+    def from_json(facts: Mapping[str, Any]) -> NumberForm:
+        """Inverse of `to_json`; ValueError for what is no form."""
+        types = {one.name: type(one.default) for one in fields(NumberForm)}
+        if unknown := [key for key, value in facts.items() if type(value) is not types.get(key)]:
+            raise ValueError(f"spelling: {unknown[0]} is not understood")
+        return NumberForm(**facts)
+
+
+PLAIN = NumberForm()
+
+
+def plain_numbers(cells: np.ndarray) -> np.ndarray:
+    """float64 (N,) of cells that Python's `float` reads, finite ones; others are NaN."""
+    numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | None:
+    """The form that reads at least four fifths of distinct cells, text (U,); None where there is none.
+
+    decimal_comma  whether the file's own commas cannot be delimiters, so that one is likely a decimal mark
+    """
+    sample = cells[:: -(-len(cells) // SETTLED_BY)].tolist()
+    if clock := _clock_form(sample):
+        return clock
+    found = [match for cell in sample if (match := _CELL.fullmatch(cell))]
+    if len(found) < LEAST * len(sample):
+        return None
+    prefix = _usual([one["prefix"] for one in found], [(one["prefix"] or "") + one["gap"] for one in found])
+    suffix = _usual([(one["suffix"] or "").strip() for one in found], [one["suffix"] or "" for one in found])
+    if not (_is_currency(prefix) and (_is_currency(suffix) or _is_unit(suffix, found))):
+        return None
+    alike = [one for one in found if (one["prefix"] or "") in ("", prefix.strip(_BLANK))]
+    alike = [one for one in alike if (one["suffix"] or "").strip() in ("", suffix.strip())]
+    if len(alike) < LEAST * len(sample):
+        return None
+    marks = settle_marks([one["digits"] for one in alike], decimal_comma)
+    return None if marks is None else _with_signs(alike, NumberForm(prefix, suffix, group=marks[0], point=marks[1]))
+
+
+def _usual(bare: Sequence[str | None], whole: Sequence[str]) -> str:
+    """The commonest text that is not empty, with its blank, if half of the cells have one."""
+    counts = Counter(text for one, text in zip(bare, whole, strict=True) if one)
+    return counts.most_common(1)[0][0] if sum(counts.values()) >= 0.5 * len(bare) else ""
+
+
+def _is_currency(text: str) -> bool:
+    bare = text.strip()
+    return not bare or bare in CODES or all(unicodedata.category(c) == "Sc" for c in bare)
+
+
+def _is_unit(suffix: str, found: Sequence[re.Match[str]]) -> bool:
+    """Whether text behind digits is a unit of measure; a single letter right behind whole numbers may be of a code."""
+    letter_of_code = (
+        len(suffix) == 1 and suffix.isalpha() and not any(re.search("[.,]", one["digits"]) for one in found)
+    )
+    return suffix.strip() in UNITS and not letter_of_code
+
+
+def settle_marks(digits: Sequence[str], decimal_comma: bool = False) -> tuple[str, str] | None:
+    """(mark between thousands, mark before the fraction) of numbers without signs; None where they contradict.
+
+    >>> settle_marks(["1.234,50", "950,00"]), settle_marks(["1,234", "12,500", "950"]), settle_marks(["0,5", "12,25"])
+    (('.', ','), (',', '.'), ('', ','))
+    """
+    marks = Counter(c for text in digits for c in set(text) if not c.isdigit())
+    last = Counter(re.sub(r"\d", "", text)[-1:] for text in digits if re.search(r"\D", text))
+    groups = [m for m in marks if m not in ".,"]
+    if len(groups) > 1 or (groups and groups[0] in last and not _grouped(digits, groups[0], "")):
+        return None
+    if "." in marks and "," in marks:
+        point = max(".,", key=lambda m: last[m])
+        group = "," if point == "." else "."
+        return (group, point) if _grouped(digits, group, point) else None
+    if not set(marks) & set(".,"):
+        return (groups[0] if groups else "", "." if not decimal_comma else ",")
+    mark = "." if "." in marks else ","
+    if groups:
+        return groups[0], mark
+    if _is_group(digits, mark, decimal_comma):
+        return mark, "," if mark == "." else "."
+    return ("", mark) if all(text.count(mark) <= 1 for text in digits) else None
+
+
+def _grouped(digits: Sequence[str], group: str, point: str) -> bool:
+    """Whether whole parts that have the mark are cut by it into threes (or, as in India, pairs above the thousands)."""
+    whole = [text.split(point)[0] if point else text for text in digits]
+    form = re.compile(rf"\d{{1,3}}(?:{re.escape(group)}\d{{2,3}})*{re.escape(group)}\d{{3}}")
+    return all(form.fullmatch(text) for text in whole if group in text)
+
+
+def _is_group(digits: Sequence[str], mark: str, decimal_comma: bool) -> bool:
+    """Whether the only mark stands between thousands: threes behind it, always, and no longer number without it."""
+    marked = [text for text in digits if mark in text]
+    if not _grouped(digits, mark, "") or any(text.startswith("0") for text in marked):
+        return False
+    if any(text.count(mark) > 1 for text in marked):
+        return True
+    unmarked_long = any(len(text) > 3 for text in digits if mark not in text)
+    if mark == "," and not decimal_comma:
+        return not unmarked_long
+    return not unmarked_long and len(marked) >= SURELY_GROUPED and len(marked) < len(digits)
+
+
+def _with_signs(found: Sequence[re.Match[str]], form: NumberForm) -> NumberForm:
+    """The form with signs, bare points, exponents, blanks and padding, as cells have them."""
+    negative = [
+        one for one in found if one["sign"] in [*MINUS] or one["inner"] in [*MINUS] or one["open"] or one["trailing"]
+    ]
+    style = "-#"
+    if negative:
+        one = negative[0]
+        style = "(#)" if one["open"] else "#-" if one["trailing"] else "$-#" if one["inner"] else "-#"
+        style = style.replace("-", "\u2212") if "\u2212" in (one["sign"], one["inner"]) else style
+    positive = [one for one in found if one not in negative]
+    digits = [one["digits"] for one in found]
+    exponents = [one["exponent"] for one in found]
+    point = form.point
+    below_one = [d for d in digits if d.startswith(point) or d.startswith("0" + point)]
+    bare = bool(below_one) and all(d.startswith(point) for d in below_one)
+    text = [one[0] for one in found]
+    widths = {len(cell) for cell in text}
+    padded = [cell for cell in text if cell.startswith(" ")]
+    same_blanks = {(one["before"], one["after"]) for one in found}
+    before, after = same_blanks.pop() if len(same_blanks) == 1 else ("", "")
+    filled = len(widths) == 1 and len(padded) > 0 and not before
+    zeros = len({len(d) for d in digits}) == 1 and any(re.match(r"0\d", d) for d in digits)
+    return NumberForm(
+        **{
+            **asdict(form),
+            "negative": style,
+            "pairs": bool(form.group)
+            and any(re.search(rf"{re.escape(form.group)}\d\d{re.escape(form.group)}", d) for d in digits),
+            "plus": bool(positive) and all("+" in (one["sign"], one["inner"]) for one in positive),
+            "point_alone": ".5" if bare else "5." if any(d.endswith(point) for d in digits) else "",
+            "exponent": exponents[0] if exponents and all(exponents) else "",
+            "width": widths.pop() if filled else len(digits[0]) if zeros else 0,
+            "fill": "0" if zeros and not filled else " ",
+            "before": "" if filled else before,
+            "after": after,
+        }
+    )
+
+
+def _is_negative(one: re.Match[str]) -> bool:
+    return any(mark and mark in MINUS for mark in (one["sign"], one["inner"])) or bool(one["open"] or one["trailing"])
+
+
+def _style(negative: re.Match[str]) -> str:
+    """How one negative number is marked."""
+    style = "(#)" if negative["open"] else "#-" if negative["trailing"] else "$-#" if negative["inner"] else "-#"
+    return style.replace("-", "\u2212") if "\u2212" in (negative["sign"], negative["inner"]) else style
+
+
+def _in_pairs(digits: str, group: str) -> bool:
+    return any(len(part) == 2 for part in digits.split(group)[1:-1])
+
+
+def _clock_form(sample: Sequence[str]) -> NumberForm | None:
+    found = [match for cell in sample if (match := _CLOCK.fullmatch(cell.strip()))]
+    if len(found) < LEAST * len(sample):
+        return None
+    seconds, days = all(one["seconds"] for one in found), any(one["days"] for one in found)
+    hours = "%H" if all(len(one["hours"]) >= 2 for one in found) else "%h"
+    day = "" if not days else f"%d {'days' if any('days' in one[0] for one in found) else 'day'} "
+    return NumberForm(clock=f"{day}{hours}:%M{':%S' if seconds else ''}")
+
+
+def values_of_numbers(cells: np.ndarray, form: NumberForm) -> np.ndarray:
+    """float64 (N,) of cells (N,), NaN where the form does not read them or they are not finite."""
+    if form == PLAIN:
+        return plain_numbers(cells)
+    text = compute.utf8_trim_whitespace(arrow.array(cells, arrow.string()))
+    if form.clock:
+        return _seconds(text)
+    fits = compute.match_substring_regex(text, f"^(?:{_strict(form)})$")
+    minus = rf"^[^0-9.,]*[{_MINUS}]|[0-9.,]\s*-$" + (r"|^\(" if form.negative == "(#)" else "")
+    negative = compute.match_substring_regex(text, minus)
+    for part in (form.suffix.strip(), form.prefix.strip(), form.group, *"()+", *_BLANK):
+        text = compute.replace_substring(text, part, "") if part else text
+    text = compute.replace_substring(text, form.point, ".") if form.point != "." else text
+    text = compute.replace_substring_regex(text, rf"^[{_MINUS}]|-$", "")
+    text = compute.if_else(fits, text, arrow.scalar(None, arrow.string()))
+    values = plain_numbers(text.to_numpy(zero_copy_only=False))
+    return np.where(compute.fill_null(negative, False).to_numpy(zero_copy_only=False), -values, values)
+
+
+def _strict(form: NumberForm) -> str:
+    """A pattern of the cells, without blanks around, that the form reads."""
+    group, point = re.escape(form.group), re.escape(form.point)
+    whole = rf"(?:\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+)" if form.group else r"\d+"
+    digits = rf"(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+    blank = f"[{_BLANK}]?"
+    prefix = rf"(?:{re.escape(form.prefix.strip())}{blank})?" if form.prefix.strip() else ""
+    suffix = rf"(?:{blank}{re.escape(form.suffix.strip())})?" if form.suffix.strip() else ""
+    sign = f"[+{_MINUS}]?"
+    return rf"\({prefix}{digits}{suffix}\)|{sign}{prefix}{sign}{digits}{suffix}-?"
+
+
+def _seconds(text: arrow.Array) -> np.ndarray:
+    parts = pd.Series(text.to_pandas(), dtype=object).str.extract(f"^{_CLOCK.pattern}$")
+    number = {
+        name: pd.to_numeric(parts[name]).fillna(0) for name in ("days", "hours", "minutes", "seconds", "fraction")
+    }
+    total = 86_400 * number["days"] + 3600 * number["hours"] + 60 * number["minutes"] + number["seconds"]
+    total = (total + number["fraction"]) * np.where(parts["sign"].eq("-"), -1, 1)
+    return total.where(parts["hours"].notna()).to_numpy(np.float64, na_value=np.nan)
+
+
+def write_numbers(form: NumberForm, values: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """Cells (N,) of values (N,): `digits` (N,) are their absolute values as plain text."""
+    if form == PLAIN:
+        return np.where(values < 0, np.char.add("-", digits.astype(str)), digits).astype(object)
+    if form.clock:
+        return _clock_cells(form.clock, values)
+    text = arrow.array(digits.tolist(), arrow.string())
+    if form.exponent:
+        text = arrow.array([_with_exponent(one, form.exponent) for one in digits.tolist()], arrow.string())
+    if form.point != ".":
+        text = compute.replace_substring(text, ".", form.point)
+    if form.group:
+        text = _grouping(text, form)
+    if form.point_alone == ".5":
+        text = compute.replace_substring_regex(text, f"^0{re.escape(form.point)}", form.point)
+    if form.point_alone == "5.":
+        text = compute.replace_substring_regex(text, r"^(\d+)$", rf"\1{form.point}")
+    written = text.to_numpy(zero_copy_only=False).astype(object)
+    if form.fill == "0" and form.width:
+        written = pd.Series(written, dtype=object).str.rjust(form.width, "0").to_numpy(object)
+    return _around(form, values, written)
+
+
+def _around(form: NumberForm, values: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """Signs, prefix, suffix and blanks around digits (N,)."""
+    text = pd.Series(digits, dtype=object)
+    whole = form.prefix + text + form.suffix
+    mark = "\u2212" if "\u2212" in form.negative else "-"
+    signed = {
+        "(#)": "(" + whole + ")",
+        "#-": whole + "-",
+        "$-#": form.prefix + mark + text + form.suffix,
+    }.get(form.negative.replace("\u2212", "-"), mark + whole)
+    out = signed.where(values < 0, "+" + whole if form.plus else whole)
+    if form.width and form.fill == " ":
+        out = out.str.rjust(form.width)
+    return (form.before + out + form.after).to_numpy(dtype=object)
+
+
+def _grouping(text: arrow.Array, form: NumberForm) -> arrow.Array:
+    """Whole parts cut into threes, or into a three and pairs."""
+    group, point = form.group, re.escape(form.point)
+    rest = rf"((?:{re.escape(group)}\d+)*(?:{point}\d*)?)$"
+    for i in range(8):
+        size = 2 if form.pairs and i else 3
+        text = compute.replace_substring_regex(text, rf"^(\d+)(\d{{{size}}}){rest}", rf"\1{group}\2\3")
+    return text
+
+
+def _with_exponent(digits: str, like: str) -> str:
+    """A number in exponent notation, with the letter, sign and width of another's exponent."""
+    mantissa, _, power = digits.partition("e")
+    letter, signed, width = like[0], like[1] == "+" or not like[1:].isdigit(), len(like.lstrip("eE+-"))
+    number = int(power or 0)
+    sign = "-" if number < 0 else "+" if signed else ""
+    return f"{mantissa}{letter}{sign}{abs(number):0{width}d}"
+
+
+def _clock_cells(clock: str, values: np.ndarray) -> np.ndarray:
+    """Times of seconds (N,)."""
+    whole = np.rint(np.abs(values)).astype(np.int64)
+    if ":%S" not in clock:
+        whole = (whole + 30) // 60 * 60
+    days, rest = np.divmod(whole, 86_400) if "%d" in clock else (np.zeros_like(whole), whole)
+    width = 2 if "%H" in clock else 1
+    text = _padded(rest // 3600, width) + ":" + _padded(rest // 60 % 60, 2)
+    if ":%S" in clock:
+        text = text + ":" + _padded(rest % 60, 2)
+    if "%d" in clock:
+        text = _padded(days, 1) + (" days " if "days" in clock else " day ") + text
+    return text.where(values >= 0, "-" + text).to_numpy(dtype=object)
+
+
+def _padded(numbers: np.ndarray, width: int) -> pd.Series:
+    return pd.Series(numbers.astype(str), dtype=object).str.zfill(width)
