@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from gensynth import rng
-from gensynth.api.containers import Rows, label_values, labels_at, opened
+from gensynth.api.containers import Rows, is_images, label_values, labels_at, opened
 from gensynth.api.rows import check_images, check_lengths, images
 from gensynth.api.tables import TypedTable, below, rows_at
 from gensynth.cli import compose
@@ -101,10 +101,13 @@ class ClassBalancer(BaseOverSampler):
     def fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:  # noqa: N803
         """X and y with drawn rows below, in the types they were given in."""
         rows, labels, back = self._checked(X, y)
-        names, firsts = np.unique(labels, return_index=True)
-        counts = np.array([self.sampling_strategy_.get(name, 0) for name in names.tolist()], np.int64)
-        both = self._fit_resample(rows, labels) if counts.sum() else self._unchanged(rows)
-        return back(both), labels_at(y, np.concatenate([np.arange(len(labels)), np.repeat(firsts, counts)]))
+        for name in ("generator_", "notes_", "sample_indices_"):
+            self.__dict__.pop(name, None)
+        firsts = dict(zip(*np.unique(labels, return_index=True), strict=True))
+        counts = list(self.sampling_strategy_.values())
+        both = self._fit_resample(rows, labels) if sum(counts) else self._unchanged(rows)
+        examples = np.repeat([firsts[name] for name in self.sampling_strategy_], counts)
+        return back(both), labels_at(y, np.concatenate([np.arange(len(labels)), examples]).astype(np.int64))
 
     def _checked(self, X: Any, y: Any) -> tuple[Rows, np.ndarray, Callable[[Rows], Any]]:  # noqa: N803
         """Rows, labels (N,) and what turns such rows into the type of X; ValueErrors for what cannot be resampled."""
@@ -133,8 +136,8 @@ class ClassBalancer(BaseOverSampler):
         added = {str(name): int(n) for name, n in self.sampling_strategy_.items()}
         seed, texts = self._seed(), np.array([str(label) for label in y])
         with _as_value_errors():
-            table = None if X.ndim > 2 else TypedTable.of(X, texts)
-            source = table.source if table else images(X, texts)
+            table = None if is_images(X) else TypedTable.of(X, texts)
+            source = table.source if table else images(np.asarray(X), texts)
             if table and self.sampler != COPIES:
                 table.check_room(sum(added.values()))
                 _warn_of_texts(table.of_kind("text"))
@@ -146,7 +149,7 @@ class ClassBalancer(BaseOverSampler):
         if self.sampler == COPIES:
             self.sample_indices_ = np.concatenate([np.arange(len(X)), drawn.parent.astype(np.int64)])
             return rows_at(X, self.sample_indices_)
-        return below(X, table.frame(drawn, seeds)) if table else images_below(X, drawn)
+        return below(X, table.frame(drawn, seeds)) if table else images_below(np.asarray(X), drawn)
 
     def _fitted(self, X: Rows, rows: LabelledData, seed: int) -> Sampler:  # noqa: N803
         """The sampler, fitted on real rows; a generator is trained on them first. UsageError where it will not do."""
@@ -165,7 +168,7 @@ class ClassBalancer(BaseOverSampler):
         """The job of a command line on embedded data of the same modality, whose reader is not called."""
         by_model = self.sampler in names_in("model")
         sampler, model = ("generator", self.sampler) if by_model else (self.sampler, self.model)
-        given = ["digits" if X.ndim > 2 else "breast_cancer", f"model={model}", f"sampler={sampler}", f"seed={seed}"]
+        given = ["digits" if is_images(X) else "breast_cancer", f"model={model}", f"sampler={sampler}", f"seed={seed}"]
         return compose("balance", [*given, *self._budget(X.shape[1:]), "logger=none"])
 
     def _budget(self, shape: tuple[int, ...]) -> list[str]:
@@ -210,15 +213,18 @@ def _check_names(sampler: str, model: str) -> None:
 
 def _check_rows(estimator: ClassBalancer, X: Rows) -> None:  # noqa: N803
     """What scikit-learn checks of X, and the attributes it sets: `n_features_in_`, `feature_names_in_`."""
-    if X.ndim > 2:
+    if is_images(X):
         check_images(X)
         check_array(X, dtype=None, allow_nd=True)
         validate_data(estimator, X, skip_check_array=True, ensure_2d=False)
         estimator.n_features_in_ = int(np.prod(X.shape[1:]))
     elif isinstance(X, pd.DataFrame):
         check_array(np.broadcast_to(0.0, X.shape), estimator=estimator)  # its sentences on empty tables
-        validate_data(estimator, X, skip_check_array=True)
+        all_text = all(isinstance(name, str) for name in X.columns)  # other names are no `feature_names_in_`
+        validate_data(estimator, X if all_text else X.set_axis(range(X.shape[1]), axis=1), skip_check_array=True)
     else:
+        if X.dtype.kind == "c":
+            raise InputError("Complex data not supported: X holds complex numbers")
         validate_data(estimator, X, dtype=None, ensure_all_finite="allow-nan")
 
 

@@ -6,7 +6,7 @@ Whatever comes in goes out again, with synthetic rows below the real ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,12 @@ Rows = pd.DataFrame | np.ndarray
 SHAPES = "a table (N, D) or images (N, H, W) or (N, H, W, C)"
 
 
-def opened(X: Any) -> tuple[Rows, Callable[[Rows], Any]]:  # noqa: N803  (scikit-learn's name)
+def is_images(X: Rows) -> TypeGuard[np.ndarray]:  # noqa: N803  (scikit-learn's name)
+    """Whether rows have more than the one axis of a table's columns."""
+    return X.ndim > 2
+
+
+def opened(X: Any) -> tuple[Rows, Callable[[Rows], Any]]:  # noqa: N803
     """X as a DataFrame or an array, and what turns such rows, given ones first, into the type of X again.
 
     InputError for sparse matrices, one-dimensional data, rows of different lengths and columns of one name.

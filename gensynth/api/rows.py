@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gensynth.api.containers import Rows, label_values, opened
+from gensynth.api.containers import Rows, is_images, label_values, opened
 from gensynth.data.source import Source, class_order, source_hash
 from gensynth.data.table_files import text_of
 from gensynth.data.table_source import build
@@ -29,7 +29,7 @@ def source_of(X: Any, y: Any) -> Source:  # noqa: N803
     check_lengths(rows, labels)
     if len(set(labels.tolist())) < 2:
         raise InputError("y holds one class only; two are needed")
-    if isinstance(rows, np.ndarray) and rows.ndim > 2:
+    if is_images(rows):
         return images(rows, labels)
     frame = as_frame(rows)
     kinds = {str(name): "categorical" for name in frame.select_dtypes("category") if frame[name].nunique() > 1}

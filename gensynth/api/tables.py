@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gensynth.api.rows import LABEL, as_frame
+from gensynth.api.rows import as_frame
 from gensynth.api.typed import Typed, typed
 from gensynth.balancing.table_export import RowWriter, identifiers_of
 from gensynth.data.columns import Column
@@ -16,6 +16,7 @@ from gensynth.data.table_files import text_of
 from gensynth.data.table_source import SOURCE_COLUMN, read_frame
 from gensynth.types import LabelledData
 
+LABEL = "y"
 TAKEN = {LABEL, SOURCE_COLUMN, "params"}  # names that mean something else below
 
 

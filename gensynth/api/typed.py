@@ -12,6 +12,7 @@ import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from gensynth.errors import InputError
 
 EXACT = 2**53  # float64 holds every whole number up to here
 MOST_CATEGORIES = 254  # of objects that are neither numbers nor texts
+NOT_LEARNED = "which no generator learns; drop it, or turn it into numbers, texts or dates"
 MIDNIGHT = datetime.datetime(1970, 1, 1)
 MICROSECOND = datetime.timedelta(microseconds=1)
 types = pd.api.types
@@ -47,11 +49,11 @@ class Typed:
         missing = (cells == "").to_numpy() & self.given.isna().any()
         values = self.values(cells[~missing])
         values = values.array if isinstance(values, pd.Series) else values  # whose index would choose among them
-        present = pd.Series(values, index=np.flatnonzero(~missing))
+        as_objects = object if types.is_object_dtype(self.given.dtype) else None
+        present = pd.Series(values, index=np.flatnonzero(~missing), dtype=as_objects)
         column = present.reindex(range(len(cells))) if missing.any() else present
-        if types.is_object_dtype(self.given.dtype):
-            column = column.astype(object)
-            column[missing] = self.given[self.given.isna()].iloc[0] if missing.any() else None
+        if as_objects and missing.any():
+            column[missing] = self.given[self.given.isna()].iloc[0]
         return _cast(column, self.given.dtype)
 
     def counting_on(self, count: int) -> pd.Series:
@@ -72,7 +74,7 @@ def typed(given: pd.Series) -> Typed:
     if types.is_object_dtype(dtype) or not _is_plain(dtype):
         return _objects(given)
     if types.is_bool_dtype(dtype):
-        return _categories(given, *_factorized(given))
+        return _categories(given, given.astype("boolean").to_numpy(np.int64, na_value=-1), [False, True])
     if types.is_integer_dtype(dtype):
         return _whole(given, given)
     if types.is_float_dtype(dtype):
@@ -87,7 +89,7 @@ def typed(given: pd.Series) -> Typed:
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Whether values of a type are told by it; Arrow's other types are read as Python objects."""
+    """Whether the type says what its values are; Arrow's other types are read as Python objects."""
     if types.is_complex_dtype(dtype):
         raise InputError("Complex data not supported: X holds complex numbers")
     if isinstance(dtype, pd.ArrowDtype):
@@ -108,17 +110,16 @@ def _numpy_name(dtype: Any) -> str:
 def _cast(column: pd.Series, dtype: Any) -> pd.Series:
     if column.dtype == dtype:
         return column
-    if isinstance(dtype, np.dtype) and dtype.kind in "iu":
-        return column.astype(dtype)
-    return (
-        pd.Series(pd.array(column.to_list(), dtype=dtype))
-        if types.is_object_dtype(column.dtype)
-        else column.astype(dtype)
-    )
+    of_objects = types.is_object_dtype(column.dtype) and not (isinstance(dtype, np.dtype) and dtype.kind in "iu")
+    return pd.Series(pd.array(column.to_list(), dtype=dtype)) if of_objects else column.astype(dtype)
+
+
+def _infinite(given: pd.Series) -> InputError:
+    return InputError(f'Input X contains infinity: column "{given.name}"; replace it by a number or leave it missing')
 
 
 def _of_dense(given: pd.Series) -> Typed:
-    dense = typed(given.sparse.to_dense())
+    dense = typed(pd.Series(np.asarray(given.array), name=given.name))
     return Typed(given, dense.plain, dense.kind, lambda cells: dense.back(cells).to_numpy(), dense.counted)
 
 
@@ -144,11 +145,17 @@ def _objects(given: pd.Series) -> Typed:
     if all_of(numbers.Integral):
         return _whole(given, values)
     if all_of(int, float, np.integer, np.floating) and not kinds & {bool}:
-        return _reals(given, pd.Series(pd.array(values.to_list(), "Float64")))
+        return _reals(
+            given, pd.Series(pd.array(values.to_list(), "Float64")), kinds.pop() if len(kinds) == 1 else float
+        )
     for base, counts, value in ((datetime.date, datetime.date.toordinal, datetime.date.fromordinal), _TIMES):
         if all_of(base) and not any(hasattr(one, "date") or getattr(one, "tzinfo", None) for one in present):
-            return _steps(given, present.map(counts).astype(object), lambda whole, of=value: list(map(of, whole)))
+            return _steps(given, present.map(counts).astype(object), partial(_each, value))
     return _decimals(given, present) if all_of(Decimal) else _categories(given, *_factorized(values))
+
+
+def _each(value: Callable[[int], Any], counts: np.ndarray) -> list[Any]:
+    return list(map(value, counts))
 
 
 def _objects_of(given: pd.Series, read: Callable[[], pd.Series], of: Callable[..., Typed]) -> Typed:
@@ -175,32 +182,30 @@ def _texts(given: pd.Series) -> Typed:
     return Typed(given, given.astype(object), "", lambda cells: cells.to_list())
 
 
-def _reals(given: pd.Series, plain: pd.Series) -> Typed:
+def _reals(given: pd.Series, plain: pd.Series, kind: type = float) -> Typed:
     if np.isinf(plain.to_numpy(np.float64, na_value=np.nan)).any():
-        raise InputError(
-            f'Input X contains infinity: column "{given.name}"; replace it by a number or leave it missing'
-        )
+        raise _infinite(given)
     wide = plain if plain.dtype in ("float32", "float64", "Float64") else plain.astype(np.float64)
 
     def values(cells: pd.Series) -> Any:
         found = pd.to_numeric(cells).astype(np.float64)
-        return found.to_list() if types.is_object_dtype(given.dtype) else found.to_numpy()
+        return list(map(kind, found)) if types.is_object_dtype(given.dtype) else found.to_numpy()
 
     return Typed(given, wide, "", values, counted=True)
 
 
-def _whole(given: pd.Series, numbers_: pd.Series) -> Typed:
-    present = numbers_[numbers_.notna()]
-    present = present if isinstance(present.dtype, np.dtype) else present.astype(_numpy_name(present.dtype))
+def _whole(given: pd.Series, whole: pd.Series) -> Typed:
+    present = whole[whole.notna()]
+    present = present if isinstance(present.dtype, np.dtype) else present.astype(np.dtype(_numpy_name(present.dtype)))
     if len(present) and max(abs(int(present.min())), abs(int(present.max()))) > EXACT:
-        return _steps(given, present, lambda whole: whole)
+        return _steps(given, present, lambda counts: counts)
     kind = type(present.iloc[0]) if types.is_object_dtype(given.dtype) else None
 
     def values(cells: pd.Series) -> Any:
         found = np.rint(pd.to_numeric(cells).to_numpy(np.float64)).astype(np.int64)
         return [kind(one) for one in found.tolist()] if kind else pd.array(found, "Int64")
 
-    plain = pd.Series(present.astype(np.int64).astype("Int64").reindex(numbers_.index))
+    plain = pd.Series(present.astype(np.int64).astype("Int64").reindex(whole.index))
     return Typed(given, plain, "", values, counted=True)
 
 
@@ -230,11 +235,9 @@ def _durations(given: pd.Series, durations: pd.Series) -> Typed:
 
 
 def _periods(given: pd.Series, periods: pd.Series) -> Typed:
-    present, frequency = periods[periods.notna()], periods.dtype.freq
-    counts = pd.Series(pd.PeriodIndex(present).asi8, index=present.index)
-    return _steps(
-        given, counts, lambda whole: pd.Series(pd.PeriodIndex.from_ordinals(whole.astype(np.int64), freq=frequency))
-    )
+    present, dtype = periods[periods.notna()], pd.PeriodDtype(periods.array.freq)
+    counts = pd.Series(present.array.asi8, index=present.index)
+    return _steps(given, counts, lambda whole: pd.Series(pd.arrays.PeriodArray(whole.astype(np.int64), dtype=dtype)))
 
 
 def _time_to_microseconds(time: datetime.time) -> int:
@@ -251,10 +254,8 @@ _TIMES = (datetime.time, _time_to_microseconds, _microseconds_to_time)
 def _decimals(given: pd.Series, present: pd.Series) -> Typed:
     """Decimals with as many places as the one that has most."""
     if not all(number.is_finite() for number in present):
-        raise InputError(
-            f'Input X contains infinity: column "{given.name}"; replace it by a number or leave it missing'
-        )
-    places = max(0, *(-int(number.as_tuple().exponent) for number in present))
+        raise _infinite(given)
+    places = max(0, max(-int(number.as_tuple().exponent) for number in present))
 
     def count(number: Decimal) -> int:
         above, below = number.as_integer_ratio()
@@ -289,17 +290,16 @@ def _steps(given: pd.Series, present: pd.Series, value: Callable[[np.ndarray], A
 
 def _factorized(given: pd.Series) -> tuple[np.ndarray, list[Any]]:
     """Codes (N,), -1 where missing, and the objects they stand for; InputError for too many different ones."""
+    objects = given.astype(object)
     try:
-        codes, objects = pd.factorize(given.astype(object))
+        codes, pairs = pd.factorize(objects.map(lambda one: (type(one), one), na_action="ignore"))  # 1 is not True
     except TypeError:
-        codes, objects = np.arange(len(given)), given.to_numpy(object)  # lists, say, which cannot be compared
-    if len(objects) > min(MOST_CATEGORIES, max(2, len(given) // 2)):
-        kinds = " and ".join(sorted({type(one).__name__ for one in objects}))
-        raise InputError(
-            f'column "{given.name}" holds {len(objects)} different values of type {kinds}, which no generator learns; '
-            "drop it, or turn it into numbers, texts or dates"
-        )
-    return codes, list(objects)
+        kinds = " and ".join(sorted({type(one).__name__ for one in objects[objects.notna()]}))
+        raise InputError(f'column "{given.name}" holds values of type {kinds}, {NOT_LEARNED}') from None
+    if len(pairs) > min(MOST_CATEGORIES, max(2, len(given) // 2)):
+        kinds = " and ".join(sorted({kind.__name__ for kind, _ in pairs}))
+        raise InputError(f'column "{given.name}" holds {len(pairs)} different values of type {kinds}, {NOT_LEARNED}')
+    return codes, [one for _, one in pairs]
 
 
 def _categories(given: pd.Series, codes: np.ndarray, objects: list[Any]) -> Typed:
@@ -309,9 +309,5 @@ def _categories(given: pd.Series, codes: np.ndarray, objects: list[Any]) -> Type
     for place, one in enumerate(objects):
         table[place] = one
     distinct = len(np.unique(codes))
-    return Typed(
-        given,
-        plain,
-        "categorical" if distinct > 1 else "",
-        lambda cells: list(table[cells.astype(np.int64).to_numpy()]),
-    )
+    kind = "categorical" if distinct > 1 else ""
+    return Typed(given, plain, kind, lambda cells: list(table[cells.astype(np.int64).to_numpy()]))
