@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -39,9 +41,9 @@ class ClassBalancer(BaseOverSampler):
     """A generator, or any other sampler, as a resampler: `fit_resample(X, y)` adds drawn rows until classes are even.
 
     Goes wherever an imbalanced-learn sampler goes, an `imblearn.pipeline.Pipeline` among them. X is a table (pandas,
-    Arrow, polars, an array, a list of rows) or images uint8 (N, H, W) or (N, H, W, C); y are labels. Both come back
-    as what they came in, columns of their types among them: real rows as they were, synthetic ones below. Columns
-    of free text are empty in synthetic rows, with a warning.
+    Arrow or a frame that hands out Arrow's stream and can be built from an Arrow table, an array, a list of rows) or
+    images uint8 (N, H, W) or (N, H, W, C); y are labels. Both come back in the type they came in, and so does every
+    column: real rows as they were, synthetic ones below. Free text is empty in synthetic rows, with a warning.
 
     sampling_strategy  as in imbalanced-learn: "auto" or "not majority", "minority", "all", a float (two classes), a
                        mapping class -> rows after, a function
@@ -165,18 +167,12 @@ class ClassBalancer(BaseOverSampler):
         return sampler.fit(rows)
 
     def _job(self, X: Rows, seed: int) -> Job:  # noqa: N803
-        """The job of a command line on embedded data of the same modality, whose reader is not called."""
+        """The job of this seed and budget: of the clock only where neither a seed nor samples were given."""
         by_model = self.sampler in names_in("model")
         sampler, model = ("generator", self.sampler) if by_model else (self.sampler, self.model)
-        given = ["digits" if is_images(X) else "breast_cancer", f"model={model}", f"sampler={sampler}", f"seed={seed}"]
-        return compose("balance", [*given, *self._budget(X.shape[1:]), "logger=none"])
-
-    def _budget(self, shape: tuple[int, ...]) -> list[str]:
-        """The training budget of rows of a shape: the clock's only where no seed was given."""
-        minutes = f"trainer.max_minutes={float(self.minutes)}"
-        if self.samples is None and self.random_state is None:
-            return [minutes]
-        return [minutes, f"trainer.max_samples={self.samples or usual_samples(self.minutes, shape)}"]
+        job, by_clock = _composed(sampler, model, is_images(X)), self.samples is None and self.random_state is None
+        samples = 0 if by_clock else self.samples or usual_samples(self.minutes, X.shape[1:])
+        return replace(job, seed=seed, trainer=replace(job.trainer, max_minutes=self.minutes, max_samples=samples))
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
@@ -184,6 +180,13 @@ class ClassBalancer(BaseOverSampler):
         if isinstance(self.random_state, np.random.Generator):
             return int(self.random_state.integers(2**31 - 1))
         return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+
+@functools.cache
+def _composed(sampler: str, model: str, of_images: bool) -> Job:
+    """The job of a command line on embedded data of the same kind, whose reader is not called."""
+    data = "digits" if of_images else "breast_cancer"
+    return compose("balance", [data, f"sampler={sampler}", f"model={model}", "logger=none"])
 
 
 def usual_samples(minutes: float, shape: tuple[int, ...]) -> int:

@@ -1,4 +1,4 @@
-"""What rows and labels come in: lists, arrays, pandas, Arrow tables and frames that speak Arrow, such as polars'.
+"""What rows and labels come in: lists, arrays, pandas, Arrow tables, and frames with Arrow's stream interface.
 
 Whatever comes in goes out again, with synthetic rows below the real ones.
 """

@@ -49,12 +49,15 @@ class Typed:
         missing = (cells == "").to_numpy() & self.given.isna().any()
         values = self.values(cells[~missing])
         values = values.array if isinstance(values, pd.Series) else values  # whose index would choose among them
-        as_objects = object if types.is_object_dtype(self.given.dtype) else None
-        present = pd.Series(values, index=np.flatnonzero(~missing), dtype=as_objects)
-        column = present.reindex(range(len(cells))) if missing.any() else present
-        if as_objects and missing.any():
-            column[missing] = self.given[self.given.isna()].iloc[0]
+        column = pd.Series(values, index=np.flatnonzero(~missing), dtype=self._object_type())
+        if missing.any():
+            column = column.reindex(range(len(cells)))
+        if missing.any() and types.is_object_dtype(column.dtype):
+            column[missing] = self.given[self.given.isna()].iloc[0] if self._object_type() else pd.NA
         return _cast(column, self.given.dtype)
+
+    def _object_type(self) -> type | None:
+        return object if types.is_object_dtype(self.given.dtype) else None
 
     def counting_on(self, count: int) -> pd.Series:
         """`count` numbers that follow those of real rows; InputError where the type has no room for them."""
