@@ -74,6 +74,11 @@ def test_without_a_seed_every_fit_differs():
     assert not one.equals(other)
 
 
+def test_a_model_whose_noise_is_secret_takes_no_seed():
+    with pytest.raises(ValueError, match="dp_cvae draws secret noise, which no seed repeats; give random_state=None"):
+        balanced(table(), sampler="dp_cvae", samples=10**9)
+
+
 @pytest.mark.parametrize("seed", [-1, 2**40, 1.5, "seven"])
 def test_what_is_no_seed_is_a_value_error_on_its_parameter(seed):
     with pytest.raises(ValueError, match="'random_state' parameter of ClassBalancer must be"):

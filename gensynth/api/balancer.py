@@ -56,7 +56,7 @@ class ClassBalancer(BaseOverSampler):
     samples            the budget in rows that training sees, repeated ones counted, in place of minutes
     random_state       seed, a whole number: every fit with it gives the same rows, on one machine bit for bit (on a
                        GPU to rounding). A RandomState or Generator of NumPy gives another seed at every fit, None a
-                       random one
+                       random one, as private models (dp_cvae) need it: their noise is secret
     After `fit` and `fit_resample`: `sampling_strategy_`, rows added to each class; `n_features_in_`;
     `feature_names_in_`, where all columns have names that are text. After `fit_resample`: `generator_`, the trained
     bundle, if one was trained; `notes_`, sentences on what was found in X; `sample_indices_`, of random_oversampling
@@ -162,6 +162,8 @@ class ClassBalancer(BaseOverSampler):
             raise UsageError(f'sampler="{self.sampler}" mixes classes, which rows of one class must not')
         if wants_generator(sampler):
             sampler.check(rows.schema, job.model.params)
+            if job.model.make.private and self.random_state is not None:
+                raise UsageError(f"{job.model.name} draws secret noise, which no seed repeats; give random_state=None")
             self.generator_ = train_in_memory(job, rows)
             sampler.use(self.generator_)
         return sampler.fit(rows)
