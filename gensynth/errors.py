@@ -31,6 +31,14 @@ class DataError(GensynthError):
         super().__init__("\n".join([message, *(f"  - {p}" for p in self.problems)]))
 
 
+class InputError(DataError, ValueError):
+    """Rows in memory that cannot be used; also the ValueError that callers of scikit-learn look for."""
+
+
+class ParameterError(UsageError, ValueError):
+    """A parameter of an estimator that cannot be used; also a ValueError, as scikit-learn's own are."""
+
+
 class DivergedError(GensynthError):
     """Training produced non-finite losses for too long."""
 
