@@ -23,8 +23,6 @@ from gensynth.data.conditions import Conditions
 from gensynth.data.explore import quarantine_csv
 from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
-from gensynth.data.sources import read_path
-from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.evaluation.assessment import RealRows
 from gensynth.evaluation.utility.verdict import CANDIDATE
@@ -164,7 +162,7 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], lab
     """
     with job.open_out() as run:
         with run.step("read"):
-            source = read_text(str(real), text=text, label=label) if text else read_path(str(real), label=label)
+            source = reopen.read_real(real, label, text, job.data.allow_lost)
             sides = reopen.real_sides(source, test, label, job.data.split, job.seed)
             sets, findings = reopen.read_sets(synthetic, sides[0], label)
             findings += source.quarantine

@@ -93,7 +93,8 @@ def _pixel_points(x: np.ndarray) -> np.ndarray:
 
 
 def _images_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
-    return read_path(path, label=label, image_size=(like.fields["height"], like.fields["width"]), min_classes=1)
+    size = (like.fields["height"], like.fields["width"])
+    return read_path(path, label=label, image_size=size, min_classes=1, allow_lost=like.classes)
 
 
 def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
@@ -101,7 +102,7 @@ def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], writ
     rate = like.fields["sample_rate_hz"]
     seconds = like.fields["samples"] / rate
     given: dict[str, Any] = {"sample_rate_hz": rate, "seconds": seconds, "max_seconds": LONGEST_SECONDS}
-    return read_path(path, label=label, min_classes=1, **given)
+    return read_path(path, label=label, min_classes=1, allow_lost=like.classes, **given)
 
 
 def _form(written: bool) -> dict[str, Any]:
@@ -115,7 +116,10 @@ def _table_like(path: str, like: Schema, *, label: str, groups: list[str], writt
 
 def _texts_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
     text = like.fields["text"]
-    return read_text(path, text=text, label=label, like=like, groups=groups, min_classes=1, **_form(written))
+    form = _form(written)
+    return read_text(
+        path, text=text, label=label, like=like, groups=groups, min_classes=1, allow_lost=like.classes, **form
+    )
 
 
 def _in_channels(x: np.ndarray, like: Schema, name: str) -> np.ndarray:

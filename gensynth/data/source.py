@@ -33,6 +33,7 @@ class Source:
     files       row id -> file it was read from, where there is one
     cells       tables: all columns as text, as they were read, one line a row id
     deidentified  what was done to columns that name people: column, action, number of cells
+    subject     name of a column in data.groups whose rows never straddle a split, where no person names one
     """
 
     data: LabelledData
@@ -46,6 +47,7 @@ class Source:
     files: dict[str, Path] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
     deidentified: tuple[dict[str, str | int], ...] = ()
+    subject: str = ""
 
 
 def class_order(names: set[str]) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     if job.strict and source.quarantine:
         raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
     with run.step("explore"):
-        subject = _subject(source, job.data.subject)
+        subject = _subject(source, job.data.subject or source.subject)
         split = split_rows(source.data, job.data.split, rng.child(job.seed, "split"), source.split, subject)
         source, split = _cut(source, split, job)
         facts = look_at(source, split)

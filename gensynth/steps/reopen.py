@@ -18,8 +18,10 @@ from gensynth.data.conditions import Conditions
 from gensynth.data.finding import Finding
 from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
+from gensynth.data.sources import read_path
 from gensynth.data.split import split_rows
 from gensynth.data.table_names import is_table
+from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
 from gensynth.files import write_json
 from gensynth.provenance.hashes import seal_run
@@ -190,6 +192,13 @@ def read_like(path: Path, like: LabelledData, label: str) -> Source:
     """A source read with the image size, or the columns and classes, of other rows."""
     kind = modality_of(like.schema)
     return kind.read_like(str(path), like.schema, label=label, groups=[], written=False)
+
+
+def read_real(path: Path, label: str, text: str, allow_lost: tuple[str, ...]) -> Source:
+    """The real rows of `evaluate`; `text` names the column of texts, where the rows are texts."""
+    if text:
+        return read_text(str(path), text=text, label=label, allow_lost=allow_lost)
+    return read_path(str(path), label=label, allow_lost=allow_lost)
 
 
 def real_sides(
