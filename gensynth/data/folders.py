@@ -18,7 +18,7 @@ from gensynth.data.layouts.class_folders import list_classes
 from gensynth.data.layouts.coco import coco_files, read_coco, split_of_file
 from gensynth.data.layouts.entries import entries, files_in, folders_in, holds_media, media_kind, passed_over
 from gensynth.data.layouts.folder_names import SPLITS, is_layout_part, split_of
-from gensynth.data.layouts.label_table import TABLES, list_table
+from gensynth.data.layouts.label_table import TABLES, is_label_table, list_table
 from gensynth.data.layouts.listing import LAYOUTS, Listing, joined
 from gensynth.data.layouts.objects import list_marked
 from gensynth.data.layouts.voc import read_voc, voc_folder
@@ -95,7 +95,8 @@ def _list(folder: Path, prefix: str, label: str, crop: bool) -> Listing:
         return listing
     parts = split_folders(folder)
     if not parts:
-        return _list_part(folder, prefix, "", label, crop)
+        listing = _list_part(folder, prefix, "", label, crop)
+        return replace(listing, notes=(*_classes_like_splits(folder), *listing.notes))
     listings = [_list_part(folder / name, f"{prefix}{name}/", split, label, crop) for name, split in parts]
     kinds = " and ".join(dict.fromkeys(listing.kind for listing in listings))
     kind = f"{'/'.join(name for name, _ in parts)} folders, each a {kinds}"
@@ -139,6 +140,13 @@ def _is_class(root: Path, found: list[tuple[str, str]], folders: list[str]) -> b
     (name, _), others = found[0], [one.lower() for one in folders if one != found[0][0]]
     may_be = name.lower() == "train" or any(name.lower() in one for one in others)
     return len(found) == 1 and bool(others) and may_be and holds_media(root / name)
+
+
+def _classes_like_splits(root: Path) -> tuple[str, ...]:
+    return tuple(
+        f'"{name}" was read as a class, since pictures lie straight inside and no other split stands beside it'
+        for name in filter(split_of, folders_in(root))
+    )
 
 
 def _beside_splits(root: Path, parts: dict[str, str]) -> tuple[str, ...]:
@@ -203,13 +211,13 @@ def _by_label_file(folder: Path, prefix: str, split: str, label: str, crop: bool
 
 def _label_files(folder: Path, prefix: str, split: str, label: str, crop: bool) -> list[LabelFile]:
     """Every label file of a folder, in each known format."""
-    if is_saved(folder):
-        return [LabelFile(("state.json or dataset_dict.json",), partial(list_saved, folder, prefix, label))]
     found = [
         LabelFile((path.name,), partial(list_table, folder, path.name, prefix, split, label))
         for path in files_in(folder)
-        if path.name.lower() in TABLES
+        if is_label_table(path, label)
     ]
+    if is_saved(folder):
+        found.append(LabelFile(("Arrow files (state.json)",), partial(list_saved, folder, prefix, label)))
     if names := coco_files(folder):
         found.append(LabelFile(tuple(names), partial(_list_coco, folder, names, prefix, split, crop)))
     if (annotations := voc_folder(folder)) is not None:

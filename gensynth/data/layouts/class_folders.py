@@ -69,7 +69,7 @@ def _list_class(folder: Path, name: str, label: str, split: str) -> Listing:
     findings = [
         f if _is_document(f, stems) else replace(f, classes=(label,)) for _, f in found if isinstance(f, Finding)
     ]
-    if not rows:
+    if not rows and not any(f.classes for f in findings):
         findings.append(Finding(name, "empty_class", "the class folder holds no image or sound", (label,)))
     return Listing("", tuple(rows), frozenset(), tuple(findings))
 

@@ -49,6 +49,23 @@ class Roles:
     origin: str
 
 
+def is_label_table(path: Path, label: str) -> bool:
+    """Whether a file is called like a label table, or is a table that labels files of its folder."""
+    if path.name.lower() in TABLES:
+        return True
+    if path.suffix.lower() not in (".csv", ".tsv", ".jsonl"):
+        return False
+    try:
+        columns, lines = _read_table(path, path.name)
+    except DataError:
+        return False
+    named = {column.strip().lower() for column in columns}
+    if not named & set(_FILE_COLUMNS) or not (label in columns or named & set(_LABEL_COLUMNS)):
+        return False
+    index = FileIndex(path.parent)
+    return any(_names_files(column, lines, index) for column in columns if column.strip().lower() in _FILE_COLUMNS)
+
+
 def list_table(folder: Path, table: str, prefix: str, split: str, label: str) -> Listing:
     """The files that a table in the folder names; DataError or UsageError where it cannot be read as one."""
     place = prefix + table
@@ -156,10 +173,15 @@ def _file_column(columns: list[str], lines: Lines, index: FileIndex) -> str:
     if "file_name" in columns:
         return "file_name"
     for column in sorted((c for c in columns if c.strip().lower() in _FILE_COLUMNS), key=_usual):
-        if any(isinstance(index.find(cells[column]), str) for _, cells in lines[:20] if column in cells):
+        if _names_files(column, lines, index):
             index.differing.clear()
             return column
     return ""
+
+
+def _names_files(column: str, lines: Lines, index: FileIndex) -> bool:
+    """Whether a file of the folder is named in one of the first cells of a column."""
+    return any(isinstance(index.find(cells[column]), str) for _, cells in lines[:20] if column in cells)
 
 
 def _usual(column: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gensynth.data.finding import Finding
 from gensynth.data.layouts.file_index import FileIndex
@@ -88,12 +88,21 @@ def _crops(row: FileRow, picture: Marked) -> list[FileRow | Finding]:
     """A row for every box; an object without one cannot be cut out."""
     found: list[FileRow | Finding] = []
     for number, (category, box) in enumerate(picture.objects):
-        name, label = f"{row.name}#{number}", label_of(category)
+        name, label = _part_name(row.name, number), label_of(category)
         if box is None:
             found.append(Finding(name, "bad_box", "data.crop=true, but this object has no box", (label,)))
         else:
             found.append(replace(row, name=name, label=label, box=box, extra={PICTURE: row.name}))
     return found or [Finding(row.name, "missing_label", "no object is marked in it")]
+
+
+def _part_name(name: str, number: int) -> str:
+    """
+    >>> _part_name("a/1.png", 2)
+    'a/1#2.png'
+    """
+    ending = PurePosixPath(name).suffix
+    return f"{name.removesuffix(ending)}#{number}{ending}"
 
 
 def _check_any(rows: list[FileRow], findings: list[Finding], place: str) -> None:
