@@ -159,7 +159,7 @@ def evaluate(job: Job, real: Path, test: Path | None, synthetic: list[Path], col
     """Score synthetic sets from any tool against real rows; several sets are ranked, best first."""
     with job.open_out() as run:
         with run.step("read"):
-            source = columns.read(real)
+            source = columns.read(real, job.data.allow_lost)
             sides = reopen.real_sides(source, test, columns, job.data.split, job.seed)
             sets, findings = reopen.read_sets(synthetic, sides[0], columns)
             findings += source.quarantine

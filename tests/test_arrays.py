@@ -43,6 +43,11 @@ class TestIdx:
         assert source.split.tolist() == ["train"] * 9 + ["test"] * 4
         assert source.data.ids[[0, 9]].tolist() == ["train/0", "test/0"]
 
+    def test_a_name_before_the_split_as_in_emnist(self, tmp_path: Path) -> None:
+        idx_pair(tmp_path, "emnist-letters-train", 6)
+        idx_pair(tmp_path, "emnist-letters-test", 3)
+        assert read_path(str(tmp_path)).split.tolist() == ["train"] * 6 + ["test"] * 3
+
     def test_one_file_finds_its_labels(self, tmp_path: Path) -> None:
         x, _ = idx_pair(tmp_path, "train", 6)
         x_test, _ = idx_pair(tmp_path, "t10k", 3)
@@ -142,6 +147,44 @@ class TestNpz:
         assert source.split.tolist() == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
         assert source.data.x[:, 0, 0, 0].tolist() == [0] * 4 + [1] * 2 + [2] * 2
         assert source.notes[0].startswith("MedMNIST .npz: 2 classes, 8 images, 28x28 RGB")
+
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            ("x_train", "y_train", "x_test", "y_test"),
+            ("training_images", "training_labels", "testing_images", "testing_labels"),
+            ("trainX", "trainY", "testX", "testY"),
+        ],
+    )
+    def test_usual_names_of_splits(self, tmp_path: Path, keys: tuple[str, ...]) -> None:
+        x = np.random.default_rng(0).integers(0, 256, (6, 7, 5), dtype=np.uint8)
+        y = np.arange(6) % 2
+        np.savez(tmp_path / "d.npz", **dict(zip(keys, (x[:4], y[:4], x[4:], y[4:]), strict=True)))
+        source = read_path(str(tmp_path / "d.npz"))
+        assert np.array_equal(source.data.x[:, 0], x)
+        assert source.split.tolist() == ["train"] * 4 + ["test"] * 2
+
+    def test_only_what_is_read_is_loaded(self, tmp_path: Path) -> None:
+        x, names = np.zeros((4, 6, 6), np.uint8), np.array(["a.png", None], object)
+        np.savez(tmp_path / "d.npz", images=x, labels=np.arange(4) % 2, files=names)
+        source = read_path(str(tmp_path / "d.npz"))
+        assert source.data.counts().tolist() == [2, 2]
+        assert "arrays that were not read: files" in source.notes
+        np.savez(tmp_path / "d.npz", images=x, labels=np.array(["a", "b", "a", "b"], object), files=names)
+        with pytest.raises(DataError, match='the array "labels" cannot be read'):
+            read_path(str(tmp_path / "d.npz"))
+
+    def test_two_arrays_for_one_thing(self, tmp_path: Path) -> None:
+        x = np.zeros((2, 6, 6), np.uint8)
+        np.savez(tmp_path / "d.npz", x=x, images=x, y=np.arange(2))
+        with pytest.raises(UsageError, match="x and images may both be the images"):
+            read_path(str(tmp_path / "d.npz"))
+
+    def test_spaces_around_labels(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "d.npz", x=np.zeros((3, 6, 6), np.uint8), y=np.array(["a", "b ", "b"]))
+        source = read_path(str(tmp_path / "d.npz"))
+        assert labels(source) == {"0": "a", "1": "b", "2": "b"}
+        assert any('"b " (one class with "b")' in note for note in source.notes)
 
     def test_large_arrays_shrink(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "d.npz", x=np.full((2, 224, 112), 7, np.uint8), y=np.arange(2))

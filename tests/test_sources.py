@@ -92,7 +92,7 @@ class TestClassFolders:
         for hidden in (".hidden.png", "Thumbs.db", "desktop.ini", "__MACOSX"):
             (tmp_path / "a" / hidden).write_text("x")
         (tmp_path / "README.md").write_text("x")
-        source = read_path(str(tmp_path))
+        source = read_path(str(tmp_path), allow_lost=["b", "empty", "linked_class"])
         assert reasons(source) == {
             "empty": "empty_class",
             "a/notes.txt": "unsupported_extension",
@@ -105,7 +105,7 @@ class TestClassFolders:
             "stray.png": "no_class_folder",
         }
         assert source.data.ids.tolist() == ["a/0.png", "a/1.png", "b/0.png", "b/1.png"]
-        assert 'class "empty" has no readable image and was left out' in source.notes
+        assert 'class "empty": nothing of it can be used (empty_class), as data.allow_lost says' in source.notes
 
     def test_name_that_is_no_text(self, tmp_path: Path) -> None:
         class_folders(tmp_path, {"a": 1, "b": 1})
@@ -115,13 +115,15 @@ class TestClassFolders:
         assert finding.reason == "bad_name"
         assert finding.file.encode() == rb"a/\udcff.png"
 
-    def test_class_whose_images_are_all_bad_is_left_out_with_a_note(self, tmp_path: Path) -> None:
+    def test_class_whose_images_are_all_bad_stops_the_run_unless_a_person_allows_it(self, tmp_path: Path) -> None:
         class_folders(tmp_path, {"a": 1, "b": 1})
         (tmp_path / "bad").mkdir()
         (tmp_path / "bad" / "x.png").write_bytes(b"")
-        source = read_path(str(tmp_path))
+        with pytest.raises(DataError, match=r'class "bad" would be lost.*zero_bytes.*data\.allow_lost=\[bad\]'):
+            read_path(str(tmp_path))
+        source = read_path(str(tmp_path), allow_lost=["bad"])
         assert source.data.schema.classes == ("a", "b")
-        assert 'class "bad" has no readable image and was left out' in source.notes
+        assert 'class "bad": nothing of it can be used (zero_bytes), as data.allow_lost says' in source.notes
 
     def test_nothing_readable_lists_every_finding(self, tmp_path: Path) -> None:
         for name in ("a", "b"):
@@ -280,7 +282,8 @@ class TestMetadata:
             put(tmp_path / "images" / f"{i}.png", grey(i))
             rows.append({"file_name": f"images/{i}.png", "label": name})
         source = read_path(str(metadata(tmp_path, rows)))
-        assert labels(source) == {f"images/{i}.png": name for i, name in enumerate(self.HARD)}
+        assert labels(source) == {f"images/{i}.png": name.strip() for i, name in enumerate(self.HARD)}
+        assert 'labels were read without the spaces around them: " y"' in source.notes
         assert source.notes[0].startswith("folder with metadata.csv: 9 classes, 9 images, 8x8 grey")
 
     def test_bad_rows_are_found_by_line(self, tmp_path: Path) -> None:
@@ -296,7 +299,7 @@ class TestMetadata:
         metadata(root, rows)
         with (root / "metadata.csv").open("a") as file:
             file.write("3.png,a,extra\r\n")
-        source = read_path(str(root))
+        source = read_path(str(root), allow_lost=["a", "b"])
         assert reasons(source) == {
             "metadata.csv:4": "missing_label",
             "metadata.csv:5": "outside_root",

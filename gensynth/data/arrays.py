@@ -12,14 +12,20 @@ from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
-from gensynth.data.folders import entries, nfc
+from gensynth.data.layouts.entries import entries
+from gensynth.data.layouts.folder_names import SPLITS, split_of
+from gensynth.data.layouts.label_text import blank_notes, label_of
 from gensynth.errors import DataError, UsageError
 
 MAX_BYTES = 8 * 2**30
 _IDX_IMAGES, _IDX_LABELS = 0x00000803, 0x00000801
 _IDX_NAME = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$")
 _SETS = {"train": "train", "t10k": "test", "test": "test", "val": "val"}
+_IMAGE_NAMES = {"x", "images", "image", "imgs", "data"}
+_LABEL_NAMES = {"y", "labels", "label", "targets", "target"}
+_CLASS_NAMES = ({"classes"}, {"class", "names"}, {"label", "names"})
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class ArrayRows:
     split: np.ndarray
     ids: np.ndarray
     declared: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> set[str]:
@@ -47,9 +54,15 @@ def idx_images(folder: Path) -> list[Path]:
     found = {}
     for path in [Path(entry.path) for entry in reversed(entries(folder))]:
         match = _IDX_NAME.match(path.name)
-        if match and match["set"] in _SETS and path.is_file():
+        if match and _set_of(match["set"]) and path.is_file():
             found[match["set"]] = path
-    return [found[name] for name in _SETS if name in found]
+    return [found[name] for name in sorted(found, key=lambda name: list(_SETS).index(_set_of(name)))]
+
+
+def _set_of(name: str) -> str:
+    """The key of _SETS that a name ends with, so that EMNIST's emnist-letters-train is a train set; else empty."""
+    last = re.split(r"[-_.]", name)[-1]
+    return last if last in _SETS else ""
 
 
 def is_idx_images(path: Path) -> bool:
@@ -61,7 +74,10 @@ def read_idx(images: list[Path], max_pixels: int) -> ArrayRows:
     """One or more IDX pairs; several become splits by their names. DataError on damage or unequal counts."""
     parts = [_read_pair(path, max_pixels) for path in images]
     named = len(images) > 1
-    names = [_SETS[cast(re.Match[str], _IDX_NAME.match(path.name))["set"]] if named else "" for path in images]
+    names = [_SETS[_set_of(cast(re.Match[str], _IDX_NAME.match(path.name))["set"])] if named else "" for path in images]
+    twice = [name for name in names if named and names.count(name) > 1]
+    if twice:
+        raise DataError(f"several IDX files for {twice[0]}: {', '.join(path.name for path in images)}; keep one set")
     return _join("IDX files (MNIST's format)", names, parts)
 
 
@@ -116,41 +132,109 @@ def _idx_shape(file: IO[bytes], name: str, magic: int, max_pixels: int) -> tuple
 
 
 def read_npz(path: Path, max_pixels: int) -> ArrayRows:
-    """`x`, `y`[, `classes`], or `train_images`, `train_labels`, `val_...`, `test_...`; pickles are refused."""
-    arrays = _load_npz(path)
-    if {"x", "y"} <= set(arrays):
-        names = None if "classes" not in arrays else _class_names(arrays["classes"])
-        part = _pixels(arrays["x"], "x", max_pixels), _labels(arrays["y"], "y", names)
-        rows = _join(".npz arrays", [""], [part])
-        return rows if names is None else replace(rows, declared=frozenset(names.tolist()))
-    splits = [name for name in ("train", "val", "test") if {f"{name}_images", f"{name}_labels"} <= set(arrays)]
-    if "train" not in splits:
+    """`x` and `y`, alone or with a split in their names, in any of the usual spellings; pickles are refused.
+
+    `x, y[, classes]`, MedMNIST's `train_images, train_labels, val_...`, Keras' `x_train, y_train, x_test, y_test`.
+    Only these arrays are loaded, one by one; a note names the others.
+    """
+    with _opened(path) as file:
+        pairs = _pairs(file.files, path.name)
+        class_key = next((key for key in file.files if _name_parts(key) in _CLASS_NAMES), "")
+        _check_size(path, [key for pair in pairs.values() for key in pair])
+        names = _class_names(_load(file, class_key, path.name)) if class_key else None
+        parts = [
+            (
+                _pixels(_load(file, images, path.name), images, max_pixels),
+                _labels(_load(file, labels, path.name), labels, names),
+            )
+            for images, labels in pairs.values()
+        ]
+        unused = [
+            key for key in file.files if key not in {class_key, *(key for pair in pairs.values() for key in pair)}
+        ]
+    written = [text for _, labels in parts for text in np.unique(labels).tolist()]
+    parts = [(x, np.array([label_of(text) for text in labels.tolist()])) for x, labels in parts]
+    medmnist = all(pair == (f"{split}_images", f"{split}_labels") for split, pair in pairs.items())
+    rows = _join("MedMNIST .npz" if medmnist else ".npz arrays", list(pairs), parts)
+    notes = (f"arrays that were not read: {', '.join(unused)}",) if unused else ()
+    declared = frozenset() if names is None else frozenset(map(label_of, names.tolist()))
+    return replace(rows, declared=declared, notes=(*blank_notes(written), *notes))
+
+
+def _name_parts(key: str) -> set[str]:
+    """The parts of a name: x_train, trainImages, "Test labels".
+
+    >>> sorted(_name_parts("x_train")), sorted(_name_parts("trainImages"))
+    (['train', 'x'], ['images', 'train'])
+    """
+    return {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+", key)}
+
+
+def _pairs(keys: list[str], place: str) -> dict[str, tuple[str, str]]:
+    """split -> names of its images and labels, train first; the split is empty where there is one pair without one.
+
+    UsageError where there is no pair, or two names for one thing.
+    """
+    found: dict[tuple[str, bool], str] = {}
+    for key in keys:
+        parts = _name_parts(key)
+        splits = {split_of(part) for part in parts} - {""}
+        rest = {part for part in parts if not split_of(part)}
+        if len(rest) != 1 or len(splits) > 1 or not rest <= _IMAGE_NAMES | _LABEL_NAMES:
+            continue
+        role = (next(iter(splits), ""), rest <= _IMAGE_NAMES)
+        if role in found:
+            raise UsageError(f"{place}: {found[role]} and {key} may both be the {'images' if role[1] else 'labels'}")
+        found[role] = key
+    splits_of = {split: (found.get((split, True), ""), found.get((split, False), "")) for split in ("", *SPLITS)}
+    pairs = {split: pair for split, pair in splits_of.items() if all(pair)}
+    if "" in pairs and len(pairs) > 1 and "train" not in pairs:
+        pairs = {"train": pairs.pop("")} | pairs
+    if not {"", "train"} & pairs.keys():
         raise UsageError(
-            f"{path.name} holds {', '.join(sorted(arrays)) or 'nothing'}; expected x and y, "
-            "or MedMNIST's train_images, train_labels, val_..., test_..."
+            f"{place} holds {', '.join(sorted(keys)) or 'nothing'}; expected x and y, x_train, y_train, x_test, "
+            "y_test, or MedMNIST's train_images, train_labels, val_..., test_..."
         )
-    parts = [
-        (_pixels(arrays[f"{n}_images"], f"{n}_images", max_pixels), _labels(arrays[f"{n}_labels"], f"{n}_labels", None))
-        for n in splits
-    ]
-    return _join("MedMNIST .npz", splits, parts)
+    return pairs if "train" in pairs else {"": pairs[""]}
 
 
-def _load_npz(path: Path) -> dict[str, np.ndarray]:
+def _opened(path: Path) -> NpzFile:
+    """The archive, nothing of it loaded."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_BYTES:
-            raise DataError(f"{path.name} unpacks to {size} bytes, more than the {MAX_BYTES} allowed")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"{name} is not an array")
-        return arrays
+        with zipfile.ZipFile(path):
+            pass  # NumPy leaves a damaged file open
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path.name} cannot be read as .npz: {_reason(error)}") from None
+    if not isinstance(found, NpzFile):
+        raise DataError(f"{path.name} cannot be read as .npz: it is one array and no archive of several")
+    return found
+
+
+def _check_size(path: Path, keys: list[str]) -> None:
+    """DataError where the arrays that are read unpack to more than MAX_BYTES."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(one.file_size for one in archive.infolist() if one.filename.removesuffix(".npy") in keys)
+    if size > MAX_BYTES:
+        raise DataError(f"{path.name} unpacks to {size} bytes, more than the {MAX_BYTES} allowed")
+
+
+def _load(file: NpzFile, key: str, place: str) -> np.ndarray:
+    """One array; DataError that names it."""
+    try:
+        array = file[key]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-        raise DataError(f"{path.name} cannot be read as .npz (pickled objects are refused): {reason}") from None
+        raise DataError(
+            f'{place}: the array "{key}" cannot be read (pickled objects are refused; save text or numbers): '
+            f"{_reason(error)}"
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f'{place}: "{key}" is not an array')
+    return array
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
 
 
 def _pixels(x: np.ndarray, name: str, max_pixels: int) -> np.ndarray:
@@ -181,7 +265,7 @@ def _as_bytes(x: np.ndarray, name: str) -> np.ndarray:
 def _class_names(classes: np.ndarray) -> np.ndarray:
     if classes.ndim != 1 or classes.dtype.kind not in "iuU":
         raise DataError(f"classes is {classes.dtype} {classes.shape}; expected a list of names")
-    return np.array([nfc(str(label)) for label in classes.tolist()])
+    return np.array([str(label) for label in classes.tolist()])
 
 
 def _labels(y: np.ndarray, name: str, names: np.ndarray | None) -> np.ndarray:
@@ -191,17 +275,16 @@ def _labels(y: np.ndarray, name: str, names: np.ndarray | None) -> np.ndarray:
     if y.ndim != 1 or y.dtype.kind not in "iuU":
         raise DataError(f"{name} is {y.dtype} {y.shape}; expected one whole number or text for every image")
     if names is None:
-        return np.array([nfc(str(label)) for label in y.tolist()])
+        return np.array([str(label) for label in y.tolist()])
     if y.dtype.kind != "U":
         bad = (y < 0) | (y >= len(names))
         if bad.any():
             raise DataError(f"{name} holds {y[bad][0]}, but classes has {len(names)} names (0 to {len(names) - 1})")
         return names[y]
-    labels = np.array([nfc(label) for label in y.tolist()])
-    unknown = sorted(set(labels.tolist()) - set(names.tolist()))
+    unknown = sorted(set(map(label_of, y.tolist())) - set(map(label_of, names.tolist())))
     if unknown:
         raise DataError(f"{name} holds {unknown[0]!r}, which is not among classes: {', '.join(names.tolist())}")
-    return labels
+    return y
 
 
 def _join(kind: str, names: list[str], parts: list[tuple[np.ndarray, np.ndarray]]) -> ArrayRows:

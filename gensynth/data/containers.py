@@ -16,10 +16,31 @@ from typing import BinaryIO
 from PIL import Image, TiffImagePlugin
 
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+HEAD_BYTES = 32
+_GIF_HEADS = (b"GIF87a", b"GIF89a")
+_IMAGE_HEADS = (PNG_HEAD, b"\xff\xd8\xff", b"II*\0", b"MM\0*", *_GIF_HEADS)
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"sBIT", b"bKGD"}
 _WEBP_CHUNKS = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"}
 _TIFF_TAGS = {254, *range(256, 260), 262, 266, 273, 274, *range(277, 285), 296, 317, 320, *range(322, 326), 338, 339}
 _ORIENTATION = 274
+
+
+def content_kind(head: bytes) -> str:
+    """image or audio by the first HEAD_BYTES of a file: PNG, JPEG, TIFF, GIF, WebP, BMP, WAV, FLAC; else empty.
+
+    >>> content_kind(b"fLaC...."), content_kind(b"RIFF....WEBPVP8 "), content_kind(b"%!PS-Adobe-3.0")
+    ('audio', 'image', '')
+    """
+    if head.startswith(_IMAGE_HEADS) or head[8:12] == b"WEBP":
+        return "image"
+    if head.startswith(b"BM") and len(head) >= 18 and struct.unpack_from("<I", head, 14)[0] in _BMP_HEADERS:
+        return "image"
+    return "audio" if head.startswith(b"fLaC") or (head[:4] == b"RIFF" and head[8:12] == b"WAVE") else ""
+
+
+def is_gif(head: bytes) -> bool:
+    return head.startswith(_GIF_HEADS)
 
 
 def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -22,13 +23,16 @@ class Finding:
     reason   short code: zero_bytes, truncated, not_an_image, unreadable, too_large, animated, unsupported_mode,
              bad_range, unsupported_extension, link, not_a_file, bad_name, vanished, empty_class, empty_split,
              no_class_folder, outside_root, missing_file, missing_label, listed_twice, bad_row, other_kind, not_audio,
-             no_samples, unsupported_encoding, bad_rate, too_long, silent, empty_text, broken_text
+             no_samples, unsupported_encoding, bad_rate, too_long, silent, empty_text, broken_text, several_labels,
+             ambiguous_name, bad_box
     detail   a sentence for a person
+    classes  what it is labelled, where that is known
     """
 
     file: str
     reason: str
     detail: str
+    classes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.file}: {self.reason} ({self.detail})"
@@ -55,8 +59,12 @@ class FileFault(Exception):
         super().__init__(f"{reason}: {detail}")
 
 
-def check_file(path: Path) -> None:
-    """FileFault unless it is a regular file with content; a FIFO would block a reader for ever."""
+def check_file(path: Path | io.BytesIO) -> None:
+    """FileFault unless it is a regular file (or bytes) with content; a FIFO would block a reader for ever."""
+    if isinstance(path, io.BytesIO):
+        if not path.getbuffer().nbytes:
+            raise FileFault("zero_bytes", "no bytes are stored for it")
+        return
     try:
         facts = os.stat(path)
     except FileNotFoundError:

@@ -21,12 +21,12 @@ from gensynth.data.suffixes import IMAGES
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 EXTENSIONS = IMAGES
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-def read_image(path: Path, max_pixels: int) -> Image.Image:
+def read_image(path: Path | io.BytesIO, max_pixels: int) -> Image.Image:
     """One image file as mode L (all channels equal) or RGB, upright; raises FileFault.
 
     Only the formats in FORMATS are tried, whatever the file is called, and the header's size is held
@@ -41,7 +41,7 @@ def read_image(path: Path, max_pixels: int) -> Image.Image:
         return _equal_channels_to_grey(_to_8_bit(upright))
 
 
-def read_pixels(path: Path, max_pixels: int) -> np.ndarray:
+def read_pixels(path: Path | io.BytesIO, max_pixels: int) -> np.ndarray:
     """One image file as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault."""
     return to_chw(read_image(path, max_pixels))
 
@@ -104,7 +104,8 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
         raise FileFault("too_large", f"{width}x{height} is more than {max_pixels} pixels")
     frames = getattr(image, "n_frames", 1)
     # An MPO is a photograph with a preview or a depth map behind it; its first picture is the photograph.
-    if frames > 1 and image.format != "MPO":
+    # Of a GIF the first picture is read; `image_set` says so.
+    if frames > 1 and image.format not in ("MPO", "GIF"):
         raise FileFault("animated", f"{frames} frames or pages; one image a file is expected")
 
 

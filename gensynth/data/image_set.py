@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from gensynth.data.containers import is_plain
+from gensynth.data.containers import HEAD_BYTES, is_gif, is_plain
 from gensynth.data.finding import FileSet, usable
-from gensynth.data.image import read_pixels, resize
+from gensynth.data.image import resize
+from gensynth.data.picture import Picture, pixels_of
 from gensynth.errors import UsageError
 
 LONGEST_SIDE = 64
@@ -17,8 +19,10 @@ SHORTEST_SIDE = 8
 _CACHE_BYTES = 2**29
 
 
-def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | None, max_pixels: int) -> FileSet:
-    """Reads (name, path) pairs; faulty files become findings. x is uint8 (M, C, H, W).
+def load_images(
+    files: Sequence[tuple[str, Path | Picture]], image_size: tuple[int, int] | None, max_pixels: int
+) -> FileSet:
+    """Reads (name, file) pairs; faulty files become findings. x is uint8 (M, C, H, W).
 
     Decoded images wait in memory up to a limit for the size to be settled; beyond it they are decoded again.
     """
@@ -27,7 +31,7 @@ def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | Non
 
     def size_of(i: int) -> tuple[int, int]:
         nonlocal room
-        pixels = read_pixels(files[i][1], max_pixels)
+        pixels = pixels_of(files[i][1], max_pixels)
         if pixels.nbytes <= room:
             waiting[i] = pixels
             room -= pixels.nbytes
@@ -39,12 +43,12 @@ def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | Non
     size = choose_size(sizes.values(), image_size)
 
     def tile_of(i: int) -> np.ndarray:
-        return resize(waiting.pop(i) if i in waiting else read_pixels(files[i][1], max_pixels), *size)
+        return resize(waiting.pop(i) if i in waiting else pixels_of(files[i][1], max_pixels), *size)
 
     tiles, vanished = usable({i: files[i][0] for i in sizes}, tile_of)
     resized = sum(sizes[i] != size for i in tiles)
     plain = tuple(sizes[i] == size and _plain(files[i][1]) for i in tiles)
-    notes = size_notes(len(tiles), resized, size, image_size)
+    notes = (*size_notes(len(tiles), resized, size, image_size), *_gif_notes([files[i][1] for i in tiles]))
     x = _stack(list(tiles.values()))
     recoloured = sum(tile.shape[0] != x.shape[1] for tile in tiles.values())
     return FileSet(x, np.array(list(tiles), int), plain, (*findings, *vanished), notes, resized, recoloured)
@@ -84,11 +88,31 @@ def size_notes(n: int, resized: int, size: tuple[int, int], image_size: tuple[in
     return (f"size {size[0]}x{size[1]} (height x width, {rule}): {resized} of {n} images were resized with Lanczos",)
 
 
-def _plain(path: Path) -> bool:
+def _plain(file: Path | Picture) -> bool:
+    """Whether a file may be handed on byte for byte; a part of a picture, or one without a file, may not."""
     try:
-        return is_plain(path)
+        return isinstance(file, Path) and is_plain(file)
     except OSError:
         return False
+
+
+def _gif_notes(files: list[Path | Picture]) -> tuple[str, ...]:
+    """A sentence on GIF files with several pictures, of which the first was read."""
+    moving = sum(_frames_of_gif(file) > 1 for file in files if isinstance(file, Path))
+    what = "GIF file holds" if moving == 1 else "GIF files hold"
+    return (f"{moving} {what} several pictures: the first was read",) if moving else ()
+
+
+def _frames_of_gif(path: Path) -> int:
+    """How many pictures a GIF file holds; 0 for other files and for one that is gone by now."""
+    try:
+        with path.open("rb") as file:
+            if not is_gif(file.read(HEAD_BYTES)):
+                return 0
+            with Image.open(file, formats=("GIF",)) as image:
+                return getattr(image, "n_frames", 1)
+    except OSError:
+        return 0
 
 
 def _stack(tiles: list[np.ndarray]) -> np.ndarray:

@@ -95,7 +95,8 @@ def _pixel_points(x: np.ndarray) -> np.ndarray:
 def _images_like(
     path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
 ) -> Source:
-    return read_path(path, label=label, image_size=(like.fields["height"], like.fields["width"]), min_classes=1)
+    size = (like.fields["height"], like.fields["width"])
+    return read_path(path, label=label, image_size=size, min_classes=1, allow_lost=like.classes)
 
 
 def _sounds_like(
@@ -105,7 +106,7 @@ def _sounds_like(
     rate = like.fields["sample_rate_hz"]
     seconds = like.fields["samples"] / rate
     given: dict[str, Any] = {"sample_rate_hz": rate, "seconds": seconds, "max_seconds": LONGEST_SECONDS}
-    return read_path(path, label=label, min_classes=1, **given)
+    return read_path(path, label=label, min_classes=1, allow_lost=like.classes, **given)
 
 
 def _form(written: bool, form: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +124,8 @@ def _texts_like(
     path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
 ) -> Source:
     text = like.fields["text"]
-    return read_text(path, text=text, label=label, like=like, groups=groups, min_classes=1, **_form(written, form))
+    given: dict[str, Any] = {"text": text, "label": label, "like": like, "groups": groups, "allow_lost": like.classes}
+    return read_text(path, min_classes=1, **given, **_form(written, form))
 
 
 def _in_channels(x: np.ndarray, like: Schema, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import zlib
@@ -51,11 +52,11 @@ def check_origin(data: LabelledData, allow: bool) -> list[dict[str, str]]:
     )
 
 
-def marked_origin(path: Path) -> str:
+def marked_origin(file: Path | bytes) -> str:
     """What the XMP of a PNG, JPEG or WAV file says of it: `synthetic` or `augmented`, else `real`."""
     try:
-        with path.open("rb") as file:
-            packet = xmp_of(file)
+        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as content:
+            packet = xmp_of(content)
     except OSError:
         return REAL
     term = _TERM.search(packet)

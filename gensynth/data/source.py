@@ -34,6 +34,7 @@ class Source:
     cells       tables: all columns as text, as they were read, one line a row id
     deidentified  what was done to columns that name people: column, action, number of cells
     describe    tables: reads the same cells by what columns are in some of the rows
+    subject     name of a column in data.groups whose rows never straddle a split, where no person names one
     """
 
     data: LabelledData
@@ -47,6 +48,7 @@ class Source:
     files: dict[str, Path] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
     deidentified: tuple[dict[str, str | int], ...] = ()
+    subject: str = ""
     describe: Callable[[np.ndarray], Source] | None = None
 
     def described_by(self, rows: np.ndarray) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx, read_npz
-from gensynth.data.audio_files import EXTENSIONS as SOUNDS
 from gensynth.data.audio_files import load_waveforms
 from gensynth.data.deidentify import deidentified_columns, notes_on
 from gensynth.data.finding import FileFault, FileSet, Finding, tell
-from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, listed_path
+from gensynth.data.folders import list_folder, see_through
 from gensynth.data.image import EXTENSIONS, read_pixels
 from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
+from gensynth.data.layouts.label_table import listed_path
+from gensynth.data.layouts.listing import LAYOUTS, FileRow, Listing
+from gensynth.data.lost import without_losses
 from gensynth.data.origin import marked_origin
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
 from gensynth.data.table_names import is_table
@@ -43,7 +45,9 @@ def read_path(
     sample_rate_hz: int = 0,
     max_seconds: float = 60.0,
     mask: str = "",
+    crop: bool = False,
     deidentify: Mapping[str, str] | None = None,
+    allow_lost: Collection[str] = (),
 ) -> Source:
     """Reads labelled images (folder, IDX pair, .npz), sounds (folder) or a table; rows of `test` get split "test".
 
@@ -52,24 +56,29 @@ def read_path(
     max_pixels   cap on width x height of one file
     seconds      length of every sound, 0: the one that 95 % do not exceed; max_seconds: cap on one file
     sample_rate_hz  rate of all sounds, 0: the commonest
+    crop         a row for every box of COCO's, Pascal VOC's or YOLO's label files
     deidentify   column of a metadata.csv or table -> drop | mask | replace
-    UsageError for what is no known layout, DataError (listing every finding) when no file can be read or fewer than
-    `min_classes` classes have files.
+    allow_lost   classes that may lose all or more than half of their files
+    UsageError for what is no known layout, DataError (listing every finding) when no file can be read, a class would
+    be lost, or fewer than `min_classes` classes have files.
     """
     if path.strip() and is_table(Path(os.path.expanduser(path))):
         return read_table(path, label=label, test=test, min_classes=min_classes, deidentify=deidentify)
     image_size = check_image_size(image_size, max_pixels)
-    main = _look(path, label, max_pixels)
-    parts = [main, _as_test(_look(test, label, max_pixels), main)] if test else [main]
+    if not isinstance(crop, bool):
+        raise UsageError(f"data.crop takes true or false, got {crop!r}")
+    main = _look(path, label, max_pixels, crop)
+    parts = [main, _as_test(_look(test, label, max_pixels, crop), main)] if test else [main]
     if listings := [part for part in parts if isinstance(part, Listing)]:
         is_sound = _are_sounds(listings[0])
 
-        def load(files: list[tuple[str, Path]]) -> FileSet:
+        def load(rows: list[FileRow]) -> FileSet:
             if is_sound:
-                return load_waveforms(files, seconds, sample_rate_hz, max_seconds)
-            return load_images(files, image_size, max_pixels)
+                return load_waveforms([(row.name, row.path) for row in rows], seconds, sample_rate_hz, max_seconds)
+            return load_images([(row.name, row.content) for row in rows], image_size, max_pixels)
 
         source = _read_files(listings, "audio" if is_sound else "image", load)
+        source = without_losses(source, {name for part in listings for name in part.declared}, allow_lost)
         if mask and not is_sound:
             source = _with_masks(source, listings, mask, max_pixels)
     else:
@@ -77,14 +86,22 @@ def read_path(
     if test:
         _check_test_classes(source)
     if deidentify:
-        groups, done = deidentified_columns(source.data.groups, deidentify, kept={})
-        data = replace(source.data, groups=groups)
-        source = replace(source, data=data, deidentified=done, notes=(*source.notes, *notes_on(done)))
+        source = _deidentified(source, deidentify)
+    _check_count(source, min_classes)
+    return source
+
+
+def _deidentified(source: Source, actions: Mapping[str, str]) -> Source:
+    groups, done = deidentified_columns(source.data.groups, actions, kept={})
+    data = replace(source.data, groups=groups)
+    return replace(source, data=data, deidentified=done, notes=(*source.notes, *notes_on(done)))
+
+
+def _check_count(source: Source, min_classes: int) -> None:
     schema = source.data.schema
     if len(schema.classes) < min_classes:
         few = f"{schema.modality} rows of one class only ({schema.classes[0]}); two are needed"
         raise DataError(few, tell(source.quarantine))
-    return source
 
 
 def read_digits() -> Source:
@@ -98,7 +115,7 @@ def read_digits() -> Source:
     return _source("scikit-learn's digits", x, digits.target.astype(str), np.full(n, ""), ids, np.full(n, REAL))
 
 
-def _look(path: str, label: str, max_pixels: int) -> Listing | ArrayRows:
+def _look(path: str, label: str, max_pixels: int, crop: bool) -> Listing | ArrayRows:
     """Recognises what lies at a path; files of a folder are listed, arrays are read."""
     if not path.strip():
         raise UsageError(f"no data was named; {LAYOUTS}")
@@ -106,8 +123,8 @@ def _look(path: str, label: str, max_pixels: int) -> Listing | ArrayRows:
     if not os.path.exists(place):
         raise UsageError(f'no file or folder "{path}"; {_nearest_neighbour(place)}')
     if place.is_dir():
-        pairs = idx_images(place)
-        return read_idx(pairs, max_pixels) if pairs else list_folder(place, label)
+        pairs = idx_images(see_through(place)[0])
+        return read_idx(pairs, max_pixels) if pairs else list_folder(place, label, crop)
     if place.suffix.lower() == ".npz":
         return read_npz(place, max_pixels)
     if is_idx_images(place):
@@ -143,19 +160,18 @@ def _as_test(part: Listing | ArrayRows, main: Listing | ArrayRows) -> Listing | 
 
 def _are_sounds(listing: Listing) -> bool:
     """Whether most files of a folder are recordings."""
-    sounds = sum(row.name.lower().endswith(SOUNDS) for row in listing.rows)
-    return 2 * sounds > len(listing.rows)
+    return 2 * sum(row.kind == "audio" for row in listing.rows) > len(listing.rows)
 
 
-def _read_files(parts: list[Listing], kind: str, load: Callable[[list[tuple[str, Path]]], FileSet]) -> Source:
+def _read_files(parts: list[Listing], kind: str, load: Callable[[list[FileRow]], FileSet]) -> Source:
     """Opens the files of all parts together, so that their size is settled over train and test; others are findings."""
-    endings = SOUNDS if kind == "audio" else EXTENSIONS
     listed = [row for part in parts for row in part.rows]
-    files = [row for row in listed if row.name.lower().endswith(endings)]
-    others = [row.name for row in listed if not row.name.lower().endswith(endings)]
-    mixed = [Finding(name, "other_kind", f"most files here are {kind}") for name in others]
-    found = load([(row.name, row.path) for row in files])
-    findings = (*(finding for part in parts for finding in part.findings), *mixed, *found.findings)
+    files = [row for row in listed if row.kind == kind]
+    mixed = [Finding(r.name, "other_kind", f"most files here are {kind}", (r.label,)) for r in listed if r.kind != kind]
+    found = load(files)
+    classes = {row.name: (row.label,) for row in files}
+    unread = [replace(finding, classes=classes.get(finding.file, ())) for finding in found.findings]
+    findings = (*(finding for part in parts for finding in part.findings), *mixed, *unread)
     if not len(found.x):
         raise DataError(f"not one {kind} file could be read", tell(findings))
     kept = [files[i] for i in found.kept]
@@ -167,18 +183,25 @@ def _read_files(parts: list[Listing], kind: str, load: Callable[[list[tuple[str,
         np.array([row.label for row in kept]),
         np.array([row.split for row in kept]),
         np.array([row.name for row in kept]),
-        np.array([marked_origin(row.path) if row.origin == REAL else row.origin for row in kept]),
+        np.array([_origin(row) for row in kept]),
         modality=kind,
         fields=fields,
-        declared=frozenset().union(*(part.declared for part in parts)),
         notes=(*(note for part in parts for note in part.notes), *found.notes),
         groups={column: np.array([row.extra.get(column, "") for row in kept]) for column in columns},
         originals={row.name: row.path for row, is_plain in zip(kept, found.plain, strict=True) if is_plain},
         quarantine=findings,
         resized=found.resized,
         recoloured=found.recoloured,
-        files={row.name: row.path for row in kept},
+        files={row.name: row.path for row in kept if row.content == row.path},
+        subject=parts[0].subject,
     )
+
+
+def _origin(row: FileRow) -> str:
+    """What the list of files says of a row; of a real one what its own metadata says."""
+    if row.origin != REAL:
+        return row.origin
+    return marked_origin(row.stored() if row.stored else row.path)
 
 
 def _sound_fields(found: FileSet, kept: list[FileRow]) -> dict[str, Any]:
@@ -229,7 +252,7 @@ def _read_arrays(parts: list[ArrayRows], image_size: tuple[int, int] | None) -> 
         np.concatenate([part.ids for part in parts]),
         np.full(len(x), REAL),
         declared=frozenset().union(*(part.declared for part in parts)),
-        notes=size_notes(len(x), resized, (height, width), image_size),
+        notes=(*(n for part in parts for n in part.notes), *size_notes(len(x), resized, (height, width), image_size)),
         resized=resized,
     )
 

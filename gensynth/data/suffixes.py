@@ -1,4 +1,16 @@
-"""Endings of the files that are read, apart from what reads them, so that asking for one imports nothing."""
+"""Endings of the files that are read, apart from what reads them, so that asking for one imports little."""
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+IMAGES = (".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 SOUNDS = (".wav", ".flac")
+
+
+def media_in_folders(root: Path) -> bool:
+    """Whether images or sounds lie straight inside a folder of a folder, by their endings; links are not followed."""
+    inner = [path for path in root.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."]
+    readable = [path for path in inner if os.access(path, os.R_OK | os.X_OK)]
+    return any(name.lower().endswith((*IMAGES, *SOUNDS)) for path in readable for name in os.listdir(path))

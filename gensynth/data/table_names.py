@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gensynth.data.suffixes import media_in_folders
+
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table by its name, or a folder holds train.csv (or .parquet, ...) of a balanced table."""
     if path.is_dir():
-        return split_files(path) != {}
+        return split_files(path) != {} and not media_in_folders(path)  # else train.csv labels pictures
     return path.suffix.lower() in SUFFIXES
 
 

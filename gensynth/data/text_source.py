@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from gensynth.data import table_source
 from gensynth.data.columns import Column
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import Finding
+from gensynth.data.lost import check_lost
 from gensynth.data.source import Source, labelled, recognised, source_hash
 from gensynth.data.table_files import Form
 from gensynth.errors import DataError, UsageError
@@ -33,15 +36,17 @@ def read_text(
     groups: list[str] | None = None,
     deidentify: Mapping[str, str] | None = None,
     min_classes: int = 2,
+    allow_lost: Collection[str] = (),
     like: Schema | None = None,
 ) -> Source:
     """Reads the texts and labels of a CSV, TSV, JSON Lines or Parquet file, or of a folder of such train, val and test.
 
     text    name or position of the column of texts; texts are kept character for character
     label   name or position of the label column; subject, groups and deidentify as for tables
+    allow_lost  classes that may lose all or more than half of their rows
     like    schema whose classes the rows are read with, for sets that are compared with other rows
     Rows whose text is empty, only space, or longer than 100,000 characters become findings. DataError for damaged
-    files, columns that are not there, and one class only.
+    files, columns that are not there, a class that would be lost, and one class only.
     """
     form = Form(header, tuple(columns or ()), delimiter, encoding, text, label)
     cells, split, ids, tables, notes = table_source.read_cells(path, test, form)
@@ -58,11 +63,7 @@ def read_text(
     table_source.check_columns(beside, cells)
     kept = {column: "data.text"} | table_source.needed(name, subject, groups)
     cells, done = deidentified(cells, deidentify or {}, kept=kept, text=column)
-    findings = _findings(cells[column].to_numpy(object), ids)
-    keep = np.ones(len(cells), dtype=bool)
-    keep[list(findings)] = False
-    if not keep.any():
-        raise DataError(f'no row has a usable text in "{column}"')
+    keep, quarantine, lost = _usable(cells, column, name, ids, allow_lost)
     cells, split, ids, origin = cells[keep].reset_index(drop=True), split[keep], ids[keep], origin[keep]
     labels = cells[name].to_numpy(object)
     classes = table_source.classes_of(set(labels.tolist()), like)
@@ -73,9 +74,24 @@ def read_text(
     kind = next(iter(tables.values())).kind
     first = recognised(f'{kind} with texts in "{column}"', data, f"{len(data)} texts")
     blank = [f'column "{c}" is left out: empty in synthetic rows' for c in cells.columns if c not in (name, column)]
-    shown, quarantine = (first, *blank, *notes_on(done), *notes), tuple(findings.values())
+    shown = (first, *blank, *notes_on(done), *notes, *lost)
     cells = cells.set_axis(ids, axis=0)
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
+
+
+def _usable(
+    cells: pd.DataFrame, column: str, label: str, ids: np.ndarray, allow_lost: Collection[str]
+) -> tuple[np.ndarray, tuple[Finding, ...], tuple[str, ...]]:
+    """Which rows have a usable text, (N,), a finding for each other one, and notes on classes that lost many."""
+    labels = cells[label].to_numpy(object)
+    found = _findings(cells[column].to_numpy(object), ids)
+    keep = np.ones(len(cells), dtype=bool)
+    keep[list(found)] = False
+    if not keep.any():
+        raise DataError(f'no row has a usable text in "{column}"')
+    quarantine = tuple(replace(finding, classes=(str(labels[i]),)) for i, finding in found.items())
+    notes = check_lost(Counter(labels[keep].tolist()), quarantine, set(labels.tolist()), allow_lost)
+    return keep, quarantine, notes
 
 
 def _fields(cells: pd.DataFrame, label: str, text: str) -> dict:

@@ -47,6 +47,7 @@ class DataSettings:
     name         what reports call the data
     long_tail    (first, last) cuts train for experiments
     groups       columns by which bias is looked at
+    allow_lost   classes that may lose all or more than half of their files
     allow_synthetic  whether rows that are marked as synthetic may be trained on
     source_card  what a person says of the source: licence, consent, intended use
     reader       called without arguments it gives the `Source`
@@ -58,6 +59,7 @@ class DataSettings:
     long_tail: tuple[int, int] | None = None
     subject: str = ""
     groups: tuple[str, ...] = ()
+    allow_lost: tuple[str, ...] = ()
     allow_synthetic: bool = False
     source_card: SourceCard = SourceCard()
     reader: Component = NOTHING

@@ -58,7 +58,7 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     if job.strict and source.quarantine:
         raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
     with run.step("explore"):
-        subject = _subject(source, job.data.subject)
+        subject = _subject(source, job.data.subject or source.subject)
         seed, content = rng.child(job.seed, "split"), source.content_keys()
         split = split_rows(source.data, job.data.split, seed, source.split, subject, content)
         source = source.described_by(split == "train")

@@ -210,13 +210,13 @@ class Columns:
     text: str = ""
     form: Mapping[str, Any] = field(default_factory=dict)
 
-    def read(self, path: Path) -> Source:
-        """The real rows at a path."""
+    def read(self, path: Path, allow_lost: tuple[str, ...] = ()) -> Source:
+        """The real rows at a path; `allow_lost`: classes of which rows may be left out."""
         if self.text:
-            return read_text(str(path), text=self.text, label=self.label, **self.form)
+            return read_text(str(path), text=self.text, label=self.label, allow_lost=allow_lost, **self.form)
         if is_table(path):
             return read_table(str(path), label=self.label, **self.form)
-        return read_path(str(path), label=self.label)
+        return read_path(str(path), label=self.label, allow_lost=allow_lost)
 
 
 def real_sides(
@@ -225,8 +225,9 @@ def real_sides(
     """(train, val, test) real rows of `evaluate`: test from its own path, or from the source's split, or carved."""
     usable = (source.data.origin == REAL) & ((source.split != "test") | (test is None))
     shares = fractions if test is None else VAL_ALONE
-    content = source.content_keys()[usable]
-    split = split_rows(source.data[usable], shares, rng.child(seed, "split"), source.split[usable], content=content)
+    together = source.data.groups[source.subject][usable] if source.subject else None
+    content, seed = source.content_keys()[usable], rng.child(seed, "split")
+    split = split_rows(source.data[usable], shares, seed, source.split[usable], together, content)
     train = usable.copy()
     train[usable] = split == "train"
     rows = source.described_by(train).data[usable]

@@ -1,0 +1,168 @@
+"""metadata.csv and its kin: which file a name means, which column is what, and what a label is."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gensynth.data.layouts.file_index import FileIndex
+from gensynth.data.sources import Source, read_path
+from gensynth.errors import DataError, UsageError
+
+
+def put(path: Path, value: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full((8, 8), value, np.uint8)
+    pixels[0, 0] = 255 - value
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def listed(
+    root: Path, pairs: list[tuple[str, str]], header: str = "file_name,label", name: str = "metadata.csv"
+) -> Path:
+    lines = [header, *(f"{file},{label}" for file, label in pairs)]
+    (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
+def labels(source: Source) -> dict[str, str]:
+    names = source.data.schema.classes
+    return {str(i): names[k] for i, k in zip(source.data.ids, source.data.y, strict=True)}
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("on_disk", "written", "what"),
+        [
+            ("images/{}.png", "images\\{}.png", "slashes"),
+            ("images/{}.png", "images/{}", "the ending"),
+            ("images/IMG_{}.PNG", "images/img_{}.png", "upper and lower case"),
+            (unicodedata.normalize("NFD", "images/é{}.png"), "images/é{}.png", "Unicode form"),
+            ("images/é{}.png", unicodedata.normalize("NFD", "images/é{}.png"), "Unicode form"),
+            ("images/{}.png", "{}.png", "the folder"),
+            ("images/{}.png", "data/images/{}.png", "the folder"),
+            ("images/x{}.png", "x{}", "folder and ending"),
+        ],
+    )
+    def test_are_matched_where_one_file_can_be_meant(
+        self, tmp_path: Path, on_disk: str, written: str, what: str
+    ) -> None:
+        for i in range(4):
+            put(tmp_path / on_disk.format(i), i)
+        source = read_path(str(listed(tmp_path, [(written.format(i), "ab"[i % 2]) for i in range(4)])))
+        assert labels(source) == {on_disk.format(i): "ab"[i % 2] for i in range(4)}
+        (note,) = (note for note in source.notes if "differ from the files" in note)
+        assert what in note
+
+    def test_two_files_that_may_be_meant_are_named(self, tmp_path: Path) -> None:
+        for name in ("a.png", "b.png", "c.png", "c.bmp"):
+            put(tmp_path / name)
+        source = read_path(str(listed(tmp_path, [("a", "x"), ("b", "y"), ("c", "x")])), allow_lost=["x"])
+        (finding,) = source.quarantine
+        assert finding.reason == "ambiguous_name"
+        assert "c.bmp or c.png" in finding.detail
+
+    def test_another_ending_or_folder_is_another_file_but_offered(self, tmp_path: Path) -> None:
+        put(tmp_path / "test" / "photo1.png")
+        put(tmp_path / "photo2.png")
+        root = listed(tmp_path, [("train/photo1.png", "x"), ("photo2.jpg", "y"), ("phto2.png", "y")])
+        with pytest.raises(DataError) as caught:
+            read_path(str(root))
+        assert 'did you mean "test/photo1.png"?' in caught.value.problems[0]
+        assert all('did you mean "photo2.png"?' in line for line in caught.value.problems[1:])
+
+    @pytest.mark.parametrize("name", ["/etc/1.png", "C:\\data\\1.png", "..\\1.png", "\\\\server\\1.png"])
+    def test_names_that_lead_out_are_refused(self, tmp_path: Path, name: str) -> None:
+        for i in (1, 2, 3):
+            put(tmp_path / f"{i}.png")
+        root = listed(tmp_path, [("2.png", "a"), ("3.png", "b"), (name, "b")])
+        (finding,) = read_path(str(root)).quarantine
+        assert (finding.reason, finding.classes) == ("outside_root", ("b",))
+
+    def test_of_another_split_are_never_meant(self, tmp_path: Path) -> None:
+        put(tmp_path / "train" / "1.png")
+        put(tmp_path / "val" / "1.png")
+        put(tmp_path / "val" / "2.png")
+        index = FileIndex(tmp_path)
+        assert index.find("1.png", "val") == "val/1.png"
+        assert index.find("2.png", "train") is None
+
+
+class TestColumns:
+    @pytest.mark.parametrize("header", ["image,breed", "id,class", "filename,diagnosis", "file;label"])
+    def test_are_found_by_name_with_a_note(self, tmp_path: Path, header: str) -> None:
+        pairs = [(put(tmp_path / "pictures" / f"k{i}.png", i).name, "ab"[i % 2]) for i in range(4)]
+        root = listed(tmp_path, pairs, header, "labels.csv")
+        if ";" in header:
+            (root / "labels.csv").write_text((root / "labels.csv").read_text().replace(",", ";"))
+        source = read_path(str(root))
+        assert set(labels(source).values()) == {"a", "b"}
+        assert any(note.startswith("labels.csv: file names from") for note in source.notes)
+
+    def test_a_table_of_any_name_that_labels_the_files(self, tmp_path: Path) -> None:
+        pairs = [(put(tmp_path / f"part_{i % 2}" / f"{i}.png", i).stem, "xy"[i // 2]) for i in range(4)]
+        source = read_path(str(listed(tmp_path, pairs, "image_id,dx", "HAM_metadata.csv")))
+        assert source.data.schema.classes == ("x", "y")
+
+    def test_no_column_of_files_is_named(self, tmp_path: Path) -> None:
+        put(tmp_path / "a" / "1.png")
+        with pytest.raises(DataError, match=r"labels\.csv has no column file_name"):
+            read_path(str(listed(tmp_path, [("0", "cat")], "number,name", "labels.csv")))
+
+    def test_two_label_files_are_named(self, tmp_path: Path) -> None:
+        put(tmp_path / "1.png")
+        listed(listed(tmp_path, [("1.png", "a")]), [("1.png", "b")], name="labels.csv")
+        with pytest.raises(DataError, match=r"several label files.*labels\.csv, metadata\.csv"):
+            read_path(str(tmp_path))
+
+    def test_the_split_column_and_split_folders(self, tmp_path: Path) -> None:
+        for split in ("train", "test"):
+            for i in range(2):
+                put(tmp_path / "1" / split / f"{i}.png", i)
+                put(tmp_path / "2" / f"{split}{i}.png", i)
+        files = [(split, i) for split in ("train", "test") for i in range(2)]
+        listed(tmp_path / "1", [(f"{split}/{i}.png", "ab"[i]) for split, i in files])
+        listed(
+            tmp_path / "2", [(f"{split}{i}.png", f"{'ab'[i]},{split}") for split, i in files], "file_name,label,split"
+        )
+        for name in ("1", "2"):
+            assert read_path(str(tmp_path / name)).split.tolist() == ["train", "train", "test", "test"]
+
+    def test_json_lines(self, tmp_path: Path) -> None:
+        lines = [{"file_name": put(tmp_path / f"{i}.png", i).name, "label": i % 2, "who": f"p{i}"} for i in range(4)]
+        (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        source = read_path(str(tmp_path))
+        assert labels(source) == {"0.png": "0", "1.png": "1", "2.png": "0", "3.png": "1"}
+        assert source.data.groups["who"].tolist() == ["p0", "p1", "p2", "p3"]
+        (tmp_path / "metadata.jsonl").write_text('{"file_name": "0.png"')
+        with pytest.raises(DataError, match=r"metadata\.jsonl cannot be read as JSONL"):
+            read_path(str(tmp_path))
+
+    def test_a_label_that_is_asked_for_by_name_is_not_replaced(self, tmp_path: Path) -> None:
+        put(tmp_path / "1.png")
+        with pytest.raises(UsageError, match=r'data\.label=lable: .*did you mean "label"'):
+            read_path(str(listed(tmp_path, [("1.png", "a")])), label="lable")
+
+
+class TestLabels:
+    def test_spaces_around_them_are_no_other_class_and_case_is(self, tmp_path: Path) -> None:
+        written = ["Cat", "cat", "cat ", " dog"]
+        pairs = [(put(tmp_path / f"{i}.png", i).name, label) for i, label in enumerate(written)]
+        source = read_path(str(listed(tmp_path, pairs)))
+        assert labels(source) == {"0.png": "Cat", "1.png": "cat", "2.png": "cat", "3.png": "dog"}
+        notes = " ".join(source.notes)
+        assert '"cat " (one class with "cat")' in notes
+        assert 'upper and lower case only stay apart: "Cat", "cat"' in notes
+
+    def test_of_class_folders_too(self, tmp_path: Path) -> None:
+        for i, name in enumerate(("a", "b", "b ")):
+            put(tmp_path / name / f"{i}.png", i)
+        source = read_path(str(tmp_path))
+        assert labels(source) == {"a/0.png": "a", "b/1.png": "b", "b /2.png": "b"}
+        assert any('"b " (one class with "b")' in note for note in source.notes)
