@@ -139,7 +139,7 @@ def sample(
     """
     bundle = load_bundle(generator, model)
     known = modality_of(bundle.schema).formats
-    kind = kind or known[0]
+    kind = kind or ("parquet" if bundle.schema.fields.get("types") else known[0])
     if kind not in known:
         raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")
     plan = counts_of(counts, bundle)

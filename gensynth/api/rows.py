@@ -53,7 +53,7 @@ def as_frame(X: Rows) -> pd.DataFrame:  # noqa: N803
 
 def _table(frame: pd.DataFrame, labels: np.ndarray, kinds: dict[str, str], like: Schema | None) -> Source:
     cells = text_of(frame.rename(columns=str)).assign(**{LABEL: labels})
-    return build(cells, LABEL, "rows in memory", stated=Stated(kinds=kinds), like=like)
+    return build(cells, LABEL, "rows in memory", stated=Stated(kinds=kinds, marks=False), like=like)
 
 
 def images(x: np.ndarray, labels: np.ndarray) -> Source:

@@ -20,6 +20,7 @@ from gensynth import rng
 from gensynth.balancing.export import seal
 from gensynth.balancing.ledger import LEDGER, Documents, Provenance, csv_text, ledger_rows
 from gensynth.balancing.mark import PARQUET_KEY, parquet_note
+from gensynth.data.arrow_cells import arrow_of_cells, cells_of_arrow
 from gensynth.data.columns import Column, cells_of, issue
 from gensynth.data.conditions import CELL, TAKEN
 from gensynth.data.table_source import SOURCE_COLUMN
@@ -50,7 +51,11 @@ class RowWriter:
                 out[column.name] = rows.groups[column.name]
             else:
                 out[column.name] = issue(column, seeds, self.taken.setdefault(column.name, set()))
-        return pd.DataFrame(out, columns=fields["order"], dtype=object)
+        cells = pd.DataFrame(out, columns=fields["order"], dtype=object)
+        if not fields.get("types"):
+            return cells
+        missing = {column.name: column.missing for column in self.columns}
+        return cells_of_arrow(arrow_of_cells(cells, fields["types"], missing))  # as they are read again
 
 
 def write_table_dataset(
@@ -107,7 +112,7 @@ def synthetic_seeds(rows: LabelledData, seed: int) -> np.ndarray:
 
 
 def suffix_of(schema: Schema) -> str:
-    """Tables leave as Parquet where their schema states Arrow types, which no reader of files does, else as CSV."""
+    """Tables leave as Parquet where their schema states Arrow types, as that of a Parquet file does, else as CSV."""
     return ".parquet" if schema.fields.get("types") else ".csv"
 
 
@@ -145,7 +150,7 @@ class TableSink:
     def _write_parquet(self, frame: pd.DataFrame) -> None:
         import pyarrow.parquet as parquet
 
-        table = typed_table(frame, self.types, self.missing)
+        table = arrow_of_cells(frame, self.types, self.missing)
         if self._file is None:
             notes = {**(table.schema.metadata or {}), PARQUET_KEY: self.note} if self.note else table.schema.metadata
             self._file = parquet.ParquetWriter(self.path, table.schema.with_metadata(notes))
@@ -162,19 +167,3 @@ def types_of(schema: Schema) -> dict[str, str]:
         c["name"]: "int64" if c["integer"] else "double" for c in schema.fields["columns"] if c["kind"] == "numeric"
     }
     return schema.fields.get("types") or found
-
-
-def typed_table(frame: pd.DataFrame, types: dict[str, str], missing: dict[str, str]):  # noqa: ANN201
-    """Arrow table of text cells in the stated types; empty cells and marks of missing ones are null."""
-    import pyarrow as arrow
-    import pyarrow.compute as compute
-
-    columns = {}
-    for name in frame.columns:
-        column = arrow.array(frame[name].tolist(), arrow.string())
-        if name in types:
-            null = arrow.scalar(None, arrow.string())
-            column = compute.if_else(compute.is_in(column, arrow.array(["", missing.get(name, "")])), null, column)
-            column = column.cast(arrow.type_for_alias(types[name]))
-        columns[name] = column
-    return arrow.table(columns)

@@ -10,9 +10,10 @@ import io
 import json
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,19 +23,24 @@ from gensynth.errors import DataError, UsageError, nearest
 DELIMITERS = (",", ";", "\t", "|")
 MAX_BYTES = 4 * 2**30
 _SHOWN = 20
-_NULLABLE = {"bool": "boolean"} | {f"{u}int{n}": f"{u.upper()}Int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
+_ROW_NUMBERS = "__index_level_"  # begins the names of a pandas frame's index columns that have none
 _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no file can hold it
 _HALF_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """cells: text, missing is ""; first_line: file line of the first row; kind: a word for people."""
+    """cells: text, missing is ""; first_line: file line of the first row; kind: a word for people.
+
+    types  Arrow types by column, of files that have them; notes: what a person should know
+    """
 
     cells: pd.DataFrame
     kind: str
     first_line: int
     found_header: bool
+    types: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -266,16 +272,35 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
+    from gensynth.data.arrow_cells import cells_of_arrow, is_read
+
     try:
-        # Whole numbers and booleans stay what they are where some are missing.
-        kinds = {arrow.type_for_alias(name): pd.api.types.pandas_dtype(kind) for name, kind in _NULLABLE.items()}
-        frame = parquet.read_table(path).to_pandas(date_as_object=False, types_mapper=kinds.get)
+        table = parquet.read_table(path)
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path.name} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-    index = [name for name in frame.index.names if name is not None]
-    frame = frame.reset_index(level=index, allow_duplicates=True) if index else frame
-    names = _names(path, list(map(str, frame.columns)), columns, frame.shape[1])
-    return TableFile(text_of(frame.set_axis(names, axis=1)), "Parquet", 1, True)
+    table = _index_first(table)
+    table = table.rename_columns(_names(path, table.column_names, columns, table.num_columns))
+    without = [field for field in table.schema if not is_read(field.type)]
+    notes = tuple(
+        f'column "{field.name}" is left out: {field.type} has no text a cell; it is in no row that is written'
+        for field in without
+    )
+    table = table.drop_columns([field.name for field in without])
+    types = {field.name: str(field.type) for field in table.schema}
+    return TableFile(cells_of_arrow(table), "Parquet", 1, True, types, notes)
+
+
+def _index_first(table: Any) -> Any:
+    """An Arrow table with the index of the pandas frame it was, where that has a name, as its first columns."""
+    index = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    counted = [one for one in index if isinstance(one, dict) and one.get("name")]
+    for one in counted:
+        numbers = range(one["start"], one["stop"], one["step"])
+        table = table.append_column(str(one["name"]), [list(numbers)])
+    names = [one["name"] if isinstance(one, dict) else one for one in index]
+    first = [name for name in names if name in table.column_names and not name.startswith(_ROW_NUMBERS)]
+    rest = [name for name in table.column_names if name not in names]
+    return table.select([*first, *rest]) if index else table
 
 
 def text_of(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,7 @@ def read_table(
     kinds |= {subject: "identifier"} if subject in cells.columns else {}
     check_columns(groups or [], cells, "data.groups: no")
     beside = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
-    stated = Stated(tuple(ignore or ()), kinds, formats or {})
+    stated = Stated(tuple(ignore or ()), kinds=kinds, formats=formats or {})
 
     def described(rows: np.ndarray | None) -> Source:
         source = build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, rows=rows)
@@ -134,6 +135,7 @@ def read_cells(
     plain = first.kind.startswith(("CSV", "TSV"))
     if first.found_header and form.header is None and len(tables) == 1 and plain:
         notes.append("the first line was taken as header; data.header=false if it is a row")
+    notes += [note for table in tables.values() for note in table.notes]
     cells, split, ids = _joined(tables)
     return _with_marks(cells, split, files), split, ids, tables, notes
 
@@ -152,7 +154,9 @@ def _with_marks(cells: pd.DataFrame, split: np.ndarray, files: Mapping[str, Path
 
 def read_frame(frame: pd.DataFrame, label: str = "label", kinds: Mapping[str, str] | None = None) -> Source:
     """A pandas DataFrame, one row an example, its own types."""
-    source = build(text_of(frame.reset_index(drop=True)), label, "DataFrame", stated=Stated(kinds=kinds or {}))
+    source = build(
+        text_of(frame.reset_index(drop=True)), label, "DataFrame", stated=Stated(kinds=kinds or {}, marks=False)
+    )
     check_classes(source.data.schema.classes, 2)
     return source
 
@@ -169,9 +173,13 @@ def read_breast_cancer() -> Source:
 
 @dataclass(frozen=True)
 class Stated:
-    """What a person says of columns: which are not learned, and kinds and formats by name."""
+    """What is said of columns: which are not learned, and kinds and formats by name.
+
+    marks  whether texts such as NA say that a cell is missing, as in files; in memory a gap is a gap
+    """
 
     ignore: Sequence[str] = ()
+    marks: bool = True
     kinds: Mapping[str, str] = field(default_factory=dict)
     formats: Mapping[str, str] = field(default_factory=dict)
 
@@ -217,7 +225,9 @@ def build(
     if not modelled:
         raise DataError(f'no column beside the label "{name}" can be learned from')
     read = [read_column(c, cells[c.name].to_numpy(object), stated, like is not None) for c in modelled]
-    fields = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
+    fields: dict[str, Any] = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
+    if types := next(iter((tables or {}).values())).types if tables else {}:
+        fields["types"] = {column: types[column] for column in cells.columns}
     data = labelled(
         np.stack([values for values, _ in read], axis=1), labels, like or Schema("table", classes, fields), ids, origin
     )
@@ -330,6 +340,7 @@ def _described(cells: pd.DataFrame, stated: Stated, decimal_comma: bool) -> list
                 stated.kinds.get(name, ""),
                 stated.formats.get(name, ""),
                 decimal_comma,
+                stated.marks,
             )
             for name in cells.columns
         ]

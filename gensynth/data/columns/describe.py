@@ -29,15 +29,23 @@ _NUMBER_NAMED_ID = re.compile(r"(^|[_\s.-])(id|idx|index|key|uuid|guid|rownum|ro
 _CODE = re.compile(r"\d|@")
 
 
-def describe(name: str, cells: np.ndarray, kind: str = "", format_: str = "", decimal_comma: bool = False) -> Column:
+def describe(
+    name: str,
+    cells: np.ndarray,
+    kind: str = "",
+    format_: str = "",
+    decimal_comma: bool = False,
+    marks_count: bool = True,
+) -> Column:
     """Find the kind of a column from its cells, text (N,); `kind` and `format_` (of dates) state it instead.
 
     decimal_comma  whether a lone comma in numbers is more likely a decimal mark
+    marks_count    whether texts such as NA say that a cell is missing; else only an empty cell is
     ValueError where no cell fits the stated kind. DataError where half and more of the cells, but not four fifths, are
     numbers or dates, and too many differ to be categories.
     """
     kind = {"ordinal": "categorical"}.get(kind, kind)
-    marks = is_missing(cells, texts=False)
+    marks = is_missing(cells, texts=False) if marks_count else cells == ""
     present = cells[~marks]
     distinct, counts = _distinct(present)
     if kind in ("datetime",) or (format_ and not kind):
@@ -48,7 +56,7 @@ def describe(name: str, cells: np.ndarray, kind: str = "", format_: str = "", de
         found = _number_or_date(name, cells, marks, distinct, counts, decimal_comma)
         if found is not None:
             return found
-    gaps = is_missing(cells, texts=True)
+    gaps = is_missing(cells, texts=True) if marks_count else marks
     return _of_texts(name, cells, gaps, kind)
 
 
