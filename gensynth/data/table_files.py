@@ -298,8 +298,9 @@ def _index_first(table: Any) -> Any:
         numbers = range(one["start"], one["stop"], one["step"])
         table = table.append_column(str(one["name"]), [list(numbers)])
     names = [one["name"] if isinstance(one, dict) else one for one in index]
-    first = [name for name in names if name in table.column_names and not name.startswith(_ROW_NUMBERS)]
-    rest = [name for name in table.column_names if name not in names]
+    places = list(enumerate(table.column_names))
+    first = [i for i, name in places if name in names and not name.startswith(_ROW_NUMBERS)]
+    rest = [i for i, name in places if name not in names]
     return table.select([*first, *rest]) if index else table
 
 

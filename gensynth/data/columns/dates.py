@@ -293,13 +293,13 @@ _NUMBERS: dict[str, Callable[[pd.Series], pd.Series]] = {
     "I": lambda stamps: (stamps.dt.hour - 1) % 12 + 1,
     "M": lambda stamps: stamps.dt.minute,
     "S": lambda stamps: stamps.dt.second,
-    "j": lambda stamps: stamps.dt.dayofyear,
+    "j": lambda stamps: stamps.dt.day_of_year,
 }
 _NAMES: dict[str, Callable[[pd.Series], pd.Series]] = {
     "b": _names(MONTHS, "month", 3),
     "B": _names(MONTHS, "month", None),
-    "a": _names(WEEKDAYS, "dayofweek", 3),
-    "A": _names(WEEKDAYS, "dayofweek", None),
+    "a": _names(WEEKDAYS, "day_of_week", 3),
+    "A": _names(WEEKDAYS, "day_of_week", None),
     "p": lambda stamps: stamps.dt.hour.ge(12).map({False: "AM", True: "PM"}),
     "P": lambda stamps: stamps.dt.hour.ge(12).map({False: "am", True: "pm"}),
 }

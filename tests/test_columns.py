@@ -1,0 +1,348 @@
+"""Columns as people write them: what they mean is learned, how they are written comes back, and all else is said."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from gensynth.cli import main
+from gensynth.data.columns import Column, cells_of, describe, issue, misfits_of, values_of
+from gensynth.data.table_source import read_table
+from gensynth.errors import DataError
+
+N = 240
+RANDOM = np.random.default_rng(3)
+MONEY, SIGNED, SHARE = RANDOM.lognormal(6, 1.5, N), RANDOM.normal(0, 50, N), RANDOM.random(N)
+WHOLE = RANDOM.integers(0, 5_000_000, N)
+STAMPS = pd.Series(pd.to_datetime(RANDOM.integers(1_500_000_000, 1_700_000_000, N), unit="s"))
+SWAP = str.maketrans(",.", ".,")
+
+
+def indian(number: int) -> str:
+    head, tail = f"{number:d}"[:-3], f"{number:d}"[-3:]
+    pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)][::-1]
+    return ",".join([*pairs, tail])
+
+
+def accounting(number: float) -> str:
+    return f"({-number:,.2f})" if number < 0 else f"{number:,.2f}"
+
+
+NUMBERS = {  # how a number is written -> (cells, values)
+    "percent": ([f"{100 * x:.1f}%" for x in SHARE], (100 * SHARE).round(1)),
+    "percent after a blank, comma": ([f"{100 * x:.1f} %".replace(".", ",") for x in SHARE], (100 * SHARE).round(1)),
+    "dollars": ([f"${x:,.2f}" for x in MONEY], MONEY.round(2)),
+    "minus before dollars": ([f"{'-' * int(x < 0)}${abs(x):,.2f}" for x in SIGNED], SIGNED.round(2)),
+    "minus after the sign": ([f"${x:,.2f}" for x in SIGNED], SIGNED.round(2)),
+    "euros after": ([f"{x:,.2f} €".translate(SWAP) for x in MONEY], MONEY.round(2)),
+    "a currency's code": ([f"CHF {x:.2f}" for x in MONEY], MONEY.round(2)),
+    "accounting": ([accounting(x) for x in SIGNED], SIGNED.round(2)),
+    "thousands": ([f"{x:,}" for x in WHOLE], WHOLE),
+    "thousands by points": ([f"{x:,}".translate(SWAP) for x in WHOLE], WHOLE),
+    "thousands by thin blanks": ([f"{x:,}".replace(",", "\u202f") for x in WHOLE], WHOLE),
+    "thousands by apostrophes": ([f"{x:,.2f}".replace(",", "'") for x in MONEY], MONEY.round(2)),
+    "lakhs": ([indian(x) for x in WHOLE], WHOLE),
+    "decimal comma": ([f"{x:.2f}".replace(".", ",") for x in SIGNED], SIGNED.round(2)),
+    "exponents": ([f"{x:.2e}" for x in MONEY], [float(f"{x:.2e}") for x in MONEY]),
+    "capital exponents": ([f"{x:.3E}" for x in SIGNED], [float(f"{x:.3E}") for x in SIGNED]),
+    "a plus": ([f"{x:+.2f}" for x in SIGNED], SIGNED.round(2)),
+    "no zero": ([f"{0.998 * x:.3f}"[1:] for x in SHARE], (0.998 * SHARE).round(3)),
+    "a last point": ([f"{int(x)}." for x in MONEY], MONEY.astype(int)),
+    "a unit": ([f"{x:.1f} kg" for x in MONEY], MONEY.round(1)),
+    "degrees": ([f"{x:.1f}°C" for x in SIGNED], SIGNED.round(1)),
+    "clock times": ([f"{s // 3600:02d}:{s // 60 % 60:02d}" for s in WHOLE % 86_400], WHOLE % 86_400 // 60 * 60),
+    "durations": ([f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" for s in WHOLE], WHOLE),
+    "days and hours": ([str(pd.Timedelta(seconds=int(s))) for s in WHOLE + 86_400], WHOLE + 86_400),
+    "float32": ([str(np.float32(x)) for x in SIGNED], [float(str(np.float32(x))) for x in SIGNED]),
+    "float64": ([repr(float(x)) for x in SIGNED], SIGNED),
+    "to the right": ([f"{x:12.2f}" for x in MONEY], MONEY.round(2)),
+    "zeros before": ([f"{x:010.2f}" for x in MONEY], MONEY.round(2)),
+    "a blank before": ([f" {x}" for x in WHOLE], WHOLE),
+    "a minus behind": ([f"{abs(x):.2f}{'-' * int(x < 0)}" for x in SIGNED], SIGNED.round(2)),
+    "a true minus": ([f"{x:.2f}".replace("-", "\u2212") for x in SIGNED], SIGNED.round(2)),
+    "plain": ([str(x) for x in WHOLE % 97], WHOLE % 97),
+}
+DATES = [
+    *("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S+02:00", "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ", "%Y%m%d"),
+    *("%Y%m%d%H%M%S", "%d.%m.%Y", "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%m/%d/%y", "%d-%b-%Y", "%B %d, %Y"),
+    *("%d %b %Y %H:%M:%S", "%a, %d %b %Y %H:%M:%S +0000", "%A, %d %B %Y", "%d. %B %Y", "%Y-%m", "%b %Y"),
+    *(
+        "%d/%b/%Y:%H:%M:%S +0100",
+        "%a %b %d %H:%M:%S %Y",
+        "%Y/%m/%d %H.%M",
+        "%d-%m-%Y %H:%M:%S",
+        "%Y-%m-%d %H:%M:%S UTC",
+    ),
+]
+
+
+def texts(cells) -> np.ndarray:
+    return np.array(list(cells), dtype=object)
+
+
+def shape(cell: str) -> str:
+    """A cell with every run of digits, and of letters, as one."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_keeps_its_value_and_its_spelling(name):
+    cells, expected = texts(NUMBERS[name][0]), np.asarray(NUMBERS[name][1], float)
+    column = describe("v", cells)
+    assert column.kind == "numeric"
+    np.testing.assert_allclose(values_of(column, cells), expected, rtol=1e-12)
+    assert cells_of(column, values_of(column, cells)).tolist() == cells.tolist()
+    again = Column.from_json(json.loads(json.dumps(column.to_json())))
+    between = (expected + np.roll(expected, 1)) / 2
+    written = cells_of(again, between)
+    assert {shape(cell) for cell in written} <= {shape(cell) for cell in cells}
+    np.testing.assert_allclose(values_of(again, written), between, atol=max(60.0, np.ptp(expected) / 50))
+
+
+@pytest.mark.parametrize("form", DATES)
+def test_a_date_is_an_instant_and_written_as_it_was(form):
+    cells = STAMPS.dt.strftime(form).to_numpy(object)
+    column = describe("day", cells)
+    assert column.kind == "datetime"
+    seconds = values_of(column, cells)
+    assert cells_of(column, seconds).tolist() == cells.tolist()
+    truth = pd.to_datetime(pd.Series(cells), format=form)
+    truth = truth.dt.tz_localize(None) if truth.dt.tz is not None else truth
+    assert (seconds == truth.to_numpy("datetime64[s]").astype(np.int64)).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda t: f"{t:%d-%b-%Y}".upper(), "datetime"),
+        (lambda t: f"{t.month}/{t.day}/{t.year}", "datetime"),
+        (lambda t: f"{t:%I:%M%p}".lower(), "datetime"),
+        (lambda t: (t + pd.Timedelta(milliseconds=t.second * 16)).isoformat(timespec="milliseconds") + "Z", "datetime"),
+        (lambda t: t.replace(microsecond=(t.second % 2) * 123456).isoformat(), "datetime"),
+        (lambda t: str(int(t.timestamp())), "datetime"),
+        (lambda t: str(int(t.timestamp()) * 1000 + t.second), "datetime"),
+    ],
+)
+def test_dates_whose_spelling_shows_in_the_cells_alone(make, kind):
+    cells = texts(make(t) for t in STAMPS)
+    column = describe("at", cells)
+    assert column.kind == kind
+    assert cells_of(column, values_of(column, cells)).tolist() == cells.tolist()
+
+
+def test_instants_of_two_offsets_are_compared_as_instants():
+    """The offset is that of most cells of a month: about a clock change a cell may state the same instant otherwise."""
+    cells = texts(t.tz_localize("UTC").tz_convert("Europe/Berlin").isoformat() for t in STAMPS)
+    column = describe("at", cells)
+    seconds = values_of(column, cells)
+    assert (seconds == STAMPS.to_numpy("datetime64[s]").astype(np.int64)).all()
+    written = cells_of(column, seconds)
+    assert (values_of(column, written) == seconds).all()
+    assert (written == cells).mean() > 0.9
+
+
+def test_day_and_month_are_settled_over_the_column():
+    cells = texts(["03/04/2021"] * 30 + ["25/12/2020"])
+    assert describe("day", cells).format == "%d/%m/%Y"
+    assert describe("day", texts(["03/04/2021"] * 30 + ["12/25/2020"])).format == "%m/%d/%Y"
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([f"A{i % 1000:03d}" for i in WHOLE], "categorical"),
+        ([f"{i % 3}A" for i in WHOLE], "categorical"),
+        (["007", "008", "010"] * 80, "categorical"),
+        ([f"{i % 9000:05d}" for i in range(N)], "identifier"),
+        ([f"user{i}@mail.com" for i in range(N)], "identifier"),
+        ([f"{i:08x}-{i % 65536:04x}" for i in WHOLE], "identifier"),
+        ([f"{['Ann', 'Ben', 'Cem', 'Dan'][i % 4]} {chr(65 + i % 26)}ister{i // 26 * 'x'}" for i in range(N)], "text"),
+        ([f"note {i} on the {i % 7}th day of rain" for i in range(N)], "text"),
+        (["yes", "no"] * 120, "boolean"),
+        (["NA", "high", "low", "?"] * 60, "categorical"),
+    ],
+)
+def test_codes_and_names_are_no_numbers_and_not_all_that_differs_identifies(cells, kind):
+    column = describe("x", texts(cells))
+    assert column.kind == kind
+    assert not {"NA", "?"} & set(column.categories)
+
+
+def test_a_missing_mark_is_set_aside_in_dates_and_money_too():
+    dates = texts(["n/a" if i % 9 == 0 else f"2021-01-{i % 28 + 1:02d}" for i in range(N)])
+    money = texts(["unknown" if i % 9 == 0 else f"${x:,.2f}" for i, x in enumerate(MONEY)])
+    for cells, kind in ((dates, "datetime"), (money, "numeric")):
+        column = describe("x", cells)
+        assert (column.kind, column.misfits) == (kind, 0.0)
+        assert np.isnan(values_of(column, cells)).mean() == pytest.approx(1 / 9, abs=0.01)
+        assert cells_of(column, np.array([np.nan])).tolist() == [cells[0]]
+
+
+def test_what_does_not_fit_is_counted():
+    cells = texts(["broken" if i in (3, 50) else f"{x:.2f}" for i, x in enumerate(MONEY)])
+    column = describe("x", cells)
+    assert column.kind == "numeric"
+    assert column.misfits == pytest.approx(2 / N, abs=1e-6)
+    assert misfits_of(column, cells).nonzero()[0].tolist() == [3, 50]
+
+
+def test_half_a_number_is_asked_about():
+    cells = texts([f"{x:.2f}" if i % 3 else f"offer {i}" for i, x in enumerate(MONEY)])
+    with pytest.raises(DataError, match=r'column "price": 67% of the cells are numbers, 33% are not.*"offer 0"'):
+        describe("price", cells)
+    assert describe("price", cells, "numeric").misfits == pytest.approx(1 / 3, abs=0.01)
+    assert describe("price", cells, "categorical").kind == "categorical"
+
+
+def test_a_stated_format_wins():
+    cells = texts(["03.04.05"] * 20 + ["06.05.04"] * 20)
+    assert values_of(describe("d", cells, format_="%y.%m.%d"), cells)[0] == pd.Timestamp("2003-04-05").timestamp()
+    assert values_of(describe("d", cells, format_="%d.%m.%y"), cells)[0] == pd.Timestamp("2005-04-03").timestamp()
+
+
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [
+        ([".".join(map(str, row)) for row in RANDOM.integers(1, 255, (N, 4))], r"(\d{1,3}\.){3}\d{1,3}"),
+        ([f"{i:08x}-{i % 65536:04x}" for i in WHOLE], r"[0-9a-f]{8}-[0-9a-f]{4}"),
+        ([f"user{i}@{['mail', 'post'][i % 2]}.com" for i in range(N)], r"user\d+@(mail|post)\.com"),
+        ([f"INV-2021-{i:05d}" for i in range(N)], r"INV-2021-\d{5}"),
+        ([str(1000 + i) for i in range(N)], r"\d+"),
+    ],
+)
+def test_new_identifiers_have_the_shape_of_the_real_ones_and_are_none_of_them(cells, form):
+    column = describe("key", texts(cells))
+    assert column.kind == "identifier"
+    again = Column.from_json(json.loads(json.dumps(column.to_json())))
+    issued = issue(again, np.arange(400, dtype=np.uint64), set(cells)).tolist()
+    assert all(re.fullmatch(form, cell) for cell in issued)
+    assert len(set(issued) | set(cells)) == 400 + N
+    if "." in cells[0] and "@" not in cells[0]:
+        assert max(int(part) for cell in issued for part in cell.split(".")) < 256
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(-(10**7), 10**7), min_size=25, max_size=60, unique=True),
+    st.integers(0, 4),
+    st.sampled_from([",", ".", " ", "'", ""]),
+    st.sampled_from(["$", "€", "EUR ", ""]),
+    st.sampled_from([" %", " kg", "€", ""]),
+)
+def test_any_spelling_of_numbers_comes_back(numbers, decimals, group, prefix, suffix):
+    """With a thousand or two that is cut, or a fraction, so that the marks can be told apart."""
+    assume(not (prefix and suffix))
+    point = "," if group == "." else "."
+    values = np.array(numbers) / 10**decimals
+    assume(sum(abs(value) >= 10**6 for value in values) > 2 or (decimals in (1, 2, 4) and group != "."))
+
+    def written(value: float) -> str:
+        body = f"{abs(value):,.{decimals}f}".translate(str.maketrans({",": group, ".": point}))
+        return f"{'-' * int(value < 0)}{prefix}{body}{suffix}"
+
+    cells = texts(map(written, values))
+    column = describe("v", cells)
+    assert column.kind == "numeric"
+    np.testing.assert_allclose(values_of(column, cells), values)
+    assert cells_of(column, values_of(column, cells)).tolist() == cells.tolist()
+
+
+def table(path, change=lambda frame: frame):
+    """400 rows: a number and a word follow the label; test rows are the last hundred."""
+    random = np.random.default_rng(0)
+    rare = np.arange(400) % 4 == 0
+    frame = pd.DataFrame(
+        {
+            "size": (random.normal(size=400) + rare).round(2).astype(str),
+            "kind": np.where(random.random(400) < 0.3 + 0.4 * rare, "u", "v"),
+            "day": pd.Series(pd.to_datetime("2021-01-01") + pd.to_timedelta(np.arange(400), unit="D")).dt.strftime(
+                "%d.%m.%Y"
+            ),
+            "y": np.where(rare, "rare", "common"),
+        }
+    )
+    change(frame).to_csv(path, index=False)
+    return path
+
+
+MARKERS = {  # what stands in test rows only
+    "level": ("kind", "w"),
+    "extreme": ("size", "99999.75"),
+    "fraction": ("size", "0.123456"),
+    "text": ("size", "broken"),
+    "missing": ("kind", ""),
+    "date": ("day", "not yet"),
+}
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+def test_test_rows_leave_no_trace_in_bundle_and_rows(marker, tmp_path):
+    column, cell = MARKERS[marker]
+
+    def run(name: str, change) -> tuple[object, ...]:
+        table(tmp_path / "train.csv", lambda frame: frame[:300])
+        table(tmp_path / f"{name}-test.csv", lambda frame: change(frame[300:].copy()))
+        out = tmp_path / name
+        words = ["model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none", "data.label=y"]
+        words += [f"data.test={tmp_path}/{name}-test.csv", f"out={out}"]
+        assert main(["train", str(tmp_path / "train.csv"), *words]) == 0
+        assert main(["sample", f"generator={out}/generator", "counts=20", f"out={out}/rows"]) == 0
+        facts = json.loads((out / "generator/config.json").read_text())
+        facts["training"] = {key: value for key, value in facts["training"].items() if "second" not in key}
+        files = ("generator/model.safetensors", "rows/samples.csv")
+        return facts, *((out / path).read_bytes() for path in files)
+
+    def marked(frame):
+        frame.loc[frame.index[5], column] = cell
+        return frame
+
+    assert run("a", lambda frame: frame) == run("b", marked)
+
+
+def test_a_carved_split_is_described_by_its_train_rows(tmp_path):
+    plain = read_table(str(table(tmp_path / "a.csv")), label="y")
+    train = np.arange(400) < 280
+
+    def marked(frame):
+        frame.loc[390:, "size"] = "9999.123456"
+        frame.loc[391, "kind"] = "only here"
+        return frame
+
+    other = read_table(str(table(tmp_path / "b.csv", marked)), label="y")
+    assert other.data.schema.fields != plain.data.schema.fields
+    assert other.described_by(train).data.schema.fields == plain.described_by(train).data.schema.fields
+    np.testing.assert_array_equal(other.described_by(train).data.x[:280], plain.described_by(train).data.x[:280])
+    assert (other.content_keys()[:280] == plain.content_keys()[:280]).all()
+
+
+def test_a_set_that_does_not_fit_is_refused_and_one_that_writes_the_same_otherwise_is_read(tmp_path):
+    real = read_table(str(table(tmp_path / "real.csv")), label="y").data.schema
+
+    def otherwise(frame):
+        days = pd.to_datetime(frame["day"], format="%d.%m.%Y").dt.strftime("%Y-%m-%d")
+        return frame.assign(day=days, kind=frame["kind"].str.upper())
+
+    def foreign(frame):
+        return frame.assign(size=np.where(np.arange(len(frame)) % 3 == 0, "big", frame["size"]))
+
+    same = read_table(str(tmp_path / "real.csv"), label="y", like=real)
+    other = read_table(str(table(tmp_path / "other.csv", otherwise)), label="y", like=real)
+    np.testing.assert_array_equal(other.data.x, same.data.x)
+    assert any('"day" is written as %Y-%m-%d here, as %d.%m.%Y in the real data' in note for note in other.notes)
+    with pytest.raises(DataError, match=r'column "size" is numeric .* 33.5% of its cells are not: "big"'):
+        read_table(str(table(tmp_path / "foreign.csv", foreign)), label="y", like=real)
+
+
+def test_an_ambiguous_header_and_the_first_line_of_a_spreadsheet(tmp_path):
+    (tmp_path / "a.csv").write_text("0,1,label\n" + "0.5,2,rare\n0.8,3,common\n" * 20)
+    source = read_table(str(tmp_path / "a.csv"), label="-1")
+    assert source.data.schema.classes == ("common", "rare")
+    (tmp_path / "b.csv").write_text("sep=;\na;b;y\n" + "1,5;4;rare\n2,25;3;common\n" * 20)
+    source = read_table(str(tmp_path / "b.csv"), label="y")
+    assert source.data.x[0].tolist() == [1.5, 4.0]
