@@ -122,13 +122,17 @@ def _carve(
         for part, goal in goals.items():
             missed_all = goal[k] > 0 and all(chosen.get(g) != part for g in groups)
             for g in groups:
-                if goal[k] > 0 and is_free(g) and _fits(tables[g], k, goal, most[part]):
+                if goal[k] <= 0:
+                    break
+                if is_free(g) and _fits(tables[g], k, goal, most[part]):
                     take(g, part)
                     missed_all = False
             if missed_all and (free := [g for g in groups if is_free(g)]):
                 take(min(free, key=lambda g: tables[g].total()), part)
-    for g, part in chosen.items():
-        split[group == g] = part
+    for part in goals:
+        taken = np.zeros(len(group), bool)
+        taken[[g for g, where in chosen.items() if where == part]] = True
+        split[taken[group]] = part
 
 
 def _group_counts(y: np.ndarray, group: np.ndarray, movable: np.ndarray) -> dict[int, Counter[int]]:

@@ -253,7 +253,8 @@ def read_column(column: Column, cells: np.ndarray, stated: Stated, foreign: bool
     note, name = "", printable(column.name)
     if foreign and column.discrete:
         cells = known_categories(column, cells)
-    values, misfits = values_of(column, cells), misfits_of(column, cells)
+    values = values_of(column, cells)
+    misfits = misfits_of(column, cells, values)
     if foreign and misfits.mean() > NOTED:
         try:
             own = describe(column.name, cells, column.kind)
@@ -349,6 +350,11 @@ def _described(cells: pd.DataFrame, stated: Stated, decimal_comma: bool) -> list
     return found
 
 
+def _infinite(column: Column, cells: pd.Series) -> int:
+    """How many cells of a number column are infinite."""
+    return int(cells.str.fullmatch(r"\s*[+-]?inf(inity)?\s*", case=False).sum()) if column.kind == "numeric" else 0
+
+
 def _notes(cells: pd.DataFrame, columns: list[Column], stated: Stated) -> list[str]:
     notes = []
     for column in columns:
@@ -370,8 +376,6 @@ def _notes(cells: pd.DataFrame, columns: list[Column], stated: Stated) -> list[s
         elif column.kind == "constant":
             always = f'always "{column.example}"' if column.example else "empty throughout"
             notes.append(f'column "{name}" is {always}')
-        elif column.kind == "numeric":
-            text = cells[column.name].str.strip().str.lower().str.lstrip("+-")
-            if infinite := int(text.isin(["inf", "infinity"]).sum()):
-                notes.append(f'column "{name}": {infinite} infinite values count as missing')
+        elif infinite := _infinite(column, cells[column.name]):
+            notes.append(f'column "{name}": {infinite} infinite values count as missing')
     return notes

@@ -95,7 +95,8 @@ class Column:
 def is_missing(cells: np.ndarray, texts: bool) -> np.ndarray:
     """Which cells (N,) are marks of missing ones; `texts`: of a column of words, where "None" may be one of them."""
     marks = [mark for mark in MISSING if mark not in AMONG_TEXTS] if texts else [*MISSING, *AMONG_NUMBERS]
-    return pd.Series(cells, dtype=object).str.strip().isin(marks).to_numpy(bool)
+    padded = [f"{before}{mark}{after}" for mark in marks for before in ("", " ") for after in ("", " ")]
+    return pd.Series(cells, dtype=object).isin(padded).to_numpy(bool)
 
 
 def values_of(column: Column, cells: np.ndarray) -> np.ndarray:
@@ -124,11 +125,13 @@ def known_categories(column: Column, cells: np.ndarray) -> np.ndarray:
     return text.where(text.isin(column.categories) | fitting.isna(), fitting).to_numpy(dtype=object)
 
 
-def misfits_of(column: Column, cells: np.ndarray) -> np.ndarray:
-    """Which cells (N,) a number or date column does not read, and are no mark of missing ones."""
-    if column.kind not in ("numeric", "datetime"):
-        return np.zeros(len(cells), bool)
-    return np.isnan(values_of(column, cells)) & ~is_missing(cells, texts=False) & (cells != column.missing)
+def misfits_of(column: Column, cells: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+    """Which cells (N,) a number or date column does not read, and are no missing marks; `values`: of the cells."""
+    found = np.zeros(len(cells), bool)
+    if column.kind in ("numeric", "datetime"):
+        found = np.isnan(values_of(column, cells) if values is None else values)
+        found[found] = ~is_missing(cells[found], texts=False) & (cells[found] != column.missing)
+    return found
 
 
 def shown_form(column: Column) -> str:

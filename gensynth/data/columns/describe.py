@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
+import pyarrow.compute as compute
 
 from gensynth.data.columns import dates, numbers
 from gensynth.data.columns.codes import find_shape
@@ -76,8 +78,9 @@ def _number_or_date(
 ) -> Column | None:
     """A column of numbers or dates, or None; DataError where it is one in half of its cells only."""
     plain = numbers.plain_numbers(distinct)
-    read = ~np.isnan(plain) | _infinite(distinct)
-    codes = bool(pd.Series(distinct, dtype=object).str.fullmatch(r"\s*[-+]?0[0-9]+\s*").any())
+    read = ~np.isnan(plain)
+    read[~read] = _infinite(distinct[~read])
+    codes = bool(_matches(distinct, r"^\s*[-+]?0[0-9]+\s*$").any())
     if not codes and read.all() and len(distinct):
         return _plain_number(name, cells, marks, distinct, plain)
     if date := dates.find_form(distinct):
@@ -95,6 +98,12 @@ def _number_or_date(
         return _settled(column, cells, marks)
     _refuse_halves(name, column, distinct, counts)
     return None
+
+
+def _matches(cells: np.ndarray, pattern: str) -> np.ndarray:
+    """Which cells (N,) hold what the pattern, of RE2, describes."""
+    found = compute.match_substring_regex(arrow.array(cells, arrow.string()), pattern)
+    return found.to_numpy(zero_copy_only=False)
 
 
 def _infinite(cells: np.ndarray) -> np.ndarray:
@@ -137,7 +146,7 @@ def _plain_number(name: str, cells: np.ndarray, marks: np.ndarray, distinct: np.
 
 
 def _has_point(cells: np.ndarray) -> bool:
-    return bool(pd.Series(cells, dtype=object).str.contains(r"[.eE]").any())
+    return bool(_matches(cells, "[.eE]").any())
 
 
 def _counts_or_named(name: str, known: np.ndarray) -> bool:
@@ -169,13 +178,12 @@ def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm) -> Colum
     if not known.any() or form.clock:
         return replace(column, integer=bool(form.clock))
     text = _bare_digits(distinct[known], form)
-    has_exponent = text.str.contains("[eE]")
-    integer = (
-        bool((np.mod(values[known], 1) == 0).all()) and not (has_exponent | text.str.contains(".", regex=False)).any()
-    )
-    if integer:
+    has_exponent = compute.match_substring_regex(text, "[eE]").to_numpy(zero_copy_only=False)
+    has_point = compute.match_substring(text, ".").to_numpy(zero_copy_only=False)
+    if bool((np.mod(values[known], 1) == 0).all()) and not (has_exponent | has_point).any():
         return replace(column, integer=True)
-    digits = text.str.partition(".")[2].str.replace(r"[eE].*$", "", regex=True).str.len()
+    fraction = compute.replace_substring_regex(text, r"^[^.]*\.?|[eE].*$", "")
+    digits = compute.utf8_length(fraction).to_numpy()
     if form.exponent:
         return replace(column, decimals=int(digits.max()), fixed=True)
     decimals = 17 if has_exponent.any() else int(digits.max())
@@ -188,19 +196,19 @@ def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm) -> Colum
     )
 
 
-def _bare_digits(cells: np.ndarray, form: numbers.NumberForm) -> pd.Series:
+def _bare_digits(cells: np.ndarray, form: numbers.NumberForm) -> arrow.Array:
     """Digits, point and exponent alone of number cells."""
-    text = pd.Series(cells, dtype=object).str.strip()
+    text = compute.utf8_trim_whitespace(arrow.array(cells, arrow.string()))
     for part in (form.suffix.strip(), form.prefix.strip(), form.group):
-        text = text.str.replace(part, "", regex=False) if part else text
-    text = text.str.replace(form.point, ".", regex=False) if form.point != "." else text
-    return text.str.replace(r"^[^\d.]+|[^\d.]+$", "", regex=True)
+        text = compute.replace_substring(text, part, "") if part else text
+    text = compute.replace_substring(text, form.point, ".") if form.point != "." else text
+    return compute.replace_substring_regex(text, r"^[^\d.]+|[^\d.]+$", "")
 
 
-def _significant(text: pd.Series, decimals: int, largest: float) -> int:
+def _significant(text: arrow.Array, decimals: int, largest: float) -> int:
     """Most significant digits of number cells, 0 where no value up to `largest` with `decimals` can have more."""
-    digits = text.str.replace(r"[eE].*$", "", regex=True).str.replace(".", "", regex=False).str.lstrip("0").str.len()
-    most = int(digits.max())
+    digits = compute.replace_substring_regex(text, r"[eE].*$|\.", "")
+    most = int(compute.utf8_length(compute.utf8_ltrim(digits, "0")).to_numpy().max())
     return most if most <= 15 and most < decimals + len(str(int(largest))) else 0
 
 
@@ -214,7 +222,8 @@ def _settled(column: Column, cells: np.ndarray, marks: np.ndarray) -> Column:
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if low == high and not unread.any():
         return Column(column.name, "constant", example=str(cells[0]))
-    misfits = unread & ~marks & ~_infinite(cells)
+    misfits = unread & ~marks
+    misfits[misfits] = ~_infinite(cells[misfits])
     whole = column.integer
     if column.kind == "datetime":
         whole = bool((np.mod(values[~unread], 1) == 0).all())
