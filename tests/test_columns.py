@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gensynth.cli import main
 from gensynth.data.columns import Column, cells_of, describe, issue, misfits_of, values_of
 from gensynth.data.table_source import read_table
-from gensynth.errors import DataError
+from gensynth.errors import DataError, UsageError
 
 N = 240
 RANDOM = np.random.default_rng(3)
@@ -346,3 +346,47 @@ def test_an_ambiguous_header_and_the_first_line_of_a_spreadsheet(tmp_path):
     (tmp_path / "b.csv").write_text("sep=;\na;b;y\n" + "1,5;4;rare\n2,25;3;common\n" * 20)
     source = read_table(str(tmp_path / "b.csv"), label="y")
     assert source.data.x[0].tolist() == [1.5, 4.0]
+
+
+def test_identifiers_of_a_bundle_are_none_of_the_real_ones_and_the_bundle_names_none(tmp_path):
+    """`sample` has no real rows at hand: the room of this shape is nearly used up."""
+    frame = pd.DataFrame({"x": RANDOM.normal(size=600), "y": ["a", "b"] * 300})
+    frame["mail"] = [f"user{i}@mail.com" for i in range(100, 700)]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    words = ["data.label=y", "model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none"]
+    assert main(["train", str(tmp_path / "t.csv"), *words, f"out={tmp_path}/t"]) == 0
+    assert main(["sample", f"generator={tmp_path}/t/generator", "counts=200", f"out={tmp_path}/s"]) == 0
+    issued = pd.read_csv(tmp_path / "s/samples.csv")["mail"]
+    assert issued.str.fullmatch(r"user\d+@mail\.com").all()
+    split = pd.read_csv(tmp_path / "t/run/split.csv", dtype=str)
+    trained_on = frame["mail"][split["row_id"][split["split"] == "train"].astype(int)]
+    assert len(trained_on) > 400
+    assert not set(issued) & set(trained_on)
+    assert not any(cell in (tmp_path / "t/generator/config.json").read_text() for cell in trained_on)
+
+
+def test_people_are_not_put_into_synthetic_rows_unless_that_is_said(tmp_path):
+    names = [
+        f"{a} {b}" for a in ["Ann", "Ben", "Cem", "Dan", "Eva"] for b in ["Lee", "Kim", "Roe", "Fox", "Ito", "May"]
+    ]
+    frame = pd.DataFrame({"x": RANDOM.normal(size=300), "full name": names * 10, "y": ["a", "b", "b"] * 100})
+    frame["mail"] = frame["full name"].str.replace(" ", ".").str.lower() + "@example.org"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    source = read_table(str(tmp_path / "t.csv"), label="y")
+    kinds = {c["name"]: c["kind"] for c in source.data.schema.fields["columns"]}
+    assert (kinds["full name"], kinds["mail"]) == ("text", "identifier")
+    assert any("looks like people" in note and "data.keep=[full name]" in note for note in source.notes)
+    assert not any(name in "".join(source.notes) for name in names)
+    kept = read_table(str(tmp_path / "t.csv"), label="y", keep=["full name", "mail"]).data.schema.fields["columns"]
+    found = {c["name"]: c["kind"] for c in kept if c["name"] != "x"}
+    assert found == dict.fromkeys(("full name", "mail"), "categorical")
+
+
+def test_a_number_to_predict_is_no_class(tmp_path):
+    frame = pd.DataFrame({"x": RANDOM.normal(size=300), "price": RANDOM.integers(0, 200, 300)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UsageError, match="looks like a number to predict"):
+        read_table(str(tmp_path / "t.csv"), label="price")
+    assert (
+        len(read_table(str(tmp_path / "t.csv"), label="price", kinds={"price": "categorical"}).data.schema.classes) > 50
+    )

@@ -9,8 +9,9 @@ import pandas as pd
 
 from gensynth.api.containers import Rows, is_images, label_values, opened
 from gensynth.data.source import Source, class_order, source_hash
+from gensynth.data.table_columns import Stated
 from gensynth.data.table_files import text_of
-from gensynth.data.table_source import Stated, build
+from gensynth.data.table_source import build
 from gensynth.errors import DataError, InputError
 from gensynth.steps.reopen import aligned
 from gensynth.types import LabelledData, Schema

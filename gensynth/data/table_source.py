@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gensynth.data.columns import KINDS, Column, describe, known_categories, misfits_of, shown_form, values_of
+from gensynth.data.columns import KINDS, describe
 from gensynth.data.deidentify import deidentified, notes_on
-from gensynth.data.finding import printable
-from gensynth.data.identifiers import masked
 from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
+from gensynth.data.table_columns import (
+    NOTHING_STATED,
+    Stated,
+    check_columns,
+    columns_like,
+    described_columns,
+    notes_on_columns,
+    read_column,
+)
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
 from gensynth.data.table_names import split_files
-from gensynth.errors import DataError, UsageError, nearest
+from gensynth.errors import DataError, UsageError
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Schema
 
 SOURCE_COLUMN = "gensynth_source"
-ORDINAL = "ordinal"  # a word for ordered categories, which are learned like others
-NOTED, TOO_MANY = 0.01, 0.2  # shares of cells that do not fit their column
+MOST_NUMBERS = 50  # different numbers that may be classes
 _SHOWN = 20
 
 
@@ -35,6 +41,7 @@ def read_table(
     header: bool | None = None,
     columns: list[str] | None = None,
     ignore: list[str] | None = None,
+    keep: list[str] | None = None,
     kinds: Mapping[str, str] | None = None,
     formats: Mapping[str, str] | None = None,
     delimiter: str = "",
@@ -49,6 +56,7 @@ def read_table(
 
     label    name or position (0 is the first, -1 the last) of the label column
     ignore   columns that are written again but not learned
+    keep     columns that look like people and are learned all the same
     kinds    column -> kind, where the found one is wrong
     formats  column -> format of its dates, see `columns/dates.py`
     subject  column that says whom a row belongs to: an identifier, kept in `groups`
@@ -67,7 +75,7 @@ def read_table(
     kinds |= {subject: "identifier"} if subject in cells.columns else {}
     check_columns(groups or [], cells, "data.groups: no")
     beside = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
-    stated = Stated(tuple(ignore or ()), kinds=kinds, formats=formats or {})
+    stated = Stated(tuple(ignore or ()), (*(keep or ()), *(groups or ())), kinds=kinds, formats=formats or {})
 
     def described(rows: np.ndarray | None) -> Source:
         source = build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, rows=rows)
@@ -83,12 +91,6 @@ def read_table(
 def check_classes(classes: tuple[str, ...], least: int) -> None:
     if len(classes) < least:
         raise DataError(f"rows of one class only ({classes[0]}); two are needed")
-
-
-def check_columns(names: Iterable[str], cells: pd.DataFrame, what: str = "there is no") -> None:
-    for name in names:
-        if name not in cells.columns:
-            raise UsageError(f'{what} column "{name}"; {nearest(name, list(cells.columns))}')
 
 
 def classes_of(labels: set[str], like: Schema | None) -> tuple[str, ...]:
@@ -171,27 +173,6 @@ def read_breast_cancer() -> Source:
     return build(text_of(frame), "diagnosis", "scikit-learn's breast tumours")
 
 
-@dataclass(frozen=True)
-class Stated:
-    """What is said of columns: which are not learned, and kinds and formats by name.
-
-    marks  whether texts such as NA say that a cell is missing, as in files; in memory a gap is a gap
-    """
-
-    ignore: Sequence[str] = ()
-    marks: bool = True
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    formats: Mapping[str, str] = field(default_factory=dict)
-
-    def check(self, cells: pd.DataFrame) -> None:
-        check_columns([*self.ignore, *self.kinds, *self.formats], cells)
-        if wrong := [k for k in self.kinds.values() if k not in (*KINDS, ORDINAL)]:
-            raise UsageError(f"data.kinds: {wrong[0]} is no kind of column; {nearest(wrong[0], (*KINDS, ORDINAL))}")
-
-
-NOTHING_STATED = Stated()
-
-
 def build(
     cells: pd.DataFrame,
     label: str,
@@ -217,9 +198,11 @@ def build(
     labels = cells[name].to_numpy(object)
     check_labels(labels, name, ids, tables)
     stated.check(cells)
+    if like is None and name not in stated.kinds:
+        check_is_class(name, labels)
     shown = cells if rows is None else cells[rows]
     comma = kind.startswith("CSV with semicolons")
-    described = _described_by(like, cells) if like else _described(shown.drop(columns=name), stated, comma)
+    described = columns_like(like, cells) if like else described_columns(shown.drop(columns=name), stated, comma)
     classes = classes_of(set(labels.tolist()), like)
     modelled = [c for c in described if c.modelled]
     if not modelled:
@@ -234,7 +217,7 @@ def build(
     kinds_of = [c.kind for c in described]
     found = ", ".join(f"{kinds_of.count(k)} {k}" for k in KINDS if k in kinds_of)
     first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{data.schema.fields["label"]}"')
-    notes = (first, *_notes(shown, described, stated), *(note for _, note in read if note))
+    notes = (first, *notes_on_columns(shown, described, stated), *(note for _, note in read if note))
     named = cells.assign(**{SOURCE_COLUMN: origin})
 
     def by(some: np.ndarray) -> Source:
@@ -242,35 +225,6 @@ def build(
 
     hashed, kept = source_hash(data), cells.set_axis(ids, axis=0)
     return Source(data, split, {}, (), notes, hashed, cells=kept, describe=None if like else by)
-
-
-def read_column(column: Column, cells: np.ndarray, stated: Stated, foreign: bool) -> tuple[np.ndarray, str]:
-    """Values (N,) of cells, and a note on those that do not fit, if they are more than one in a hundred.
-
-    foreign  the column is that of other rows: cells that write the same another way are read by their own form
-    DataError where more than a fifth does not fit and nobody has said what the column is.
-    """
-    note, name = "", printable(column.name)
-    if foreign and column.discrete:
-        cells = known_categories(column, cells)
-    values = values_of(column, cells)
-    misfits = misfits_of(column, cells, values)
-    if foreign and misfits.mean() > NOTED:
-        try:
-            own = describe(column.name, cells, column.kind)
-        except (ValueError, DataError):
-            own = column
-        if misfits_of(own, cells).sum() < misfits.sum():
-            values, misfits = values_of(own, cells), misfits_of(own, cells)
-            note = f'column "{name}" is written as {shown_form(own)} here, as {shown_form(column)} in the real data'
-    share = misfits.mean() if len(misfits) else 0.0
-    if share <= NOTED:
-        return values, note
-    examples = ", ".join(f'"{printable(cell)}"' for cell in pd.unique(pd.Series(cells[misfits]))[:3])
-    what = f'column "{name}" is {column.kind} ({shown_form(column)}), and {share:.1%} of its cells are not: {examples}'
-    if share > TOO_MANY and column.name not in stated.kinds:
-        raise DataError(f"{what}; repair them, or say what it is with data.kinds={{{column.name}: ...}}")
-    return values, f"{what}; they count as missing"
 
 
 def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -306,6 +260,19 @@ def label_column(cells: pd.DataFrame, label: str, key: str = "data.label", what:
     raise DataError(f'no column "{label}"; {key}=COLUMN names {what}, by name or position; columns: {names}')
 
 
+def check_is_class(name: str, labels: np.ndarray) -> None:
+    """UsageError where labels (N,) look like a number to predict: more than 50 different ones, or one a row."""
+    distinct = pd.unique(pd.Series(labels, dtype=object))
+    if len(distinct) <= MOST_NUMBERS and (len(distinct) < len(labels) or len(labels) <= MOST_NUMBERS):
+        return
+    if pd.to_numeric(pd.Series(distinct), errors="coerce").notna().all():
+        raise UsageError(
+            f'"{name}" has {len(distinct)} different numbers in {len(labels)} rows: this looks like a number to '
+            "predict, not a class; data.label=COLUMN names another, "
+            f"data.kinds={{{name}: categorical}} takes it as it is"
+        )
+
+
 def check_labels(labels: np.ndarray, name: str, ids: np.ndarray, tables: Mapping[str, TableFile] | None) -> None:
     empty = np.flatnonzero(labels == "")
     if not len(empty):
@@ -318,64 +285,3 @@ def check_labels(labels: np.ndarray, name: str, ids: np.ndarray, tables: Mapping
 
     problems = [f'{where(i)}: "{name}" is empty' for i in empty[:_SHOWN]]
     raise DataError(f'{len(empty)} rows have no label in "{name}"; fill it in or drop the rows', problems)
-
-
-def _described_by(like: Schema, cells: pd.DataFrame) -> list[Column]:
-    """The columns of other rows; DataError where one that is learned is missing here."""
-    described = [Column.from_json(facts) for facts in like.fields["columns"]]
-    lacking = [c.name for c in described if c.name not in cells.columns and c.modelled]
-    if lacking:
-        raise DataError("columns of the real data are missing here", [f'"{n}"' for n in lacking])
-    return described
-
-
-def _described(cells: pd.DataFrame, stated: Stated, decimal_comma: bool) -> list[Column]:
-    """Every column as its cells are; ignored ones are text, which is not learned."""
-    try:
-        found = [
-            Column(name, "text")
-            if name in stated.ignore
-            else describe(
-                name,
-                cells[name].to_numpy(object),
-                stated.kinds.get(name, ""),
-                stated.formats.get(name, ""),
-                decimal_comma,
-                stated.marks,
-            )
-            for name in cells.columns
-        ]
-    except ValueError as error:
-        raise DataError(str(error)) from None
-    return found
-
-
-def _infinite(column: Column, cells: pd.Series) -> int:
-    """How many cells of a number column are infinite."""
-    return int(cells.str.fullmatch(r"\s*[+-]?inf(inity)?\s*", case=False).sum()) if column.kind == "numeric" else 0
-
-
-def _notes(cells: pd.DataFrame, columns: list[Column], stated: Stated) -> list[str]:
-    notes = []
-    for column in columns:
-        name = printable(column.name)
-        present = cells[column.name][cells[column.name] != ""]
-        example = f', as in "{printable(masked("", str(present.iloc[0])))}"' if len(present) else ""
-        if column.kind == "identifier":
-            notes.append(
-                f'column "{name}" identifies rows{example}: not learned, synthetic rows get new ones; '
-                f"if it says something else, data.kinds={{{name}: categorical}}"
-            )
-        elif column.kind == "text" and column.name in stated.ignore:
-            notes.append(f'column "{name}" is left out (data.ignore): empty in synthetic rows')
-        elif column.kind == "text":
-            notes.append(
-                f'column "{name}" is left out (free text{example}): empty in synthetic rows; '
-                f"if it says something, data.kinds={{{name}: datetime | numeric | categorical | identifier}}"
-            )
-        elif column.kind == "constant":
-            always = f'always "{column.example}"' if column.example else "empty throughout"
-            notes.append(f'column "{name}" is {always}')
-        elif infinite := _infinite(column, cells[column.name]):
-            notes.append(f'column "{name}": {infinite} infinite values count as missing')
-    return notes

@@ -15,6 +15,7 @@ from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.finding import Finding
 from gensynth.data.lost import check_lost
 from gensynth.data.source import Source, labelled, recognised, source_hash
+from gensynth.data.table_columns import check_columns
 from gensynth.data.table_files import Form
 from gensynth.errors import DataError, UsageError
 from gensynth.types import Schema
@@ -60,7 +61,7 @@ def read_text(
         raise UsageError(f"data.text and data.label both name the column {column!r}")
     table_source.check_labels(cells[name].to_numpy(object), name, ids, tables)
     beside = [*(groups or []), *([subject] if subject else [])]
-    table_source.check_columns(beside, cells)
+    check_columns(beside, cells)
     kept = {column: "data.text"} | table_source.needed(name, subject, groups)
     cells, done = deidentified(cells, deidentify or {}, kept=kept, text=column)
     keep, quarantine, lost = _usable(cells, column, name, ids, allow_lost)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gensynth import rng
 from gensynth.errors import DataError
@@ -79,23 +80,40 @@ def _run(texts: Sequence[str], rows: int) -> Run:
 def _places(cells: Sequence[str]) -> list[Run]:
     """A run a place, neighbours of one kind put together, of cells of one length."""
     runs: list[Run] = []
-    for letters in zip(*cells, strict=True):
-        distinct = set(letters)
-        if len(distinct) == 1 and runs and "text" in runs[-1]:
-            runs[-1]["text"] += letters[0]
-        elif len(distinct) == 1:
-            runs.append({"text": letters[0]})
-        elif runs and "places" in runs[-1]:
-            runs[-1]["places"].append(_alphabet(distinct))
+    columns = [set(letters) for letters in zip(*cells, strict=True)]
+    for place, distinct in enumerate(columns):
+        fixed = len(distinct) == 1 and not _in_number(columns, place)
+        if fixed and runs and "text" in runs[-1]:
+            runs[-1]["text"] += min(distinct)
+        elif fixed:
+            runs.append({"text": min(distinct)})
         else:
-            runs.append({"places": [_alphabet(distinct)]})
+            alphabet = _alphabet(distinct)
+            first = not place or not columns[place - 1] <= set(string.digits)
+            if first and alphabet == string.digits and "0" not in distinct:
+                alphabet = string.digits[1:]  # a number that never begins with a zero
+            if not (runs and "places" in runs[-1]):
+                runs.append({"places": []})
+            runs[-1]["places"].append(alphabet)
     return runs
+
+
+def _in_number(columns: Sequence[set[str]], place: int) -> bool:
+    """Whether a place is one of a run of digits that are not the same in all cells: of a number, leading zeros too."""
+
+    def digits(one: int) -> bool:
+        return 0 <= one < len(columns) and columns[one] <= set(string.digits)
+
+    low = high = place
+    while digits(low):
+        low -= 1
+    while digits(high):
+        high += 1
+    return any(len(columns[one]) > 1 for one in range(low + 1, high))
 
 
 def _alphabet(letters: set[str]) -> str:
     """The smallest usual alphabet that holds the letters; without it, they themselves."""
-    if letters <= set(string.digits[1:]) and len(letters) > 1:
-        return string.digits[1:]
     return next((one for one in ALPHABETS if letters <= set(one)), "".join(sorted(letters)))
 
 
@@ -113,18 +131,42 @@ def check_shape(runs: Any) -> list[Run]:
     return list(runs)
 
 
-def issue_codes(name: str, runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, taken: set[str]) -> np.ndarray:
+def sieve_of(cells: np.ndarray) -> str:
+    """Hexadecimal bits by which cells (N,) are kept from being issued where they themselves are not at hand.
+
+    A bit is set for the hash of each cell, two bits or more for each: a cell whose bit is not set is none of them, one
+    whose bit is set may be any other as well, so that the bits name nobody.
+    """
+    size = max(64, 1 << int(np.ceil(np.log2(2 * max(len(cells), 1)))))
+    bits = np.zeros(size, bool)
+    bits[_hashes(cells, size)] = True
+    return np.packbits(bits).tobytes().hex()
+
+
+def _hashes(cells: np.ndarray, size: int) -> np.ndarray:
+    return (pd.util.hash_array(np.asarray(cells, dtype=object)) % np.uint64(size)).astype(np.int64)
+
+
+def issue_codes(
+    name: str, runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, taken: set[str], sieve: str = ""
+) -> np.ndarray:
     """New cells (N,) of the shape, one a seed; those in `taken` are not issued, and issued ones are added to it.
 
+    sieve  of the real cells, see `sieve_of`
     DataError where no cell of the shape is left.
     """
     cells, waiting = np.empty(len(seeds), dtype=object), np.arange(len(seeds))
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(sieve), np.uint8)).astype(bool)
     for attempt in range(ATTEMPTS):
         # After half of the tries the shape grows: a short one may have no room left.
-        grown = [*runs, *[{"places": [string.digits]}] * max(0, attempt - ATTEMPTS // 2)]
+        grown = _grown(runs, max(0, attempt - ATTEMPTS // 2))
         still = []
-        for place, cell in zip(waiting.tolist(), _drawn(grown, seeds[waiting], attempt), strict=True):
-            if cell in taken:
+        drawn = _drawn(grown, seeds[waiting], attempt)
+        maybe_real = (
+            bits[_hashes(np.array(drawn, dtype=object), len(bits))] if len(bits) else np.zeros(len(drawn), bool)
+        )
+        for place, cell, held in zip(waiting.tolist(), drawn, maybe_real.tolist(), strict=True):
+            if held or cell in taken:
                 still.append(place)
             else:
                 taken.add(cell)
@@ -133,6 +175,16 @@ def issue_codes(name: str, runs: Sequence[Mapping[str, Any]], seeds: np.ndarray,
         if not len(waiting):
             return cells
     raise DataError(f'column "{name}": no unused identifier of its shape is left')
+
+
+def _grown(runs: Sequence[Mapping[str, Any]], more: int) -> list[Mapping[str, Any]]:
+    """The shape with so many more digits: in the last run that ends with digits, else behind all."""
+    out = list(runs)
+    numbers = [i for i, run in enumerate(out) if "places" in run and "lengths" not in run]
+    numbers = [i for i in numbers if set(out[i]["places"][-1]) <= set(string.digits)]
+    if more and numbers:
+        out[numbers[-1]] = {"places": [*out[numbers[-1]]["places"], *[string.digits] * more]}
+    return out if numbers or not more else [*out, {"places": [string.digits] * more}]
 
 
 def _drawn(runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, attempt: int) -> list[str]:

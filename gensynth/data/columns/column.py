@@ -40,7 +40,7 @@ class Column:
     example   the cell of a constant
     low, high smallest and largest value
     spelling  what stands around and inside of numbers, see `numbers.NumberForm`
-    shape     of an identifier, see `codes.py`
+    shape     of an identifier, see `codes.py`; `sieve`: keeps real ones from being issued
     misfits   share of the described cells that are neither missing nor read; they count as missing
     """
 
@@ -60,6 +60,7 @@ class Column:
     offsets: tuple[int, ...] = ()
     spelling: Mapping[str, Any] = field(default_factory=dict)
     shape: tuple[Mapping[str, Any], ...] = ()
+    sieve: str = ""
     misfits: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -76,6 +77,7 @@ class Column:
         column = Column(**known, categories=tuple(facts.get("levels", ())))
         NumberForm.from_json(column.spelling)
         check_shape(column.shape)
+        bytes.fromhex(column.sieve)
         return column
 
     @property
@@ -171,7 +173,7 @@ def issue(column: Column, seeds: np.ndarray, taken: set[str]) -> np.ndarray:
         return np.full(len(seeds), column.example, dtype=object)
     if column.kind == "text":
         return np.full(len(seeds), column.missing, dtype=object)
-    return issue_codes(column.name, column.shape, seeds, taken)
+    return issue_codes(column.name, column.shape, seeds, taken, column.sieve)
 
 
 def _digits(column: Column, values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import pyarrow as arrow
 import pyarrow.compute as compute
 
 from gensynth.data.columns import dates, numbers
-from gensynth.data.columns.codes import find_shape
+from gensynth.data.columns.codes import find_shape, sieve_of
 from gensynth.data.columns.column import Column, is_missing, misfits_of, values_of
 from gensynth.errors import DataError
 
@@ -139,7 +139,7 @@ def _plain_number(name: str, cells: np.ndarray, marks: np.ndarray, distinct: np.
         if date := dates.find_form(distinct):
             return _settled(Column(name, "datetime", format=date.format), cells, marks)
         if len(distinct) == len(cells) >= LEAST_IDENTIFIERS and _counts_or_named(name, known):
-            return Column(name, "identifier", shape=tuple(find_shape(cells)))
+            return _identifier(name, cells, "")
         if np.abs(known).max() > EXACT:
             return _of_texts(name, cells, is_missing(cells, texts=True), "")
     return _settled(_numeric(name, distinct, numbers.find_form(distinct) or numbers.PLAIN), cells, marks)
@@ -248,9 +248,13 @@ def _of_texts(name: str, cells: np.ndarray, marks: np.ndarray, kind: str) -> Col
     if kind == "constant":
         return Column(name, "constant", example=str(present[0]) if len(present) else missing)
     if kind == "identifier":
-        return Column(name, "identifier", shape=tuple(find_shape(present if len(present) else cells)), missing=missing)
+        return _identifier(name, present if len(present) else cells, missing)
     categories = () if kind == "text" else tuple(sorted(map(str, distinct)))
     return Column(name, kind, categories=categories, missing=missing)
+
+
+def _identifier(name: str, cells: np.ndarray, missing: str) -> Column:
+    return Column(name, "identifier", shape=tuple(find_shape(cells)), sieve=sieve_of(cells), missing=missing)
 
 
 def _kind_of_texts(name: str, cells: np.ndarray, present: np.ndarray, distinct: np.ndarray) -> str:

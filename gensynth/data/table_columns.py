@@ -1,0 +1,156 @@
+"""The columns of a table, described with what a person says of them, read by that, and told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from gensynth.data.columns import KINDS, Column, describe, known_categories, misfits_of, shown_form, values_of
+from gensynth.data.finding import printable
+from gensynth.data.identifiers import flag_columns, masked
+from gensynth.errors import DataError, UsageError, nearest
+from gensynth.types import Schema
+
+ORDINAL = "ordinal"  # a word for ordered categories, which are learned like others
+NOTED, TOO_MANY = 0.01, 0.2  # shares of cells that do not fit their column
+PEOPLE = {"name", "email", "phone", "iban", "credit_card", "national_id"}
+LEAST_PEOPLE = 20  # categories, from which a column may name people
+
+
+def check_columns(names: Iterable[str], cells: pd.DataFrame, what: str = "there is no") -> None:
+    for name in names:
+        if name not in cells.columns:
+            raise UsageError(f'{what} column "{name}"; {nearest(name, list(cells.columns))}')
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What is said of columns: which are not learned, and kinds and formats by name.
+
+    keep   columns of people whose cells may stand in synthetic rows
+    marks  whether texts such as NA say that a cell is missing, as in files; in memory a gap is a gap
+    """
+
+    ignore: Sequence[str] = ()
+    keep: Sequence[str] = ()
+    marks: bool = True
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, cells: pd.DataFrame) -> None:
+        check_columns([*self.ignore, *self.keep, *self.kinds, *self.formats], cells)
+        if wrong := [k for k in self.kinds.values() if k not in (*KINDS, ORDINAL)]:
+            raise UsageError(f"data.kinds: {wrong[0]} is no kind of column; {nearest(wrong[0], (*KINDS, ORDINAL))}")
+
+
+NOTHING_STATED = Stated()
+
+
+def read_column(column: Column, cells: np.ndarray, stated: Stated, foreign: bool) -> tuple[np.ndarray, str]:
+    """Values (N,) of cells, and a note on those that do not fit, if they are more than one in a hundred.
+
+    foreign  the column is that of other rows: cells that write the same another way are read by their own form
+    DataError where more than a fifth does not fit and nobody has said what the column is.
+    """
+    note, name = "", printable(column.name)
+    if foreign and column.discrete:
+        cells = known_categories(column, cells)
+    values = values_of(column, cells)
+    misfits = misfits_of(column, cells, values)
+    if foreign and misfits.mean() > NOTED:
+        try:
+            own = describe(column.name, cells, column.kind)
+        except (ValueError, DataError):
+            own = column
+        if misfits_of(own, cells).sum() < misfits.sum():
+            values, misfits = values_of(own, cells), misfits_of(own, cells)
+            note = f'column "{name}" is written as {shown_form(own)} here, as {shown_form(column)} in the real data'
+    share = misfits.mean() if len(misfits) else 0.0
+    if share <= NOTED:
+        return values, note
+    examples = ", ".join(f'"{printable(cell)}"' for cell in pd.unique(pd.Series(cells[misfits]))[:3])
+    what = f'column "{name}" is {column.kind} ({shown_form(column)}), and {share:.1%} of its cells are not: {examples}'
+    if share > TOO_MANY and column.name not in stated.kinds:
+        raise DataError(f"{what}; repair them, or say what it is with data.kinds={{{column.name}: ...}}")
+    return values, f"{what}; they count as missing"
+
+
+def columns_like(like: Schema, cells: pd.DataFrame) -> list[Column]:
+    """The columns of other rows; DataError where one that is learned is missing here."""
+    described = [Column.from_json(facts) for facts in like.fields["columns"]]
+    lacking = [c.name for c in described if c.name not in cells.columns and c.modelled]
+    if lacking:
+        raise DataError("columns of the real data are missing here", [f'"{n}"' for n in lacking])
+    return described
+
+
+def described_columns(cells: pd.DataFrame, stated: Stated, decimal_comma: bool) -> list[Column]:
+    """Every column as its cells are; ignored ones are text, which is not learned."""
+    try:
+        found = [
+            Column(name, "text")
+            if name in stated.ignore
+            else describe(
+                name,
+                cells[name].to_numpy(object),
+                stated.kinds.get(name, ""),
+                stated.formats.get(name, ""),
+                decimal_comma,
+                stated.marks,
+            )
+            for name in cells.columns
+        ]
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    return [_without_people(c, cells[c.name], stated) for c in found]
+
+
+def _without_people(column: Column, cells: pd.Series, stated: Stated) -> Column:
+    """The column, unless its categories look like people: then it is not learned, and synthetic rows name nobody."""
+    many = column.kind == "categorical" and len(column.categories) >= LEAST_PEOPLE
+    if not many or column.name in stated.keep or column.name in stated.kinds:
+        return column
+    kinds = {facts["kind"] for facts in flag_columns(cells.to_frame())} & PEOPLE
+    if not kinds:
+        return column
+    coded = describe(column.name, cells.to_numpy(object), "text" if "name" in kinds else "identifier")
+    return replace(coded, missing=column.missing)
+
+
+def _infinite(column: Column, cells: pd.Series) -> int:
+    """How many cells of a number column are infinite."""
+    return int(cells.str.fullmatch(r"\s*[+-]?inf(inity)?\s*", case=False).sum()) if column.kind == "numeric" else 0
+
+
+def notes_on_columns(cells: pd.DataFrame, columns: list[Column], stated: Stated) -> list[str]:
+    notes = []
+    for column in columns:
+        name = printable(column.name)
+        present = cells[column.name][cells[column.name] != ""]
+        example = f', as in "{printable(masked("", str(present.iloc[0])))}"' if len(present) else ""
+        if column.kind == "identifier":
+            notes.append(
+                f'column "{name}" identifies rows{example}: not learned, synthetic rows get new ones; '
+                f"if it says something else, data.kinds={{{name}: categorical}}"
+            )
+        elif column.kind == "text" and column.name in stated.ignore:
+            notes.append(f'column "{name}" is left out (data.ignore): empty in synthetic rows')
+        elif column.kind == "text" and {facts["kind"] for facts in flag_columns(present.to_frame())} & PEOPLE:
+            notes.append(
+                f'column "{name}" looks like people{example}: not learned, empty in synthetic rows; '
+                f"data.keep=[{name}] if real ones may stand in them"
+            )
+        elif column.kind == "text":
+            notes.append(
+                f'column "{name}" is left out (free text{example}): empty in synthetic rows; '
+                f"if it says something, data.kinds={{{name}: datetime | numeric | categorical | identifier}}"
+            )
+        elif column.kind == "constant":
+            always = f'always "{column.example}"' if column.example else "empty throughout"
+            notes.append(f'column "{name}" is {always}')
+        elif infinite := _infinite(column, cells[column.name]):
+            notes.append(f'column "{name}": {infinite} infinite values count as missing')
+    return notes
