@@ -120,6 +120,4 @@ def loss_notes(kept: Mapping[str, float], longest_seconds: float) -> list[str]:
     """
     few = {name: share for name, share in sorted(kept.items()) if share < COVERED_SHARE}
     lost, rest = "of its sound energy at this length", f"data.seconds={longest_seconds:g} keeps all"
-    return [
-        f'class "{n}" keeps {share:.0%} {lost}; {rest}' for n, share in few.items()
-    ]
+    return [f'class "{n}" keeps {share:.0%} {lost}; {rest}' for n, share in few.items()]

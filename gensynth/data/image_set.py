@@ -1,15 +1,18 @@
-"""Many image files as one array: one decoding pass finds every fault, then colour and size are settled."""
+"""Many image files as one array: one decoding pass finds every fault, then colour, size and range are settled."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
-from gensynth.data.containers import is_plain
 from gensynth.data.finding import FileSet, usable
-from gensynth.data.image import read_pixels, resize
+from gensynth.data.image import Decoded, decode, resize
+from gensynth.data.image_depth import Range, depth_notes, settle_ranges
+from gensynth.data.image_form import form_notes, is_own_form
 from gensynth.errors import UsageError
 
 LONGEST_SIDE = 64
@@ -17,37 +20,60 @@ SHORTEST_SIDE = 8
 _CACHE_BYTES = 2**29
 
 
-def load_images(files: list[tuple[str, Path]], image_size: tuple[int, int] | None, max_pixels: int) -> FileSet:
+def load_images(
+    files: list[tuple[str, Path]],
+    image_size: tuple[int, int] | None,
+    max_pixels: int,
+    declared: Mapping[str, Range] = MappingProxyType({}),
+) -> FileSet:
     """Reads (name, path) pairs; faulty files become findings. x is uint8 (M, C, H, W).
 
-    Decoded images wait in memory up to a limit for the size to be settled; beyond it they are decoded again.
+    declared  {depth: (low, high)} of numbers of more than 8 bits; others are scaled by what the set spans
+    Plain are PNG files just as synthetic ones are written (`image_form.py`). Decoded images wait in memory up to a
+    limit for size and range to be settled; beyond it they are decoded again.
     """
-    waiting: dict[int, np.ndarray] = {}
+    waiting: dict[int, Decoded] = {}
     room = _CACHE_BYTES
 
-    def size_of(i: int) -> tuple[int, int]:
+    def facts_of(i: int) -> Decoded:
         nonlocal room
-        pixels = read_pixels(files[i][1], max_pixels)
-        if pixels.nbytes <= room:
-            waiting[i] = pixels
-            room -= pixels.nbytes
-        return pixels.shape[1:]
+        found = decode(files[i][1], max_pixels)
+        if found.pixels.nbytes <= room:
+            waiting[i] = found
+            room -= found.pixels.nbytes
+        # a view that holds no pixel: shape, extent and form are what is left to settle
+        return replace(found, pixels=np.broadcast_to(np.uint8(0), found.pixels.shape), alpha=None)
 
-    sizes, findings = usable({i: name for i, (name, _) in enumerate(files)}, size_of)
-    if not sizes:
+    facts, findings = usable({i: name for i, (name, _) in enumerate(files)}, facts_of)
+    if not facts:
         return FileSet(np.zeros((0, 1, 0, 0), np.uint8), np.zeros(0, int), (), tuple(findings))
+    sizes = {i: one.pixels.shape[1:] for i, one in facts.items()}
     size = choose_size(sizes.values(), image_size)
+    extents = [one.extent for one in facts.values() if one.extent]
+    ranges = settle_ranges(extents, declared)
 
     def tile_of(i: int) -> np.ndarray:
-        return resize(waiting.pop(i) if i in waiting else read_pixels(files[i][1], max_pixels), *size)
+        found = waiting.pop(i) if i in waiting else decode(files[i][1], max_pixels)
+        return resize(found.settled(ranges), *size)
 
-    tiles, vanished = usable({i: files[i][0] for i in sizes}, tile_of)
+    tiles, vanished = usable({i: files[i][0] for i in facts}, tile_of)
     resized = sum(sizes[i] != size for i in tiles)
-    plain = tuple(sizes[i] == size and _plain(files[i][1]) for i in tiles)
-    notes = size_notes(len(tiles), resized, size, image_size)
     x = _stack(list(tiles.values()))
-    recoloured = sum(tile.shape[0] != x.shape[1] for tile in tiles.values())
-    return FileSet(x, np.array(list(tiles), int), plain, (*findings, *vanished), notes, resized, recoloured)
+    notes = (
+        *size_notes(len(tiles), resized, size, image_size),
+        *depth_notes(extents, len(facts), ranges, declared),
+        *form_notes([facts[i].changes for i in tiles], [facts[i].format for i in tiles]),
+    )
+    return FileSet(
+        x=x,
+        kept=np.array(list(tiles), int),
+        plain=tuple(sizes[i] == size and is_own_form(files[i][1], x.shape[1]) for i in tiles),
+        findings=(*findings, *vanished),
+        notes=notes,
+        resized=resized,
+        recoloured=sum(tile.shape[0] != x.shape[1] for tile in tiles.values()),
+        ranges=ranges,
+    )
 
 
 def choose_size(sizes: Collection[tuple[int, int]], image_size: tuple[int, int] | None) -> tuple[int, int]:
@@ -82,13 +108,6 @@ def size_notes(n: int, resized: int, size: tuple[int, int], image_size: tuple[in
         return ()
     rule = "as asked" if image_size is not None else f"median size, longer side at most {LONGEST_SIDE}"
     return (f"size {size[0]}x{size[1]} (height x width, {rule}): {resized} of {n} images were resized with Lanczos",)
-
-
-def _plain(path: Path) -> bool:
-    try:
-        return is_plain(path)
-    except OSError:
-        return False
 
 
 def _stack(tiles: list[np.ndarray]) -> np.ndarray:

@@ -93,7 +93,9 @@ def _pixel_points(x: np.ndarray) -> np.ndarray:
 
 
 def _images_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:
-    return read_path(path, label=label, image_size=(like.fields["height"], like.fields["width"]), min_classes=1)
+    """Of the size of others, and by the range that they were scaled with."""
+    size = like.fields["height"], like.fields["width"]
+    return read_path(path, label=label, image_size=size, min_classes=1, range=like.fields.get("ranges"))
 
 
 def _sounds_like(path: str, like: Schema, *, label: str, groups: list[str], written: bool) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gensynth.data.deidentify import deidentified_columns, notes_on
 from gensynth.data.finding import FileFault, FileSet, Finding, tell
 from gensynth.data.folders import LAYOUTS, FileRow, Listing, list_folder, listed_path
 from gensynth.data.image import EXTENSIONS, read_pixels
+from gensynth.data.image_depth import declared_ranges
 from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
 from gensynth.data.origin import marked_origin
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
@@ -44,6 +45,7 @@ def read_path(
     max_seconds: float = 60.0,
     mask: str = "",
     deidentify: Mapping[str, str] | None = None,
+    range: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
 ) -> Source:
     """Reads labelled images (folder, IDX pair, .npz), sounds (folder) or a table; rows of `test` get split "test".
 
@@ -54,12 +56,13 @@ def read_path(
                  cap on one file
     sample_rate_hz  rate of all sounds, 0: the commonest
     deidentify   column of a metadata.csv or table -> drop | mask | replace
+    range        [low, high] of images of more than 8 bits, which becomes 0 to 255; None: what the set spans
     UsageError for what is no known layout, DataError (listing every finding) when no file can be read or fewer than
     `min_classes` classes have files.
     """
     if path.strip() and is_table(Path(os.path.expanduser(path))):
         return read_table(path, label=label, test=test, min_classes=min_classes, deidentify=deidentify)
-    image_size = check_image_size(image_size, max_pixels)
+    image_size, ranges = check_image_size(image_size, max_pixels), declared_ranges(range)
     main = _look(path, label, max_pixels)
     parts = [main, _as_test(_look(test, label, max_pixels), main)] if test else [main]
     if listings := [part for part in parts if isinstance(part, Listing)]:
@@ -68,7 +71,7 @@ def read_path(
         def load(files: list[tuple[str, Path]], labels: list[str]) -> FileSet:
             if is_sound:
                 return load_waveforms(files, seconds, sample_rate_hz, max_seconds, labels)
-            return load_images(files, image_size, max_pixels)
+            return load_images(files, image_size, max_pixels, ranges)
 
         source = _read_files(listings, "audio" if is_sound else "image", load)
         if mask and not is_sound:
@@ -163,7 +166,7 @@ def _read_files(
         raise DataError(f"not one {kind} file could be read", tell(findings))
     kept = [files[i] for i in found.kept]
     columns = sorted({column for row in kept for column in row.extra if column})
-    fields = _sound_fields(found, kept) if kind == "audio" else _image_fields(found.x)
+    fields = _sound_fields(found, kept) if kind == "audio" else _image_fields(found.x) | _ranges(found)
     return _source(
         parts[0].kind,
         found.x,
@@ -188,6 +191,11 @@ def _sound_fields(found: FileSet, kept: list[FileRow]) -> dict[str, Any]:
     """Facts of recordings; `ending` is of the files that rows leave as."""
     ending = ".flac" if all(row.name.lower().endswith(".flac") for row in kept) else ".wav"
     return {"sample_rate_hz": found.sample_rate_hz, "samples": found.x.shape[1], "ending": ending}
+
+
+def _ranges(found: FileSet) -> dict[str, Any]:
+    """By which images that are compared with these are scaled as well; nothing where all have 8 bits."""
+    return {"ranges": {depth: list(pair) for depth, pair in found.ranges.items()}} if found.ranges else {}
 
 
 def _with_masks(source: Source, parts: list[Listing], column: str, max_pixels: int) -> Source:

@@ -1,0 +1,157 @@
+"""More than 8 bits a channel: one rule for all images of a set, from stored numbers to 8 bits.
+
+A scale that each file brings itself would tell files apart, and numbers of 10, 12 or 14 bits in files of 16 (X-ray
+detectors, microscopes) would come out black. So the range is what data.range declares, or what the set itself spans.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gensynth.data.finding import FileFault
+from gensynth.errors import UsageError
+
+Range = tuple[float, float]
+SIXTEEN, INTEGER, FLOAT = "16-bit", "32-bit", "float"  # how numbers are stored
+DEPTHS = (SIXTEEN, INTEGER, FLOAT)
+_BITS = (1, 8, 10, 12, 14, 16)  # of detectors and files
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What the numbers of one image span, and how they are stored."""
+
+    depth: str
+    low: float
+    high: float
+
+
+def depth_of(image: Image.Image) -> str:
+    """One of DEPTHS, or nothing for 8 bits and less."""
+    if image.mode in _SIXTEEN_BIT_MODES or has_deep_colours(image):
+        return SIXTEEN
+    return {"I": INTEGER, "F": FLOAT}.get(image.mode, "")
+
+
+def has_deep_colours(image: Image.Image) -> bool:
+    """Whether an opened file holds 16 bits a channel of which Pillow would hand on the upper 8."""
+    tiles = getattr(image, "tile", [])
+    return image.mode in ("RGB", "RGBA", "LA") and bool(tiles) and all(";16" in _raw_mode(tile) for tile in tiles)
+
+
+def _raw_mode(tile: Any) -> str:
+    return str(tile.args if isinstance(tile.args, str) else tile.args[0] if tile.args else "")
+
+
+def ask_for_low_bytes(image: Image.Image) -> None:
+    """Let an opened file with deep colours be decoded to the lower 8 bits of its channels.
+
+    Grey with alpha comes as four bytes: the upper and lower of grey, then those of alpha.
+    """
+
+    def swapped(raw: str) -> str:
+        return "RGBA" if raw == "LA;16B" else raw[:-1] + _SWAPPED.get(raw[-1], raw[-1])
+
+    image.tile = [  # type: ignore[attr-defined]
+        tile._replace(args=swapped(raw) if isinstance(tile.args, str) else (swapped(raw), *tile.args[1:]))
+        for tile in image.tile  # type: ignore[attr-defined]
+        if (raw := _raw_mode(tile))
+    ]
+
+
+def joined_bytes(upper: Image.Image, lower: Image.Image, is_grey: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colours uint16 (H, W, C), and alpha uint8 (H, W) where there is one, from two decodings of a file."""
+    low = np.asarray(lower).astype(np.uint16)
+    if is_grey:
+        return low[..., :1] * 256 + low[..., 1:2], np.asarray(lower)[..., 2]
+    whole = np.asarray(upper).astype(np.uint16) * 256 + low
+    return whole[..., :3], np.asarray(upper)[..., 3] if whole.shape[2] == 4 else None
+
+
+def extent_of(values: np.ndarray, depth: str) -> Extent:
+    """What an image spans; FileFault for NaN or infinity."""
+    if depth == FLOAT and not np.isfinite(values).all():
+        raise FileFault("bad_range", "some pixels are not finite numbers")
+    return Extent(depth, float(values.min()), float(values.max()))
+
+
+def declared_ranges(given: Sequence[float] | Mapping[str, Sequence[float]] | None) -> dict[str, Range]:
+    """{depth: (low, high)} of data.range, [low, high], for every depth, or as an earlier set was read; {} for none.
+
+    UsageError for anything else.
+    """
+    if isinstance(given, Mapping):
+        return {depth: _checked(pair) for depth, pair in given.items()}
+    return dict.fromkeys(DEPTHS, _checked(given)) if given is not None else {}
+
+
+def _checked(pair: Sequence[float]) -> Range:
+    numbers = not isinstance(pair, str) and all(isinstance(n, int | float) and math.isfinite(n) for n in pair)
+    if not numbers or len(pair) != 2 or not pair[0] < pair[1]:
+        raise UsageError(f"data.range takes two numbers, [low, high], the smaller first, got {pair!r}")
+    return float(pair[0]), float(pair[1])
+
+
+def settle_ranges(extents: Iterable[Extent], declared: Mapping[str, Range]) -> dict[str, Range]:
+    """{depth: (low, high)} that becomes 0 to 255, of every depth that occurs."""
+    found: dict[str, Range] = {}
+    for one in extents:
+        low, high = found.get(one.depth, (one.low, one.high))
+        found[one.depth] = (min(low, one.low), max(high, one.high))
+    return {depth: declared.get(depth) or own_range(depth, *span) for depth, span in found.items()}
+
+
+def own_range(depth: str, low: float, high: float) -> Range:
+    """The range of a set whose numbers go from low to high.
+
+    >>> own_range("16-bit", 3, 3900), own_range("float", 0.1, 0.7), own_range("float", -3.5, 7)
+    ((0.0, 4095.0), (0.0, 1.0), (-3.5, 7))
+    """
+    tops = [1] if depth == FLOAT else [2**bits - 1 for bits in _BITS]
+    fitting = [top for top in tops if low >= 0 and high <= top]
+    return (0.0, float(fitting[0])) if fitting else (low, high)
+
+
+def to_8_bit(values: np.ndarray, span: Range) -> np.ndarray:
+    """Numbers -> uint8 of the same shape: the range becomes 0 to 255, what lies beyond is clipped.
+
+    >>> to_8_bit(np.array([0, 2047, 4095, 9000]), (0, 4095)).tolist()
+    [0, 127, 255, 255]
+    """
+    low, high = span
+    moved = (values.astype(np.float64) - low) * 255 / (high - low if high > low else 1.0)
+    return np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+
+
+def depth_notes(
+    extents: Sequence[Extent], images: int, ranges: Mapping[str, Range], declared: Mapping[str, Range]
+) -> list[str]:
+    """A sentence for every depth beyond 8 bits: how many, what they span, and what became of it."""
+    if not extents and declared:
+        return ["data.range has no effect: all images have 8 bits or less"]
+    return [_depth_note([e for e in extents if e.depth == depth], images, ranges[depth], declared) for depth in ranges]
+
+
+def _depth_note(mine: Sequence[Extent], images: int, span: Range, declared: Mapping[str, Range]) -> str:
+    low, high = span
+    found = f"{min(e.low for e in mine):g} to {max(e.high for e in mine):g}"
+    rest = "" if len(mine) == images else f" of {images}, the others apart from them"
+    text = f"{len(mine)} images{rest} hold {mine[0].depth} numbers from {found}: {low:g} to {high:g} "
+    text += "(data.range) " if declared else _bits_of(span)
+    beyond = sum(e.low < low or e.high > high for e in mine)
+    text += "becomes 0 to 255" + (f", what {beyond} of them hold beyond it is clipped" if beyond else " in all of them")
+    return text if declared else f"{text}; data.range=[{low:g}, {high:g}] is the key that changes it"
+
+
+def _bits_of(span: Range) -> str:
+    bits = {2.0**bits - 1: bits for bits in _BITS if bits > 1}.get(span[1])
+    return f"({bits} bits) " if span[0] == 0 and bits else ""
