@@ -44,7 +44,7 @@ OTHERS = {
     "pl": ["To nie jest dobry hotel, ale widok jest bardzo ładny.", "Nigdy już nie pójdę tam, bo to za daleko."],
     "ca": ["No és un bon hotel, però la vista és molt bonica.", "Mai no hi vaig sense un amic amb qui parlar."],
     "sv": ["Det är inte ett bra hotell, men jag tycker om det.", "Jag går aldrig dit utan en vän som kan vägen."],
-    "af": ["Dit is nie 'n goeie hotel nie, maar ek hou baie van dit.", "Ek sal nooit daar gaan nie, want dit was mooi."],
+    "af": ["Dit is nie 'n goeie hotel nie, maar ek hou van dit.", "Ek sal nooit daar gaan nie, want dit was mooi."],
     "zh": ["我不喜欢这部电影。", "这不是一个好酒店。"],
 }  # fmt: skip
 ON_WORDS = ("word_swap", "random_deletion", "typo_noise", "clause_reordering")
