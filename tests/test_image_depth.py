@@ -98,7 +98,8 @@ def test_every_file_is_scaled_by_the_range_of_the_set(tmp_path, tops, dtype, top
     for i, x in enumerate(images):
         expected = np.rint((x.astype(np.float64) - low) * 255 / (high - low))
         np.testing.assert_array_equal(row(source, f"{'ab'[i % 2]}/{i}.tif"), expected)
-    assert any(f"data.range=[{low:g}, {high:g}]" in note for note in source.notes)
+    reported = [note for note in source.notes if "data.range=[LOW, HIGH]" in note]
+    assert [f": {low:g} to {high:g} " in note for note in reported] == [True]
 
 
 def test_negative_numbers_are_read(tmp_path):
@@ -112,7 +113,9 @@ def test_a_declared_range_wins_and_what_it_clips_is_counted(tmp_path):
     source = read_path(str(tmp_path), range=[0, 1000])
     assert row(source, "a/0.png")[0, 0] == 255
     assert row(source, "b/1.png")[0, 0] == 128
-    assert any("(data.range) becomes 0 to 255, what 1 of them hold beyond it is clipped" in n for n in source.notes)
+    assert any(
+        "(data.range) becomes 0 to 255 in all of them; 1 of them hold numbers beyond it" in n for n in source.notes
+    )
 
 
 @pytest.mark.parametrize("given", [[5], [4, 4], [9, 1], [0, float("nan")], ["a", "b"], "ab"])
@@ -138,7 +141,7 @@ def test_of_mixed_depths_each_is_settled_alone(tmp_path):
     source = read_path(str(tmp_path))
     np.testing.assert_array_equal(row(source, "a/0.png"), shallow)
     assert row(source, "b/1.png")[0, 0] == round(4000 * 255 / 4095)
-    assert any(note.startswith("2 images of 4") for note in source.notes)
+    assert any(note.startswith("2 of 4 images hold 16-bit numbers") for note in source.notes)
 
 
 def test_what_is_not_finite_is_left_out_and_has_no_say(tmp_path):

@@ -144,12 +144,15 @@ def depth_notes(
 def _depth_note(mine: Sequence[Extent], images: int, span: Range, declared: Mapping[str, Range]) -> str:
     low, high = span
     found = f"{min(e.low for e in mine):g} to {max(e.high for e in mine):g}"
-    rest = "" if len(mine) == images else f" of {images}, the others apart from them"
-    text = f"{len(mine)} images{rest} hold {mine[0].depth} numbers from {found}: {low:g} to {high:g} "
-    text += "(data.range) " if declared else _bits_of(span)
+    count = f"{len(mine)} images" if len(mine) == images else f"{len(mine)} of {images} images"
+    key = "(data.range) " if declared else _bits_of(span)
     beyond = sum(e.low < low or e.high > high for e in mine)
-    text += "becomes 0 to 255" + (f", what {beyond} of them hold beyond it is clipped" if beyond else " in all of them")
-    return text if declared else f"{text}; data.range=[{low:g}, {high:g}] is the key that changes it"
+    text = (
+        f"{count} hold {mine[0].depth} numbers from {found}: {low:g} to {high:g} {key}becomes 0 to 255 in all of them"
+    )
+    text += "" if len(mine) == images else ", images of other depths apart from them"
+    text += f"; {beyond} of them hold numbers beyond it, which are clipped" if beyond else ""
+    return text if declared else f"{text}; data.range=[LOW, HIGH] states another range"
 
 
 def _bits_of(span: Range) -> str:
