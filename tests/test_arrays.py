@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gensynth.data.image_depth import rows_to_8_bit
 from gensynth.data.sources import Source, read_path
 from gensynth.errors import DataError, UsageError
 
@@ -61,7 +62,9 @@ class TestIdx:
         ("content", "words"),
         [
             (b"\0\0\x08", "shorter than"),
-            (struct.pack(">4I", 0x0D03, 2, 6, 5) + bytes(60), "magic number 0x00000d03"),
+            (struct.pack(">4I", 0x0903, 2, 6, 5) + bytes(60), r"magic number 0x00000903, expected 0x00000803"),
+            (struct.pack(">4I", 0x0B03, 2, 6, 5) + bytes(60), "promises 120 bytes"),
+            (struct.pack(">4I", 0x0D03, 4, 1, 1) + struct.pack(">4f", *[np.nan] * 4), r"not finite \(first in row 0\)"),
             (struct.pack(">4I", 0x0803, 2, 6, 5) + bytes(59), "only 59"),
             (struct.pack(">4I", 0x0803, 2, 6, 5) + bytes(61), "more"),
             (struct.pack(">4I", 0x0803, 2**31, 2**31, 2**31), "more than is allowed"),
@@ -123,9 +126,10 @@ class TestNpz:
     @pytest.mark.parametrize(
         ("arrays", "words"),
         [
-            ({"x": np.full((2, 2, 2), 1.5), "y": np.arange(2)}, "row 0"),
-            ({"x": np.full((2, 2, 2), np.nan), "y": np.arange(2)}, "outside 0 to 1"),
-            ({"x": np.zeros((2, 2, 2), np.int64), "y": np.arange(2)}, "int64"),
+            ({"x": np.array([0.5, np.inf]).reshape(2, 1, 1), "y": np.arange(2)}, r"x is float64 .* row 1"),
+            ({"x": np.full((2, 2, 2), np.nan), "y": np.arange(2)}, "not finite"),
+            ({"x": np.zeros((2, 2, 2), np.int8), "y": np.arange(2)}, "int8"),
+            ({"x": np.zeros((2, 2, 2), complex), "y": np.arange(2)}, "complex128"),
             ({"x": np.zeros((2, 3, 8, 8), np.uint8), "y": np.arange(2)}, r"shape \(2, 3, 8, 8\)"),
             ({"x": np.zeros((2, 2, 2), np.uint8), "y": np.arange(3)}, "2 images but 3 labels"),
             ({"x": np.zeros((2, 2, 2), np.uint8), "y": np.zeros((2, 14), int)}, r"\(2, 14\)"),
@@ -200,3 +204,89 @@ class TestNpz:
         (tmp_path / "e.npz").write_bytes(b"PK\x03\x04 no archive")
         with pytest.raises(DataError, match=r"e\.npz"):
             read_path(str(tmp_path / "e.npz"))
+
+
+def deep_idx(folder: Path, code: int, x: np.ndarray, name: str) -> Path:
+    """Numbers (N, H, W) as an IDX file of that type, its labels 0, 1, 0, 1 ... as bytes beside it."""
+    head = struct.pack(">HBB3I", 0, code, 3, *x.shape)
+    (folder / f"train-images-idx3-{name}").write_bytes(head + x.astype(x.dtype.newbyteorder(">")).tobytes())
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(len(x)) % 2).astype(np.uint8)))
+    return folder
+
+
+def flat(source: Source) -> list[int]:
+    return source.data.x.ravel().tolist()
+
+
+class TestMoreThan8Bits:
+    """Numbers of an array are scaled as those of files are: by one range over the set."""
+
+    @pytest.mark.parametrize(
+        ("dtype", "values", "low", "high"),
+        [
+            (">u2", [0, 900, 4000, 7], 0, 4095),
+            (np.uint16, [0, 40000, 5, 300], 0, 65535),
+            (np.int16, [-1000, 0, 1000, 3000], -1000, 3000),
+            (np.int32, [0, 4000, 100, 3], 0, 4095),
+            (np.int64, [0, 200, 7, 255], 0, 255),
+            (np.uint32, [5, 70000, 100, 9], 5, 70000),
+            (np.float16, [0, 0.25, 0.5, 0.75], 0, 1),
+            (np.float64, [-2.5, 1, 2, 7.5], -2.5, 7.5),
+        ],
+    )
+    def test_one_range_over_the_set(self, tmp_path: Path, dtype: type, values: list, low: float, high: float) -> None:
+        np.savez(tmp_path / "d.npz", x=np.array(values, dtype).reshape(4, 1, 1), y=np.arange(4) % 2)
+        source = read_path(str(tmp_path / "d.npz"))
+        assert flat(source) == np.rint((np.array(values) - low) * 255 / (high - low)).tolist()
+        (note,) = [note for note in source.notes if "becomes 0 to 255" in note]
+        assert f": {low:g} to {high:g} " in note
+        assert "data.range=[LOW, HIGH]" in note
+
+    @pytest.mark.parametrize(
+        ("code", "dtype", "name"), [(0x0B, np.int16, "short"), (0x0C, np.int32, "int"), (0x0D, np.float32, "ubyte")]
+    )
+    def test_idx_of_other_numbers(self, tmp_path: Path, code: int, dtype: type, name: str) -> None:
+        x = np.array([0, 1000, 4000, 20], dtype).reshape(4, 1, 1)
+        source = read_path(str(deep_idx(tmp_path, code, x, name)))
+        assert flat(source) == np.rint(x.ravel() * 255.0 / (4000 if dtype == np.float32 else 4095)).tolist()
+        assert source.data.y.tolist() == [0, 1, 0, 1]
+
+    def test_splits_of_a_file_and_data_test_share_the_range(self, tmp_path: Path) -> None:
+        dark, light = (np.array(values, np.uint16).reshape(2, 1, 1) for values in ([0, 500], [100, 4000]))
+        y = np.arange(2)
+        np.savez(tmp_path / "d.npz", x_train=dark, y_train=y, x_test=light, y_test=y)
+        expected = [0, round(500 * 255 / 4095), round(100 * 255 / 4095), round(4000 * 255 / 4095)]
+        assert flat(read_path(str(tmp_path / "d.npz"))) == expected
+        np.savez(tmp_path / "a.npz", x=dark, y=y)
+        np.savez(tmp_path / "b.npz", x=light, y=y)
+        assert flat(read_path(str(tmp_path / "a.npz"), test=str(tmp_path / "b.npz"))) == expected
+
+    def test_an_array_of_bytes_beside_a_deep_one_stays(self, tmp_path: Path) -> None:
+        y = np.arange(2)
+        few, many = np.array([3, 200], np.uint8).reshape(2, 1, 1), np.array([0, 4095], np.uint16).reshape(2, 1, 1)
+        np.savez(tmp_path / "d.npz", x_train=few, y_train=y, x_test=many, y_test=y)
+        source = read_path(str(tmp_path / "d.npz"))
+        assert flat(source) == [3, 200, 0, 255]
+        assert any(note.startswith("2 of 4 images hold 16-bit numbers") for note in source.notes)
+
+    def test_a_declared_range_and_one_of_earlier_rows(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "d.npz", x=np.array([0, 500, 1000, 3000], np.int32).reshape(4, 1, 1), y=np.arange(4) % 2)
+        source = read_path(str(tmp_path / "d.npz"), range=[0, 1000])
+        assert flat(source) == [0, 128, 255, 255]
+        assert any("0 to 1000 (data.range) becomes 0 to 255 in all of them; 1 of them" in n for n in source.notes)
+        np.savez(tmp_path / "e.npz", x=np.array([0, 100], np.int32).reshape(2, 1, 1), y=np.arange(2))
+        again = read_path(str(tmp_path / "e.npz"), range=source.data.schema.fields["ranges"])
+        assert flat(again) == [0, 26]
+        assert any("0 to 1000 (as the real rows) becomes 0 to 255" in note for note in again.notes)
+
+    def test_a_declared_range_without_effect_is_said_to_whom_declared_it(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "d.npz", x=np.zeros((2, 1, 1), np.uint8), y=np.arange(2))
+        assert any("data.range has no effect" in n for n in read_path(str(tmp_path / "d.npz"), range=[0, 9]).notes)
+        unsaid = read_path(str(tmp_path / "d.npz"), range={"16-bit": [0, 9]}).notes
+        assert not any("data.range" in note for note in unsaid)
+
+    def test_rows_are_scaled_part_by_part_to_the_same(self) -> None:
+        rows = np.random.default_rng(0).integers(0, 4095, (7, 1, 3, 2), dtype=np.uint16)
+        for at_once in (1, 13, 10**6):
+            found = rows_to_8_bit(rows, {"16-bit": (0, 4095)}, at_once)
+            assert np.array_equal(found, np.rint(rows * 255.0 / 4095))

@@ -112,14 +112,11 @@ class TestRefused:
         saved(tmp_path / "a.png", noise()).chmod(0)
         assert reason(tmp_path / "a.png") == "unreadable"
 
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 300.0])
-    def test_float_tiff_out_of_range(self, tmp_path: Path, value: float) -> None:
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_float_tiff_that_is_not_finite(self, tmp_path: Path, value: float) -> None:
         pixels = np.full((4, 4), 0.5, np.float32)
         pixels[1, 2] = value
         assert reason(saved(tmp_path / "a.tif", Image.fromarray(pixels))) == "bad_range"
-
-    def test_32_bit_integers_out_of_range(self, tmp_path: Path) -> None:
-        assert reason(saved(tmp_path / "a.tif", Image.fromarray(np.full((4, 4), 70_000, np.int32)))) == "bad_range"
 
     @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif", "a.webp"])
     def test_damaged_bytes_never_raise_anything_else(self, tmp_path: Path, name: str) -> None:
@@ -144,7 +141,10 @@ class TestRead:
         path = saved(tmp_path / "a.tif", Image.fromarray(np.array([[0, 32896, 65535]], np.int32)))
         assert read_pixels(path, CAP).tolist() == [[[0, 128, 255]]]
 
-    @pytest.mark.parametrize(("values", "expected"), [([0.0, 0.5, 1.0], [0, 128, 255]), ([0, 7, 200], [0, 7, 200])])
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [([0.0, 0.5, 1.0], [0, 128, 255]), ([0, 51, 255], [0, 51, 255]), ([-3, 0, 9], [0, 64, 255])],
+    )
     def test_float_tiff(self, tmp_path: Path, values: list[float], expected: list[int]) -> None:
         path = saved(tmp_path / "a.tif", Image.fromarray(np.array([values], np.float32)))
         assert read_pixels(path, CAP).tolist() == [[expected]]

@@ -139,7 +139,7 @@ class TestContentsDecide:
         put(tmp_path / "b" / "moving.gif", 9, save_all=True, append_images=[Image.new("L", (8, 8), 200)])
         source = read_path(str(tmp_path))
         assert source.data.x[source.data.ids == "b/moving.gif"][0, 0, 3, 3] == 9
-        assert "1 GIF file holds several pictures: the first was read" in source.notes
+        assert "1 image of a GIF file with several pictures: the first was read" in source.notes
 
     def test_a_program_in_a_picture_s_clothes_is_not_run(self, tmp_path: Path) -> None:
         classes(tmp_path, {"a": 2, "b": 3})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as arrow
 import pytest
 from PIL import Image
+from test_image_depth import deep_png
 
 from gensynth.data.sources import Source, read_path
 from gensynth.errors import DataError
@@ -17,6 +19,7 @@ from gensynth.errors import DataError
 Objects = list[tuple[int, str, tuple[int, int, int, int]]]  # picture, category, left top right bottom
 ONE_EACH: Objects = [(i, ("cat", "dog")[i % 2], (2, 1, 8, 5)) for i in range(4)]
 BOTH: Objects = [(i, name, box) for i in range(4) for name, box in (("cat", (0, 0, 6, 8)), ("dog", (6, 2, 12, 8)))]
+Picture = Callable[[int], np.ndarray]
 WIDTH, HEIGHT = 12, 8
 
 
@@ -154,6 +157,38 @@ class TestBoxes:
         row = source.data.x[[name.endswith("3#0.png") for name in source.data.ids]][0, 0]
         assert np.array_equal(row, np.kron(pixels(3)[0:8, 0:6], np.ones((2, 2), np.uint8)))
 
+    @FORMATS
+    def test_parts_of_deep_pictures_are_cut_before_they_are_scaled(self, tmp_path: Path, write) -> None:
+        root = write(tmp_path, BOTH)
+        for path in [found for found in root.rglob("*.png")]:
+            deep = pixels(int(path.stem)).astype(np.uint16) * 15
+            deep[7, 11] = 60_000 if path.stem == "3" else 0  # the boxes of dogs end there
+            Image.fromarray(deep).save(path)
+        dogs = read_path(str(root), crop=True, image_size=(8, 6))
+        rows = {name.rsplit("/")[-1]: x for name, x in zip(dogs.data.ids.tolist(), dogs.data.x, strict=True)}
+        expected = np.rint(pixels(3)[0:8, 0:6] * (15 * 255.0 / 65535))
+        assert np.array_equal(rows["3#0.png"][0], expected)
+        assert any(note.startswith("8 images hold 16-bit numbers from 0 to 60000") for note in dogs.notes)
+
+    def test_only_what_lies_in_boxes_sets_the_range(self, tmp_path: Path) -> None:
+        root = coco_beside(tmp_path, ONE_EACH)
+        for i in range(4):
+            deep = pixels(i).astype(np.uint16) * 15
+            deep[0, 0] = 60_000  # outside of every box
+            Image.fromarray(deep).save(root / "images" / f"{i}.png")
+        source = read_path(str(root), crop=True)
+        assert np.array_equal(source.data.x[0, 0], np.rint(pixels(0)[1:5, 2:8] * (15 * 255.0 / 4095)))
+
+    def test_transparency_of_a_deep_picture_is_cut_with_it(self, tmp_path: Path) -> None:
+        root = coco_beside(tmp_path, ONE_EACH)
+        for i in range(4):
+            deep = np.stack([pixels(i).astype(np.uint16) * 257, np.full((HEIGHT, WIDTH), 65535, np.uint16)], axis=2)
+            deep[1:3, 2:8, 1] = 0
+            deep_png(root / "images" / f"{i}.png", deep)
+        row = read_path(str(root), crop=True).data.x[0, 0]
+        assert (row[:2] == 255).all()
+        assert np.array_equal(row[2:], pixels(0)[3:5, 2:8])
+
     def test_splits_by_the_names_of_coco_files_and_folders(self, tmp_path: Path) -> None:
         for split in ("train", "val"):
             coco(tmp_path, ONE_EACH, f"annotations/instances_{split}2017.json", f"{split}2017")
@@ -231,13 +266,13 @@ class TestRefused:
             read_path(str(tmp_path))
 
 
-def saved(root: Path, label: str = "label", paths: bool = False) -> Path:
+def saved(root: Path, label: str = "label", paths: bool = False, picture: Picture = pixels) -> Path:
     """What save_to_disk writes, of four pictures."""
     root.mkdir(parents=True)
 
     def stored(i: int) -> dict[str, object]:
         buffer = io.BytesIO()
-        Image.fromarray(pixels(i)).save(buffer, "PNG")
+        Image.fromarray(picture(i)).save(buffer, "PNG")
         return {"bytes": None if paths else buffer.getvalue(), "path": f"{i}.png"}
 
     structure = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
@@ -253,6 +288,11 @@ def saved(root: Path, label: str = "label", paths: bool = False) -> Path:
 
 
 class TestArrow:
+    def test_stored_pictures_of_more_than_8_bits(self, tmp_path: Path) -> None:
+        source = read_path(str(saved(tmp_path / "d", picture=lambda i: pixels(i).astype(np.uint16) * 16)))
+        expected = np.rint(np.stack([pixels(i) for i in range(4)]) * (16 * 255.0 / 4095))
+        assert np.array_equal(source.data.x[:, 0], expected)
+
     @pytest.mark.parametrize("label", ["label", "fine_label"])
     def test_pictures_labels_and_columns(self, tmp_path: Path, label: str) -> None:
         source = read_path(str(saved(tmp_path / "d", label)))

@@ -18,7 +18,7 @@ from gensynth.cli import compose
 from gensynth.cli.overrides import overrides
 from gensynth.data.audio_files import wav_bytes
 from gensynth.data.sources import read_path
-from gensynth.errors import UsageError
+from gensynth.errors import DataError, UsageError
 from gensynth.samplers.audio import SAFE_AUDIO, AudioTransforms, read_backgrounds
 
 pytest.importorskip("soundfile", reason="needs the extra audio")
@@ -240,3 +240,31 @@ def test_a_folder_of_flac_leaves_as_flac_with_the_same_samples(folder, run_cli, 
         assert (rate, len(samples)) == (RATE, 4000)
         if row["source"] == "real":  # of the others, one that met no operation is a copy
             assert samples.tobytes() in known
+
+
+def test_a_wav_file_of_another_name_leaves_as_synthetic_ones_do(tmp_path):
+    for i in range(6):
+        path = tmp_path / "ab"[i % 2] / (f"{i}.wav" if i < 4 else f"{i}.wave")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(wav_bytes(tone(500, i), RATE))
+    source = read_path(str(tmp_path))
+    assert len(source.data) == 6
+    assert sorted(source.originals) == ["a/0.wav", "a/2.wav", "b/1.wav", "b/3.wav"]
+
+
+def late(seed: int) -> np.ndarray:
+    """A second of silence before the tone."""
+    return np.concatenate([np.zeros(RATE, np.float32), tone(900, seed)])
+
+
+def test_a_class_that_a_stated_length_leaves_silent_is_not_lost_in_silence(tmp_path):
+    for i in range(8):
+        for name, x in (("early", tone(500, i)), ("late", late(i))):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"{i}.wav").write_bytes(wav_bytes(x, RATE))
+    assert read_path(str(tmp_path)).data.counts().tolist() == [8, 8]
+    with pytest.raises(DataError, match=r'class "late" would be lost.*silent.*data\.allow_lost=\[late\]'):
+        read_path(str(tmp_path), seconds=0.5)
+    left = read_path(str(tmp_path), seconds=0.5, allow_lost=["late"], min_classes=1)
+    assert {finding.classes for finding in left.quarantine} == {("late",)}
+    assert any("data.allow_lost says" in note for note in left.notes)

@@ -1,6 +1,7 @@
 """Write the merged set as a folder of images or sounds: train/val/test, class folders, metadata.csv, ledger, manifest.
 
-Real files leave byte for byte where the reader allowed it; others are PNG or 16-bit WAV or FLAC at the model's size.
+Real files leave byte for byte where the reader changed nothing and they are such as synthetic ones are; others go
+through the same writer, as PNG, 16-bit WAV or FLAC at the model's size: no property of a file tells the two apart.
 Files of synthetic rows say so inside (`mark.py`); content hashes are those of the files as they lie there.
 """
 

@@ -7,6 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
@@ -14,14 +15,24 @@ from typing import IO, cast
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from gensynth.data.image_depth import (
+    Declared,
+    Range,
+    depth_notes,
+    depth_of_numbers,
+    extents_of,
+    rows_to_8_bit,
+    settle_ranges,
+)
 from gensynth.data.layouts.entries import entries
 from gensynth.data.layouts.folder_names import SPLITS, split_of
 from gensynth.data.layouts.label_text import blank_notes, label_of
 from gensynth.errors import DataError, UsageError
 
 MAX_BYTES = 8 * 2**30
-_IDX_IMAGES, _IDX_LABELS = 0x00000803, 0x00000801
-_IDX_NAME = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$")
+_IDX_NUMBERS = {0x08: "u1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}  # third byte of the magic number
+_IDX_LABELS = {0x08: "u1"}
+_IDX_NAME = re.compile(r"^(?P<set>.*?)[-_.]?images[-_.]idx3[-_.](?P<numbers>ubyte|short|int|float|double)(\.gz)?$")
 _SETS = {"train": "train", "t10k": "test", "test": "test", "val": "val"}
 _IMAGE_NAMES = {"x", "images", "image", "imgs", "data"}
 _LABEL_NAMES = {"y", "labels", "label", "targets", "target"}
@@ -30,10 +41,13 @@ _CLASS_NAMES = ({"classes"}, {"class", "names"}, {"label", "names"})
 
 @dataclass(frozen=True)
 class ArrayRows:
-    """x uint8 (N, C, H, W), text labels (N,), split (N,), ids (N,); `declared` also names classes without rows."""
+    """Labelled images, text labels (N,), split (N,), ids (N,); `declared` also names classes without rows.
+
+    x  arrays (n, C, H, W) one below the other, N rows in all: uint8, or numbers of more than 8 bits as they are stored
+    """
 
     kind: str
-    x: np.ndarray
+    x: tuple[np.ndarray, ...]
     labels: np.ndarray
     split: np.ndarray
     ids: np.ndarray
@@ -82,30 +96,36 @@ def read_idx(images: list[Path], max_pixels: int) -> ArrayRows:
 
 
 def _read_pair(images: Path, max_pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    """x uint8 (N, 1, H, W) and text labels (N,)."""
+    """x (N, 1, H, W) and text labels (N,)."""
     labels = _labels_beside(images)
-    x = _read_idx_file(images, _IDX_IMAGES, max_pixels)
-    y = _read_idx_file(labels, _IDX_LABELS, max_pixels)
+    x = _read_idx_file(images, 3, _IDX_NUMBERS, max_pixels)
+    y = _read_idx_file(labels, 1, _IDX_LABELS, max_pixels)
     if len(x) != len(y):
         raise DataError(f"{images.name} holds {len(x)} images, {labels.name} {len(y)} labels")
+    _check_numbers(x, images.name)
     return x[:, None], y.astype(str)
 
 
 def _labels_beside(images: Path) -> Path:
+    numbers = cast(re.Match[str], _IDX_NAME.match(images.name))["numbers"]
     stem = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-    for name in (stem, stem + ".gz"):
+    bytes_stem = stem.removesuffix(numbers) + "ubyte"
+    for name in (bytes_stem, bytes_stem + ".gz", stem, stem + ".gz"):
         if (images.parent / name).is_file():
             return images.parent / name
-    raise UsageError(f"{images.name} needs its labels beside it: {stem} or {stem}.gz")
+    raise UsageError(f"{images.name} needs its labels beside it: {bytes_stem} or {bytes_stem}.gz")
 
 
-def _read_idx_file(path: Path, magic: int, max_pixels: int) -> np.ndarray:
-    """uint8 array of one IDX file, plain or gzip; exactly the promised bytes are read, so a bomb cannot unfold."""
+def _read_idx_file(path: Path, dimensions: int, numbers: Mapping[int, str], max_pixels: int) -> np.ndarray:
+    """The array of one IDX file, plain or gzip; exactly the promised bytes are read, so a bomb cannot unfold.
+
+    numbers  {third byte of the magic number: how NumPy calls such numbers}, of those that are read
+    """
     zipped = path.name.endswith(".gz")
     try:
         with gzip.open(path, "rb") if zipped else path.open("rb") as file:
-            shape = _idx_shape(cast(IO[bytes], file), path.name, magic, max_pixels)
-            size = int(np.prod(shape, dtype=object))
+            shape, dtype = _idx_shape(cast(IO[bytes], file), path.name, dimensions, numbers, max_pixels)
+            size = int(np.prod(shape, dtype=object)) * dtype.itemsize
             content = file.read(size)
             rest = file.read(1)
     except (OSError, EOFError, zlib.error) as error:
@@ -113,22 +133,27 @@ def _read_idx_file(path: Path, magic: int, max_pixels: int) -> np.ndarray:
     if len(content) != size or rest:
         found = "more" if rest else f"only {len(content)}"
         raise DataError(f"{path.name}: its header promises {size} bytes of data, the file holds {found}")
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+    return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
-def _idx_shape(file: IO[bytes], name: str, magic: int, max_pixels: int) -> tuple[int, ...]:
-    dimensions = magic & 0xFF
+def _idx_shape(
+    file: IO[bytes], name: str, dimensions: int, numbers: Mapping[int, str], max_pixels: int
+) -> tuple[tuple[int, ...], np.dtype]:
     head = file.read(4 + 4 * dimensions)
     if len(head) < 4 + 4 * dimensions:
         raise DataError(f"{name} is shorter than an IDX header")
     found, *shape = struct.unpack(f">{1 + dimensions}I", head)
-    if found != magic:
-        raise DataError(f"{name}: IDX magic number 0x{found:08x}, expected 0x{magic:08x} (unsigned bytes)")
-    if int(np.prod(shape, dtype=object)) > MAX_BYTES or int(np.prod(shape[1:], dtype=object)) > max_pixels:
-        raise DataError(f"{name}: the header asks for {'x'.join(map(str, shape))} bytes, more than is allowed")
+    code = found >> 8
+    if found & 0xFF != dimensions or code not in numbers:
+        expected = ", ".join(f"0x{one << 8 | dimensions:08x} ({kind})" for one, kind in numbers.items())
+        raise DataError(f"{name}: IDX magic number 0x{found:08x}, expected {expected}")
+    dtype = np.dtype(f">{numbers[code]}")
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if size > MAX_BYTES or int(np.prod(shape[1:], dtype=object)) > max_pixels:
+        raise DataError(f"{name}: the header asks for {'x'.join(map(str, shape))} numbers, more than is allowed")
     if 0 in shape:
         raise DataError(f"{name} holds no data (shape {'x'.join(map(str, shape))})")
-    return tuple(shape)
+    return tuple(shape), dtype
 
 
 def read_npz(path: Path, max_pixels: int) -> ArrayRows:
@@ -238,28 +263,25 @@ def _reason(error: Exception) -> str:
 
 
 def _pixels(x: np.ndarray, name: str, max_pixels: int) -> np.ndarray:
-    """(N, H, W) or (N, H, W, 1 or 3) of uint8, uint16 or float in [0, 1] -> uint8 (N, C, H, W)."""
+    """(N, H, W) or (N, H, W, 1 or 3) of whole numbers or floats -> (N, C, H, W); DataError that names the array."""
     if x.ndim == 3:
         x = x[..., None]
     if x.ndim != 4 or x.shape[3] not in (1, 3) or 0 in x.shape:
         raise DataError(f"{name} has shape {x.shape}; expected (N, H, W) or (N, H, W, C) with C 1 or 3")
     if x.shape[1] * x.shape[2] > max_pixels:
         raise DataError(f"{name}: images of {x.shape[1]}x{x.shape[2]} are more than {max_pixels} pixels")
-    return np.ascontiguousarray(_as_bytes(x, name).transpose(0, 3, 1, 2))
+    _check_numbers(x, name)
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
-def _as_bytes(x: np.ndarray, name: str) -> np.ndarray:
-    if x.dtype == np.uint8:
-        return x
-    if x.dtype == np.uint16:
-        return np.rint(x / 257).astype(np.uint8)
-    if x.dtype.kind != "f":
-        raise DataError(f"{name} is {x.dtype}; expected uint8, uint16, or floats from 0 to 1")
-    bad = ~np.isfinite(x) | (x < 0) | (x > 1)
-    if bad.any():
-        row = int(np.argmax(bad.reshape(len(x), -1).any(axis=1)))
-        raise DataError(f"{name} is {x.dtype} with values outside 0 to 1 (first in row {row}); scale it, or save uint8")
-    return np.rint(x * 255).astype(np.uint8)
+def _check_numbers(x: np.ndarray, name: str) -> None:
+    if depth_of_numbers(x.dtype) is None:
+        raise DataError(f"{name} is {x.dtype}; expected uint8, whole numbers of 16 to 64 bits, or floats")
+    if x.dtype.kind == "f" and not (finite := np.isfinite(x).reshape(len(x), -1).all(axis=1)).all():
+        row = int(np.argmin(finite))
+        raise DataError(
+            f"{name} is {x.dtype} with numbers that are not finite (first in row {row}); leave such rows out"
+        )
 
 
 def _class_names(classes: np.ndarray) -> np.ndarray:
@@ -297,10 +319,18 @@ def _join(kind: str, names: list[str], parts: list[tuple[np.ndarray, np.ndarray]
         raise DataError(f"the splits hold images of different shape (channels, height, width): {sorted(shapes)}")
     return ArrayRows(
         kind=kind,
-        x=np.concatenate([x for x, _ in parts]),
+        x=tuple(x for x, _ in parts),
         labels=np.concatenate([labels for _, labels in parts]),
         split=np.concatenate([np.full(len(x), name) for name, (x, _) in zip(names, parts, strict=True)]),
         ids=np.array(
             [f"{n}/{i}" if n else str(i) for n, (x, _) in zip(names, parts, strict=True) for i in range(len(x))]
         ),
     )
+
+
+def settled(arrays: Sequence[np.ndarray], declared: Declared) -> tuple[np.ndarray, dict[str, Range], tuple[str, ...]]:
+    """Arrays (n, C, H, W) as one uint8 (N, C, H, W), the ranges that numbers of more bits were scaled by, and notes."""
+    extents = [extent for rows in arrays for extent in extents_of(rows)]
+    ranges = settle_ranges(extents, declared.ranges)
+    x = np.concatenate([rows_to_8_bit(rows, ranges) for rows in arrays])
+    return x, ranges, tuple(depth_notes(extents, len(x), ranges, declared))

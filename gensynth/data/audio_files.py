@@ -11,18 +11,18 @@ import math
 import os
 import wave
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from gensynth.data.containers import riff_chunks
-from gensynth.data.finding import FileFault, FileSet, Finding, check_file, usable
+from gensynth.data.audio_container import check_container
+from gensynth.data.audio_length import Length, SoundInTime, common_length, loss_notes
+from gensynth.data.finding import FileFault, FileSet, check_file, usable
 from gensynth.data.suffixes import SOUNDS
 from gensynth.errors import UsageError
 
@@ -35,25 +35,31 @@ SUBTYPES = {
     "PCM_32": "32-bit",
     "FLOAT": "32-bit float",
     "DOUBLE": "64-bit float",
+    "ULAW": "mu-law",
+    "ALAW": "A-law",
+    "IMA_ADPCM": "ADPCM",
+    "MS_ADPCM": "ADPCM",
 }
+FULL_SCALE_OF = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 32124 / 32768, "ALAW": 32256 / 32768}
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 384_000
 LARGEST_FLOAT = 2.0
 SILENT_PEAK = 1e-4
 FULL_SCALE = 32768
-COVERED_SHARE = 0.95
-_UNKNOWN_LENGTH = 0xFFFFFFFF  # what programs write that cannot go back to the header, when writing to a pipe
-_MOST_CHUNKS = 1000
+OPPOSED = -0.5  # correlation with the loudest channel below which a channel is turned round before they are averaged
+_CACHE_BYTES = 2**29
 
 
 @dataclass(frozen=True)
 class Waveform:
     """One recording and what is to be told of it.
 
-    samples   float32 (T,) in [-1, 1], the mean of the file's channels
+    samples   float32 (T,) in [-1, 1], the mean of the file's channels, some of them turned round; see `mono`
     subtype   a key of SUBTYPES, how the file stores its samples
     clipped   share of the file's samples that lie at full scale in runs of 3 or more
     bare      a WAV file with nothing but its sound in it: no tags, no comments, no trailing bytes
+    opposed   channels of opposite phase were turned round
+    piped     the header leaves the length open
     """
 
     samples: np.ndarray
@@ -62,6 +68,8 @@ class Waveform:
     subtype: str
     clipped: float
     bare: bool
+    opposed: bool = False
+    piped: bool = False
 
     @property
     def silent(self) -> bool:
@@ -70,18 +78,19 @@ class Waveform:
 
 
 def read_waveform(path: Path, max_seconds: float) -> Waveform:
-    """One WAV (PCM of 8, 16, 24 or 32 bits, float) or FLAC file as a mono waveform; raises FileFault.
+    """One WAV (also RF64; PCM of 8 to 32 bits, float, mu-law, A-law, ADPCM) or FLAC file as a mono waveform.
 
-    The content decides, whatever the file is called. A file that holds less sound than its header promises is
-    "truncated"; a WAV header with the length left open (0xFFFFFFFF) is read to the end of the file. Float samples up
+    Raises FileFault. The content decides, whatever the file is called. A file that holds less sound than its header
+    promises is "truncated"; one whose header leaves the length open is read to its end. Float samples up
     to 2 are clipped to [-1, 1], larger ones are of another scale ("bad_range"), as are NaN and infinity. Other
     codes: vanished, unreadable, not_a_file, zero_bytes, not_audio, no_samples, unsupported_encoding, bad_rate,
     too_long. UsageError without soundfile.
     """
     soundfile = _soundfile()
     check_file(path)
-    bare = _check_container(path)
-    with _faults(soundfile), soundfile.SoundFile(os.fsencode(path)) as file:
+    container = check_container(path)
+    source = container.content(path) if container.zero_at else os.fsencode(path)
+    with _faults(soundfile), soundfile.SoundFile(source) as file:
         _check_header(file, max_seconds)
         rate_hz, channels, subtype, announced = file.samplerate, file.channels, file.subtype, file.frames
         frames = file.read(dtype="float32", always_2d=True)
@@ -89,13 +98,31 @@ def read_waveform(path: Path, max_seconds: float) -> Waveform:
         raise FileFault("truncated", f"{len(frames)} of {announced} announced samples are there")
     _check_samples(frames)
     clipped = clipped_share(frames, subtype)
-    samples = np.clip(frames.mean(axis=1, dtype=np.float64), -1.0, 1.0).astype(np.float32)
-    return Waveform(samples, rate_hz, channels, subtype, clipped, bare)
+    mixed, opposed = mono(frames)
+    samples = np.clip(mixed, -1.0, 1.0).astype(np.float32)
+    return Waveform(samples, rate_hz, channels, subtype, clipped, container.bare, opposed, container.piped)
+
+
+def mono(frames: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Frames (T, channels) averaged to float64 (T,), and whether a channel was turned round for it.
+
+    Channels of opposite phase, as a balanced cable leaves them, would average to nothing: those that run against the
+    loudest one are turned round first.
+
+    >>> mono(np.array([[0.5, -0.5], [0.25, -0.25]]))[0].tolist(), mono(np.array([[0.5, 0.0], [0.0, 0.5]]))[1]
+    ([0.5, 0.25], False)
+    """
+    products = frames.T.astype(np.float64) @ frames
+    energy = np.diag(products)
+    loudest = int(np.argmax(energy))
+    opposed = products[loudest] < OPPOSED * np.sqrt(energy * energy[loudest])
+    signs = np.where(opposed, -1, 1).astype(frames.dtype)
+    return (frames * signs).mean(axis=1, dtype=np.float64), bool(opposed.any())
 
 
 def clipped_share(frames: np.ndarray, subtype: str) -> float:
     """Share of the samples float (T, channels) at full scale (or beyond) in runs of 3 or more of one sign."""
-    full = 127 / 128 if SUBTYPES[subtype] == "8-bit" else 32767 / 32768
+    full = FULL_SCALE_OF.get(subtype, 32767 / 32768)
     flagged = 0
     for sign in (1, -1):
         at_full = sign * frames >= full
@@ -116,33 +143,6 @@ def _soundfile() -> ModuleType:
     return soundfile
 
 
-def _check_container(path: Path) -> bool:
-    """Whether a file is bare (see Waveform); FileFault unless it is a WAV with all its sound, or a FLAC file."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(12)
-            if head[:4] == b"fLaC":
-                return False
-            if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-                raise FileFault("not_audio", "the content is neither WAV nor FLAC")
-            return _check_chunks(file, path.stat().st_size)
-    except OSError as error:
-        raise FileFault("unreadable", str(error.strerror).lower()) from None
-
-
-def _check_chunks(file: io.BufferedReader, size: int) -> bool:
-    """Whether a WAV file of `size` bytes is its format and its sound alone; FileFault where sound is missing."""
-    names = []
-    for name, place, length in islice(riff_chunks(file), _MOST_CHUNKS):
-        names.append(name)
-        if name == b"data":
-            missing = place + length - size
-            if missing > 0 and length != _UNKNOWN_LENGTH:
-                raise FileFault("truncated", f"{length - missing} of {length} announced bytes are there")
-            return names == [b"fmt ", b"data"] and missing == 0
-    raise FileFault("truncated", "the header ends before the sound begins")
-
-
 @contextmanager
 def _faults(soundfile: ModuleType) -> Iterator[None]:
     """Every way libsndfile can fail on damaged bytes, as an FileFault without a path in its text."""
@@ -156,7 +156,9 @@ def _faults(soundfile: ModuleType) -> Iterator[None]:
 def _check_header(file: Any, max_seconds: float) -> None:
     """A SoundFile that was opened, held against what is read here."""
     if file.subtype not in SUBTYPES:
-        raise FileFault("unsupported_encoding", f"{file.subtype}; PCM or float samples are expected")
+        raise FileFault(
+            "unsupported_encoding", f"{file.subtype}; samples as numbers, mu-law, A-law or ADPCM are expected"
+        )
     if not LOWEST_RATE_HZ <= file.samplerate <= HIGHEST_RATE_HZ:
         raise FileFault("bad_rate", f"{file.samplerate} Hz; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz is expected")
     if file.frames == 0:
@@ -174,46 +176,83 @@ def _check_samples(frames: np.ndarray) -> None:
         raise FileFault("bad_range", f"samples from {low:g} to {high:g}; -1 to 1 is expected")
 
 
-def load_waveforms(files: list[tuple[str, Path]], seconds: float, sample_rate_hz: int, max_seconds: float) -> FileSet:
+def load_waveforms(
+    files: list[tuple[str, Path]],
+    seconds: float,
+    sample_rate_hz: int,
+    max_seconds: float,
+    labels: Sequence[str] = (),
+) -> FileSet:
     """Reads (name, path) pairs; faulty and silent files become findings, the others x float32 (M, T) in their order.
 
-    seconds         0: the length that 95 % of the files do not exceed; longer ones are cut at the end, shorter ones
-                    filled up with zeros there; all are rounded to 16 bits, as they will be written
+    seconds         0: as `common_length` finds it; longer recordings are cut at the end, shorter ones filled up with
+                    zeros there; all are rounded to 16 bits, as they will be written
     sample_rate_hz  0: the most frequent rate (of equally frequent ones the higher); others are resampled
-    Plain are bare 16-bit mono WAV files at the common rate and of exactly T samples.
+    labels          class of every file, (N,); none: all are of one
+    Plain are bare 16-bit mono .wav files at the common rate and of exactly T samples. Decoded recordings wait in memory
+    up to a limit for rate and length to be settled; beyond it they are decoded again.
     """
+    sound, waiting, room, lengths = (
+        SoundInTime.up_to(max_seconds),
+        dict[int, np.ndarray](),
+        _CACHE_BYTES,
+        dict[int, int](),
+    )
 
-    def sounding(i: int) -> Waveform:
+    def facts_of(i: int) -> Waveform:
+        nonlocal room
         found = read_waveform(files[i][1], max_seconds)
         if found.silent:
             raise FileFault("silent", f"no sample reaches {SILENT_PEAK:g} of full scale")
-        return found
+        sound.add(labels[i] if labels else "", found.samples, found.sample_rate_hz, SILENT_PEAK)
+        lengths[i] = len(found.samples)
+        if found.samples.nbytes <= room:
+            waiting[i] = found.samples
+            room -= found.samples.nbytes
+        return replace(found, samples=np.zeros(0, np.float32))
 
-    waves, findings = usable({i: name for i, (name, _) in enumerate(files)}, sounding)
-    rate_hz = sample_rate_hz or (common_rate([w.sample_rate_hz for w in waves.values()]) if waves else 0)
-    sounds = [resampled(w.samples, w.sample_rate_hz, rate_hz) for w in waves.values()]
-    lengths = np.array([len(sound) for sound in sounds])
-    length = max(1, round(seconds * rate_hz)) if seconds else covering_length(lengths) if waves else 1
-    x = np.zeros((len(sounds), length), np.float32)
-    for row, sound in zip(x, sounds, strict=True):
-        row[: min(len(sound), length)] = to_16_bit(sound[:length]).astype(np.float32) / FULL_SCALE
-    silent = np.abs(x).max(axis=1) < SILENT_PEAK
-    why = f"no sample of the first {length / (rate_hz or 1):g} s reaches {SILENT_PEAK:g} of full scale"
-    findings += [Finding(files[i][0], "silent", why) for i, is_silent in zip(waves, silent, strict=True) if is_silent]
-    waves = {i: wave for (i, wave), is_silent in zip(waves.items(), silent, strict=True) if not is_silent}
-    if not waves:
-        return FileSet(np.zeros((0, 0), np.float32), np.zeros(0, int), (), tuple(findings), sample_rate_hz=rate_hz)
-    kept, lengths = list(waves.values()), lengths[~silent]
-    plain = tuple(_plain(w, rate_hz, length) for w in kept)
+    facts, findings = usable({i: name for i, (name, _) in enumerate(files)}, facts_of)
+    rate_hz = sample_rate_hz or (common_rate([one.sample_rate_hz for one in facts.values()]) if facts else 0)
+    lengths = {i: -(-lengths[i] * rate_hz // one.sample_rate_hz) for i, one in facts.items()}
+    length = _length(lengths, seconds, sound, rate_hz)
+
+    def row_of(i: int) -> np.ndarray:
+        samples = waiting.pop(i) if i in waiting else read_waveform(files[i][1], max_seconds).samples
+        return _row(resampled(samples, facts[i].sample_rate_hz, rate_hz), length.samples, rate_hz)
+
+    rows, silent = usable({i: files[i][0] for i in facts}, row_of)
+    if not rows:
+        nothing = np.zeros((0, 0), np.float32)
+        return FileSet(nothing, np.zeros(0, int), (), (*findings, *silent), sample_rate_hz=rate_hz)
+    plain = tuple(lengths[i] == length.samples and _plain(facts[i], rate_hz, files[i][1]) for i in rows)
+    kept = np.array([lengths[i] for i in rows])
+    lost = loss_notes(sound.kept(length.samples / rate_hz) if labels else {}, max(lengths.values()) / rate_hz)
     return FileSet(
-        x=x[~silent],
-        kept=np.array(list(waves), int),
+        x=np.stack(list(rows.values())),
+        kept=np.array(list(rows), int),
         plain=plain,
-        findings=tuple(findings),
-        notes=(*_format_notes(kept, rate_hz), *_length_notes(lengths, length, rate_hz, bool(seconds))),
+        findings=(*findings, *silent),
+        notes=(*_format_notes([facts[i] for i in rows], rate_hz), *_length_notes(kept, length, rate_hz), *lost),
         resized=plain.count(False),
         sample_rate_hz=rate_hz,
     )
+
+
+def _length(lengths: Mapping[int, int], seconds: float, sound: SoundInTime, rate_hz: int) -> Length:
+    if seconds:
+        return Length(max(1, round(seconds * rate_hz)), "as asked")
+    return common_length(np.array(list(lengths.values())), sound, rate_hz) if lengths else Length(1, "")
+
+
+def _row(samples: np.ndarray, length: int, rate_hz: int) -> np.ndarray:
+    """float32 (T,) cut or filled up to (length,), on the grid of 16 bits; FileFault where nothing is heard in it."""
+    row = np.zeros(length, np.float32)
+    row[: min(len(samples), length)] = to_16_bit(samples[:length]).astype(np.float32) / FULL_SCALE
+    if np.abs(row).max() < SILENT_PEAK:
+        raise FileFault(
+            "silent", f"no sample of the first {length / rate_hz:g} s reaches {SILENT_PEAK:g} of full scale"
+        )
+    return row
 
 
 def common_rate(rates_hz: list[int]) -> int:
@@ -223,15 +262,6 @@ def common_rate(rates_hz: list[int]) -> int:
     (8000, 16000)
     """
     return max(Counter(rates_hz).items(), key=lambda item: (item[1], item[0]))[0]
-
-
-def covering_length(lengths: np.ndarray) -> int:
-    """The smallest of the lengths that at least 95 % of them do not exceed.
-
-    >>> covering_length(np.arange(1, 101))
-    95
-    """
-    return int(np.sort(lengths)[math.ceil(COVERED_SHARE * len(lengths)) - 1])
 
 
 def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -245,18 +275,22 @@ def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     return np.clip(moved, -1.0, 1.0).astype(np.float32)
 
 
-def _plain(found: Waveform, rate_hz: int, length: int) -> bool:
-    facts = (found.sample_rate_hz, len(found.samples), found.channels, found.subtype)
-    return found.bare and facts == (rate_hz, length, 1, "PCM_16")
+def _plain(found: Waveform, rate_hz: int, path: Path) -> bool:
+    """Whether a file is as synthetic ones are written, its ending too, which it keeps when it is copied."""
+    bare = found.bare and path.suffix.lower() == ".wav"
+    return bare and (found.sample_rate_hz, found.channels, found.subtype) == (rate_hz, 1, "PCM_16")
 
 
 def _format_notes(waves: list[Waveform], rate_hz: int) -> list[str]:
     """A sentence on channels, rates, sample formats and clipping each, where there is something to say."""
     stereo, clipped = sum(w.channels > 1 for w in waves), sum(w.clipped > 0 for w in waves)
+    opposed, piped = sum(w.opposed for w in waves), sum(w.piped for w in waves)
     rates = Counter(w.sample_rate_hz for w in waves if w.sample_rate_hz != rate_hz)
     kinds = Counter(SUBTYPES[w.subtype] for w in waves if w.subtype != "PCM_16")
     reported = [
         (stereo, "with several channels: averaged to mono"),
+        (opposed, "with channels of opposite phase: turned round before they were averaged"),
+        (piped, "written to a pipe, without a length in the header: read to the end"),
         (rates.total(), f"resampled to {rate_hz} Hz: {_counts(rates, ' Hz')}"),
         (kinds.total(), f"not stored with 16 bits: {_counts(kinds, '')}"),
         (clipped, "clipped: 3 or more samples in a row at full scale"),
@@ -264,14 +298,13 @@ def _format_notes(waves: list[Waveform], rate_hz: int) -> list[str]:
     return [f"{_files(n)} {what}" for n, what in reported if n]
 
 
-def _length_notes(lengths: np.ndarray, length: int, rate_hz: int, requested: bool) -> list[str]:
+def _length_notes(lengths: np.ndarray, length: Length, rate_hz: int) -> list[str]:
     """A sentence on rule, length and how many recordings were cut or filled; none where all have one length."""
-    cut, filled = int((lengths > length).sum()), int((lengths < length).sum())
+    cut, filled = int((lengths > length.samples).sum()), int((lengths < length.samples).sum())
     if not cut and not filled:
         return []
-    rule = "as asked" if requested else f"covers {COVERED_SHARE:.0%} of the files"
     ends = f"{_files(cut)} cut at the end, {filled} filled up with zeros"
-    return [f"length {length / rate_hz:g} s ({length} samples, {rule}): {ends}"]
+    return [f"length {length.samples / rate_hz:g} s ({length.samples} samples, {length.rule}): {ends}"]
 
 
 def _files(count: int) -> str:

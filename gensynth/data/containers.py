@@ -39,10 +39,6 @@ def content_kind(head: bytes) -> str:
     return "audio" if head.startswith(b"fLaC") or (head[:4] == b"RIFF" and head[8:12] == b"WAVE") else ""
 
 
-def is_gif(head: bytes) -> bool:
-    return head.startswith(_GIF_HEADS)
-
-
 def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """(kind, where its content begins, size) of every chunk of a PNG file."""
     place = len(PNG_HEAD)

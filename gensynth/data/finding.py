@@ -6,7 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,6 +84,7 @@ class FileSet:
     plain       marks files that may be handed on as they are: without metadata, and stored just as x says
     resized     how many had another size or form than x
     recoloured  how many grey images stand in three channels because others have colours
+    ranges      of numbers of more than 8 bits: how they are stored -> (low, high) that became 0 to 255
     """
 
     x: np.ndarray
@@ -94,6 +95,7 @@ class FileSet:
     resized: int = 0
     recoloured: int = 0
     sample_rate_hz: int = 0
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def usable(names: Mapping[int, str], read: Callable[[int], Read]) -> tuple[dict[int, Read], list[Finding]]:

@@ -1,14 +1,15 @@
 """Images: one file in, the tensors of a network, and pictures out.
 
-Every file becomes mode L or RGB with 8 bits: orientation applied, alpha laid on white, palettes expanded,
-16 bits divided by 257 (Pillow's own `convert` would clip them to white).
+Every file becomes mode L or RGB with 8 bits: orientation applied, alpha laid on white, palettes expanded. Numbers of
+more than 8 bits are scaled by the range of their set (`image_depth.py`); Pillow's own `convert` would clip them.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +18,106 @@ import torch
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from gensynth.data.finding import FileFault, check_file
+from gensynth.data.image_depth import (
+    Extent,
+    Range,
+    ask_for_low_bytes,
+    depth_of,
+    extent_of,
+    has_deep_colours,
+    joined_bytes,
+    settle_ranges,
+    to_8_bit,
+)
+from gensynth.data.image_form import conversions
 from gensynth.data.suffixes import IMAGES
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 EXTENSIONS = IMAGES
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-def read_image(path: Path | io.BytesIO, max_pixels: int) -> Image.Image:
-    """One image file as mode L (all channels equal) or RGB, upright; raises FileFault.
+@dataclass(frozen=True)
+class Decoded:
+    """One image file, upright, or a part of it.
+
+    pixels   (C, H, W), C = 1 or 3: uint8, or the stored numbers where they have more than 8 bits
+    extent   what those numbers span; None for uint8
+    alpha    uint8 (H, W) of deep colours that have one; in uint8 pixels it is laid on white
+    changes  what was converted, see `image_form.conversions`; format: of the file
+    """
+
+    pixels: np.ndarray
+    extent: Extent | None
+    alpha: np.ndarray | None
+    changes: tuple[str, ...]
+    format: str
+
+    def settled(self, ranges: Mapping[str, Range]) -> np.ndarray:
+        """uint8 (1 or 3, H, W): numbers scaled by the range of their depth, equal channels as one."""
+        x = self.pixels if self.extent is None else to_8_bit(self.pixels, ranges[self.extent.depth])
+        if self.alpha is not None:
+            weight = self.alpha[None] / 255
+            x = np.rint(x * weight + 255 * (1 - weight)).astype(np.uint8)
+        equal = x.shape[0] == 3 and np.array_equal(x[0], x[1]) and np.array_equal(x[0], x[2])
+        return x[:1] if equal else x
+
+    def part(self, cut: Callable[[np.ndarray], np.ndarray]) -> Decoded:
+        """What `cut` (C, H, W) -> (C, h, w) leaves of it, with the extent of that part."""
+        pixels = cut(self.pixels)
+        alpha = None if self.alpha is None else cut(self.alpha[None])[0]
+        extent = None if self.extent is None else extent_of(pixels, self.extent.depth)
+        return replace(self, pixels=pixels, alpha=alpha, extent=extent)
+
+
+def decode(file: Path | io.BytesIO, max_pixels: int) -> Decoded:
+    """One image file, or its bytes; raises FileFault.
 
     Only the formats in FORMATS are tried, whatever the file is called, and the header's size is held
     against `max_pixels` (width x height) before a pixel is decoded.
     """
-    check_file(path)
+    check_file(file)
     with _no_pillow_limit(), _faults():
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(file, formats=FORMATS) as image:
             _check_header(image, max_pixels)
+            depth, deep_colours, is_grey = depth_of(image), has_deep_colours(image), "LA;16B" in str(image.tile)
             _load(image)
             upright = ImageOps.exif_transpose(image)
-        return _equal_channels_to_grey(_to_8_bit(upright))
+            facts = conversions(image), str(image.format)
+        if not depth:
+            return Decoded(to_chw(_to_8_bit(upright)), None, None, *facts)
+        values, alpha = np.asarray(upright), None
+        if deep_colours:
+            values, alpha = joined_bytes(upright, _low_bytes(file), is_grey)
+        return Decoded(_channels_first(values), extent_of(values, depth), alpha, *facts)
 
 
-def read_pixels(path: Path | io.BytesIO, max_pixels: int) -> np.ndarray:
-    """One image file as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault."""
-    return to_chw(read_image(path, max_pixels))
+def _low_bytes(file: Path | io.BytesIO) -> Image.Image:
+    with Image.open(file, formats=FORMATS) as image:
+        ask_for_low_bytes(image)
+        _load(image)
+        return ImageOps.exif_transpose(image)
+
+
+def read_pixels(file: Path | io.BytesIO, max_pixels: int) -> np.ndarray:
+    """One image file alone as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault."""
+    found = decode(file, max_pixels)
+    return found.settled(settle_ranges([found.extent] if found.extent else [], {}))
+
+
+def read_image(file: Path | io.BytesIO, max_pixels: int) -> Image.Image:
+    """The same as mode L or RGB."""
+    return to_picture(read_pixels(file, max_pixels))
+
+
+def _channels_first(pixels: np.ndarray) -> np.ndarray:
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def to_chw(image: Image.Image) -> np.ndarray:
     """Mode L or RGB -> uint8 (1 or 3, H, W)."""
-    pixels = np.asarray(image)
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return _channels_first(np.asarray(image))
 
 
 def to_picture(x: np.ndarray) -> Image.Image:
@@ -104,7 +172,7 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
         raise FileFault("too_large", f"{width}x{height} is more than {max_pixels} pixels")
     frames = getattr(image, "n_frames", 1)
     # An MPO is a photograph with a preview or a depth map behind it; its first picture is the photograph.
-    # Of a GIF the first picture is read; `image_set` says so.
+    # Of a GIF the first picture is read; `image_form` says so.
     if frames > 1 and image.format not in ("MPO", "GIF"):
         raise FileFault("animated", f"{frames} frames or pages; one image a file is expected")
 
@@ -117,10 +185,6 @@ def _load(image: Image.Image) -> None:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT:
-        return _from_16_bit(np.asarray(image).astype(np.int64))
-    if image.mode == "F":
-        return _from_float(np.asarray(image))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
@@ -130,29 +194,6 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     except ValueError:
         raise FileFault("unsupported_mode", f"colour mode {image.mode} has no conversion to RGB") from None
-
-
-def _from_16_bit(values: np.ndarray) -> Image.Image:
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65535:
-        raise FileFault("bad_range", f"integers from {low} to {high}; 0 to 65535 is expected")
-    return Image.fromarray(np.rint(values / 257).astype(np.uint8))
-
-
-def _from_float(values: np.ndarray) -> Image.Image:
-    if not np.isfinite(values).all():
-        raise FileFault("bad_range", "some pixels are not finite numbers")
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
-        raise FileFault("bad_range", f"numbers from {low:g} to {high:g}; 0 to 1 or 0 to 255 is expected")
-    return Image.fromarray(np.rint(values * (255.0 if high <= 1 else 1.0)).astype(np.uint8))
-
-
-def _equal_channels_to_grey(image: Image.Image) -> Image.Image:
-    if image.mode == "L":
-        return image
-    red, green, blue = (np.asarray(channel) for channel in image.split())
-    return image.getchannel(0) if np.array_equal(red, green) and np.array_equal(red, blue) else image
 
 
 def check_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> None:

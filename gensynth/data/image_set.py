@@ -1,17 +1,18 @@
-"""Many image files as one array: one decoding pass finds every fault, then colour and size are settled."""
+"""Many image files as one array: one decoding pass finds every fault, then colour, size and range are settled."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from gensynth.data.containers import HEAD_BYTES, is_gif, is_plain
 from gensynth.data.finding import FileSet, usable
-from gensynth.data.image import resize
-from gensynth.data.picture import Picture, pixels_of
+from gensynth.data.image import Decoded, resize
+from gensynth.data.image_depth import NOTHING_DECLARED, Declared, depth_notes, settle_ranges
+from gensynth.data.image_form import form_notes, is_own_form
+from gensynth.data.picture import Picture, decoded
 from gensynth.errors import UsageError
 
 LONGEST_SIDE = 64
@@ -20,38 +21,59 @@ _CACHE_BYTES = 2**29
 
 
 def load_images(
-    files: Sequence[tuple[str, Path | Picture]], image_size: tuple[int, int] | None, max_pixels: int
+    files: Sequence[tuple[str, Path | Picture]],
+    image_size: tuple[int, int] | None,
+    max_pixels: int,
+    declared: Declared = NOTHING_DECLARED,
 ) -> FileSet:
     """Reads (name, file) pairs; faulty files become findings. x is uint8 (M, C, H, W).
 
-    Decoded images wait in memory up to a limit for the size to be settled; beyond it they are decoded again.
+    declared  ranges of numbers of more than 8 bits; others are scaled by what the set spans
+    Plain are PNG files just as synthetic ones are written (`image_form.py`). Decoded images wait in memory up to a
+    limit for size and range to be settled; beyond it they are decoded again.
     """
-    waiting: dict[int, np.ndarray] = {}
+    waiting: dict[int, Decoded] = {}
     room = _CACHE_BYTES
 
-    def size_of(i: int) -> tuple[int, int]:
+    def facts_of(i: int) -> Decoded:
         nonlocal room
-        pixels = pixels_of(files[i][1], max_pixels)
-        if pixels.nbytes <= room:
-            waiting[i] = pixels
-            room -= pixels.nbytes
-        return pixels.shape[1:]
+        found = decoded(files[i][1], max_pixels)
+        if found.pixels.nbytes <= room:
+            waiting[i] = found
+            room -= found.pixels.nbytes
+        # a view that holds no pixel: shape, extent and form are what is left to settle
+        return replace(found, pixels=np.broadcast_to(np.uint8(0), found.pixels.shape), alpha=None)
 
-    sizes, findings = usable({i: name for i, (name, _) in enumerate(files)}, size_of)
-    if not sizes:
+    facts, findings = usable({i: name for i, (name, _) in enumerate(files)}, facts_of)
+    if not facts:
         return FileSet(np.zeros((0, 1, 0, 0), np.uint8), np.zeros(0, int), (), tuple(findings))
+    sizes = {i: one.pixels.shape[1:] for i, one in facts.items()}
     size = choose_size(sizes.values(), image_size)
+    extents = [one.extent for one in facts.values() if one.extent]
+    ranges = settle_ranges(extents, declared.ranges)
 
     def tile_of(i: int) -> np.ndarray:
-        return resize(waiting.pop(i) if i in waiting else pixels_of(files[i][1], max_pixels), *size)
+        found = waiting.pop(i) if i in waiting else decoded(files[i][1], max_pixels)
+        return resize(found.settled(ranges), *size)
 
-    tiles, vanished = usable({i: files[i][0] for i in sizes}, tile_of)
+    tiles, vanished = usable({i: files[i][0] for i in facts}, tile_of)
     resized = sum(sizes[i] != size for i in tiles)
-    plain = tuple(sizes[i] == size and _plain(files[i][1]) for i in tiles)
-    notes = (*size_notes(len(tiles), resized, size, image_size), *_gif_notes([files[i][1] for i in tiles]))
     x = _stack(list(tiles.values()))
-    recoloured = sum(tile.shape[0] != x.shape[1] for tile in tiles.values())
-    return FileSet(x, np.array(list(tiles), int), plain, (*findings, *vanished), notes, resized, recoloured)
+    notes = (
+        *size_notes(len(tiles), resized, size, image_size),
+        *depth_notes(extents, len(facts), ranges, declared),
+        *form_notes([facts[i].changes for i in tiles], [facts[i].format for i in tiles]),
+    )
+    return FileSet(
+        x=x,
+        kept=np.array(list(tiles), int),
+        plain=tuple(sizes[i] == size and _may_leave(files[i][1], x.shape[1]) for i in tiles),
+        findings=(*findings, *vanished),
+        notes=notes,
+        resized=resized,
+        recoloured=sum(tile.shape[0] != x.shape[1] for tile in tiles.values()),
+        ranges=ranges,
+    )
 
 
 def choose_size(sizes: Collection[tuple[int, int]], image_size: tuple[int, int] | None) -> tuple[int, int]:
@@ -88,31 +110,9 @@ def size_notes(n: int, resized: int, size: tuple[int, int], image_size: tuple[in
     return (f"size {size[0]}x{size[1]} (height x width, {rule}): {resized} of {n} images were resized with Lanczos",)
 
 
-def _plain(file: Path | Picture) -> bool:
+def _may_leave(file: Path | Picture, channels: int) -> bool:
     """Whether a file may be handed on byte for byte; a part of a picture, or one without a file, may not."""
-    try:
-        return isinstance(file, Path) and is_plain(file)
-    except OSError:
-        return False
-
-
-def _gif_notes(files: list[Path | Picture]) -> tuple[str, ...]:
-    """A sentence on GIF files with several pictures, of which the first was read."""
-    moving = sum(_frames_of_gif(file) > 1 for file in files if isinstance(file, Path))
-    what = "GIF file holds" if moving == 1 else "GIF files hold"
-    return (f"{moving} {what} several pictures: the first was read",) if moving else ()
-
-
-def _frames_of_gif(path: Path) -> int:
-    """How many pictures a GIF file holds; 0 for other files and for one that is gone by now."""
-    try:
-        with path.open("rb") as file:
-            if not is_gif(file.read(HEAD_BYTES)):
-                return 0
-            with Image.open(file, formats=("GIF",)) as image:
-                return getattr(image, "n_frames", 1)
-    except OSError:
-        return 0
+    return isinstance(file, Path) and is_own_form(file, channels)
 
 
 def _stack(tiles: list[np.ndarray]) -> np.ndarray:

@@ -95,8 +95,10 @@ def _pixel_points(x: np.ndarray) -> np.ndarray:
 def _images_like(
     path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
 ) -> Source:
-    size = (like.fields["height"], like.fields["width"])
-    return read_path(path, label=label, image_size=size, min_classes=1, allow_lost=like.classes)
+    """Of the size of others, and by the range that they were scaled with."""
+    given: dict[str, Any] = {"image_size": (like.fields["height"], like.fields["width"])}
+    given["range"] = like.fields.get("ranges", {})
+    return read_path(path, label=label, min_classes=1, allow_lost=like.classes, **given)
 
 
 def _sounds_like(

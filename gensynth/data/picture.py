@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gensynth.data.finding import FileFault
-from gensynth.data.image import read_pixels
+from gensynth.data.image import Decoded, decode
 
 _SAME_ASPECT = 0.02
 
@@ -70,9 +70,9 @@ class Picture:
         return self.content if isinstance(self.content, Path) else io.BytesIO(self.content())
 
 
-def pixels_of(file: Path | Picture, max_pixels: int) -> np.ndarray:
-    """A file or picture as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault."""
+def decoded(file: Path | Picture, max_pixels: int) -> Decoded:
+    """A file or picture with the numbers that are stored, cut out where a part is wanted; raises FileFault."""
     if isinstance(file, Path):
-        return read_pixels(file, max_pixels)
-    pixels = read_pixels(file.opened(), max_pixels)
-    return pixels if file.box is None else file.box.cut(pixels)
+        return decode(file, max_pixels)
+    whole = decode(file.opened(), max_pixels)
+    return whole if file.box is None else whole.part(file.box.cut)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx, read_npz
+from gensynth.data.arrays import ArrayRows, idx_images, is_idx_images, read_idx, read_npz, settled
 from gensynth.data.audio_files import load_waveforms
 from gensynth.data.deidentify import deidentified_columns, notes_on
 from gensynth.data.finding import FileFault, FileSet, Finding, tell
 from gensynth.data.folders import list_folder, see_through
 from gensynth.data.image import EXTENSIONS, read_pixels
+from gensynth.data.image_depth import Declared, Range, declared_ranges
 from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
 from gensynth.data.layouts.label_table import listed_path
 from gensynth.data.layouts.listing import LAYOUTS, FileRow, Listing
@@ -48,41 +50,43 @@ def read_path(
     crop: bool = False,
     deidentify: Mapping[str, str] | None = None,
     allow_lost: Collection[str] = (),
+    range: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
 ) -> Source:
     """Reads labelled images (folder, IDX pair, .npz), sounds (folder) or a table; rows of `test` get split "test".
 
-    label        column of a metadata.csv; image_size: (height, width) in pixels
+    label        column of a metadata.csv; test: a second path, whose rows are the test split
+    image_size   (height, width) in pixels; None: as they are, at most 64
     mask         column of a metadata.csv that names an image a row, light where the object is; kept as groups[MASK]
-    max_pixels   cap on width x height of one file
-    seconds      length of every sound, 0: the one that 95 % do not exceed; max_seconds: cap on one file
+    max_pixels   cap on width x height of one file; min_classes: classes that must have rows
+    seconds      length of every sound, 0: covers 95 % of the files, and 95 % of the sound of every class; max_seconds:
+                 cap on one file
     sample_rate_hz  rate of all sounds, 0: the commonest
     crop         a row for every box of COCO's, Pascal VOC's or YOLO's label files
     deidentify   column of a metadata.csv or table -> drop | mask | replace
     allow_lost   classes that may lose all or more than half of their files
+    range        [low, high] of images of more than 8 bits, which becomes 0 to 255; None: what the set spans
     UsageError for what is no known layout, DataError (listing every finding) when no file can be read, a class would
     be lost, or fewer than `min_classes` classes have files.
     """
     if path.strip() and is_table(Path(os.path.expanduser(path))):
         return read_table(path, label=label, test=test, min_classes=min_classes, deidentify=deidentify)
-    image_size = check_image_size(image_size, max_pixels)
-    if not isinstance(crop, bool):
-        raise UsageError(f"data.crop takes true or false, got {crop!r}")
-    main = _look(path, label, max_pixels, crop)
-    parts = [main, _as_test(_look(test, label, max_pixels, crop), main)] if test else [main]
-    if listings := [part for part in parts if isinstance(part, Listing)]:
-        is_sound = _are_sounds(listings[0])
+    image_size, ranges = check_image_size(image_size, max_pixels), declared_ranges(range)
+    listings, arrays = _parts(path, test, label, max_pixels, crop)
 
-        def load(rows: list[FileRow]) -> FileSet:
-            if is_sound:
-                return load_waveforms([(row.name, row.path) for row in rows], seconds, sample_rate_hz, max_seconds)
-            return load_images([(row.name, row.content) for row in rows], image_size, max_pixels)
+    def sounds(rows: list[FileRow]) -> FileSet:
+        files, labels = [(row.name, row.path) for row in rows], [row.label for row in rows]
+        return load_waveforms(files, seconds, sample_rate_hz, max_seconds, labels)
 
-        source = _read_files(listings, "audio" if is_sound else "image", load)
-        source = without_losses(source, {name for part in listings for name in part.declared}, allow_lost)
-        if mask and not is_sound:
-            source = _with_masks(source, listings, mask, max_pixels)
+    def images(rows: list[FileRow]) -> FileSet:
+        return load_images([(row.name, row.content) for row in rows], image_size, max_pixels, ranges)
+
+    if arrays:
+        source = _read_arrays(arrays, image_size, ranges)
+    elif _are_sounds(listings[0]):
+        source = _read_files(listings, "audio", sounds, allow_lost)
     else:
-        source = _read_arrays([part for part in parts if isinstance(part, ArrayRows)], image_size)
+        source = _read_files(listings, "image", images, allow_lost)
+        source = _with_masks(source, listings, mask, max_pixels) if mask else source
     if test:
         _check_test_classes(source)
     if deidentify:
@@ -113,6 +117,16 @@ def read_digits() -> Source:
     n = len(x)
     ids = np.arange(n).astype(str)
     return _source("scikit-learn's digits", x, digits.target.astype(str), np.full(n, ""), ids, np.full(n, REAL))
+
+
+def _parts(path: str, test: str, label: str, max_pixels: int, crop: bool) -> tuple[list[Listing], list[ArrayRows]]:
+    """What lies at the path of the data and at that of data.test: files that are listed, or arrays."""
+    if not isinstance(crop, bool):
+        raise UsageError(f"data.crop takes true or false, got {crop!r}")
+    main = _look(path, label, max_pixels, crop)
+    parts = [main, _as_test(_look(test, label, max_pixels, crop), main)] if test else [main]
+    listings = [part for part in parts if isinstance(part, Listing)]
+    return listings, [part for part in parts if isinstance(part, ArrayRows)]
 
 
 def _look(path: str, label: str, max_pixels: int, crop: bool) -> Listing | ArrayRows:
@@ -163,8 +177,13 @@ def _are_sounds(listing: Listing) -> bool:
     return 2 * sum(row.kind == "audio" for row in listing.rows) > len(listing.rows)
 
 
-def _read_files(parts: list[Listing], kind: str, load: Callable[[list[FileRow]], FileSet]) -> Source:
-    """Opens the files of all parts together, so that their size is settled over train and test; others are findings."""
+def _read_files(
+    parts: list[Listing], kind: str, load: Callable[[list[FileRow]], FileSet], allow_lost: Collection[str]
+) -> Source:
+    """Opens the files of all parts together, so that their size is settled over train and test; others are findings.
+
+    DataError where no file can be read, or a class would be lost that `allow_lost` does not name.
+    """
     listed = [row for part in parts for row in part.rows]
     files = [row for row in listed if row.kind == kind]
     mixed = [Finding(r.name, "other_kind", f"most files here are {kind}", (r.label,)) for r in listed if r.kind != kind]
@@ -176,8 +195,8 @@ def _read_files(parts: list[Listing], kind: str, load: Callable[[list[FileRow]],
         raise DataError(f"not one {kind} file could be read", tell(findings))
     kept = [files[i] for i in found.kept]
     columns = sorted({column for row in kept for column in row.extra if column})
-    fields = _sound_fields(found, kept) if kind == "audio" else _image_fields(found.x)
-    return _source(
+    fields = _sound_fields(found, kept) if kind == "audio" else _image_fields(found.x, found.ranges)
+    source = _source(
         parts[0].kind,
         found.x,
         np.array([row.label for row in kept]),
@@ -195,6 +214,7 @@ def _read_files(parts: list[Listing], kind: str, load: Callable[[list[FileRow]],
         files={row.name: row.path for row in kept if row.content == row.path},
         subject=parts[0].subject,
     )
+    return without_losses(source, {name for part in parts for name in part.declared}, allow_lost)
 
 
 def _origin(row: FileRow) -> str:
@@ -237,22 +257,26 @@ def _masks(
     return masks, tuple(faults)
 
 
-def _read_arrays(parts: list[ArrayRows], image_size: tuple[int, int] | None) -> Source:
-    shapes = {part.x.shape[1:] for part in parts}
+def _read_arrays(parts: list[ArrayRows], image_size: tuple[int, int] | None, declared: Declared) -> Source:
+    arrays = [rows for part in parts for rows in part.x]
+    shapes = {rows.shape[1:] for rows in arrays}
     if len(shapes) > 1:
         raise DataError(f"data and data.test hold images of different shape (channels, height, width): {shapes}")
-    x = np.concatenate([part.x for part in parts])
+    x, ranges, depths = settled(arrays, declared)
     height, width = choose_size([x.shape[2:]], image_size)
     resized = len(x) if x.shape[2:] != (height, width) else 0
+    sizes = size_notes(len(x), resized, (height, width), image_size)
+    x = np.stack([resize(row, height, width) for row in x]) if resized else x
     return _source(
         parts[0].kind,
-        np.stack([resize(row, height, width) for row in x]) if resized else x,
+        x,
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.split for part in parts]),
         np.concatenate([part.ids for part in parts]),
         np.full(len(x), REAL),
+        fields=_image_fields(x, ranges),
         declared=frozenset().union(*(part.declared for part in parts)),
-        notes=(*(n for part in parts for n in part.notes), *size_notes(len(x), resized, (height, width), image_size)),
+        notes=(*(note for part in parts for note in part.notes), *sizes, *depths),
         resized=resized,
     )
 
@@ -291,9 +315,11 @@ def _source(
     return Source(data, split, originals or {}, quarantine, notes, source_hash(data), **counts)
 
 
-def _image_fields(x: np.ndarray) -> dict[str, Any]:
+def _image_fields(x: np.ndarray, ranges: Mapping[str, Range] = MappingProxyType({})) -> dict[str, Any]:
+    """Facts of images; `ranges`, where there are some, are those by which images compared with these are scaled."""
     channels, height, width = x.shape[1:]
-    return {"height": height, "width": width, "channels": channels}
+    scaled = {"ranges": {depth: list(pair) for depth, pair in ranges.items()}} if ranges else {}
+    return {"height": height, "width": width, "channels": channels} | scaled
 
 
 def _image_settings(n: int, f: dict[str, Any]) -> str:

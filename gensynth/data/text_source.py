@@ -17,6 +17,7 @@ from gensynth.data.lost import check_lost
 from gensynth.data.source import Source, labelled, recognised, source_hash
 from gensynth.data.table_columns import check_columns
 from gensynth.data.table_files import Form
+from gensynth.data.text_languages import AUTO, check_language, language_note, languages_of
 from gensynth.errors import DataError, UsageError
 from gensynth.types import Schema
 
@@ -39,6 +40,7 @@ def read_text(
     min_classes: int = 2,
     allow_lost: Collection[str] = (),
     like: Schema | None = None,
+    language: str = AUTO,
 ) -> Source:
     """Reads the texts and labels of a CSV, TSV, JSON Lines or Parquet file, or of a folder of such train, val and test.
 
@@ -46,9 +48,11 @@ def read_text(
     label   name or position of the label column; subject, groups and deidentify as for tables
     allow_lost  classes that may lose all or more than half of their rows
     like    schema whose classes the rows are read with, for sets that are compared with other rows
+    language  code of the texts' language, or auto: found by their function words; see `text_languages.py`
     Rows whose text is empty, only space, or longer than 100,000 characters become findings. DataError for damaged
     files, columns that are not there, a class that would be lost, and one class only.
     """
+    check_language(language)
     form = Form(header, tuple(columns or ()), delimiter, encoding, text, label)
     cells, split, ids, tables, notes = table_source.read_cells(path, test, form)
     origin = table_source.origin_of(cells)
@@ -69,15 +73,20 @@ def read_text(
     labels = cells[name].to_numpy(object)
     classes = table_source.classes_of(set(labels.tolist()), like)
     table_source.check_classes(classes, min_classes)
-    schema = like or Schema("text", classes, _fields(cells, name, column))
+    languages = languages_of(language, cells[column].tolist())
+    schema = like or Schema("text", classes, _fields(cells, name, column) | {"languages": list(languages)})
     groups_of = {key: cells[key].to_numpy(str) for key in beside}
     data = labelled(cells[column].to_numpy(object), labels, schema, ids, origin, groups_of)
-    kind = next(iter(tables.values())).kind
-    first = recognised(f'{kind} with texts in "{column}"', data, f"{len(data)} texts")
-    blank = [f'column "{c}" is left out: empty in synthetic rows' for c in cells.columns if c not in (name, column)]
-    shown = (first, *blank, *notes_on(done), *notes, *lost)
+    first = recognised(f'{next(iter(tables.values())).kind} with texts in "{column}"', data, f"{len(data)} texts")
+    facts = (first, language_note(language, languages), *_blank_notes(cells, name, column))
+    shown = (*facts, *notes_on(done), *notes, *lost)
     cells = cells.set_axis(ids, axis=0)
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
+
+
+def _blank_notes(cells: pd.DataFrame, label: str, text: str) -> list[str]:
+    others = [c for c in cells.columns if c not in (label, text)]
+    return [f'column "{c}" is left out: empty in synthetic rows' for c in others]
 
 
 def _usable(

@@ -22,6 +22,7 @@ class Described:
     least: float = 0.0
     most: float = 1.0
     needs: str = ""
+    lists: bool = False
     usual: Mapping[str, float] = field(default_factory=dict)
 
     def is_at_risk(self, strength: float) -> bool:

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from gensynth.samplers.text_tokens import Protected, tokens
+from gensynth.data.text_languages import WordLists
+from gensynth.samplers.text_tokens import ENGLISH, Protected, tokens
 
 T = TypeVar("T")
 SLOT = re.compile(r"\{(\w+)\}")
@@ -22,11 +23,13 @@ class Language:
 
     lexicon    lower-case word -> synonyms; those with marks, digits or protected words are never used
     templates  (pattern, replacement): see `paraphrase`
+    lists      words of the language, and its keyboard
     """
 
     protected: Protected
     lexicon: Mapping[str, tuple[str, ...]]
     templates: tuple[tuple[str, str], ...]
+    lists: WordLists = ENGLISH
 
     def __post_init__(self) -> None:
         for template in self.templates:

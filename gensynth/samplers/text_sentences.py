@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
 from gensynth.samplers.text_language import Language, amount, chosen_of, joined, mixed_places, one_of
-from gensynth.samplers.text_tokens import ENGLISH, TOKEN, Protected, tokens
+from gensynth.samplers.text_tokens import TOKEN, Protected, tokens
 
 _WIDE_STOPS = frozenset("。！？")
 STOPS = frozenset(".!?…؟।") | _WIDE_STOPS
 CLOSERS = frozenset("\"')]}”’»」』）")
 
 
-def _sentences(parts: list[str]) -> list[tuple[int, int, bool]]:
+def _sentences(parts: list[str], language: Language) -> list[tuple[int, int, bool]]:
     """Spans [start, end) of tokens, and whether a closing mark ends them; an empty line ends one too."""
-    spans, start, stop = [], 0, ""
+    spans, start, stop, shortens = [], 0, "", functools.partial(_shortens, language)
     for i, token in enumerate(parts):
         after = parts[i + 1] if i + 1 < len(parts) else "\n\n"
         if i == start and token.isspace():
             start = i + 1
-        elif token in STOPS and not (token == "." and after[0] == " " and i > start and _shortened(parts[i - 1])):
+        elif token in STOPS and not (token == "." and after[0] == " " and i > start and shortens(parts[i - 1])):
             stop = token
         elif token not in CLOSERS:
             stop = ""
@@ -32,8 +33,8 @@ def _sentences(parts: list[str]) -> list[tuple[int, int, bool]]:
     return spans
 
 
-def _shortened(word: str) -> bool:
-    return word.casefold() in ENGLISH["abbreviations"] or (len(word) == 1 and word.isupper() and word != "I")
+def _shortens(language: Language, word: str) -> bool:
+    return word.casefold() in language.lists.abbreviations or (len(word) == 1 and word.isupper() and word != "I")
 
 
 def _put(parts: list[str], spans: Sequence[tuple[int, int, bool]], new: Sequence[str]) -> list[str]:
@@ -48,7 +49,7 @@ def _put(parts: list[str], spans: Sequence[tuple[int, int, bool]], new: Sequence
 def sentence_shuffle(text: str, strength: float, order: np.random.Generator, language: Language) -> str:
     """Sentences that end with a closing mark change places (two at least); the spaces between them stay."""
     parts = tokens(text)
-    spans = [span for span in _sentences(parts) if span[2]]
+    spans = [span for span in _sentences(parts, language) if span[2]]
     old = ["".join(parts[start:end]) for start, end, _ in spans]
     mixed = mixed_places(old, order) if old else []
     if not mixed:
@@ -61,31 +62,31 @@ def sentence_shuffle(text: str, strength: float, order: np.random.Generator, lan
 
 
 def clause_reordering(text: str, strength: float, order: np.random.Generator, language: Language) -> str:
-    """The two sides of one "and", "or" or "but" of a sentence change places; strength is the share of such sentences.
+    """The two sides of one "and", "or" or "but" of a sentence change places, in the words of the language.
+
+    Strength is the share of such sentences.
 
     Both sides have two words or more and the conjunction stands outside of quotes and brackets. What opens and
     ends the sentence stays; its first word is written small only where it is a common beginning such as "the".
     """
     parts = tokens(text)
-    found = [(span, cuts) for span in _sentences(parts) if (cuts := _cuts(parts, span, language.protected))]
+    found = [(span, cuts) for span in _sentences(parts, language) if (cuts := _cuts(parts, span, language))]
     if not found:
         return text
     count = amount(strength, len(found), len(found))
     chosen = [found[i] for i in chosen_of(list(range(len(found))), count, order)]
-    new = [
-        _exchanged(parts[start:end], one_of(cuts, order) - start, language.protected)
-        for (start, end, _), cuts in chosen
-    ]
+    new = [_exchanged(parts[start:end], one_of(cuts, order) - start, language) for (start, end, _), cuts in chosen]
     return joined(text, _put(parts, [span for span, _ in chosen], new))
 
 
-def _cuts(parts: list[str], span: tuple[int, int, bool], protected: Protected) -> list[int]:
+def _cuts(parts: list[str], span: tuple[int, int, bool], language: Language) -> list[int]:
     """Places of the conjunctions of one sentence whose two sides may change places."""
     first, last = _extent(parts[span[0] : span[1]])
     cuts, words, depth, quotes = [], 0, 0, 0
     for i in range(span[0] + first, span[0] + last):
         token = parts[i]
-        if token.lower() in ENGLISH["conjunctions"] and depth == 0 and quotes % 2 == 0 and protected.allows(token):
+        joins = token.lower() in language.lists.conjunctions and language.protected.allows(token)
+        if joins and depth == 0 and quotes % 2 == 0:
             cuts.append((i, words))
         depth += (token in "([{“«„「『") - (token in ")]}”»」』")
         quotes += token == '"'
@@ -102,13 +103,13 @@ def _extent(parts: list[str]) -> tuple[int, int]:
     return (places[0], places[-1] + 1) if places else (0, 0)
 
 
-def _exchanged(parts: list[str], cut: int, protected: Protected) -> str:
+def _exchanged(parts: list[str], cut: int, language: Language) -> str:
     """One sentence with the sides of the conjunction at `cut` exchanged."""
     first, last = _extent(parts)
     gap = cut - 2 if parts[cut - 2] == "," else cut - 1
     left, right = "".join(parts[first:gap]), "".join(parts[cut + 2 : last])
     if left[0].isupper():
-        left, right = lowered(left, protected), raised(right, protected)
+        left, right = lowered(left, language), raised(right, language.protected)
     return "".join([*parts[:first], right, *parts[gap : cut + 2], left, *parts[last:]])
 
 
@@ -117,10 +118,11 @@ def _head(phrase: str) -> str:
     return token[0] if token else ""
 
 
-def lowered(phrase: str, protected: Protected) -> str:
+def lowered(phrase: str, language: Language) -> str:
     """The phrase with a small first letter if its first word is a common beginning and not a name, perhaps."""
     head = _head(phrase)
-    ordinary = head.lower() in ENGLISH["starters"] and (len(head) == 1 or not head.isupper()) and protected.allows(head)
+    plain = (len(head) == 1 or not head.isupper()) and language.protected.allows(head)
+    ordinary = plain and head.lower() in language.lists.starters
     return head.lower() + phrase[len(head) :] if ordinary else phrase
 
 

@@ -54,7 +54,7 @@ def paraphrase(text: str, strength: float, order: np.random.Generator, language:
         (match.start(), match.end(), new)
         for pattern, replacement in language.templates
         for match in _template(pattern)[0].finditer(text)
-        if (new := _filled(match, _template(pattern)[1], replacement, language.protected)) != match[0]
+        if (new := _filled(match, _template(pattern)[1], replacement, language)) != match[0]
     ]
     parts = tokens(text) if found else []
     places = {offset: i for i, offset in enumerate(itertools.accumulate(map(len, parts), initial=0))}
@@ -83,12 +83,13 @@ def _fits(parts: list[str], start: int, new: str, end: int) -> bool:
     return around[: len(before)] == before and around[len(around) - len(after) :] == after
 
 
-def _filled(match: re.Match[str], names: tuple[str, ...], replacement: str, protected: Protected) -> str:
+def _filled(match: re.Match[str], names: tuple[str, ...], replacement: str, language: Language) -> str:
     """The replacement with the slots of a match, in its capitals; the old text if protected words would change."""
+    protected = language.protected
     values = {name: match[f"s{i}"] for i, name in enumerate(names)}
     leading = SLOT.match(replacement)
     if names and match.start("s0") == match.start() and not (leading and leading[1] == names[0]):
-        values[names[0]] = lowered(values[names[0]], protected)
+        values[names[0]] = lowered(values[names[0]], language)
     new = SLOT.sub(lambda slot: values[slot[1]], replacement)
     if match[0][0].isupper():
         new = raised(new, protected)

@@ -10,9 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import cast
 
-import yaml
+from gensynth.data.text_languages import WordLists, word_lists
 
 # Thai and Lao, Myanmar, Khmer, CJK and kana with their extensions: scripts that put no spaces between words.
 _SPACELESS = (
@@ -75,12 +75,7 @@ _FIXED = re.compile(rf"[._@+&/:#<>{{}}\[\]{_NUMBER}]")
 _PARTS = re.compile("['‘\u2010\u2011-]")
 
 
-def _words() -> dict[str, frozenset[str]]:
-    text = (Path(__file__).parent / "english.yaml").read_text(encoding="utf-8")
-    return {kind: frozenset(words.split()) for kind, words in yaml.safe_load(text).items()}
-
-
-ENGLISH = _words()
+ENGLISH = cast(WordLists, word_lists(("en",)))
 
 
 def tokens(text: str) -> list[str]:
@@ -99,12 +94,14 @@ def tokens(text: str) -> list[str]:
 class Protected:
     """Words that no operation changes, moves within its sentence or deletes.
 
-    words  the user's own, in any case; of a phrase every word is protected
-    Always protected: English negations (no, not, never, none, cannot, without, n't forms, hardly, lacks, fails ...),
-    anything with a digit, addresses, placeholders such as <NAME>, {name} or [NAME], @handles, #tags, glued words.
+    words      the user's own, in any case; of a phrase every word is protected
+    negations  those of the languages of the texts (English: no, not, never, none, cannot, without, hardly, lacks ...)
+    Always protected: n't forms, anything with a digit, addresses, placeholders such as <NAME>, {name} or [NAME],
+    @handles, #tags, glued words.
     """
 
     words: frozenset[str] = frozenset()
+    negations: frozenset[str] = ENGLISH.negations
 
     def __post_init__(self) -> None:
         listed = (_folded(token) for word in self.words for token in tokens(word))
@@ -120,10 +117,9 @@ class Protected:
             return False
         word = _folded(token)
         return not (
-            word.endswith("n't")
-            or any(w in ENGLISH["negations"] or w in self.words for w in (word, *_PARTS.split(word)))
+            word.endswith("n't") or any(w in self.negations or w in self.words for w in (word, *_PARTS.split(word)))
         )
 
 
 def _folded(token: str) -> str:
-    return token.casefold().replace("’", "'")
+    return unicodedata.normalize("NFC", token).casefold().replace("’", "'")

@@ -23,12 +23,18 @@ from gensynth.samplers.text_tokens import CHARACTER, CLUSTER, tokens
 _OPENERS = frozenset("\"'([{“‘«「『（¿¡")
 _ENDINGS = STOPS | CLOSERS | frozenset(",;:、，；：")
 _MARKS = (".", ";", "?", ":", "!", ",")
-_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-_KEYS = {(row, column): key for row, keys in enumerate(_ROWS) for column, key in enumerate(keys)}
 _AROUND = ((0, -1), (0, 1), (-1, 0), (-1, 1), (1, -1), (1, 0))
-_NEIGHBOURS = {
-    key: [_KEYS[p] for r, c in _AROUND if (p := (row + r, col + c)) in _KEYS] for (row, col), key in _KEYS.items()
-}
+
+
+@functools.cache
+def neighbours(keyboard: tuple[str, ...]) -> dict[str, list[str]]:
+    """The keys around each key of a keyboard, given as its rows.
+
+    >>> neighbours(("qwertz", "asdfgh", "yxcvbn"))["a"]
+    ['s', 'q', 'w', 'y']
+    """
+    keys = {(row, column): key for row, line in enumerate(keyboard) for column, key in enumerate(line)}
+    return {key: [keys[p] for r, c in _AROUND if (p := (row + r, col + c)) in keys] for (row, col), key in keys.items()}
 
 
 def word_swap(text: str, strength: float, order: np.random.Generator, language: Language) -> str:
@@ -174,7 +180,7 @@ def case_noise(text: str, strength: float, order: np.random.Generator, language:
 
 
 def typo_noise(text: str, strength: float, order: np.random.Generator, language: Language) -> str:
-    """Words of four letters or more get one slip: a neighbouring key (QWERTY), an exchange, a loss or a doubling.
+    """Words of four letters or more get one slip: a neighbouring key, an exchange, a loss or a doubling.
 
     The first letter stays. A slip that makes a protected word ("note" -> "not") is drawn again, eight times at most.
     """
@@ -182,17 +188,17 @@ def typo_noise(text: str, strength: float, order: np.random.Generator, language:
     def change(word: str) -> str:
         letters = CLUSTER.findall(word)
         places = [i for i, letter in enumerate(letters) if i and letter[0].isalpha()]
-        slips = (_slip(letters, one_of(places, order), order) for _ in range(8))
+        slips = (_slip(letters, one_of(places, order), order, language.lists.keyboard) for _ in range(8))
         return next((new for new in slips if new != word and language.protected.allows(new)), word)
 
     return reword(text, strength, order, language, lambda word: sum(map(str.isalpha, word)) >= 4, change)
 
 
-def _slip(letters: list[str], i: int, order: np.random.Generator) -> str:
+def _slip(letters: list[str], i: int, order: np.random.Generator, keyboard: tuple[str, ...]) -> str:
     """A word, given as letters with their marks, with one slip at letter i."""
     letter = letters[i]
     slips = [(i + 1, [letter, letter]), (i + 1, [])]
-    if near := _NEIGHBOURS.get(letter.lower()):
+    if near := neighbours(keyboard).get(letter.lower()):
         slips.append((i + 1, [_like(letter, one_of(near, order))]))
     if i + 1 < len(letters) and letters[i + 1][0].isalpha():
         slips.append((i + 2, [letters[i + 1], letter]))

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from gensynth import rng
+from gensynth.data.text_languages import listed
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.samplers.described import Described
 from gensynth.samplers.sampler import Sampler, new_rows
@@ -64,9 +65,22 @@ class OfOperations(Transform):
     """A transform made of operations, each of which can be measured alone.
 
     left_out  operations that can make labels wrong and that the data set does not allow
+    unlisted  operations on words of a language for which there are no word lists
     """
 
     left_out: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+
+    def reasons_left_out(self) -> list[tuple[str, str]]:
+        """(code, sentence) for operations that are not allowed, and for those without word lists."""
+        allow = f"data.allow=[{','.join(self.left_out)}] says that they keep the labels of this data"
+        state = f"did not run; data.language=CODE says which it is: {', '.join(listed())}"
+        unlisted = f"{self.name}: {', '.join(self.unlisted)} must know the negations of the language and {state}"
+        risky = f"{self.name}: {', '.join(self.left_out)} can make labels wrong and did not run; {allow}"
+        return [
+            *([("operations_without_language", unlisted)] if self.unlisted else []),
+            *([("operations_left_out", risky)] if self.left_out else []),
+        ]
 
     def at_risk(self, risky: bool) -> None:
         """Whether labels may come out wrong: then a classifier looks at the rows before they are merged."""

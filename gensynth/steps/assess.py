@@ -372,16 +372,8 @@ def _robustness(one: SyntheticSet, real: RealRows, settings: EvaluationSettings)
 
 
 def left_out_warnings(transforms: list[OfOperations]) -> list[Notice]:
-    """A line for every transform with operations that can make labels wrong and were not allowed."""
-    return [
-        {
-            "code": "operations_left_out",
-            "text": f"{one.name}: {', '.join(one.left_out)} can make labels wrong and did not run; "
-            f"data.allow=[{','.join(one.left_out)}] says that they keep the labels of this data",
-        }
-        for one in transforms
-        if one.left_out
-    ]
+    """A line for every reason why operations of a transform did not run."""
+    return [{"code": code, "text": text} for one in transforms for code, text in one.reasons_left_out()]
 
 
 def _untested(real: RealRows, sets: Mapping[str, SyntheticSet]) -> list[Notice]:

@@ -1,0 +1,89 @@
+"""The head of a WAV or FLAC file, before a decoder sees it: is all of its sound there, and is there nothing else.
+
+Programs that write to a pipe cannot go back to the header: they leave the length of the sound at 0xFFFFFFFF (ffmpeg),
+0x7FFFF000 (SoX), 0x80000000 (arecord) or 0. Such files are read to their end. RF64 (EBU Tech 3306) is WAV with lengths
+of 64 bits, in a chunk ds64.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from gensynth.data.containers import riff_chunks
+from gensynth.data.finding import FileFault
+
+OPEN_LENGTH = 0x7FFF0000  # this and more, in a file that is shorter, is what a pipe leaves in the header
+_OPEN_LENGTHS_64 = (0, 2**64 - 1)
+_PLAIN_FORMAT_BYTES = 16
+_MOST_CHUNKS = 1000
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the head of a file says.
+
+    bare     a WAV file with nothing but its sound in it: no tags, no comments, no trailing bytes
+    piped    its header leaves the length open
+    zero_at  place of a length of 0 that stands for an open one, which no decoder fills in; 0 for other files
+    """
+
+    bare: bool = False
+    piped: bool = False
+    zero_at: int = 0
+
+    def content(self, path: Path) -> io.BytesIO:
+        """The file with its true length in the place of the 0."""
+        raw = bytearray(path.read_bytes())
+        raw[self.zero_at : self.zero_at + 4] = struct.pack("<I", len(raw) - self.zero_at - 4)
+        return io.BytesIO(bytes(raw))
+
+
+def check_container(path: Path) -> Container:
+    """The head of a sound file; FileFault unless it is a WAV with all the sound that it announces, or a FLAC file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            if head[:4] == b"fLaC":
+                return Container()
+            if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
+                raise FileFault("not_audio", "the content is neither WAV nor FLAC")
+            return _check_chunks(file, path.stat().st_size, struct.unpack_from("<I", head, 4)[0])
+    except OSError as error:
+        raise FileFault("unreadable", str(error.strerror).lower()) from None
+
+
+def _check_chunks(file: io.BufferedReader, size: int, announced: int) -> Container:
+    """The chunks of a WAV file of `size` bytes, whose header announces 8 less; FileFault where sound is missing."""
+    chunks: list[tuple[bytes, int]] = []
+    long_size = None
+    for name, place, length in islice(riff_chunks(file), _MOST_CHUNKS):
+        if name == b"ds64":
+            long_size = _long_size(file, place)
+        chunks.append((name, length))
+        if name == b"data":
+            return _sound(chunks, place, length if long_size is None else long_size, size, announced)
+    raise FileFault("truncated", "the header ends before the sound begins")
+
+
+def _long_size(file: io.BufferedReader, place: int) -> int:
+    """Bytes of sound as the chunk ds64 has them; those that are left open as the 32 bits have it."""
+    file.seek(place + 8)
+    content = file.read(8)
+    found = struct.unpack("<Q", content)[0] if len(content) == 8 else 0
+    return 0xFFFFFFFF if found in _OPEN_LENGTHS_64 else found
+
+
+def _sound(chunks: list[tuple[bytes, int]], place: int, length: int, size: int, announced: int) -> Container:
+    missing = place + length - size
+    if length == 0 and missing < 0 and announced + 8 != size:
+        return Container(piped=True, zero_at=place - 4)
+    if missing > 0 and length >= OPEN_LENGTH:
+        return Container(piped=True)
+    if missing > 0:
+        raise FileFault("truncated", f"{length - missing} of {length} announced bytes are there")
+    bare = missing == 0 and chunks == [(b"fmt ", _PLAIN_FORMAT_BYTES), (b"data", length)]
+    return Container(bare)
