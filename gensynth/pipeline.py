@@ -21,7 +21,7 @@ from gensynth.balancing.merge import SMALL_CLASS
 from gensynth.balancing.plan import Amount, to_balance
 from gensynth.data.conditions import Conditions
 from gensynth.data.explore import quarantine_csv
-from gensynth.data.kinds import modality_of
+from gensynth.data.kinds import modality_of, usual_format
 from gensynth.data.source import Source
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.evaluation.assessment import RealRows
@@ -139,7 +139,7 @@ def sample(
     """
     bundle = load_bundle(generator, model)
     known = modality_of(bundle.schema).formats
-    kind = kind or ("parquet" if bundle.schema.fields.get("types") else known[0])
+    kind = kind or usual_format(bundle.schema)
     if kind not in known:
         raise UsageError(f"format={kind}: rows of kind {bundle.schema.modality} are written as {' or '.join(known)}")
     plan = counts_of(counts, bundle)

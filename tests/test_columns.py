@@ -390,3 +390,42 @@ def test_a_number_to_predict_is_no_class(tmp_path):
     assert (
         len(read_table(str(tmp_path / "t.csv"), label="price", kinds={"price": "categorical"}).data.schema.classes) > 50
     )
+
+
+def small(path) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {"x": RANDOM.normal(size=200).round(2), "n": RANDOM.integers(0, 90, 200), "y": ["a", "b"] * 100}
+    )
+    frame["flag"] = frame["n"] > 40
+    frame["y"] = np.where(np.arange(200) % 5 == 0, "b", "a")
+    return frame
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "semicolon"])
+def test_a_table_leaves_as_it_came(ending, tmp_path):
+    frame = small(tmp_path)
+    path = tmp_path / f"t.{'csv' if ending == 'semicolon' else ending}"
+    if ending == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    elif ending == "parquet":
+        frame.astype({"n": "int16"}).to_parquet(path)
+    else:
+        marks = {"csv": (",", "."), "tsv": ("\t", "."), "semicolon": (";", ",")}[ending]
+        frame.to_csv(path, index=False, sep=marks[0], decimal=marks[1])
+    words = ["data.label=y", "model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none"]
+    out = tmp_path / "out"
+    assert main(["balance", str(path), *words, "utility.run=false", f"out={out}"]) == 0
+    train = out / "dataset" / f"train{path.suffix}"
+    if ending == "jsonl":
+        rows = [json.loads(line) for line in train.read_text().splitlines()]
+        assert {type(row["x"]) for row in rows} <= {float, int}
+        assert {(type(row["n"]), type(row["flag"]), type(row["y"])) for row in rows} == {(int, bool, str)}
+    elif ending == "parquet":
+        assert pd.read_parquet(train)["n"].dtype == "int16"
+    else:
+        first, *rest = train.read_text().splitlines()
+        assert first == marks[0].join(["x", "n", "y", "flag", "gensynth_source"])
+        assert all(re.fullmatch(rf"-?\d+(\{marks[1]}\d+)?", line.split(marks[0])[0]) for line in rest)
+    assert main(["verify", str(out), "n=10"]) == 0
+    assert main(["sample", f"generator={out}/generator", "counts=10", f"out={tmp_path}/s"]) == 0
+    assert (tmp_path / f"s/samples{path.suffix}").is_file()

@@ -32,10 +32,13 @@ LEDGER = (
 )
 
 
-def csv_text(header: Iterable[str] | None, rows: Iterable[Iterable[object]]) -> str:
-    """Comma-separated text with \\n line ends; without header where more rows of a file follow."""
+def csv_text(header: Iterable[str] | None, rows: Iterable[Iterable[object]], delimiter: str = ",") -> str:
+    """Delimited text with \\n line ends; without header where more rows of a file follow."""
     out = io.StringIO()
-    plain, careful = (csv.writer(out, lineterminator="\n", quoting=how) for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    plain, careful = (
+        csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=how)
+        for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
     if header is not None:
         plain.writerow(header)
     for row in rows:

@@ -23,6 +23,7 @@ from gensynth.balancing.mark import PARQUET_KEY, parquet_note
 from gensynth.data.arrow_cells import arrow_of_cells, cells_of_arrow
 from gensynth.data.columns import Column, cells_of, issue
 from gensynth.data.conditions import CELL, TAKEN
+from gensynth.data.table_files import as_json_cells, json_line
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.types import REAL, LabelledData, Schema
 
@@ -52,6 +53,9 @@ class RowWriter:
             else:
                 out[column.name] = issue(column, seeds, self.taken.setdefault(column.name, set()))
         cells = pd.DataFrame(out, columns=fields["order"], dtype=object)
+        for name, kind in fields.get("written", {}).get("json", {}).items():
+            if kind != "text" and name in cells:
+                cells[name] = as_json_cells(cells[name].to_numpy(object))
         if not fields.get("types"):
             return cells
         missing = {column.name: column.missing for column in self.columns}
@@ -112,8 +116,8 @@ def synthetic_seeds(rows: LabelledData, seed: int) -> np.ndarray:
 
 
 def suffix_of(schema: Schema) -> str:
-    """Tables leave as Parquet where their schema states Arrow types, as that of a Parquet file does, else as CSV."""
-    return ".parquet" if schema.fields.get("types") else ".csv"
+    """Tables leave as they came: Parquet where their schema states Arrow types, JSON Lines, TSV, else CSV."""
+    return ".parquet" if schema.fields.get("types") else schema.fields.get("written", {}).get("suffix", ".csv")
 
 
 def row_hashes(frame: pd.DataFrame) -> list[str]:
@@ -127,9 +131,10 @@ def cell_rows(frame: pd.DataFrame) -> Iterator[tuple[str, ...]]:
 
 
 class TableSink:
-    """A CSV or Parquet file that is written piece by piece; `note` goes into the metadata of a Parquet file."""
+    """A table file that is written piece by piece; `note` goes into the metadata of a Parquet file."""
 
     def __init__(self, path: Path, schema: Schema, note: bytes = b"") -> None:
+        self.written = schema.fields.get("written", {})
         self.path, self.types, self.note = path, types_of(schema), note
         self.missing = {c["name"]: c["missing"] for c in schema.fields["columns"]}
         self._file: Any = None
@@ -142,10 +147,18 @@ class TableSink:
         if self.path.suffix == ".parquet":
             self._write_parquet(frame)
             return
-        if self._file is None:
+        begins = self._file is None
+        if begins:
             self._file = self.path.open("w", encoding="utf-8", newline="")
-            self._file.write(csv_text(frame.columns, []))
-        self._file.write(csv_text(None, cell_rows(frame)))
+        if self.path.suffix == ".jsonl":
+            types = self.written.get("json", {})
+            lines = (
+                json_line(dict(zip(frame.columns, row, strict=True)), types, self.missing) for row in cell_rows(frame)
+            )
+            self._file.writelines(f"{line}\n" for line in lines)
+            return
+        mark = "\t" if self.path.suffix == ".tsv" else self.written.get("delimiter", ",")
+        self._file.write(csv_text(frame.columns if begins else None, cell_rows(frame), mark))
 
     def _write_parquet(self, frame: pd.DataFrame) -> None:
         import pyarrow.parquet as parquet

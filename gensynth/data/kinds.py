@@ -36,6 +36,12 @@ def modality_named(name: str) -> Modality:
     return KINDS[name] if name in KINDS else _BROUGHT[name]
 
 
+def usual_format(schema: Schema) -> str:
+    """What `sample` writes rows as where nobody says it: what they came in, else the first format of their kind."""
+    written = schema.fields.get("written", {}).get("suffix", "").lstrip(".")
+    return "parquet" if schema.fields.get("types") else written or modality_of(schema).formats[0]
+
+
 def kind_names() -> tuple[str, ...]:
     """All kinds that are known by now."""
     return (*KINDS, *_BROUGHT)
@@ -169,7 +175,7 @@ TABLE = Modality(
     codec=TableCodec,
     columns=lambda schema: modelled_columns(schema.fields),
     in_files=False,
-    formats=("csv", "parquet"),
+    formats=("csv", "tsv", "jsonl", "parquet"),
     ending=lambda schema: "",
     read_like=_table_like,
     facts=table_facts,

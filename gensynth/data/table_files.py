@@ -33,6 +33,7 @@ class TableFile:
     """cells: text, missing is ""; first_line: file line of the first row; kind: a word for people.
 
     types  Arrow types by column, of files that have them; notes: what a person should know
+    written  how the file is told apart from comma-separated text: "suffix", "delimiter", "json" types by column
     """
 
     cells: pd.DataFrame
@@ -41,6 +42,7 @@ class TableFile:
     found_header: bool
     types: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    written: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,10 @@ def _read(path: Path, form: Form) -> TableFile:
         raise DataError(f"{path.name} holds no rows below its header")
     cells = pd.DataFrame(np.array(body, dtype=object).reshape(len(body), len(names)), columns=names, dtype=object)
     word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
-    return TableFile(cells, word, lines[0], named)
+    written = {"suffix": suffix} if suffix == ".tsv" else {}
+    return TableFile(
+        cells, word, lines[0], named, written=written | ({"delimiter": delimiter} if delimiter != "," else {})
+    )
 
 
 def _some(problems: list[str]) -> list[str]:
@@ -244,7 +249,33 @@ def _read_json_lines(path: Path, text: str, columns: tuple[str, ...], text_colum
     cells = [np.array([_json_cell(row.get(key)) for row in rows], dtype=object) for key in keys]
     if _HALF_ESCAPED.search(text):
         _check_letters(path, dict(zip(names, cells, strict=True)), lines, text_column)
-    return TableFile(pd.DataFrame(dict(zip(names, cells, strict=True)), dtype=object), "JSON Lines", 1, True)
+    types = {name: _json_type([row.get(key) for row in rows]) for name, key in zip(names, keys, strict=True)}
+    frame = pd.DataFrame(dict(zip(names, cells, strict=True)), dtype=object)
+    return TableFile(frame, "JSON Lines", 1, True, written={"suffix": ".jsonl", "json": types})
+
+
+def _json_type(values: list[object]) -> str:
+    """number, boolean or text: what all values of a column are that are not null."""
+    kinds = {type(value) for value in values if value is not None}
+    return "boolean" if kinds == {bool} else "number" if kinds and kinds <= {int, float} else "text"
+
+
+def json_line(cells: Mapping[str, str], types: Mapping[str, str], missing: Mapping[str, str]) -> str:
+    """One line of a JSON Lines file, its cells in the types that they came in; missing ones of other types are null."""
+    return json.dumps(
+        {name: _json_value(cell, types.get(name, "text"), missing.get(name, "")) for name, cell in cells.items()}
+    )
+
+
+def _json_value(cell: str, kind: str, missing: str) -> object:
+    if kind == "text":
+        return cell
+    return None if cell in ("", missing) else json.loads(cell)
+
+
+def as_json_cells(cells: np.ndarray) -> np.ndarray:
+    """Cells (N,) of JSON numbers and booleans as they read back: 2.50 is 2.5."""
+    return np.array([_json_cell(json.loads(cell)) if cell else cell for cell in cells.tolist()], dtype=object)
 
 
 def _check_letters(path: Path, cells: dict[str, np.ndarray], lines: list[int], text_column: str) -> None:

@@ -211,6 +211,8 @@ def build(
     fields: dict[str, Any] = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
     if types := next(iter((tables or {}).values())).types if tables else {}:
         fields["types"] = {column: types[column] for column in cells.columns}
+    if written := next(iter((tables or {}).values())).written if tables else {}:
+        fields["written"] = dict(written)
     data = labelled(
         np.stack([values for values, _ in read], axis=1), labels, like or Schema("table", classes, fields), ids, origin
     )

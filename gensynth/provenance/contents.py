@@ -161,7 +161,9 @@ def table_of(dataset: Path) -> Path | None:
     """The table whose rows the ledger names; None for images and recordings."""
     if not is_drawn(dataset):
         return split_files(dataset).get("train")
-    return next((path for kind in ("csv", "parquet") if (path := dataset / f"samples.{kind}").is_file()), None)
+    return next(
+        (path for kind in ("csv", "tsv", "jsonl", "parquet") if (path := dataset / f"samples.{kind}").is_file()), None
+    )
 
 
 def cells_of_file(path: Path) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def _split_of(name: str, splits: Mapping[str, int]) -> str:
     path = PurePosixPath(name)
     if path.name == "metadata.csv" and len(path.parts) == 2 and path.parts[0] in splits:
         return path.parts[0]
-    is_table = len(path.parts) == 1 and path.suffix in (".csv", ".tsv", ".parquet")
+    is_table = len(path.parts) == 1 and path.suffix in (".csv", ".tsv", ".jsonl", ".parquet")
     return path.stem if is_table and path.stem in splits else ""
 
 
