@@ -429,3 +429,23 @@ def test_a_table_leaves_as_it_came(ending, tmp_path):
     assert main(["verify", str(out), "n=10"]) == 0
     assert main(["sample", f"generator={out}/generator", "counts=10", f"out={tmp_path}/s"]) == 0
     assert (tmp_path / f"s/samples{path.suffix}").is_file()
+
+
+def test_a_packed_table_is_read_and_a_damaged_one_refused(tmp_path):
+    frame = small(tmp_path)
+    frame.to_csv(tmp_path / "t.csv.gz", index=False)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    packed, plain = (read_table(str(tmp_path / name), label="y") for name in ("t.csv.gz", "t.csv"))
+    np.testing.assert_array_equal(packed.data.x, plain.data.x)
+    (tmp_path / "u.csv.gz").write_bytes((tmp_path / "t.csv.gz").read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"u\.csv\.gz cannot be unpacked"):
+        read_table(str(tmp_path / "u.csv.gz"), label="y")
+
+
+def test_a_column_that_is_written_in_two_ways_is_said(tmp_path):
+    frame = small(tmp_path)
+    frame["x"] = [f"{x:.2f}" if i % 2 else f"{x:+.1f}" for i, x in enumerate(frame["x"])]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    notes = read_table(str(tmp_path / "t.csv"), label="y").notes
+    assert any('"x" is written in more than one way' in note for note in notes)
+    assert not any('"n" is written' in note for note in notes)

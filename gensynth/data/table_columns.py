@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from gensynth.data.columns import KINDS, Column, describe, known_categories, misfits_of, shown_form, values_of
+from gensynth.data.columns import KINDS, Column, cells_of, describe, known_categories, misfits_of, shown_form, values_of
 from gensynth.data.finding import printable
 from gensynth.data.identifiers import flag_columns, masked
 from gensynth.errors import DataError, UsageError, nearest
@@ -16,6 +16,7 @@ from gensynth.types import Schema
 
 ORDINAL = "ordinal"  # a word for ordered categories, which are learned like others
 NOTED, TOO_MANY = 0.01, 0.2  # shares of cells that do not fit their column
+RETURNED, SAMPLED = 0.9, 2000  # share of cells that must come back as they were; cells by which that is found
 PEOPLE = {"name", "email", "phone", "iban", "credit_card", "national_id"}
 LEAST_PEOPLE = 20  # categories, from which a column may name people
 
@@ -120,6 +121,16 @@ def _without_people(column: Column, cells: pd.Series, stated: Stated) -> Column:
     return replace(coded, missing=column.missing)
 
 
+def share_returned(column: Column, cells: np.ndarray) -> float:
+    """Share of the cells (N,) of a number or date column that come back as they were read; of a sample of them."""
+    if column.kind not in ("numeric", "datetime") or column.format.startswith("epoch:"):
+        return 1.0
+    sample = cells[:: -(-len(cells) // SAMPLED)]
+    values = values_of(column, sample)
+    known = ~np.isnan(values)
+    return float((cells_of(column, values[known]) == sample[known]).mean()) if known.any() else 1.0
+
+
 def _infinite(column: Column, cells: pd.Series) -> int:
     """How many cells of a number column are infinite."""
     return int(cells.str.fullmatch(r"\s*[+-]?inf(inity)?\s*", case=False).sum()) if column.kind == "numeric" else 0
@@ -151,6 +162,11 @@ def notes_on_columns(cells: pd.DataFrame, columns: list[Column], stated: Stated)
         elif column.kind == "constant":
             always = f'always "{column.example}"' if column.example else "empty throughout"
             notes.append(f'column "{name}" is {always}')
+        elif (returned := share_returned(column, cells[column.name].to_numpy(object))) < RETURNED:
+            notes.append(
+                f'column "{name}" is written in more than one way: {returned:.0%} of its cells are as synthetic ones '
+                f'will be, "{shown_form(column)}"'
+            )
         elif infinite := _infinite(column, cells[column.name]):
             notes.append(f'column "{name}": {infinite} infinite values count as missing')
     return notes

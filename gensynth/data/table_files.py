@@ -6,10 +6,12 @@ All cells are read as text, so that `007` and `7` stay apart; `columns.py` finds
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import math
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from gensynth.data.table_names import suffix_of
 from gensynth.errors import DataError, UsageError, nearest
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -93,7 +96,7 @@ def _beside(path: Path) -> str:
 def _read(path: Path, form: Form) -> TableFile:
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path.name} has more than {MAX_BYTES >> 30} GiB")
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix == ".parquet":
         return _read_parquet(path, form.columns)
     text = _text(path, form.encoding)
@@ -126,9 +129,21 @@ def _some(problems: list[str]) -> list[str]:
     return [*problems[:_SHOWN], f"... and {rest} more"] if rest > 0 else problems
 
 
+def _unpacked(path: Path) -> bytes:
+    """What a gzip file holds; DataError where it is damaged, or holds more than may be read."""
+    try:
+        with gzip.open(path) as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path.name} cannot be unpacked: {error}") from None
+    if len(raw) > MAX_BYTES:
+        raise DataError(f"{path.name} unpacks to more than {MAX_BYTES >> 30} GiB")
+    return raw
+
+
 def _text(path: Path, encoding: str) -> str:
     """The whole file as text: UTF-8 with or without mark, UTF-16 with one, or the stated encoding."""
-    raw = path.read_bytes()
+    raw = _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and not encoding:
         encoding = "utf-16"
     try:

@@ -7,13 +7,20 @@ from pathlib import Path
 from gensynth.data.suffixes import media_in_folders
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+PACKED = tuple(f"{suffix}.gz" for suffix in SUFFIXES[:3])
+
+
+def suffix_of(path: Path) -> str:
+    """The ending that says how a table file is written, lower case; that before .gz of a packed one."""
+    name = path.name.lower()
+    return Path(name.removesuffix(".gz")).suffix if name.endswith(PACKED) else path.suffix.lower()
 
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table by its name, or a folder holds train.csv (or .parquet, ...) of a balanced table."""
     if path.is_dir():
         return split_files(path) != {} and not media_in_folders(path)  # else train.csv labels pictures
-    return path.suffix.lower() in SUFFIXES
+    return suffix_of(path) in SUFFIXES
 
 
 def split_files(folder: Path) -> dict[str, Path]:
