@@ -246,7 +246,7 @@ def test_a_class_without_test_rows_is_a_warning_and_no_crash(run_cli, tmp_path):
 def test_more_classes_than_arms_are_trained_for_get_scores_and_no_verdict(run_cli, tmp_path):
     r = np.random.default_rng(0)
     frame = pd.DataFrame(
-        {"v": r.normal(size=1010).round(3), "c": r.choice(["u", "v"], 1010), "y": np.arange(1010) % 101}
+        {"v": r.normal(size=1010).round(3), "c": r.choice(["u", "v"], 1010), "y": [f"c{i % 101}" for i in range(1010)]}
     )
     frame.to_csv(tmp_path / "many.csv", index=False)
     words = ("data.label=y", "sampler=jitter", "target=12", f"out={tmp_path}/o")

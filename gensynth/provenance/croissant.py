@@ -159,8 +159,9 @@ def _row_records(table: str, split: str, facts: Facts) -> dict[str, Any]:
 
 
 def _column(column: Facts) -> Facts:
-    # Missing cells of some tables are spelled out ("NA", "?"), which no reader takes for a number.
-    numeric = column.get("kind") == "numeric" and not column.get("missing")
+    # Missing cells may be spelled out ("NA", "?"), and numbers as "$1,234": no reader takes that for a number.
+    spelled = column.get("missing") or column.get("spelling") or column.get("misfits")
+    numeric = column.get("kind") == "numeric" and not spelled
     text, name = f"Column of the source, {column.get('kind', 'of unknown kind')}.", str(column["name"])
     return {"name": name, "column": name, "description": text, "dataType": "sc:Float" if numeric else "sc:Text"}
 

@@ -42,12 +42,12 @@ def describe(
     """Find the kind of a column from its cells, text (N,); `kind` and `format_` (of dates) state it instead.
 
     decimal_comma  whether a lone comma in numbers is more likely a decimal mark
-    marks_count    whether texts such as NA say that a cell is missing; else only an empty cell is
+    marks_count    whether NA and its like say that a cell of texts is missing; else only an empty cell is
     ValueError where no cell fits the stated kind. DataError where half and more of the cells, but not four fifths, are
     numbers or dates, and too many differ to be categories.
     """
     kind = {"ordinal": "categorical"}.get(kind, kind)
-    marks = is_missing(cells, texts=False) if marks_count else cells == ""
+    marks = is_missing(cells, texts=False)
     present = cells[~marks]
     distinct, counts = _distinct(present)
     if kind in ("datetime",) or (format_ and not kind):
@@ -58,7 +58,7 @@ def describe(
         found = _number_or_date(name, cells, marks, distinct, counts, decimal_comma)
         if found is not None:
             return found
-    gaps = is_missing(cells, texts=True) if marks_count else marks
+    gaps = is_missing(cells, texts=True) if marks_count else cells == ""
     return _of_texts(name, cells, gaps, kind)
 
 
