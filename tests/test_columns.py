@@ -449,3 +449,40 @@ def test_a_column_that_is_written_in_two_ways_is_said(tmp_path):
     notes = read_table(str(tmp_path / "t.csv"), label="y").notes
     assert any('"x" is written in more than one way' in note for note in notes)
     assert not any('"n" is written' in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{t:%Y-%m-%d %H}:00:00" for t in STAMPS],
+        [f"{t:%Y-%m-%dT%H}:{t.minute // 15 * 15:02d}" for t in STAMPS],
+        [f"{float(i % 97)}" for i in WHOLE],
+        [f"{5 * (i % 97) + 2}" for i in WHOLE],
+        [f"${100 * (i % 97):,.2f}" for i in WHOLE],
+    ],
+)
+def test_values_of_a_grid_stay_on_it(cells):
+    """Full hours, quarters, floats without fractions and fives are told from others by their cells alone."""
+    cells = texts(cells)
+    column = describe("v", cells)
+    values = values_of(column, cells)
+    between = values + np.linspace(0, 1, N) * np.ptp(values) / 7
+    written = values_of(column, cells_of(column, between))
+    steps = (written - values.min()) / column.step
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-9)
+    assert cells_of(column, values).tolist() == cells.tolist()
+    assert describe("w", texts(f"{x:.2f}" for x in MONEY)).step == 0.0
+
+
+def test_what_json_has_not_is_null_and_what_is_empty_is_empty(tmp_path):
+    rows = [
+        {"x": i % 50 + 0.5, "note": [None, "u", "v"][i % 3], "tag": ["", "p"][i % 2], "y": "ab"[i % 4 == 0]}
+        for i in range(200)
+    ]
+    rows = [{k: v for k, v in row.items() if not (k == "note" and i % 2)} for i, row in enumerate(rows)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["data.label=y", "sampler=jitter", "utility.run=false", "logger=none", f"out={tmp_path}/o"]
+    assert main(["balance", str(tmp_path / "t.jsonl"), *words]) == 0
+    written = [json.loads(line) for line in (tmp_path / "o/dataset/train.jsonl").read_text().splitlines()]
+    assert {row["note"] for row in written} == {None, "u", "v"}
+    assert {row["tag"] for row in written} == {"", "p"}

@@ -54,7 +54,7 @@ class RowWriter:
                 out[column.name] = issue(column, seeds, self.taken.setdefault(column.name, set()))
         cells = pd.DataFrame(out, columns=fields["order"], dtype=object)
         for name, kind in fields.get("written", {}).get("json", {}).items():
-            if kind != "text" and name in cells:
+            if kind in ("number", "boolean") and name in cells:
                 cells[name] = as_json_cells(cells[name].to_numpy(object))
         if not fields.get("types"):
             return cells

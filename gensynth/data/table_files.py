@@ -270,22 +270,26 @@ def _read_json_lines(path: Path, text: str, columns: tuple[str, ...], text_colum
 
 
 def _json_type(values: list[object]) -> str:
-    """number, boolean or text: what all values of a column are that are not null."""
+    """number, boolean or text: what all values of a column are that are not null; string: text, and some is empty."""
     kinds = {type(value) for value in values if value is not None}
-    return "boolean" if kinds == {bool} else "number" if kinds and kinds <= {int, float} else "text"
+    if kinds and kinds <= {int, float}:
+        return "number"
+    return "boolean" if kinds == {bool} else "string" if "" in values else "text"
 
 
 def json_line(cells: Mapping[str, str], types: Mapping[str, str], missing: Mapping[str, str]) -> str:
     """One line of a JSON Lines file, its cells in the types that they came in; missing ones of other types are null."""
     return json.dumps(
-        {name: _json_value(cell, types.get(name, "text"), missing.get(name, "")) for name, cell in cells.items()}
+        {name: _json_value(cell, types.get(name, "string"), missing.get(name, "")) for name, cell in cells.items()}
     )
 
 
 def _json_value(cell: str, kind: str, missing: str) -> object:
-    if kind == "text":
+    if kind == "string":
         return cell
-    return None if cell in ("", missing) else json.loads(cell)
+    if cell in ("", missing):
+        return None
+    return cell if kind == "text" else json.loads(cell)
 
 
 def as_json_cells(cells: np.ndarray) -> np.ndarray:

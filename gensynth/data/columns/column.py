@@ -39,6 +39,7 @@ class Column:
     offsets   of a datetime column whose cells differ in their offset: minutes, for each month
     example   the cell of a constant
     low, high smallest and largest value
+    step      all values are whole steps from the smallest: full hours, fives, floats without fractions; 0: no such grid
     spelling  what stands around and inside of numbers, see `numbers.NumberForm`
     shape     of an identifier, see `codes.py`; `sieve`: keeps real ones from being issued
     misfits   share of the described cells that are neither missing nor read; they count as missing
@@ -57,6 +58,7 @@ class Column:
     example: str = ""
     low: float = 0.0
     high: float = 0.0
+    step: float = 0.0
     offsets: tuple[int, ...] = ()
     spelling: Mapping[str, Any] = field(default_factory=dict)
     shape: tuple[Mapping[str, Any], ...] = ()
@@ -156,12 +158,18 @@ def cells_of(column: Column, values: np.ndarray) -> np.ndarray:
     if not len(known):
         return cells
     if column.kind == "datetime":
-        cells[~missing] = cells_of_dates(known, column.format, column.offsets)
+        cells[~missing] = cells_of_dates(on_grid(column, known), column.format, column.offsets)
     else:
+        known = on_grid(column, known)
         digits = _digits(column, np.abs(known))
         nothing = ~(pd.Series(digits).str.partition("e")[0].str.contains("[1-9]").to_numpy(bool))
         cells[~missing] = write_numbers(column.form, np.where(nothing, 0.0, known), digits)
     return cells
+
+
+def on_grid(column: Column, values: np.ndarray) -> np.ndarray:
+    """Values (N,) moved to the nearest step."""
+    return column.low + np.rint((values - column.low) / column.step) * column.step if column.step else values
 
 
 def issue(column: Column, seeds: np.ndarray, taken: set[str]) -> np.ndarray:
@@ -193,10 +201,13 @@ def _digits(column: Column, values: np.ndarray) -> np.ndarray:
 
 def round_values(column: Column, values: np.ndarray) -> np.ndarray:
     """Values as the column would give them back after being written and read."""
-    if column.integer:
-        return np.rint(values)
+    if column.kind == "datetime":
+        return on_grid(column, values)
     if column.kind != "numeric":
         return values
+    values = on_grid(column, values)
+    if column.integer:
+        return np.rint(values)
     if column.spelling.get("exponent"):
         return np.char.mod(f"%.{column.decimals}e", values).astype(np.float64)
     if column.significant:

@@ -20,6 +20,7 @@ FITTING = 0.8  # share of the cells that a number or a date must read
 HALF, NEARLY_ALL = 0.5, 0.95
 FEW_CATEGORIES, MANY_CATEGORIES = 20, 50
 LEAST_IDENTIFIERS = 20
+LEAST_ON_GRID, MOST_GRID_DECIMALS = 12, 6  # distinct values by which a grid is found; digits of fractions at most
 _TEXT_LENGTH = 40
 _BOOLEANS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _NAMED_ID = re.compile(
@@ -228,7 +229,23 @@ def _settled(column: Column, cells: np.ndarray, marks: np.ndarray) -> Column:
     if column.kind == "datetime":
         whole = bool((np.mod(values[~unread], 1) == 0).all())
     share = round(float(misfits.mean()), 6)
-    return replace(column, missing=missing, low=low, high=high, integer=whole, misfits=share)
+    found = replace(column, missing=missing, low=low, high=high, integer=whole, misfits=share)
+    return replace(found, step=_step(found, values[~unread]))
+
+
+def _step(column: Column, values: np.ndarray) -> float:
+    """The grid on which all values (N,) lie, where it is coarser than what the cells could write; 0 where not."""
+    distinct = np.unique(values)
+    finest = 1.0 if column.kind == "datetime" or column.integer else 10.0**-column.decimals
+    if len(distinct) < LEAST_ON_GRID or column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):
+        return 0.0
+    if column.kind == "datetime" and not column.integer:
+        return 0.0
+    ticks = np.rint((distinct - distinct[0]) / finest)
+    if ticks[-1] > EXACT:
+        return 0.0
+    step = int(np.gcd.reduce(ticks.astype(np.int64)))
+    return round(step * finest, column.decimals) if step > 1 else 0.0
 
 
 def _commonest(cells: np.ndarray) -> str:

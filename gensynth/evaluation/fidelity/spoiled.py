@@ -184,6 +184,9 @@ def _main_axis(x: np.ndarray) -> np.ndarray:
     if x.dtype == object:
         x = HashingVectorizer(n_features=HASHED_WORDS, alternate_sign=False).transform(x.tolist()).toarray()
     flat = x.reshape(len(x), -1).astype(np.float64)
+    flat = flat[:, ~np.isnan(flat).all(axis=0)]  # of a class whose cells of a column are all missing
+    if not flat.shape[1]:
+        return np.zeros(len(x))
     spread = np.nanstd(flat, axis=0)
     flat = np.nan_to_num((flat - np.nanmean(flat, axis=0)) / np.where(spread > 0, spread, 1.0))
     values, vectors = np.linalg.eigh(flat @ flat.T if len(flat) <= flat.shape[1] else flat.T @ flat)
