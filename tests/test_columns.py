@@ -486,3 +486,42 @@ def test_what_json_has_not_is_null_and_what_is_empty_is_empty(tmp_path):
     written = [json.loads(line) for line in (tmp_path / "o/dataset/train.jsonl").read_text().splitlines()]
     assert {row["note"] for row in written} == {None, "u", "v"}
     assert {row["tag"] for row in written} == {"", "p"}
+
+
+def test_no_part_of_a_person_is_in_a_new_address():
+    first, last = ["ann", "ben", "cem", "dan", "eva", "fay", "gus", "hua"], ["lee", "kim", "roe", "fox", "ito", "may"]
+    cells = texts(f"{first[i % 8]}.{last[i // 8 % 6]}@ex.{['org', 'com'][i % 2]}" for i in range(N))
+    column = describe("mail", cells, "identifier")
+    issued = issue(column, np.arange(300, dtype=np.uint64), set(cells.tolist())).tolist()
+    assert all(re.fullmatch(r"[a-z]+\.[a-z]+@ex\.(org|com)", cell) for cell in issued)
+    assert len(set(issued)) == 300
+    names = {part for cell in issued for part in cell.split("@")[0].split(".")}
+    assert len(names & {*first, *last}) < 0.1 * len(names)
+
+
+def test_stated_kinds_and_formats_reach_the_reader_from_the_command_line(tmp_path, run_cli):
+    frame = small(tmp_path).assign(day="03.04.05")
+    frame.loc[frame.index % 2 == 0, "day"] = "06.05.04"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    stated = ["data.formats={day: '%y.%m.%d'}", "data.kinds={n: categorical}", "data.keep=[y]"]
+    code, out, err = run_cli("explore", tmp_path / "t.csv", "data.label=y", *stated, f"out={tmp_path}/o")
+    assert code == 0, err
+    columns = json.loads((tmp_path / "o/explore.json").read_text())["columns"]
+    assert columns["day"]["written"] == ["03.04.05", "06.05.04", "%y.%m.%d"]
+    assert columns["n"]["kind"] == "categorical"
+
+
+def test_rows_that_sample_wrote_are_evaluated_by_their_folder(tmp_path, run_cli):
+    small(tmp_path).to_csv(tmp_path / "t.csv", index=False)
+    words = ("model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none", "data.label=y")
+    assert run_cli("train", tmp_path / "t.csv", *words, f"out={tmp_path}/t")[0] == 0
+    assert run_cli("sample", f"generator={tmp_path}/t/generator", "counts=30", f"out={tmp_path}/S")[0] == 0
+    sets = (f"real={tmp_path}/t.csv", f"synthetic={tmp_path}/S", "data.label=y", "utility.run=false")
+    code, _, err = run_cli("evaluate", *sets, f"out={tmp_path}/e")
+    assert code == 0, err
+
+
+def test_a_first_row_that_is_too_long_does_not_hide_the_delimiter(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,y\n1,2,u,9,9\n" + "1,2,u\n3,4,v\n" * 20)
+    with pytest.raises(DataError, match="1 rows do not have 3 cells"):
+        read_table(str(tmp_path / "t.csv"), label="y")

@@ -174,6 +174,6 @@ def test_rows_of_the_fallback_are_no_rows_drawn():
     _, text = answers({"filters": filters})[question]
     assert text == "None of 256 rows drawn. 41 more came from the fallback, which no filter judged."
     tone, text = answers({"filters": {"a": filters["a"]}})[question]
-    assert (tone, text) == ("open", "No rows were drawn. 41 more came from the fallback, which no filter judged.")
+    assert (tone, text) == ("open", "No rows of the sampler itself: 41 came from the fallback, which no filter judged.")
     _, text = answers({"filters": {"a": filters["a"] | {"rejected_review": 2}}})[question]
     assert text.endswith("which no filter judged. Of these 2 were turned down by a person.")

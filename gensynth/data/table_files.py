@@ -170,7 +170,7 @@ def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], li
         sample = text[:65536].splitlines()[:50]
         # The delimiter that cuts the first lines into the most cells, all into as many.
         widths = {d: [len(r) for r in csv.reader(sample, delimiter=d) if r] for d in DELIMITERS}
-        steady = {d: w[0] for d, w in widths.items() if len(set(w[:-1])) == 1}
+        steady = {d: w[0] for d, w in widths.items() if len(set(w[:-1])) == 1 and w[0] > 1}
         choice = steady or {d: w[0] for d, w in widths.items()}
         delimiter = max(choice, key=lambda d: choice[d])
     elif delimiter not in DELIMITERS:

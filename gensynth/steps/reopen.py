@@ -181,11 +181,19 @@ def read_sets(
         name = (
             path.name if [p.name for p in paths].count(path.name) == 1 else f"{number}: {path.parent.name}/{path.name}"
         )
-        read = read_like(path, like, columns)
+        read = read_like(drawn_file(path), like, columns)
         rows = aligned(read.data, like, name)
         sets[name] = as_synthetic(rows[rows.origin != REAL] if (rows.origin != REAL).any() else rows)
         findings += read.quarantine
     return sets, findings
+
+
+def drawn_file(path: Path) -> Path:
+    """The one file that holds the rows of a folder which `sample` wrote; other paths as they are."""
+    if not (path / "ledger.csv").is_file():
+        return path
+    files = [file for file in path.glob("samples.*") if file.is_file()]
+    return files[0] if len(files) == 1 else path
 
 
 def as_synthetic(rows: LabelledData) -> LabelledData:

@@ -47,13 +47,15 @@ def find_shape(cells: np.ndarray) -> list[Run]:
     sample = cells[:: -(-len(cells) // SHAPED_BY)].tolist()
     lengths = Counter(map(len, sample))
     length, count = lengths.most_common(1)[0]
-    if count < ALIKE * len(sample):
+    if count < ALIKE * len(sample) or "@" in sample[0]:
         split = [_RUNS.findall(cell) for cell in sample]
         kinds = [tuple(_kind(run) for run in runs) for runs in split]
         usual, alike = Counter(kinds).most_common(1)[0]
         if alike >= ALIKE * len(sample):
             table = [runs for runs, kind in zip(split, kinds, strict=True) if kind == usual]
-            return [_run([runs[i] for runs in table], len(table)) for i in range(len(usual))]
+            # Of an address only what follows the "@" may be written again: what stands before it are people.
+            people = usual.index("@") if "@" in usual else 0
+            return [_run([runs[i] for runs in table], len(table), again=i >= people) for i in range(len(usual))]
     return _places([cell for cell in sample if len(cell) == length])
 
 
@@ -61,8 +63,8 @@ def _kind(run: str) -> str:
     return "digits" if run.isdigit() else "letters" if run.isalpha() else run
 
 
-def _run(texts: Sequence[str], rows: int) -> Run:
-    """One run of all cells."""
+def _run(texts: Sequence[str], rows: int, again: bool) -> Run:
+    """One run of all cells; `again`: whether a few different texts may be written as they are."""
     counts = Counter(texts)
     if len(counts) == 1:
         return {"text": texts[0]}
@@ -70,7 +72,7 @@ def _run(texts: Sequence[str], rows: int) -> Run:
         numbers = [int(text) for text in texts]
         if max(numbers) < 1 << 62:
             return {"low": min(numbers), "high": max(numbers)}
-    if len(counts) <= FEW and rows >= 4 * len(counts):
+    if again and len(counts) <= FEW and rows >= 4 * len(counts):
         return {"texts": sorted(counts), "counts": [counts[text] for text in sorted(counts)]}
     longest = max(map(len, texts))
     places = [_alphabet({text[i] for text in texts if len(text) > i}) for i in range(longest)]
