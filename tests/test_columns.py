@@ -525,3 +525,50 @@ def test_a_first_row_that_is_too_long_does_not_hide_the_delimiter(tmp_path):
     (tmp_path / "t.csv").write_text("a,b,y\n1,2,u,9,9\n" + "1,2,u\n3,4,v\n" * 20)
     with pytest.raises(DataError, match="1 rows do not have 3 cells"):
         read_table(str(tmp_path / "t.csv"), label="y")
+
+
+def written_and_read(path, out) -> pd.DataFrame:
+    words = ["data.label=y", "sampler=jitter", "utility.run=false", "logger=none", f"out={out}"]
+    assert main(["balance", str(path), *words]) == 0
+    train = out / "dataset" / f"train{path.suffix}"
+    return (
+        pd.read_parquet(train)
+        if path.suffix == ".parquet"
+        else pd.DataFrame(map(json.loads, train.read_text().splitlines()))
+    )
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_real_texts_that_look_like_gaps_and_real_nans_leave_as_they_were(ending, tmp_path):
+    frame = pd.DataFrame(
+        {"x": RANDOM.normal(size=200), "tag": ["NA", "p", "q", "?"] * 50, "y": ["a", "a", "b", "a"] * 50}
+    )
+    frame.loc[::9, "x"] = np.nan
+    path = tmp_path / f"t.{ending}"
+    if ending == "parquet":
+        frame.to_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in frame.to_dict("records")))
+    found = written_and_read(path, tmp_path / "o")
+    real = found[found["gensynth_source"] == "real"]
+    assert {"NA", "?"} <= set(real["tag"])
+    assert not real["tag"].isna().any()
+    assert real["x"].isna().any()
+
+
+def test_a_test_row_leaves_no_trace_in_a_group_column_either(tmp_path):
+    def marked(frame):
+        return frame.assign(size=np.where(np.arange(400) == 399, "only here", frame["size"]))
+
+    plain, other = (
+        read_table(str(table(tmp_path / name, change)), label="y", groups=["size"])
+        for name, change in (("a.csv", lambda frame: frame), ("b.csv", marked))
+    )
+    train = np.arange(400) < 280
+    assert other.described_by(train).data.schema.fields == plain.described_by(train).data.schema.fields
+
+
+def test_a_format_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path):
+    small(tmp_path).assign(day="2021 10").to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=r"data.formats has %W, which is not known"):
+        read_table(str(tmp_path / "t.csv"), label="y", formats={"day": "%Y %W"})

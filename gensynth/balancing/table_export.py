@@ -152,9 +152,7 @@ class TableSink:
             self._file = self.path.open("w", encoding="utf-8", newline="")
         if self.path.suffix == ".jsonl":
             types = self.written.get("json", {})
-            lines = (
-                json_line(dict(zip(frame.columns, row, strict=True)), types, self.missing) for row in cell_rows(frame)
-            )
+            lines = (json_line(dict(zip(frame.columns, row, strict=True)), types) for row in cell_rows(frame))
             self._file.writelines(f"{line}\n" for line in lines)
             return
         mark = "\t" if self.path.suffix == ".tsv" else self.written.get("delimiter", ",")

@@ -68,7 +68,7 @@ def _texts(column: arrow.ChunkedArray) -> np.ndarray:
 
 
 def arrow_of_cells(frame: pd.DataFrame, kinds: Mapping[str, str], missing: Mapping[str, str]) -> arrow.Table:
-    """Arrow table of text cells in the types of `kinds`, others as text; empty cells and missing marks are null.
+    """Arrow table of text cells in the types of `kinds`, others as text; empty cells and marks of gaps are null.
 
     DataError where a cell does not fit its type.
     """
@@ -76,14 +76,21 @@ def arrow_of_cells(frame: pd.DataFrame, kinds: Mapping[str, str], missing: Mappi
     for name in frame.columns:
         column = arrow.array(frame[name].tolist(), arrow.string())
         if name in kinds:
-            null = arrow.scalar(None, arrow.string())
-            gaps = compute.is_in(column, arrow.array(list({"", missing.get(name, "")})))
+            kind, null = arrow_type(kinds[name]), arrow.scalar(None, arrow.string())
+            gaps = compute.is_in(column, arrow.array(["", *_marks(kind, missing.get(name, ""))]))
             try:
-                column = _typed(compute.if_else(gaps, null, column), arrow_type(kinds[name]))
+                column = _typed(compute.if_else(gaps, null, column), kind)
             except arrow.ArrowInvalid as error:
                 raise DataError(f'column "{name}" cannot be written as {kinds[name]}: {error}') from None
         columns[name] = column
     return arrow.table(columns)
+
+
+def _marks(kind: arrow.DataType, missing: str) -> list[str]:
+    """A mark of missing cells that is no value of the type: NA is one among texts, nan among floats."""
+    inner = kind.value_type if types.is_dictionary(kind) else kind
+    is_text = types.is_string(inner) or types.is_large_string(inner)
+    return [] if is_text or (types.is_floating(inner) and missing == "nan") else [missing]
 
 
 def _typed(text: arrow.Array, kind: arrow.DataType) -> arrow.Array:

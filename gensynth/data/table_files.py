@@ -277,24 +277,25 @@ def _json_type(values: list[object]) -> str:
     return "boolean" if kinds == {bool} else "string" if "" in values else "text"
 
 
-def json_line(cells: Mapping[str, str], types: Mapping[str, str], missing: Mapping[str, str]) -> str:
-    """One line of a JSON Lines file, its cells in the types that they came in; missing ones of other types are null."""
-    return json.dumps(
-        {name: _json_value(cell, types.get(name, "string"), missing.get(name, "")) for name, cell in cells.items()}
-    )
+def json_line(cells: Mapping[str, str], types: Mapping[str, str]) -> str:
+    """One line of a JSON Lines file, its cells in the types that they came in; an empty one is null, but of strings."""
+    return json.dumps({name: _json_value(cell, types.get(name, "string")) for name, cell in cells.items()})
 
 
-def _json_value(cell: str, kind: str, missing: str) -> object:
-    if kind == "string":
+def _json_value(cell: str, kind: str) -> object:
+    if kind == "string" or (cell and kind == "text"):
         return cell
-    if cell in ("", missing):
-        return None
-    return cell if kind == "text" else json.loads(cell)
+    return _json_number(cell) if cell else None
+
+
+def _json_number(cell: str) -> object:
+    """Of a number or boolean; NaN and infinity stand in Python's JSON, but not as its cells are written."""
+    return float(cell) if cell in ("nan", "inf", "-inf") else json.loads(cell)
 
 
 def as_json_cells(cells: np.ndarray) -> np.ndarray:
     """Cells (N,) of JSON numbers and booleans as they read back: 2.50 is 2.5."""
-    return np.array([_json_cell(json.loads(cell)) if cell else cell for cell in cells.tolist()], dtype=object)
+    return np.array([_json_cell(_json_number(cell)) if cell else cell for cell in cells.tolist()], dtype=object)
 
 
 def _check_letters(path: Path, cells: dict[str, np.ndarray], lines: list[int], text_column: str) -> None:

@@ -71,13 +71,14 @@ def read_table(
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
     cells, done = deidentified(cells, deidentify or {}, kept=needed(label, subject, groups))
     first = next(iter(tables.values()))
-    kinds = _kinds_of_groups(cells, groups or []) | dict(kinds or {})
-    kinds |= {subject: "identifier"} if subject in cells.columns else {}
+    given = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
     check_columns(groups or [], cells, "data.groups: no")
     beside = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
-    stated = Stated(tuple(ignore or ()), (*(keep or ()), *(groups or ())), kinds=kinds, formats=formats or {})
 
     def described(rows: np.ndarray | None) -> Source:
+        of_groups = _kinds_of_groups(cells if rows is None else cells[rows], groups or [])
+        kept = (*(keep or ()), *(groups or ()))
+        stated = Stated(tuple(ignore or ()), kept, kinds=of_groups | given, formats=formats or {})
         source = build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, rows=rows)
         more = (*source.notes, *notes_on(done), *notes)
         data = replace(source.data, groups=beside)

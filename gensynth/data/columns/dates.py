@@ -124,6 +124,11 @@ def epoch_form(numbers: np.ndarray) -> DateForm | None:
     return None
 
 
+def unwritten(form: str) -> str:
+    """The first directive of a format that cells cannot be written with; empty where there is none."""
+    return next((f"%{one}" for one in re.findall(r"%[-^:\d]?([A-Za-z%])", form) if f"%{one}" not in KNOWN), "")
+
+
 def _swapped(date: str) -> str:
     return date.translate(str.maketrans("dm", "md"))
 
@@ -303,3 +308,4 @@ _NAMES: dict[str, Callable[[pd.Series], pd.Series]] = {
     "p": lambda stamps: stamps.dt.hour.ge(12).map({False: "AM", True: "PM"}),
     "P": lambda stamps: stamps.dt.hour.ge(12).map({False: "am", True: "pm"}),
 }
+KNOWN = (*(f"%{letter}" for letter in (*_NUMBERS, *_NAMES)), "%f", "%z")

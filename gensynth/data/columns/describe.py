@@ -51,7 +51,7 @@ def describe(
     marks = is_missing(cells, texts=False)
     present = cells[~marks]
     distinct, counts = _distinct(present)
-    if kind in ("datetime",) or (format_ and not kind):
+    if kind == "datetime" or (format_ and not kind):
         return _settled(_stated_dates(name, distinct, format_), cells, marks)
     if kind == "numeric":
         return _settled(_stated_number(name, cells, distinct, decimal_comma), cells, marks)
@@ -163,6 +163,10 @@ def _stated_number(name: str, cells: np.ndarray, distinct: np.ndarray, decimal_c
 
 
 def _stated_dates(name: str, distinct: np.ndarray, format_: str) -> Column:
+    if unknown := dates.unwritten(format_):
+        raise ValueError(
+            f'column "{name}": data.formats has {unknown}, which is not known; see {", ".join(dates.KNOWN)}'
+        )
     form = dates.find_form(distinct, format_) or dates.epoch_form(numbers.plain_numbers(distinct))
     if form is None:
         what = f"the format {format_} does not read" if format_ else "no date format reads"
