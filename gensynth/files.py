@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -40,3 +42,38 @@ def write_json(path: Path, facts: object) -> None:
 def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def restore_folder(target: Path) -> None:
+    """Undo a replacement that was killed between its two renames."""
+    retired = target.with_name(f".{target.name}.old")
+    if retired.exists() and not target.exists():
+        retired.rename(target)
+
+
+def replace_folder(staged: Path, target: Path) -> None:
+    """Put a finished staged folder in place of target; a kill leaves the old folder or the new one.
+
+    Between the two renames the old one waits under a hidden name, from which `restore_folder` takes it.
+    """
+    restore_folder(target)
+    retired = target.with_name(f".{target.name}.old")
+    if retired.exists():
+        shutil.rmtree(retired)
+    if target.exists():
+        target.rename(retired)
+    staged.rename(target)
+    sync_folder(target.parent)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest_of(folder: Path) -> dict[str, dict]:
+    """sha256 and size of every file below a folder except manifest.json, by relative path."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / "manifest.json")
+    return {p.relative_to(folder).as_posix(): {"sha256": file_sha256(p), "bytes": p.stat().st_size} for p in files}

@@ -26,7 +26,7 @@ from gensynth.data.source import Source
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.evaluation.assessment import RealRows
 from gensynth.evaluation.utility.verdict import CANDIDATE
-from gensynth.files import write_text
+from gensynth.files import file_sha256, write_text
 from gensynth.models.generator import Generator
 from gensynth.progress import bar, say
 from gensynth.provenance.guarantee import dp_facts, steps_of
@@ -54,16 +54,11 @@ from gensynth.steps.draw import (
 )
 from gensynth.steps.job import Job
 from gensynth.steps.read import SplitData, look
+from gensynth.steps.read import explore as explore
 from gensynth.steps.train import check_learnable, train_step
-from gensynth.training.bundle import Bundle, file_sha256, load_bundle
+from gensynth.training.bundle import Bundle, load_bundle
 from gensynth.training.loggers import read_curves
 from gensynth.types import LabelledData
-
-
-def explore(job: Job) -> dict:
-    """Look at the data and write explore.json; returns its facts."""
-    with job.open_out() as run:
-        return look(job, run).facts
 
 
 def train(job: Job) -> Path:

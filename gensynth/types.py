@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 REAL, AUGMENTED, SYNTHETIC = "real", "augmented", "synthetic"
+Entry = dict[str, Any]  # a score as plain JSON: its value, what it rests on, floor and ceiling
 
 
 @dataclass(frozen=True)

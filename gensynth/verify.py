@@ -25,6 +25,7 @@ from gensynth.data.columns import Column, issue
 from gensynth.data.conditions import CELL, Conditions
 from gensynth.data.kinds import modality_of
 from gensynth.errors import DataError, GateError, UsageError
+from gensynth.files import file_sha256
 from gensynth.models.generator import Generator
 from gensynth.provenance.contents import archive_of, check_ledger, is_drawn, rows_below
 from gensynth.provenance.hashes import MANIFEST, SEAL, check_dataset, check_generator, check_links, check_run
@@ -33,7 +34,7 @@ from gensynth.samplers.sampler import OfGenerator, Sampler, wants_generator
 from gensynth.steps.job import FILE as JOB
 from gensynth.steps.job import read_job
 from gensynth.steps.reopen import SplitData, read_state, reread
-from gensynth.training.bundle import Bundle, file_sha256, load_bundle
+from gensynth.training.bundle import Bundle, load_bundle
 from gensynth.types import REAL, LabelledData, Schema
 
 Line = dict[str, str]

@@ -11,9 +11,10 @@ from conftest import bundle_facts, encoded, small_job, space_of, stripes
 
 from gensynth import rng
 from gensynth.errors import GateError, UsageError
+from gensynth.files import file_sha256, manifest_of
 from gensynth.models.cvae import CVAE
 from gensynth.models.generator import Generator, Phase
-from gensynth.training.bundle import file_sha256, load_bundle, manifest_of, save_bundle
+from gensynth.training.bundle import load_bundle, save_bundle
 from gensynth.training.fit import build
 from gensynth.types import Space
 

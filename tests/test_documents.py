@@ -20,12 +20,12 @@ from gensynth.balancing.export import Provenance, row_names, write_dataset
 from gensynth.balancing.table_export import write_table_dataset
 from gensynth.data.conditions import Conditions
 from gensynth.data.table_source import read_frame
+from gensynth.files import manifest_of
 from gensynth.provenance.card import model_card
 from gensynth.provenance.croissant_rai import responsible_ai
 from gensynth.provenance.documents import documents
 from gensynth.provenance.prov import prov_json
 from gensynth.provenance.source_card import SourceCard, find_source_card
-from gensynth.training.bundle import manifest_of
 from gensynth.types import LabelledData
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:(rdflib|mlcroissant|ply|jsonpath_rw).*")

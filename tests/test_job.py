@@ -188,7 +188,7 @@ def test_overrides_open_no_room_to_what_a_run_names(changes, folder, tmp_path):
     finished_like(job, tmp_path / "run")
     path = tmp_path / "run" / FILE
     tree = json.loads(path.read_text(encoding="utf-8"))
-    tree["sampler"]["_target_"] = "gensynth.training.bundle.replace_folder"
+    tree["sampler"]["_target_"] = "gensynth.files.replace_folder"
     path.write_text(json.dumps(tree), encoding="utf-8")
     with pytest.raises(UsageError, match="is not below gensynth.samplers"):
         read_job(tmp_path / "run").with_overrides(changes).sampler.build()

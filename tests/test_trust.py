@@ -13,7 +13,8 @@ from test_conditions import people
 from gensynth.cli import main
 from gensynth.errors import GateError
 from gensynth.evaluation.assessment import Bias
-from gensynth.steps.audit import audit_lines, refuse_biased
+from gensynth.evaluation.bias.bias import audit_lines
+from gensynth.steps.audit import refuse_biased
 
 WORDS = ("data.label=rich", "data.groups=[sex,region]", "sampler=random_oversampling", "utility.run=false")
 

@@ -536,7 +536,7 @@ def test_a_run_cannot_name_code_of_its_own(images, tmp_path, run_cli):
     shutil.copytree(images, tmp_path / "out")
     path = tmp_path / "out/run/job.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    config["sampler"]["_target_"] = "gensynth.training.bundle.replace_folder"
+    config["sampler"]["_target_"] = "gensynth.files.replace_folder"
     path.write_text(json.dumps(config), encoding="utf-8")
     seal_run(tmp_path / "out")
     for words in (["verify", tmp_path / "out/dataset"], ["merge", tmp_path / "out"]):

@@ -17,13 +17,11 @@ import yaml
 from gensynth.cli.overrides import conf_dir, experiment_of, flat_keys, resume_command
 from gensynth.data.deidentify import actions_of
 from gensynth.errors import UsageError, nearest
-from gensynth.evaluation.fidelity.features import inception_space
 from gensynth.provenance.source_card import SourceCard, find_source_card, read_source_card, stricter
 from gensynth.steps.component import SAMPLER_PATHS, TARGET, allowed_below, target_of
 from gensynth.steps.job import FILE, REMOVED, Job, read_job, recorded
 from gensynth.steps.reopen import finished_state
-from gensynth.training.fit import CHOICES
-from gensynth.training.loggers import NAMES
+from gensynth.training.settings import CHOICES, LOGGERS
 
 STARTED = time.strftime("%Y%m%d-%H%M%S")
 MAY_BE_ZERO = ("patience", "fold")  # whole numbers of a model that switch something off; all others are sizes
@@ -119,7 +117,7 @@ def _given(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping
     tree = {key: config[key] for key in SAME if config.get(key) is not None}
     tree |= {"target": amount(tree["target"])} if "target" in tree else {}
     tree |= {"arms": [str(arm) for arm in tree["arms"]]} if "arms" in tree else {}
-    tree |= {"logger": _one_of("logger", config["logger"]["name"], NAMES)} if "logger" in config else {}
+    tree |= {"logger": _one_of("logger", config["logger"]["name"], LOGGERS)} if "logger" in config else {}
     tree |= {"sampler_choice": choices["sampler"]} if choices.get("sampler") else {}
     if "trainer" in tree:
         _check_trainer(tree["trainer"])
@@ -185,6 +183,8 @@ def _check_features(features: object) -> None:
     if features not in ("own", "inception"):
         raise UsageError(f"features={features} is not known; own | inception")
     if features == "inception":
+        from gensynth.evaluation.fidelity.features import inception_space
+
         inception_space()
 
 

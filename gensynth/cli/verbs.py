@@ -1,4 +1,7 @@
-"""The verbs: from the composed configuration to the walk, and what is printed at its end."""
+"""The verbs: from the composed configuration to the walk, and what is printed at its end.
+
+Each imports what it needs when it is called: a look at the data loads no network.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +10,47 @@ import json
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gensynth import compare, pipeline
 from gensynth.cli.config import amount, job_of, merge_job, model_class, refuse_inside, whole_seed
-from gensynth.cli.output import print_arms, print_beside, print_ranking, print_run, print_warnings
 from gensynth.cli.overrides import COMMANDS, conf_dir, resume_command
 from gensynth.errors import UsageError
-from gensynth.provenance.contents import is_mine
-from gensynth.provenance.forget import forget, forget_lines
-from gensynth.run_folder import RunFolder
-from gensynth.samplers.sampler import Sampler
 from gensynth.steps.component import SAMPLER_PATHS
 from gensynth.steps.job import read_job
-from gensynth.steps.reopen import Columns
-from gensynth.verify import find_dataset, has_run, verify
+
+if TYPE_CHECKING:
+    from gensynth.samplers.sampler import Sampler
 
 Config = dict[str, Any]
 Choices = Mapping[str, str]
 
 
 def _explore(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth.steps.read import explore
+
     job = job_of("explore", config, typed, choices)
-    pipeline.explore(job)
+    explore(job)
     print(job.out / "explore.json")
 
 
 def _train(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth import pipeline
+
     print(pipeline.train(job_of("train", config, typed, choices)))
 
 
 def _balance(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth import pipeline
+    from gensynth.cli.output import print_run
+
     job = job_of(typed[0], config, typed, choices)
     print_run(pipeline.balance(job), job.out)
 
 
 def _merge(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth import pipeline
+    from gensynth.cli.output import print_run
+
     config["out"] = config["out"] or config["run"]
     finished = Path(config["run"])
     job = merge_job(finished, config, typed, choices)
@@ -50,6 +58,9 @@ def _merge(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _sample(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth import pipeline
+    from gensynth.run_folder import RunFolder
+
     out = Path(config["out"])
     print(
         pipeline.sample(
@@ -64,6 +75,10 @@ def _sample(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _evaluate(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth import pipeline
+    from gensynth.cli.output import print_ranking
+    from gensynth.steps.reopen import Columns
+
     sets = config["synthetic"] if isinstance(config["synthetic"], list) else [config["synthetic"]]
     refuse_inside(config["out"], config["real"], config["test"], *sets)
     job = job_of("evaluate", config, typed, choices)
@@ -76,6 +91,9 @@ def _evaluate(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _verify(config: Config, typed: list[str], choices: Choices) -> int:
+    from gensynth.provenance.contents import is_mine
+    from gensynth.verify import find_dataset, verify
+
     if not isinstance(config["n"], int) or config["n"] < 0:
         raise UsageError(f"n must be a whole number of at least 0, got {config['n']!r}")
     dataset = find_dataset(Path(config["dataset"]))
@@ -92,6 +110,8 @@ def _verify(config: Config, typed: list[str], choices: Choices) -> int:
 
 def _samplers_of(dataset: Path, trust: list[str]) -> tuple[list[Sampler], str]:
     """Sampler and fallback of the run beside a data set, and why one of them cannot be built."""
+    from gensynth.verify import has_run
+
     samplers: list[Sampler] = []
     why_not = "no run beside the data set"
     job = read_job(dataset.parent, trust=trust) if has_run(dataset) else None
@@ -105,6 +125,8 @@ def _samplers_of(dataset: Path, trust: list[str]) -> tuple[list[Sampler], str]:
 
 
 def _forget(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth.provenance.forget import forget, forget_lines
+
     row, out = str(config["row"]), Path(config["out"])
     if config["out"] and out.exists():
         raise UsageError(f"out={out} is there already; nothing was touched, choose a new file")
@@ -115,6 +137,9 @@ def _forget(config: Config, typed: list[str], choices: Choices) -> None:
 
 
 def _compare(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth import compare
+    from gensynth.cli.output import print_arms, print_beside, print_warnings
+
     job = job_of("compare", config, typed, choices)
     if not isinstance(job.generator_seeds, int) or not 1 <= job.generator_seeds <= job.utility.seeds:
         raise UsageError(

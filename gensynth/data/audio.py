@@ -11,16 +11,18 @@ Legend: N rows, T samples, M bands, F Fourier bins.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import sparse
 
 from gensynth.data.audio_files import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from gensynth.data.image import check_whole, contact_sheet, finite_levels, png_bytes, preview_scale
 from gensynth.types import Block, LabelledData, Space
+
+if TYPE_CHECKING:
+    import torch
 
 BANDS = 64
 RANGE_DB = 80.0
@@ -285,6 +287,8 @@ class AudioCodec:
 
     def encode(self, x: np.ndarray) -> torch.Tensor:
         """float32 (N, T) -> float32 (N, 1, M, frames), 2 `log_mel` - 1, low frequencies at the bottom."""
+        import torch
+
         self._check_length(x)
         return torch.from_numpy(_upright(log_mel(x, self.sample_rate_hz)) * np.float32(2) - np.float32(1))
 
@@ -298,7 +302,7 @@ class AudioCodec:
 
     def picture(self, x: torch.Tensor) -> bytes:
         """Samples (K, n, 1, M, frames) -> PNG bytes, one row a class, low frequencies at the bottom."""
-        rows = [torch.round(self._unit(row) * 255).to(torch.uint8).numpy() for row in x]
+        rows = [(self._unit(row) * 255).round().byte().numpy() for row in x]
         return png_bytes(contact_sheet(rows, scale=preview_scale(x.shape[-1])).transpose(2, 0, 1))
 
     def _unit(self, t: torch.Tensor) -> torch.Tensor:

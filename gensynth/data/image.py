@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from gensynth.data.finding import FileFault, check_file
@@ -33,6 +32,9 @@ from gensynth.data.image_form import conversions
 from gensynth.data.suffixes import IMAGES
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
+
+if TYPE_CHECKING:
+    import torch
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 EXTENSIONS = IMAGES
@@ -213,8 +215,8 @@ def check_whole(state: dict[str, Any], kind: str, ranges: dict[str, tuple[int, i
 def finite_levels(t: torch.Tensor, shape: tuple[int, ...], what: str) -> torch.Tensor:
     """What a network gave, (N, *shape), as float32 from 0 to 2 on the CPU; DivergedError on NaN or infinity."""
     check_shape(t.shape, shape)
-    t = t.detach().to("cpu", torch.float32)
-    if bad := int((~torch.isfinite(t)).flatten(1).any(dim=1).sum()):
+    t = t.detach().cpu().float()
+    if bad := int((~t.isfinite()).flatten(1).any(dim=1).sum()):
         raise DivergedError(f"{bad} of {len(t)} {what} that are not finite numbers")
     return t.clamp(-1.0, 1.0) + 1.0
 
@@ -236,12 +238,14 @@ class ImageCodec:
 
     def encode(self, x: np.ndarray) -> torch.Tensor:
         """uint8 (N, C, H, W) -> float32 in [-1, 1], x / 127.5 - 1."""
+        import torch
+
         check_shape(x.shape, self.space.shape)
         return torch.from_numpy(np.ascontiguousarray(x)).to(torch.float32) / 127.5 - 1.0
 
     def decode(self, t: torch.Tensor) -> np.ndarray:
         """float (N, C, H, W) -> uint8, clamped, halves rounded to even; DivergedError on NaN or infinity."""
-        return torch.round(finite_levels(t, self.space.shape, "images hold pixels") * 127.5).to(torch.uint8).numpy()
+        return (finite_levels(t, self.space.shape, "images hold pixels") * 127.5).round().byte().numpy()
 
     def picture(self, x: torch.Tensor) -> bytes:
         """Samples (K, n, C, H, W) -> PNG bytes, one row a class."""

@@ -15,15 +15,17 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-import torch
 
 from gensynth.data.columns import Column
 from gensynth.data.source import Source, labelled, source_hash
 from gensynth.errors import DataError, UsageError
 from gensynth.types import REAL, LabelledData, Schema, Space
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Codec(Protocol):

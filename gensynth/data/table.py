@@ -13,16 +13,18 @@ For all other classes the score is noise; among shared categories it chooses the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from scipy.special import ndtr, ndtri
 
 from gensynth.data.columns import Column, round_values
 from gensynth.data.image import check_shape, contact_sheet, png_bytes
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import Block, LabelledData, Space
+
+if TYPE_CHECKING:
+    import torch
 
 SPIKE_SHARE, SPIKE_ROWS, MAX_SPIKES = 0.01, 20, 64
 RARE_ROWS, MAX_CATEGORIES = 5, 254
@@ -55,6 +57,8 @@ class TableCodec:
 
     def encode(self, x: np.ndarray) -> torch.Tensor:
         """Values (N, D) -> classes and scores (N, D, 2); ties take evenly spread places within their rank."""
+        import torch
+
         check_shape(x.shape, (len(self.columns),))
         out = np.zeros((len(x), len(self.columns), 2), np.float32)
         spread = (np.arange(len(x)) * 0.6180339887498949 + 0.5) % 1.0
@@ -65,7 +69,7 @@ class TableCodec:
     def decode(self, t: torch.Tensor) -> np.ndarray:
         """Classes and scores (N, D, 2) -> values (N, D); DivergedError on NaN or infinity."""
         check_shape(t.shape, self.space.shape)
-        cells = t.detach().to("cpu", torch.float64).numpy()
+        cells = t.detach().cpu().double().numpy()
         if not np.isfinite(cells).all():
             raise DivergedError(f"{int((~np.isfinite(cells)).any(axis=(1, 2)).sum())} of {len(t)} rows are not finite")
         out = np.empty((len(cells), len(self.columns)))

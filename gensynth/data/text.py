@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import FeatureUnion
-from sklearn.preprocessing import normalize
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import FeatureUnion
 
 MOST_TERMS = 20_000
 DIMS = 64
@@ -19,6 +19,9 @@ def weighted_counts() -> FeatureUnion:
 
     Letters serve scripts that are written without spaces, and words that are misspelt.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import FeatureUnion
+
     words = TfidfVectorizer(
         token_pattern=r"(?u)\b\w+\b|[^\w\s]", ngram_range=(1, 2), sublinear_tf=True, max_features=MOST_TERMS
     )
@@ -36,6 +39,8 @@ class TextPoints:
     """
 
     def __init__(self, train: np.ndarray) -> None:
+        from sklearn.decomposition import TruncatedSVD
+
         self._counts = weighted_counts().fit(train.tolist())
         of_train = self._counts.transform(train.tolist())
         dims = max(1, min(DIMS, min(of_train.shape) - 1))
@@ -47,6 +52,8 @@ class TextPoints:
         return hashlib.sha256(np.ascontiguousarray(self._directions.components_).tobytes()).hexdigest()
 
     def transform(self, x: np.ndarray) -> np.ndarray:
+        from sklearn.preprocessing import normalize
+
         if not len(x):
             return np.zeros((0, self._directions.n_components), np.float32)
         return normalize(self._directions.transform(self._counts.transform(x.tolist()))).astype(np.float32)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from gensynth import rng
-from gensynth.evaluation.fidelity.fidelity import Entry
-from gensynth.evaluation.metrics.metric import Metric
-from gensynth.evaluation.privacy.whitebox import ModelAttack
-from gensynth.samplers.online import Online
-from gensynth.samplers.sampler import Sampler
-from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
+from gensynth.types import AUGMENTED, SYNTHETIC, Entry, LabelledData
+
+if TYPE_CHECKING:
+    from gensynth.evaluation.metrics.metric import Metric
+    from gensynth.evaluation.privacy.whitebox import ModelAttack
+    from gensynth.samplers.online import Online
+    from gensynth.samplers.sampler import Sampler
 
 Notice = dict[str, str]  # code, text
 PARTS = frozenset({"fidelity", "utility", "privacy", "bias", "labels", "provenance"})

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gensynth.balancing.ledger import read_ledger
-from gensynth.files import write_atomically
-from gensynth.training.bundle import file_sha256, manifest_of
+from gensynth.files import file_sha256, manifest_of, write_atomically
 
 MANIFEST = "manifest.json"
 SEAL = f"run/{MANIFEST}"

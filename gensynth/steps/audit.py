@@ -52,21 +52,6 @@ def dp_of_run(job: Job, sampler: Sampler, bundle: Bundle | None, filled: Filled,
     return dp_facts(bundle.facts.get("guarantee", {}), steps_of(bundle.facts, released))
 
 
-def audit_lines(audit_facts: dict[str, Any]) -> list[str]:
-    """The audit for a terminal: disparate impact of every cut, and cells that are too small to learn from."""
-    lines = []
-    for name, table in audit_facts["tables"].items():
-        impact = table["disparate_impact"]
-        if impact["value"] is not None:
-            lines.append(
-                f'bias: {name}: "{impact["favourable"]}" is {impact["value"]:.0%} as frequent in {impact["group"]} as '
-                f"in {impact['reference']} ({impact['low']:.0%} to {impact['high']:.0%}; the usual line is 80 %)"
-            )
-    for cell in audit_facts["collect"]:
-        lines.append(f"bias: {cell['class']}, {cell['table']} {cell['group']}: {cell['text']}")
-    return lines
-
-
 def refuse_biased(bias: Bias) -> None:
     """GateError with every reason where the audit refuses and nobody has accepted it."""
     gate = bias.gate

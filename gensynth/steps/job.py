@@ -11,18 +11,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, get_args, get_type_hints
 
-from gensynth.balancing.filters import Filter
 from gensynth.balancing.plan import Amount
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.assessment import BiasLimits
-from gensynth.evaluation.metrics.metric import Metric, in_order
 from gensynth.files import write_json
 from gensynth.provenance.source_card import SourceCard
 from gensynth.run_folder import RunFolder
 from gensynth.steps.component import NOTHING, SAMPLER_PATHS, Component, allowed_below
-from gensynth.training.fit import TrainerSettings
+from gensynth.training.settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from gensynth.balancing.filters import Filter
+    from gensynth.evaluation.metrics.metric import Metric
 
 VERSION = 1
 GIVEN = "given"  # the field of a part that holds the keys which are no fields of it
@@ -161,6 +163,8 @@ class Job:
     @property
     def metrics(self) -> list[Metric]:
         """The metrics of fidelity, built anew; none: those of conf/metric."""
+        from gensynth.evaluation.metrics.metric import in_order
+
         return in_order([one.build() for one in self.metric.values()])
 
     def open_out(self) -> RunFolder:

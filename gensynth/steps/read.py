@@ -18,11 +18,10 @@ from gensynth.data.origin import check_origin
 from gensynth.data.source import Source
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import DataError, UsageError, nearest
-from gensynth.evaluation.bias.bias import audit_rows
+from gensynth.evaluation.bias.bias import audit_lines, audit_rows
 from gensynth.files import write_json, write_text
 from gensynth.progress import say
 from gensynth.run_folder import RunFolder
-from gensynth.steps.audit import audit_lines
 from gensynth.steps.job import FILE, Job
 from gensynth.types import REAL, LabelledData
 
@@ -47,6 +46,12 @@ class SplitData:
 
     def splits(self) -> dict[str, LabelledData]:
         return {"train": self.train, "val": self.val, "test": self.test}
+
+
+def explore(job: Job) -> dict:
+    """Look at the data and write explore.json; returns its facts."""
+    with job.open_out() as run:
+        return look(job, run).facts
 
 
 def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,13 +24,15 @@ from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
 from gensynth.data.text_source import read_text
 from gensynth.errors import DataError, UsageError
-from gensynth.files import write_json
+from gensynth.files import restore_folder, write_json
 from gensynth.progress import say
 from gensynth.provenance.hashes import seal_run
 from gensynth.steps.job import DataSettings
 from gensynth.steps.read import SplitData
-from gensynth.training.bundle import Bundle, restore_folder
 from gensynth.types import REAL, SYNTHETIC, LabelledData, Schema
+
+if TYPE_CHECKING:
+    from gensynth.training.bundle import Bundle
 
 STATE = "run/state.json"
 VAL_ALONE = (0.9, 0.1, 0.0)  # shares where the test side lies elsewhere

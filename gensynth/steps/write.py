@@ -22,7 +22,7 @@ from gensynth.data.explore import shared_rows
 from gensynth.data.image import first_tiles
 from gensynth.data.kinds import sight_of
 from gensynth.evaluation.assessment import Assessment, Internal, Notice, RealRows
-from gensynth.files import write_json, write_text
+from gensynth.files import file_sha256, manifest_of, replace_folder, write_json, write_text
 from gensynth.provenance.documents import documents as documents_of
 from gensynth.provenance.source_card import SourceCard
 from gensynth.provenance.source_card import warnings as card_warnings
@@ -33,7 +33,7 @@ from gensynth.run_folder import RunFolder
 from gensynth.samplers.sampler import Sampler
 from gensynth.steps.job import Job
 from gensynth.steps.reopen import SplitData
-from gensynth.training.bundle import Bundle, file_sha256, manifest_of, replace_folder
+from gensynth.training.bundle import Bundle
 from gensynth.types import AUGMENTED, SYNTHETIC, LabelledData
 
 

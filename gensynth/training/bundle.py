@@ -8,7 +8,6 @@ README.md           model card
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save
 from gensynth.data.kinds import load_codec
 from gensynth.data.modality import Codec
 from gensynth.errors import GateError, GensynthError, UsageError
-from gensynth.files import sync_folder
+from gensynth.files import file_sha256, manifest_of, replace_folder
 from gensynth.models.generator import Generator
 from gensynth.training.checkpoint import all_finite
 from gensynth.types import Schema
@@ -51,41 +50,6 @@ class Bundle:
     schema: Schema
     facts: dict
     sha256: str
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def manifest_of(folder: Path) -> dict[str, dict]:
-    """sha256 and size of every file below a folder except manifest.json, by relative path."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / "manifest.json")
-    return {p.relative_to(folder).as_posix(): {"sha256": file_sha256(p), "bytes": p.stat().st_size} for p in files}
-
-
-def restore_folder(target: Path) -> None:
-    """Undo a replacement that was killed between its two renames."""
-    retired = target.with_name(f".{target.name}.old")
-    if retired.exists() and not target.exists():
-        retired.rename(target)
-
-
-def replace_folder(staged: Path, target: Path) -> None:
-    """Put a finished staged folder in place of target; a kill leaves the old folder or the new one.
-
-    Between the two renames the old one waits under a hidden name, from which `restore_folder` takes it.
-    """
-    restore_folder(target)
-    retired = target.with_name(f".{target.name}.old")
-    if retired.exists():
-        shutil.rmtree(retired)
-    if target.exists():
-        target.rename(retired)
-    staged.rename(target)
-    sync_folder(target.parent)
-    shutil.rmtree(retired, ignore_errors=True)
 
 
 def save_bundle(folder: Path, generator: Generator, facts: dict, card: str) -> None:

@@ -27,29 +27,9 @@ from gensynth.training.checkpoint import load_checkpoint
 from gensynth.training.loader import BatchLoader
 from gensynth.training.processes import IgnoreSignals, leader
 from gensynth.training.schedule import Schedule, by_samples, by_seconds
+from gensynth.training.settings import TrainerSettings
 
 FEWEST_WATCHED = 20
-CHOICES = ("last", "macro", "worst")
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """The `trainer` group: budget, data order, hardware. `max_samples=0` lets the minutes decide.
-
-    devices     processes that share every batch, each on a device of its own
-    accumulate  parts of a process's share that are worked on one after the other
-    choose      last | macro | worst: which weights are kept, see `callbacks.Appraisal`
-    """
-
-    max_minutes: float
-    max_samples: int
-    label_power: float
-    checkpoint_minutes: float
-    accelerator: str
-    devices: int
-    precision: str
-    accumulate: int
-    choose: str
 
 
 @dataclass(frozen=True)

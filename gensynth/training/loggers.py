@@ -21,7 +21,6 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 
 from gensynth.errors import UsageError
 
-NAMES = ("auto", "csv", "wandb", "tensorboard", "none")
 METRICS = "metrics.csv"
 EARLIER = "metrics.before-resume.csv"
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gensynth.errors import UsageError
-from gensynth.models.classifiers import RowClassifier
-from gensynth.samplers.sampler import Sampler
 from gensynth.types import LabelledData, Schema
+
+if TYPE_CHECKING:
+    from gensynth.models.classifiers import RowClassifier
+    from gensynth.samplers.sampler import Sampler
 
 DECLARED = ("name", "reason", "modalities", "checks_gated", "looks_at_real_rows")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gensynth.balancing.filters.contract import Filter, Reference
-from gensynth.models.classifiers import RowClassifier
 from gensynth.types import LabelledData
+
+if TYPE_CHECKING:
+    from gensynth.models.classifiers import RowClassifier
 
 
 class LabelAgreement(Filter):

@@ -6,7 +6,6 @@ import numpy as np
 
 from gensynth.balancing.filters.contract import Filter, Reference
 from gensynth.data.kinds import modality_of, points_of
-from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
 
@@ -39,6 +38,8 @@ class NearCopy(Filter):
 
     def _ratios(self, rows: LabelledData) -> np.ndarray:
         """Distance to the nearest over that to the second nearest training row of the class; 1 where there is none."""
+        from gensynth.neighbours import nearest_distances
+
         ratios = np.ones(len(rows))
         for label, train in self._train.items():
             mine = np.flatnonzero(rows.y == label)

@@ -14,9 +14,8 @@ import numpy as np
 
 from gensynth.errors import UsageError, nearest
 from gensynth.evaluation.bias.groups import cell_counts, groupings
-from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.intervals import wilson_interval
-from gensynth.types import AUGMENTED, REAL, SYNTHETIC, LabelledData
+from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Entry, LabelledData
 
 LEAST_REAL = 30  # real rows of a cell below which nothing can be learned of it
 COLLECT = "collect data, do not generate"
@@ -250,3 +249,18 @@ def information(counts: np.ndarray) -> Entry:
         "nats_expected": expected,
         "n": n,
     }
+
+
+def audit_lines(audit_facts: dict[str, Any]) -> list[str]:
+    """The audit for a terminal: disparate impact of every cut, and cells that are too small to learn from."""
+    lines = []
+    for name, table in audit_facts["tables"].items():
+        impact = table["disparate_impact"]
+        if impact["value"] is not None:
+            lines.append(
+                f'bias: {name}: "{impact["favourable"]}" is {impact["value"]:.0%} as frequent in {impact["group"]} as '
+                f"in {impact['reference']} ({impact['low']:.0%} to {impact['high']:.0%}; the usual line is 80 %)"
+            )
+    for cell in audit_facts["collect"]:
+        lines.append(f"bias: {cell['class']}, {cell['table']} {cell['group']}: {cell['text']}")
+    return lines

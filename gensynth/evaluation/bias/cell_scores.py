@@ -10,10 +10,11 @@ import numpy as np
 
 from gensynth.evaluation.bias.bias import share_entry
 from gensynth.evaluation.bias.groups import groupings
-from gensynth.evaluation.fidelity.fidelity import MIN_ROWS, Entry, K
+from gensynth.evaluation.fidelity.fidelity import MIN_ROWS, K
 from gensynth.evaluation.metrics.support import expected_coverage, membership
 from gensynth.intervals import half_sample_interval
 from gensynth.rng import numpy_generator
+from gensynth.types import Entry
 
 MOST_ROWS = 500  # of a cell
 REPEATS = 5

@@ -12,12 +12,12 @@ from scipy.special import stdtrit
 from scipy.stats import random_table
 
 from gensynth.evaluation.bias.groups import combined, groupings
-from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.metrics.classification import RESAMPLES
 from gensynth.evaluation.utility.utility import UtilityResult
 from gensynth.evaluation.utility.verdict import BASELINE, CANDIDATE
 from gensynth.intervals import LEVEL, joint_estimate
 from gensynth.rng import numpy_generator
+from gensynth.types import Entry
 
 LEAST_ROWS = 20
 PERMUTATIONS = 200

@@ -24,8 +24,8 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from gensynth.intervals import half_sample_interval, wilson_interval
 from gensynth.neighbours import check_features
+from gensynth.types import Entry
 
-Entry = dict[str, Any]
 T = TypeVar("T")
 # A dimension that hardly moves on real rows must not decide the score.
 SMALLEST_SCALE = 0.1
