@@ -155,11 +155,14 @@ class LabelledData:
             x = file["x"].astype(object) if file["x"].dtype.kind == "U" else file["x"]  # texts
             return LabelledData(x, file["y"], schema, file["ids"], file["origin"], file["parent"], groups)
 
-    def content_hashes(self) -> np.ndarray:
-        """sha256 (N,) of each row's content and shape, for duplicates and the ledger."""
-        if self.x.dtype == object:  # texts
-            hashes = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in self.x]
-            return np.array(hashes, dtype="U64")
-        head = f"{self.x.dtype.str}{self.x.shape[1:]}".encode()
-        rows = np.ascontiguousarray(self.x)
-        return np.array([hashlib.sha256(head + row.tobytes()).hexdigest() for row in rows], dtype="U64")
+    def content_hashes(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """sha256 (N,) of the content and shape of each row, or of some rows, for duplicates and the ledger."""
+        head = b"" if self.x.dtype == object else f"{self.x.dtype.str}{self.x.shape[1:]}".encode()
+        return np.array([hashlib.sha256(head + one).hexdigest() for one in self.contents(rows)], dtype="U64")
+
+    def contents(self, rows: np.ndarray | slice = slice(None)) -> list[bytes]:
+        """Content of each row (N,), or of some rows, as bytes."""
+        x = self.x[rows]
+        if x.dtype == object:  # texts
+            return [text.encode("utf-8", "surrogatepass") for text in x]
+        return [row.tobytes() for row in np.ascontiguousarray(x)]

@@ -93,10 +93,11 @@ def shared_rows(train: LabelledData, other: LabelledData) -> int:
 
 def _equal_rows(data: LabelledData) -> list[np.ndarray]:
     """Indices of rows with equal content, one array for each content that occurs more than once, by first row."""
-    _, inverse, counts = np.unique(data.content_hashes(), return_inverse=True, return_counts=True)
-    order = np.argsort(inverse, kind="stable")
-    groups = np.split(order, np.cumsum(counts)[:-1])
-    return sorted((rows for rows in groups if len(rows) > 1), key=lambda rows: int(rows[0]))
+    contents = pd.Series(data.contents(), dtype=object)
+    codes, _ = pd.factorize(contents[contents.duplicated(keep=False)])
+    order = np.argsort(codes, kind="stable")
+    repeated = np.flatnonzero(contents.duplicated(keep=False))[order]
+    return np.split(repeated, np.cumsum(np.bincount(codes))[:-1]) if len(repeated) else []
 
 
 def _with_labels(data: LabelledData, rows: np.ndarray) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from gensynth.data.columns import MISSING
+from gensynth.data.columns import MISSING, Cells
 
 MOST_CHECKED = 20_000  # distinct cells of a column, evenly spaced
 SURE = ("email", "iban", "credit_card", "phone")  # one hit in a column of text is enough
@@ -135,17 +135,18 @@ def masked(kind: str, text: str) -> str:
     return re.sub(r"\d", "#", re.sub(r"([^\W\d_])[^\W\d_]*", r"\1***", text))[:40]
 
 
-def flag_columns(cells: pd.DataFrame, identifiers: Collection[str] = ()) -> list[dict[str, Any]]:
+def flag_columns(
+    columns: pd.DataFrame | Mapping[str, Cells], identifiers: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """Columns that look like people: {"column", "kind", "share", "examples_masked"}, in the order of the columns.
 
-    cells        text cells (N rows)
     identifiers  columns that differ in every row: of kind "identifier" where nothing more is seen in them
     share        part of the filled cells that look so
     """
     return [
         {"column": str(name), **facts}
-        for name in cells.columns
-        for facts in _flags(str(name), cells[name], str(name) in identifiers)
+        for name, cells in columns.items()
+        for facts in _flags(str(name), _each_once(cells), str(name) in identifiers)
     ]
 
 
@@ -171,12 +172,16 @@ def _examples(kind: str, cells: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(masked(kind, cell) for cell in cells))[:_EXAMPLES]
 
 
-def _flags(name: str, cells: pd.Series, identifier: bool) -> Iterator[dict[str, Any]]:
-    counts = cells[~cells.isin(MISSING)].value_counts(sort=False)
-    if not len(counts):
+def _each_once(cells: pd.Series | Cells) -> Cells:
+    return cells if isinstance(cells, Cells) else Cells.of(cells.to_numpy(object))
+
+
+def _flags(name: str, cells: Cells, identifier: bool) -> Iterator[dict[str, Any]]:
+    filled = ~pd.Series(cells.different, dtype=object).isin(MISSING).to_numpy(bool)
+    if not filled.any():
         return
-    counts = counts.iloc[:: -(-len(counts) // MOST_CHECKED)]
-    present, weights = counts.index.to_numpy(object), counts.to_numpy()
+    step = -(-int(filled.sum()) // MOST_CHECKED)
+    present, weights = cells.different[filled][::step], cells.counts[filled][::step]
     numeric = not pd.to_numeric(pd.Series(present), errors="coerce").isna().any()
     seen = list(_by_form(name, present, weights, numeric)) or list(_by_name(name, present, weights, numeric))
     if not seen and identifier:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from gensynth.data.finding import Finding
 from gensynth.types import REAL, LabelledData, Schema
 
+HASHED_AT_ONCE = 50_000  # rows
 _WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
 
@@ -78,11 +80,13 @@ def class_order(names: set[str]) -> tuple[str, ...]:
 
 def source_hash(data: LabelledData) -> str:
     """sha256 over sorted (row id, label, content hash): the same rows in another order hash alike."""
-    labels = [data.schema.classes[k] for k in data.y]
-    rows = sorted(zip(data.ids.tolist(), labels, data.content_hashes().tolist(), strict=True))
+    labels = [json.dumps(data.schema.classes[k]) for k in range(len(data.schema.classes))]
+    ids, order = data.ids.tolist(), np.argsort(data.ids, kind="stable")  # ids are unique
     digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(row).encode() + b"\n")
+    for part in np.array_split(order, len(order) // HASHED_AT_ONCE + 1):
+        hashes = data.content_hashes(part).tolist()
+        rows = zip([ids[i] for i in part], data.y[part].tolist(), hashes, strict=True)
+        digest.update("".join(f'[{encode_basestring_ascii(i)}, {labels[k]}, "{h}"]\n' for i, k, h in rows).encode())
     return digest.hexdigest()
 
 

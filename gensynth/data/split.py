@@ -6,6 +6,9 @@ import math
 from collections import Counter
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from gensynth.errors import DataError, UsageError
 from gensynth.rng import numpy_generator
@@ -57,20 +60,17 @@ def check_fractions(fractions: tuple[float, float, float]) -> tuple[float, float
 
 def row_groups(hashes: np.ndarray, subject: np.ndarray | None) -> np.ndarray:
     """int64 (N,): rows with equal content or equal non-empty subject, also through others, share a number."""
-    leader = np.arange(len(hashes))
-
-    def find(i: int) -> int:
-        while leader[i] != i:
-            leader[i] = leader[leader[i]]
-            i = int(leader[i])
-        return i
-
-    for column in (hashes, subject):
-        first: dict[str, int] = {}
-        for i, key in enumerate([] if column is None else column.tolist()):
-            if str(key):
-                leader[find(i)] = find(first.setdefault(str(key), i))
-    return np.array([find(i) for i in range(len(hashes))], dtype=np.int64)
+    by_content, _ = pd.factorize(np.asarray(hashes, dtype=object))
+    if subject is None:
+        return by_content.astype(np.int64)
+    n = len(hashes)
+    subjects = np.asarray(subject, dtype=object)
+    by_subject, _ = pd.factorize(subjects)
+    known = np.flatnonzero(subjects != "")
+    rows = np.concatenate([np.arange(n), known])
+    nodes = n + np.concatenate([by_content, n + by_subject[known]])  # one for each content and each subject
+    edges = coo_matrix((np.ones(len(rows), bool), (rows, nodes)), shape=(3 * n, 3 * n))
+    return connected_components(edges, directed=False)[1][:n].astype(np.int64)
 
 
 def _check_origin(data: LabelledData, split: np.ndarray) -> None:
@@ -137,11 +137,13 @@ def _carve(
 
 def _group_counts(y: np.ndarray, group: np.ndarray, movable: np.ndarray) -> dict[int, Counter[int]]:
     """Rows by class of every group that may move as a whole."""
-    stuck = set(group[~movable].tolist())
-    tables: dict[int, Counter[int]] = {}
-    for g, k in zip(group.tolist(), y.tolist(), strict=True):
-        if g not in stuck:
-            tables.setdefault(g, Counter())[k] += 1
+    free = ~np.isin(group, group[~movable])
+    counted = pd.DataFrame({"g": group[free], "k": y[free]}).value_counts(sort=False).reset_index()
+    alone = ~counted["g"].duplicated(keep=False) & (counted["count"] == 1)
+    one_of = [Counter({k: 1}) for k in range(y.max(initial=0) + 1)]  # most groups are one row: they share a table
+    tables = {g: one_of[k] for g, k, _ in counted[alone].itertuples(index=False)}
+    for g, k, n in counted[~alone].itertuples(index=False):
+        tables.setdefault(g, Counter())[k] = n
     return tables
 
 

@@ -7,8 +7,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
+import pyarrow.compute as compute
 
-from gensynth.data.columns import KINDS, Column, cells_of, describe, known_categories, misfits_of, shown_form, values_of
+from gensynth.data.columns import (
+    KINDS,
+    Cells,
+    Column,
+    cells_of,
+    describe,
+    known_categories,
+    misfits_of,
+    shown_form,
+    values_of,
+)
 from gensynth.data.finding import printable
 from gensynth.data.identifiers import flag_columns, masked
 from gensynth.errors import DataError, UsageError, nearest
@@ -32,17 +44,19 @@ class Stated:
     """What is said of columns: which are not learned, and kinds and formats by name.
 
     keep   columns of people whose cells may stand in synthetic rows
+    groups columns by which bias is looked at: numbers in them are categories, between site 2 and site 3 there is none
     marks  whether texts such as NA say that a cell is missing, as in files; in memory a gap is a gap
     """
 
     ignore: Sequence[str] = ()
     keep: Sequence[str] = ()
+    groups: Sequence[str] = ()
     marks: bool = True
     kinds: Mapping[str, str] = field(default_factory=dict)
     formats: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, cells: pd.DataFrame) -> None:
-        check_columns([*self.ignore, *self.keep, *self.kinds, *self.formats], cells)
+        check_columns([*self.ignore, *self.keep, *self.groups, *self.kinds, *self.formats], cells)
         if wrong := [k for k in self.kinds.values() if k not in (*KINDS, ORDINAL)]:
             raise UsageError(f"data.kinds: {wrong[0]} is no kind of column; {nearest(wrong[0], (*KINDS, ORDINAL))}")
 
@@ -50,33 +64,33 @@ class Stated:
 NOTHING_STATED = Stated()
 
 
-def read_column(column: Column, cells: np.ndarray, stated: Stated, foreign: bool) -> tuple[np.ndarray, str]:
+def read_column(column: Column, cells: Cells, stated: Stated, foreign: bool) -> tuple[np.ndarray, str]:
     """Values (N,) of cells, and a note on those that do not fit, if they are more than one in a hundred.
 
     foreign  the column is that of other rows: cells that write the same another way are read by their own form
     DataError where more than a fifth does not fit and nobody has said what the column is.
     """
-    note, name = "", printable(column.name)
+    note, name, texts = "", printable(column.name), cells.different
     if foreign and column.discrete:
-        cells = known_categories(column, cells)
-    values = values_of(column, cells)
-    misfits = misfits_of(column, cells, values)
-    if foreign and misfits.mean() > NOTED:
+        texts = known_categories(column, texts)
+    values = values_of(column, texts)
+    misfits = misfits_of(column, texts, values)
+    if foreign and cells.share(misfits) > NOTED:
         try:
             own = describe(column.name, cells, column.kind)
         except (ValueError, DataError):
             own = column
-        if misfits_of(own, cells).sum() < misfits.sum():
-            values, misfits = values_of(own, cells), misfits_of(own, cells)
+        if cells.share(misfits_of(own, texts)) < cells.share(misfits):
+            values, misfits = values_of(own, texts), misfits_of(own, texts)
             note = f'column "{name}" is written as {shown_form(own)} here, as {shown_form(column)} in the real data'
-    share = misfits.mean() if len(misfits) else 0.0
+    share = cells.share(misfits)
     if share <= NOTED:
-        return values, note
-    examples = ", ".join(f'"{printable(cell)}"' for cell in pd.unique(pd.Series(cells[misfits]))[:3])
+        return values[cells.codes], note
+    examples = ", ".join(f'"{printable(cell)}"' for cell in texts[misfits][:3])
     what = f'column "{name}" is {column.kind} ({shown_form(column)}), and {share:.1%} of its cells are not: {examples}'
     if share > TOO_MANY and column.name not in stated.kinds:
         raise DataError(f"{what}; repair them, or say what it is with data.kinds={{{column.name}: ...}}")
-    return values, f"{what}; they count as missing"
+    return values[cells.codes], f"{what}; they count as missing"
 
 
 def columns_like(like: Schema, cells: pd.DataFrame) -> list[Column]:
@@ -88,60 +102,66 @@ def columns_like(like: Schema, cells: pd.DataFrame) -> list[Column]:
     return described
 
 
-def described_columns(cells: pd.DataFrame, stated: Stated, decimal_comma: bool) -> list[Column]:
+def described_columns(cells: Mapping[str, Cells], stated: Stated, decimal_comma: bool) -> list[Column]:
     """Every column as its cells are; ignored ones are text, which is not learned."""
     try:
-        found = [
-            Column(name, "text")
-            if name in stated.ignore
-            else describe(
-                name,
-                cells[name].to_numpy(object),
-                stated.kinds.get(name, ""),
-                stated.formats.get(name, ""),
-                decimal_comma,
-                stated.marks,
-            )
-            for name in cells.columns
-        ]
+        return [_described(name, column, stated, decimal_comma) for name, column in cells.items()]
     except ValueError as error:
         raise DataError(str(error)) from None
-    return [_without_people(c, cells[c.name], stated) for c in found]
 
 
-def _without_people(column: Column, cells: pd.Series, stated: Stated) -> Column:
+def _described(name: str, cells: Cells, stated: Stated, decimal_comma: bool) -> Column:
+    if name in stated.ignore:
+        return Column(name, "text")
+    kind, format_ = stated.kinds.get(name, ""), stated.formats.get(name, "")
+    column = describe(name, cells, kind, format_, decimal_comma, stated.marks)
+    if name in stated.groups and not kind and column.kind == "numeric":
+        return describe(name, cells, "categorical", "", decimal_comma, stated.marks)
+    return _without_people(column, cells, stated)
+
+
+def _without_people(column: Column, cells: Cells, stated: Stated) -> Column:
     """The column, unless its categories look like people: then it is not learned, and synthetic rows name nobody."""
     many = column.kind == "categorical" and len(column.categories) >= LEAST_PEOPLE
-    if not many or column.name in stated.keep or column.name in stated.kinds:
+    if not many or column.name in (*stated.keep, *stated.groups) or column.name in stated.kinds:
         return column
-    kinds = {facts["kind"] for facts in flag_columns(cells.to_frame())} & PEOPLE
+    kinds = _people_in(column.name, cells)
     if not kinds:
         return column
-    coded = describe(column.name, cells.to_numpy(object), "text" if "name" in kinds else "identifier")
+    coded = describe(column.name, cells, "text" if "name" in kinds else "identifier")
     return replace(coded, missing=column.missing)
 
 
-def share_returned(column: Column, cells: np.ndarray) -> float:
+def _people_in(name: str, cells: Cells) -> set[str]:
+    return {facts["kind"] for facts in flag_columns({name: cells})} & PEOPLE
+
+
+def share_returned(column: Column, cells: Cells) -> float:
     """Share of the cells (N,) of a number or date column that come back as they were read; of a sample of them."""
     if column.kind not in ("numeric", "datetime") or column.format.startswith("epoch:"):
         return 1.0
-    sample = cells[:: -(-len(cells) // SAMPLED)]
+    sample = cells.different[cells.codes[:: -(-len(cells) // SAMPLED)]]
     values = values_of(column, sample)
     known = ~np.isnan(values)
     return float((cells_of(column, values[known]) == sample[known]).mean()) if known.any() else 1.0
 
 
-def _infinite(column: Column, cells: pd.Series) -> int:
+def _infinite(column: Column, cells: Cells) -> int:
     """How many cells of a number column are infinite."""
-    return int(cells.str.fullmatch(r"\s*[+-]?inf(inity)?\s*", case=False).sum()) if column.kind == "numeric" else 0
+    if column.kind != "numeric":
+        return 0
+    texts = arrow.array(cells.different, arrow.string())
+    found = compute.match_substring_regex(texts, r"(?i)^\s*[+-]?inf(inity)?\s*$").to_numpy(zero_copy_only=False)
+    return int(cells.counts[found].sum())
 
 
-def notes_on_columns(cells: pd.DataFrame, columns: list[Column], stated: Stated) -> list[str]:
+def notes_on_columns(cells: Mapping[str, Cells], columns: list[Column], stated: Stated) -> list[str]:
     notes = []
     for column in columns:
         name = printable(column.name)
-        present = cells[column.name][cells[column.name] != ""]
-        example = f', as in "{printable(masked("", str(present.iloc[0])))}"' if len(present) else ""
+        of_column = cells[column.name]
+        first = next((text for text in of_column.different if text), "")
+        example = f', as in "{printable(masked("", first))}"' if first else ""
         if column.kind == "identifier":
             notes.append(
                 f'column "{name}" identifies rows{example}: not learned, synthetic rows get new ones; '
@@ -149,7 +169,7 @@ def notes_on_columns(cells: pd.DataFrame, columns: list[Column], stated: Stated)
             )
         elif column.kind == "text" and column.name in stated.ignore:
             notes.append(f'column "{name}" is left out (data.ignore): empty in synthetic rows')
-        elif column.kind == "text" and {facts["kind"] for facts in flag_columns(present.to_frame())} & PEOPLE:
+        elif column.kind == "text" and _people_in(column.name, of_column):
             notes.append(
                 f'column "{name}" looks like people{example}: not learned, empty in synthetic rows; '
                 f"data.keep=[{name}] if real ones may stand in them"
@@ -162,11 +182,11 @@ def notes_on_columns(cells: pd.DataFrame, columns: list[Column], stated: Stated)
         elif column.kind == "constant":
             always = f'always "{column.example}"' if column.example else "empty throughout"
             notes.append(f'column "{name}" is {always}')
-        elif (returned := share_returned(column, cells[column.name].to_numpy(object))) < RETURNED:
+        elif (returned := share_returned(column, of_column)) < RETURNED:
             notes.append(
                 f'column "{name}" is written in more than one way: {returned:.0%} of its cells are as synthetic ones '
                 f'will be, "{shown_form(column)}"'
             )
-        elif infinite := _infinite(column, cells[column.name]):
+        elif infinite := _infinite(column, of_column):
             notes.append(f'column "{name}": {infinite} infinite values count as missing')
     return notes

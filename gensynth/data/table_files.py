@@ -116,12 +116,18 @@ def _read(path: Path, form: Form) -> TableFile:
         raise DataError(f"{path.name}: {len(ragged)} rows do not have {len(names)} cells", _some(ragged))
     if not body:
         raise DataError(f"{path.name} holds no rows below its header")
-    cells = pd.DataFrame(np.array(body, dtype=object).reshape(len(body), len(names)), columns=names, dtype=object)
+    cells = _frame(body, names)
     word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
     written = {"suffix": suffix} if suffix == ".tsv" else {}
     return TableFile(
         cells, word, lines[0], named, written=written | ({"delimiter": delimiter} if delimiter != "," else {})
     )
+
+
+def _frame(body: list[list[str]], names: list[str]) -> pd.DataFrame:
+    """Rows of cells as columns."""
+    columns = zip(*body, strict=True)
+    return pd.DataFrame({name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)})
 
 
 def _some(problems: list[str]) -> list[str]:
@@ -179,10 +185,11 @@ def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], li
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     records, lines, begins = [], [], 1
+    once: dict[str, str] = {}  # one object for all equal cells
     try:
         for record in reader:
             if record:
-                records.append(record)
+                records.append([once.setdefault(cell, cell) for cell in record])
                 lines.append(begins)
             begins = reader.line_num + 1
     except csv.Error as error:

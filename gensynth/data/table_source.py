@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gensynth.data.columns import KINDS, describe
+from gensynth.data.columns import KINDS, Cells, Column
 from gensynth.data.deidentify import deidentified, notes_on
 from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
@@ -75,16 +75,19 @@ def read_table(
     check_columns(groups or [], cells, "data.groups: no")
     beside = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
 
-    def described(rows: np.ndarray | None) -> Source:
-        of_groups = _kinds_of_groups(cells if rows is None else cells[rows], groups or [])
-        kept = (*(keep or ()), *(groups or ()))
-        stated = Stated(tuple(ignore or ()), kept, kinds=of_groups | given, formats=formats or {})
-        source = build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, rows=rows)
-        more = (*source.notes, *notes_on(done), *notes)
-        data = replace(source.data, groups=beside)
-        return replace(source, data=data, notes=more, deidentified=done, describe=None if like else described)
+    stated = Stated(ignore or (), keep or (), groups or (), kinds=given, formats=formats or {})
 
-    source = described(None)
+    def with_notes(source: Source) -> Source:
+        by = source.describe
+        return replace(
+            source,
+            data=replace(source.data, groups=beside),
+            notes=(*source.notes, *notes_on(done), *notes),
+            deidentified=done,
+            describe=None if by is None else lambda rows: with_notes(by(rows)),
+        )
+
+    source = with_notes(build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables))
     check_classes(source.data.schema.classes, min_classes)
     return source
 
@@ -100,13 +103,6 @@ def classes_of(labels: set[str], like: Schema | None) -> tuple[str, ...]:
     if unknown := sorted(labels - set(classes)):
         raise DataError("classes that the real data lacks", unknown)
     return classes
-
-
-def _kinds_of_groups(cells: pd.DataFrame, groups: list[str]) -> dict[str, str]:
-    """Groups written as numbers are categories: between site 2 and site 3 there is none."""
-    present = [name for name in groups if name in cells.columns]
-    found = {name: describe(name, cells[name].to_numpy(object)).kind for name in present}
-    return {name: "categorical" for name, kind in found.items() if kind == "numeric"}
 
 
 def needed(label: str, subject: str, groups: list[str] | None) -> dict[str, str]:
@@ -184,12 +180,10 @@ def build(
     stated: Stated = NOTHING_STATED,
     like: Schema | None = None,
     tables: Mapping[str, TableFile] | None = None,
-    rows: np.ndarray | None = None,
 ) -> Source:
     """Source of text cells (N rows) from a `kind` of table; split (N,) is none and ids (N,) count where not given.
 
     like  schema by whose columns the cells are read
-    rows  bool (N,), the rows that say what columns are; None: all
     """
     split = np.full(len(cells), "") if split is None else split
     ids = np.arange(len(cells)).astype(str) if ids is None else ids
@@ -201,33 +195,50 @@ def build(
     stated.check(cells)
     if like is None and name not in stated.kinds:
         check_is_class(name, labels)
-    shown = cells if rows is None else cells[rows]
-    comma = kind.startswith("CSV with semicolons")
-    described = columns_like(like, cells) if like else described_columns(shown.drop(columns=name), stated, comma)
     classes = classes_of(set(labels.tolist()), like)
-    modelled = [c for c in described if c.modelled]
-    if not modelled:
-        raise DataError(f'no column beside the label "{name}" can be learned from')
-    read = [read_column(c, cells[c.name].to_numpy(object), stated, like is not None) for c in modelled]
-    fields: dict[str, Any] = {"columns": [c.to_json() for c in described], "label": name, "order": list(cells.columns)}
-    if types := next(iter((tables or {}).values())).types if tables else {}:
-        fields["types"] = {column: types[column] for column in cells.columns}
-    if written := next(iter((tables or {}).values())).written if tables else {}:
-        fields["written"] = dict(written)
-    data = labelled(
-        np.stack([values for values, _ in read], axis=1), labels, like or Schema("table", classes, fields), ids, origin
-    )
-    kinds_of = [c.kind for c in described]
-    found = ", ".join(f"{kinds_of.count(k)} {k}" for k in KINDS if k in kinds_of)
-    first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{data.schema.fields["label"]}"')
-    notes = (first, *notes_on_columns(shown, described, stated), *(note for _, note in read if note))
-    named = cells.assign(**{SOURCE_COLUMN: origin})
+    kept, texts = cells.set_axis(ids, axis=0), {str(c): Cells.of(cells[c].to_numpy(object)) for c in cells if c != name}
+    form = next(iter((tables or {}).values()), None)
 
-    def by(some: np.ndarray) -> Source:
-        return build(named, label, kind, split, ids, stated=stated, tables=tables, rows=some)
+    def described(rows: np.ndarray | None = None) -> Source:
+        """By what columns are in some rows, bool (N,), or in all."""
+        shown = texts if rows is None else {c: of[rows] for c, of in texts.items()}
+        comma = kind.startswith("CSV with semicolons")
+        columns = columns_like(like, cells) if like else described_columns(shown, stated, comma)
+        x, noted = _values(columns, texts, stated, like is not None)
+        if not x.shape[1]:
+            raise DataError(f'no column beside the label "{name}" can be learned from')
+        schema = like or Schema("table", classes, _fields(columns, name, cells, form))
+        data = labelled(x, labels, schema, ids, origin)
+        kinds = [c.kind for c in columns]
+        found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
+        first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{schema.fields["label"]}"')
+        notes = (first, *notes_on_columns(shown, columns, stated), *noted)
+        by = None if like else described
+        return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by)
 
-    hashed, kept = source_hash(data), cells.set_axis(ids, axis=0)
-    return Source(data, split, {}, (), notes, hashed, cells=kept, describe=None if like else by)
+    return described()
+
+
+def _values(
+    columns: list[Column], texts: Mapping[str, Cells], stated: Stated, foreign: bool
+) -> tuple[np.ndarray, list[str]]:
+    """float64 (N, D) of the columns that are learned, and what is to be said of their cells."""
+    modelled = [c for c in columns if c.modelled]
+    x, notes = np.empty((len(next(iter(texts.values()), ())), len(modelled))), []
+    for j, column in enumerate(modelled):
+        x[:, j], note = read_column(column, texts[column.name], stated, foreign)
+        notes += [note] if note else []
+    return x, notes
+
+
+def _fields(columns: list[Column], label: str, cells: pd.DataFrame, form: TableFile | None) -> dict[str, Any]:
+    """Facts of a table's schema."""
+    fields: dict[str, Any] = {"columns": [c.to_json() for c in columns], "label": label, "order": list(cells.columns)}
+    if form and form.types:
+        fields["types"] = {column: form.types[column] for column in cells.columns}
+    if form and form.written:
+        fields["written"] = dict(form.written)
+    return fields
 
 
 def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Columns of tables: what each is, and how its cells are spelled."""
 
+from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.column import (
     KINDS,
     MISSING,
@@ -20,6 +21,7 @@ __all__ = [
     "KINDS",
     "MISSING",
     "MODELLED",
+    "Cells",
     "Column",
     "cells_of",
     "describe",

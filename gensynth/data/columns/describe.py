@@ -11,6 +11,7 @@ import pyarrow as arrow
 import pyarrow.compute as compute
 
 from gensynth.data.columns import dates, numbers
+from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.codes import find_shape, sieve_of
 from gensynth.data.columns.column import Column, is_missing, misfits_of, values_of
 from gensynth.errors import DataError
@@ -34,7 +35,7 @@ _CODE = re.compile(r"\d|@")
 
 def describe(
     name: str,
-    cells: np.ndarray,
+    cells: np.ndarray | Cells,
     kind: str = "",
     format_: str = "",
     decimal_comma: bool = False,
@@ -48,36 +49,24 @@ def describe(
     numbers or dates, and too many differ to be categories.
     """
     kind = {"ordinal": "categorical"}.get(kind, kind)
-    marks = is_missing(cells, texts=False)
-    present = cells[~marks]
-    distinct, counts = _distinct(present)
+    cells = cells if isinstance(cells, Cells) else Cells.of(cells)
+    marks = is_missing(cells.different, texts=False)
+    distinct = cells.different[~marks]
     if kind == "datetime" or (format_ and not kind):
         return _settled(_stated_dates(name, distinct, format_), cells, marks)
     if kind == "numeric":
-        return _settled(_stated_number(name, cells, distinct, decimal_comma), cells, marks)
+        return _settled(_stated_number(name, distinct, decimal_comma), cells, marks)
     if not kind and len(distinct):
-        found = _number_or_date(name, cells, marks, distinct, counts, decimal_comma)
+        found = _number_or_date(name, cells, marks, decimal_comma)
         if found is not None:
             return found
-    gaps = is_missing(cells, texts=True) if marks_count else cells == ""
+    gaps = is_missing(cells.different, texts=True) if marks_count else cells.different == ""
     return _of_texts(name, cells, gaps, kind)
 
 
-def _distinct(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct cells, in the order of their first, and how often each occurs."""
-    codes, distinct = pd.factorize(cells)
-    return np.asarray(distinct, dtype=object), np.bincount(codes, minlength=len(distinct))
-
-
-def _number_or_date(
-    name: str,
-    cells: np.ndarray,
-    marks: np.ndarray,
-    distinct: np.ndarray,
-    counts: np.ndarray,
-    decimal_comma: bool,
-) -> Column | None:
+def _number_or_date(name: str, cells: Cells, marks: np.ndarray, decimal_comma: bool) -> Column | None:
     """A column of numbers or dates, or None; DataError where it is one in half of its cells only."""
+    distinct, counts = cells.different[~marks], cells.counts[~marks]
     plain = numbers.plain_numbers(distinct)
     read = ~np.isnan(plain)
     read[~read] = _infinite(distinct[~read])
@@ -130,7 +119,7 @@ def _refuse_halves(name: str, column: Column, distinct: np.ndarray, counts: np.n
         )
 
 
-def _plain_number(name: str, cells: np.ndarray, marks: np.ndarray, distinct: np.ndarray, plain: np.ndarray) -> Column:
+def _plain_number(name: str, cells: Cells, marks: np.ndarray, distinct: np.ndarray, plain: np.ndarray) -> Column:
     """A column of numbers alone: an identifier, instants counted from 1970, compact dates, or a number."""
     known = plain[~np.isnan(plain)]
     whole = len(known) > 0 and bool((np.mod(known, 1) == 0).all()) and not _has_point(distinct)
@@ -142,7 +131,7 @@ def _plain_number(name: str, cells: np.ndarray, marks: np.ndarray, distinct: np.
         if len(distinct) == len(cells) >= LEAST_IDENTIFIERS and _counts_or_named(name, known):
             return _identifier(name, cells, "")
         if np.abs(known).max() > EXACT:
-            return _of_texts(name, cells, is_missing(cells, texts=True), "")
+            return _of_texts(name, cells, is_missing(cells.different, texts=True), "")
     return _settled(_numeric(name, distinct, numbers.find_form(distinct) or numbers.PLAIN), cells, marks)
 
 
@@ -154,7 +143,7 @@ def _counts_or_named(name: str, known: np.ndarray) -> bool:
     return bool(known.max() - known.min() == len(known) - 1 or _NUMBER_NAMED_ID.search(name))
 
 
-def _stated_number(name: str, cells: np.ndarray, distinct: np.ndarray, decimal_comma: bool) -> Column:
+def _stated_number(name: str, distinct: np.ndarray, decimal_comma: bool) -> Column:
     form = numbers.find_form(distinct, decimal_comma) if len(distinct) else None
     column = _numeric(name, distinct, form or numbers.PLAIN)
     if not len(distinct) or np.isnan(values_of(column, distinct)).all():
@@ -217,22 +206,22 @@ def _significant(text: arrow.Array, decimals: int, largest: float) -> int:
     return most if most <= 15 and most < decimals + len(str(int(largest))) else 0
 
 
-def _settled(column: Column, cells: np.ndarray, marks: np.ndarray) -> Column:
+def _settled(column: Column, cells: Cells, marks: np.ndarray) -> Column:
     """The column with its range, its mark of missing cells and its misfits; a constant where all are one value."""
-    values = values_of(column, cells)
+    values = values_of(column, cells.different)
     unread = np.isnan(values)
-    missing = _commonest(cells[unread & marks])
+    missing = cells.commonest(unread & marks)
     if unread.all():
         raise ValueError(f'column "{column.name}" holds nothing that it could be read as')
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if low == high and not unread.any():
-        return Column(column.name, "constant", example=str(cells[0]))
+        return Column(column.name, "constant", example=str(cells.different[0]))
     misfits = unread & ~marks
-    misfits[misfits] = ~_infinite(cells[misfits])
+    misfits[misfits] = ~_infinite(cells.different[misfits])
     whole = column.integer
     if column.kind == "datetime":
         whole = bool((np.mod(values[~unread], 1) == 0).all())
-    share = round(float(misfits.mean()), 6)
+    share = round(cells.share(misfits), 6)
     found = replace(column, missing=missing, low=low, high=high, integer=whole, misfits=share)
     return replace(found, step=_step(found, values[~unread]))
 
@@ -252,58 +241,52 @@ def _step(column: Column, values: np.ndarray) -> float:
     return round(step * finest, column.decimals) if step > 1 else 0.0
 
 
-def _commonest(cells: np.ndarray) -> str:
-    if not len(cells):
-        return ""
-    distinct, counts = np.unique(cells.astype(str), return_counts=True)
-    return str(distinct[np.argmax(counts)])
-
-
-def _of_texts(name: str, cells: np.ndarray, marks: np.ndarray, kind: str) -> Column:
+def _of_texts(name: str, cells: Cells, marks: np.ndarray, kind: str) -> Column:
     """Constant, identifier, free text, or categories."""
-    present = cells[~marks]
-    distinct, _ = _distinct(present)
-    missing = _commonest(cells[marks])
+    present = cells.where(~marks)
+    missing = cells.commonest(marks)
     if not kind:
-        kind = _kind_of_texts(name, cells, present, distinct)
+        kind = _kind_of_texts(name, len(cells), present)
     if kind == "constant":
-        return Column(name, "constant", example=str(present[0]) if len(present) else missing)
+        return Column(name, "constant", example=str(present.different[0]) if len(present) else missing)
     if kind == "identifier":
         return _identifier(name, present if len(present) else cells, missing)
-    categories = () if kind == "text" else tuple(sorted(map(str, distinct)))
+    categories = () if kind == "text" else tuple(sorted(map(str, present.different)))
     return Column(name, kind, categories=categories, missing=missing)
 
 
-def _identifier(name: str, cells: np.ndarray, missing: str) -> Column:
-    return Column(name, "identifier", shape=tuple(find_shape(cells)), sieve=sieve_of(cells), missing=missing)
+def _identifier(name: str, cells: Cells, missing: str) -> Column:
+    shape = tuple(find_shape(cells.texts()))
+    return Column(name, "identifier", shape=shape, sieve=sieve_of(cells.different), missing=missing)
 
 
-def _kind_of_texts(name: str, cells: np.ndarray, present: np.ndarray, distinct: np.ndarray) -> str:
-    if len(distinct) <= 1 and len(present) in (0, len(cells)):
+def _kind_of_texts(name: str, rows: int, present: Cells) -> str:
+    distinct = present.different
+    if len(distinct) <= 1 and len(present) in (0, rows):
         return "constant"
-    if _identifies(name, cells, present, distinct):
+    if _identifies(name, rows, distinct):
         return "identifier"
-    if _is_free_text(present, distinct):
+    if _is_free_text(len(present), distinct):
         return "text"
     is_boolean = len(distinct) == 2 and {category.lower() for category in distinct.tolist()} in _BOOLEANS
     return "boolean" if is_boolean else "categorical"
 
 
-def _identifies(name: str, cells: np.ndarray, present: np.ndarray, distinct: np.ndarray) -> bool:
+def _identifies(name: str, rows: int, distinct: np.ndarray) -> bool:
     """Nearly as many different cells as rows, and evidence besides: digits, or its name."""
-    if len(cells) < LEAST_IDENTIFIERS or len(distinct) < NEARLY_ALL * len(cells):
+    if rows < LEAST_IDENTIFIERS or len(distinct) < NEARLY_ALL * rows:
         return False
     text = pd.Series(distinct, dtype=object)
-    if (text.str.len() > _TEXT_LENGTH).any() or text[:1000].str.contains(" ").any():
+    if max(map(len, distinct)) > _TEXT_LENGTH or text[:1000].str.contains(" ").any():
         return False
     coded = text[:1000].str.contains(_CODE).mean() > NEARLY_ALL
     return bool(coded or _NAMED_ID.search(name))
 
 
-def _is_free_text(present: np.ndarray, distinct: np.ndarray) -> bool:
-    """Words that nearly all differ, or sentences: most differ, and they are long or have several words."""
-    if len(distinct) <= MANY_CATEGORIES or len(distinct) < HALF * len(present):
+def _is_free_text(present: int, distinct: np.ndarray) -> bool:
+    """Words that nearly all differ, or sentences: most of the `present` cells differ, and are long or several words."""
+    if len(distinct) <= MANY_CATEGORIES or len(distinct) < HALF * present:
         return False
     sample = pd.Series(distinct[:1000], dtype=object)
     sentences = sample.str.len().mean() > _TEXT_LENGTH or sample.str.count(" ").mean() >= 2
-    return bool(sentences or len(distinct) > NEARLY_ALL * len(present))
+    return bool(sentences or len(distinct) > NEARLY_ALL * present)
