@@ -124,6 +124,7 @@ def run_hydra(verb: str, given: list[str], typed: list[str]) -> int:
         codes.append(_run_task(verb, config, typed))
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise here instead of printing and leaving
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # gives back the texts of a column when they are read
     sweep = tempfile.mkdtemp(prefix="gensynth-sweep-")  # Hydra writes multirun.yaml, with absolute paths, somewhere
     flags, keys = flags_first(given)
     before, sys.argv = sys.argv, ["gensynth", *flags, *keys, *QUIET, f"hydra.sweep.dir={quoted(sweep)}"]

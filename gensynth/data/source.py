@@ -81,11 +81,11 @@ def class_order(names: set[str]) -> tuple[str, ...]:
 def source_hash(data: LabelledData) -> str:
     """sha256 over sorted (row id, label, content hash): the same rows in another order hash alike."""
     labels = [json.dumps(data.schema.classes[k]) for k in range(len(data.schema.classes))]
-    ids, order = data.ids.tolist(), np.argsort(data.ids, kind="stable")  # ids are unique
+    order = np.argsort(data.ids, kind="stable")  # ids are unique
     digest = hashlib.sha256()
     for part in np.array_split(order, len(order) // HASHED_AT_ONCE + 1):
         hashes = data.content_hashes(part).tolist()
-        rows = zip([ids[i] for i in part], data.y[part].tolist(), hashes, strict=True)
+        rows = zip(data.ids[part].tolist(), data.y[part].tolist(), hashes, strict=True)
         digest.update("".join(f'[{encode_basestring_ascii(i)}, {labels[k]}, "{h}"]\n' for i, k, h in rows).encode())
     return digest.hexdigest()
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-import pyarrow as arrow
-import pyarrow.compute as compute
 
 from gensynth.data.columns import (
     KINDS,
@@ -21,6 +19,7 @@ from gensynth.data.columns import (
     shown_form,
     values_of,
 )
+from gensynth.data.columns.numbers import infinite
 from gensynth.data.finding import printable
 from gensynth.data.identifiers import flag_columns, masked
 from gensynth.errors import DataError, UsageError, nearest
@@ -148,11 +147,7 @@ def share_returned(column: Column, cells: Cells) -> float:
 
 def _infinite(column: Column, cells: Cells) -> int:
     """How many cells of a number column are infinite."""
-    if column.kind != "numeric":
-        return 0
-    texts = arrow.array(cells.different, arrow.string())
-    found = compute.match_substring_regex(texts, r"(?i)^\s*[+-]?inf(inity)?\s*$").to_numpy(zero_copy_only=False)
-    return int(cells.counts[found].sum())
+    return int(cells.counts[infinite(cells.different)].sum()) if column.kind == "numeric" else 0
 
 
 def notes_on_columns(cells: Mapping[str, Cells], columns: list[Column], stated: Stated) -> list[str]:

@@ -5,27 +5,23 @@ All cells are read as text, so that `007` and `7` stay apart; `columns.py` finds
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
-import math
 import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gensynth.data.delimited import is_header, read_columns, some_of
 from gensynth.data.table_names import suffix_of
 from gensynth.errors import DataError, UsageError, nearest
 
-DELIMITERS = (",", ";", "\t", "|")
 MAX_BYTES = 4 * 2**30
-_SHOWN = 20
 _ROW_NUMBERS = "__index_level_"  # begins the names of a pandas frame's index columns that have none
 _HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no file can hold it
 _HALF_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
@@ -104,35 +100,22 @@ def _read(path: Path, form: Form) -> TableFile:
     text, given = (text[marked.end() :], form.delimiter or marked[1]) if marked else (text, form.delimiter)
     if suffix == ".jsonl":
         return _read_json_lines(path, text, form.columns, form.text)
-    records, lines, delimiter = _records(path, text, "\t" if suffix == ".tsv" else given)
-    named = _is_header(records, form.label) if form.header is None else form.header
-    names = _names(path, records[0] if named else [], form.columns, len(records[0]))
-    lines = [line + bool(marked) for line in lines]
-    body, lines = (records[1:], lines[1:]) if named else (records, lines)
-    ragged = [
-        f"line {n}: {len(r)} cells, not {len(names)}" for r, n in zip(body, lines, strict=True) if len(r) != len(names)
-    ]
-    if ragged:
-        raise DataError(f"{path.name}: {len(ragged)} rows do not have {len(names)} cells", _some(ragged))
-    if not body:
+    columns, lines, delimiter = read_columns(path, text, "\t" if suffix == ".tsv" else given)
+    first = [str(column[0]) for column in columns]
+    named = is_header(columns, form.label) if form.header is None else form.header
+    names = _names(path, first if named else [], form.columns, len(columns))
+    if named and len(columns[0]) == 1:
         raise DataError(f"{path.name} holds no rows below its header")
-    cells = _frame(body, names)
+    cells = pd.DataFrame({name: c[int(named) :] for name, c in zip(names, columns, strict=True)}, dtype=object)
     word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
     written = {"suffix": suffix} if suffix == ".tsv" else {}
     return TableFile(
-        cells, word, lines[0], named, written=written | ({"delimiter": delimiter} if delimiter != "," else {})
+        cells,
+        word,
+        lines[int(named)] + bool(marked),
+        named,
+        written=written | ({"delimiter": delimiter} if delimiter != "," else {}),
     )
-
-
-def _frame(body: list[list[str]], names: list[str]) -> pd.DataFrame:
-    """Rows of cells as columns."""
-    columns = zip(*body, strict=True)
-    return pd.DataFrame({name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)})
-
-
-def _some(problems: list[str]) -> list[str]:
-    rest = len(problems) - _SHOWN
-    return [*problems[:_SHOWN], f"... and {rest} more"] if rest > 0 else problems
 
 
 def _unpacked(path: Path) -> bytes:
@@ -168,69 +151,6 @@ def _text(path: Path, encoding: str) -> str:
     return text
 
 
-def _records(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], list[int], str]:
-    """Cells of every non-empty record, the file line on which each begins, and the delimiter."""
-    if not text.strip():
-        raise DataError(f"{path.name} is empty")
-    if not delimiter:
-        sample = text[:65536].splitlines()[:50]
-        # The delimiter that cuts the first lines into the most cells, all into as many.
-        widths = {d: [len(r) for r in csv.reader(sample, delimiter=d) if r] for d in DELIMITERS}
-        steady = {d: w[0] for d, w in widths.items() if len(set(w[:-1])) == 1 and w[0] > 1}
-        choice = steady or {d: w[0] for d, w in widths.items()}
-        delimiter = max(choice, key=lambda d: choice[d])
-    elif delimiter not in DELIMITERS:
-        raise UsageError(f"data.delimiter={delimiter!r} is none of comma, semicolon, tab, bar")
-    csv.field_size_limit(1 << 24)
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
-    records, lines, begins = [], [], 1
-    once: dict[str, str] = {}  # one object for all equal cells
-    try:
-        for record in reader:
-            if record:
-                records.append([once.setdefault(cell, cell) for cell in record])
-                lines.append(begins)
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        what = "a quote that is never closed" if "unexpected end" in str(error) else str(error)
-        raise DataError(f"{path.name}, record that begins on line {begins}: {what}") from None
-    return records, lines, delimiter
-
-
-def _quotes_are_text(text: str) -> bool:
-    """Whether quotes of tab-separated text are part of its cells, as in many such files, and do not mark cells.
-
-    They are if every line has as many tabs as the others, and some cell has a quote at one end only or inside.
-    """
-    lines = [line for line in text.split("\n") if line.strip()]
-    cells = (cell for line in lines if '"' in line for cell in line.rstrip("\r").split("\t") if '"' in cell)
-    marked = all(len(c) > 1 and c[0] == c[-1] == '"' and '"' not in c[1:-1].replace('""', "") for c in cells)
-    return not marked and len({line.count("\t") for line in lines}) == 1
-
-
-def _is_header(records: list[list[str]], label: str) -> bool:
-    """Whether the first record names columns: without numbers, or with such that count columns, or with the label."""
-    cells = [cell.strip() for cell in records[0]]
-    if label in cells and not _is_number(label):
-        return True
-    places = [i for i, cell in enumerate(cells) if _is_number(cell)]
-    if not places:
-        return cells.count("") <= 1 and any(cells)
-    counted = [cells[i] for i in places] in ([str(i) for i in places], [str(i + 1) for i in places])
-    named = [i for i, cell in enumerate(cells) if cell and i not in places]
-    again = any(record[i].strip() == cells[i] for record in records[1:] for i in named if len(record) > i)
-    return counted and bool(named) and not again
-
-
-def _is_number(cell: str) -> bool:
-    """Whether a cell can be no name: a finite number (`inf` and `nan` are names as well)."""
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
-
-
 def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -> list[str]:
     if columns:
         if len(columns) != width:
@@ -263,7 +183,7 @@ def _read_json_lines(path: Path, text: str, columns: tuple[str, ...], text_colum
         rows.append(row)
         lines.append(number)
     if problems:
-        raise DataError(f"{path.name}: {len(problems)} lines are not flat JSON objects", _some(problems))
+        raise DataError(f"{path.name}: {len(problems)} lines are not flat JSON objects", some_of(problems))
     if not rows:
         raise DataError(f"{path.name} is empty")
     keys = list(dict.fromkeys(name for row in rows for name in row))
@@ -317,7 +237,7 @@ def _check_letters(path: Path, cells: dict[str, np.ndarray], lines: list[int], t
             problems += [f"line {n}: {json.dumps(name)}" for n in broken]
     if problems:
         what = "names or cells hold half of a character pair"
-        raise DataError(f"{path.name}: {len(problems)} {what}; repair its encoding", _some(problems))
+        raise DataError(f"{path.name}: {len(problems)} {what}; repair its encoding", some_of(problems))
 
 
 def _json_cell(value: object) -> str:

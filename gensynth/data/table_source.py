@@ -248,7 +248,8 @@ def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.
         if set(table.cells.columns) != set(first.columns):
             differing = sorted(set(table.cells.columns) ^ set(first.columns))
             raise DataError(f"the {split} table has other columns", [f'"{name}"' for name in differing])
-    cells = pd.concat([table.cells[list(first.columns)] for table in tables.values()], ignore_index=True)
+    parts = [table.cells[list(first.columns)] for table in tables.values()]
+    cells = pd.concat(parts, ignore_index=True) if len(parts) > 1 else first
     splits = np.concatenate([np.full(len(table.cells), name) for name, table in tables.items()])
     ids = np.concatenate(
         [[f"{name}/{i}" if name else str(i) for i in range(len(table.cells))] for name, table in tables.items()]

@@ -69,7 +69,7 @@ def _number_or_date(name: str, cells: Cells, marks: np.ndarray, decimal_comma: b
     distinct, counts = cells.different[~marks], cells.counts[~marks]
     plain = numbers.plain_numbers(distinct)
     read = ~np.isnan(plain)
-    read[~read] = _infinite(distinct[~read])
+    read[~read] = numbers.infinite(distinct[~read])
     codes = bool(_matches(distinct, r"^\s*[-+]?0[0-9]+\s*$").any())
     if not codes and read.all() and len(distinct):
         return _plain_number(name, cells, marks, distinct, plain)
@@ -94,11 +94,6 @@ def _matches(cells: np.ndarray, pattern: str) -> np.ndarray:
     """Which cells (N,) hold what the pattern, of RE2, describes."""
     found = compute.match_substring_regex(arrow.array(cells, arrow.string()), pattern)
     return found.to_numpy(zero_copy_only=False)
-
-
-def _infinite(cells: np.ndarray) -> np.ndarray:
-    text = pd.Series(cells, dtype=object).str.strip().str.lower().str.lstrip("+-")
-    return text.isin(["inf", "infinity"]).to_numpy(bool)
 
 
 def _enough(column: Column, distinct: np.ndarray, counts: np.ndarray) -> bool:
@@ -132,7 +127,12 @@ def _plain_number(name: str, cells: Cells, marks: np.ndarray, distinct: np.ndarr
             return _identifier(name, cells, "")
         if np.abs(known).max() > EXACT:
             return _of_texts(name, cells, is_missing(cells.different, texts=True), "")
-    return _settled(_numeric(name, distinct, numbers.find_form(distinct) or numbers.PLAIN), cells, marks)
+    form = numbers.find_form(distinct) or numbers.PLAIN
+    if form != numbers.PLAIN:
+        return _settled(_numeric(name, distinct, form), cells, marks)
+    values = np.full(len(marks), np.nan)
+    values[~marks] = plain
+    return _settled(_numeric(name, distinct, form, plain), cells, marks, values)
 
 
 def _has_point(cells: np.ndarray) -> bool:
@@ -164,10 +164,10 @@ def _stated_dates(name: str, distinct: np.ndarray, format_: str) -> Column:
     return Column(name, "datetime", format=form.format, offsets=form.offsets)
 
 
-def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm) -> Column:
-    """Digits of numbers, from distinct cells."""
+def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm, values: np.ndarray | None = None) -> Column:
+    """Digits of numbers, from distinct cells; `values`: of them, where they are known."""
     column = Column(name, "numeric", spelling=form.to_json())
-    values = values_of(column, distinct)
+    values = values_of(column, distinct) if values is None else values
     known = ~np.isnan(values)
     if not known.any() or form.clock:
         return replace(column, integer=bool(form.clock))
@@ -206,9 +206,12 @@ def _significant(text: arrow.Array, decimals: int, largest: float) -> int:
     return most if most <= 15 and most < decimals + len(str(int(largest))) else 0
 
 
-def _settled(column: Column, cells: Cells, marks: np.ndarray) -> Column:
-    """The column with its range, its mark of missing cells and its misfits; a constant where all are one value."""
-    values = values_of(column, cells.different)
+def _settled(column: Column, cells: Cells, marks: np.ndarray, values: np.ndarray | None = None) -> Column:
+    """The column with its range, its mark of missing cells and its misfits; a constant where all are one value.
+
+    values  of the different cells, where they are known
+    """
+    values = values_of(column, cells.different) if values is None else values
     unread = np.isnan(values)
     missing = cells.commonest(unread & marks)
     if unread.all():
@@ -217,7 +220,7 @@ def _settled(column: Column, cells: Cells, marks: np.ndarray) -> Column:
     if low == high and not unread.any():
         return Column(column.name, "constant", example=str(cells.different[0]))
     misfits = unread & ~marks
-    misfits[misfits] = ~_infinite(cells.different[misfits])
+    misfits[misfits] = ~numbers.infinite(cells.different[misfits])
     whole = column.integer
     if column.kind == "datetime":
         whole = bool((np.mod(values[~unread], 1) == 0).all())

@@ -35,6 +35,7 @@ _CELL = re.compile(
     rf"(?P<digits>\d(?:[\d{GROUPS}]*\d)?[.,]?|[.,]\d+)(?P<exponent>[eE][+-]?\d+)?"
     rf"(?P<suffix>[{_BLANK}]?[^\d\s().,+{_MINUS}][^\d()]{{0,9}}?)?(?P<close>\))?(?P<trailing>-)?(?P<after>\s*)"
 )
+_FLOAT = r"(?i)^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?$"
 _CLOCK = re.compile(
     r"(?P<sign>-)?(?:(?P<days>\d+) days? \+?)?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
     r"(?::(?P<seconds>[0-5]\d)(?P<fraction>\.\d+)?)?"
@@ -91,8 +92,17 @@ PLAIN = NumberForm()
 
 def plain_numbers(cells: np.ndarray) -> np.ndarray:
     """float64 (N,) of cells that Python's `float` reads, finite ones; others are NaN."""
-    numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    text = compute.utf8_trim_whitespace(arrow.array(cells, arrow.string()))
+    text = compute.if_else(compute.match_substring_regex(text, _FLOAT), text, arrow.scalar(None, arrow.string()))
+    numbers = compute.cast(text, arrow.float64()).to_numpy(zero_copy_only=False)
     return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def infinite(cells: np.ndarray) -> np.ndarray:
+    """Which cells (N,) write an infinite number."""
+    text = arrow.array(cells, arrow.string())
+    found = compute.match_substring_regex(text, r"(?i)^\s*[+-]?inf(inity)?\s*$")
+    return found.to_numpy(zero_copy_only=False).astype(bool)
 
 
 def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | None:

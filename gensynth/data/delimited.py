@@ -1,0 +1,119 @@
+"""Text with delimiters between cells: which it is, whether quotes mark cells, columns, and whether they are named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gensynth.errors import DataError, UsageError
+
+DELIMITERS = (",", ";", "\t", "|")
+ROWS_AT_ONCE = 10_000
+_SHOWN = 20
+
+
+def some_of(problems: list[str]) -> list[str]:
+    rest = len(problems) - _SHOWN
+    return [*problems[:_SHOWN], f"... and {rest} more"] if rest > 0 else problems
+
+
+def read_columns(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray], list[int], str]:
+    """Columns of all non-empty records (N,), the file lines on which the first two begin, and the delimiter."""
+    if not text.strip():
+        raise DataError(f"{path.name} is empty")
+    if not delimiter:
+        sample = text[:65536].splitlines()[:50]
+        # The delimiter that cuts the first lines into the most cells, all into as many.
+        widths = {d: [len(r) for r in csv.reader(sample, delimiter=d) if r] for d in DELIMITERS}
+        steady = {d: w[0] for d, w in widths.items() if len(set(w[:-1])) == 1 and w[0] > 1}
+        choice = steady or {d: w[0] for d, w in widths.items()}
+        delimiter = max(choice, key=lambda d: choice[d])
+    elif delimiter not in DELIMITERS:
+        raise UsageError(f"data.delimiter={delimiter!r} is none of comma, semicolon, tab, bar")
+    csv.field_size_limit(1 << 24)
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
+    by_line = io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass", newline="")
+    reader = csv.reader(by_line, delimiter=delimiter, strict=True, quoting=quoting)
+    begins, width, columns = 1, 0, _Columns()
+    rows: list[list[str]] = []
+    firsts: list[int] = []
+    ragged: list[str] = []
+    try:
+        for record in reader:
+            width = width or len(record)
+            if len(record) == width:
+                firsts += [begins] if len(firsts) < 2 else []
+                rows.append(record)
+            elif record:
+                ragged.append(f"line {begins}: {len(record)} cells, not {width}")
+            if len(rows) == ROWS_AT_ONCE:
+                columns.add(rows)
+                rows = []
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        what = "a quote that is never closed" if "unexpected end" in str(error) else str(error)
+        raise DataError(f"{path.name}, record that begins on line {begins}: {what}") from None
+    if ragged:
+        raise DataError(f"{path.name}: {len(ragged)} rows do not have {width} cells", some_of(ragged))
+    columns.add(rows)
+    return columns.joined(), firsts, delimiter
+
+
+class _Columns:
+    """Columns that are put together from blocks of rows; equal cells of a column are one object, if they are few."""
+
+    def __init__(self) -> None:
+        self._blocks: list[list[np.ndarray]] = []
+        self._once: list[dict[str, str] | None] = []
+
+    def add(self, rows: list[list[str]]) -> None:
+        for j, column in enumerate(zip(*rows, strict=True)):
+            if j == len(self._blocks):
+                self._blocks.append([])
+                self._once.append({})
+            once = self._once[j]
+            if once is not None:
+                column = tuple(map(once.setdefault, column, column))
+                self._once[j] = once if len(once) < ROWS_AT_ONCE else None
+            self._blocks[j].append(np.array(column, dtype=object))
+
+    def joined(self) -> list[np.ndarray]:
+        return [np.concatenate(blocks) for blocks in self._blocks]
+
+
+def _quotes_are_text(text: str) -> bool:
+    """Whether quotes of tab-separated text are part of its cells, as in many such files, and do not mark cells.
+
+    They are if every line has as many tabs as the others, and some cell has a quote at one end only or inside.
+    """
+    lines = [line for line in text.split("\n") if line.strip()]
+    cells = (cell for line in lines if '"' in line for cell in line.rstrip("\r").split("\t") if '"' in cell)
+    marked = all(len(c) > 1 and c[0] == c[-1] == '"' and '"' not in c[1:-1].replace('""', "") for c in cells)
+    return not marked and len({line.count("\t") for line in lines}) == 1
+
+
+def is_header(columns: list[np.ndarray], label: str) -> bool:
+    """Whether the first cells of columns (N,) name them: no numbers, or such that count columns, or the label."""
+    cells = [str(column[0]).strip() for column in columns]
+    if label in cells and not _is_number(label):
+        return True
+    places = [i for i, cell in enumerate(cells) if _is_number(cell)]
+    if not places:
+        return cells.count("") <= 1 and any(cells)
+    counted = [cells[i] for i in places] in ([str(i) for i in places], [str(i + 1) for i in places])
+    named = [i for i, cell in enumerate(cells) if cell and i not in places]
+    again = any(cell.strip() == cells[i] for i in named for cell in columns[i][1:].tolist())
+    return counted and bool(named) and not again
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell can be no name: a finite number (`inf` and `nan` are names as well)."""
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
