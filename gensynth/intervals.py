@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, stdtr, stdtrit
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
 
 LEVEL = 0.05
 LEVEL_OF_Z = float(2 * ndtr(-1.959964))  # of a quantile with the digits of printed tables
@@ -85,6 +84,8 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     >>> round(low, 3), round(high, 3)
     (0.827, 0.871)
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(share * n, n, alpha=LEVEL_OF_Z, method="wilson")
     return float(low), float(high)
 
@@ -97,6 +98,8 @@ def share_difference(share: float, n: int, other: float, m: int) -> Difference:
     (0.2, 0.0524, 0.3339)
     """
     counts = share * n, other * m
+    from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
+
     low, high = confint_proportions_2indep(counts[0], n, counts[1], m, method="newcomb", alpha=LEVEL_OF_Z)
     p = proportions_ztest(counts, (n, m))[1] if 0 < sum(counts) < n + m else 1.0
     return Difference(share - other, float(low), float(high), float(p))

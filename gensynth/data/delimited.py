@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as arrow
+import pyarrow.csv as arrow_csv
 
 from gensynth.errors import DataError, UsageError
 
@@ -35,6 +37,36 @@ def read_columns(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray
         delimiter = max(choice, key=lambda d: choice[d])
     elif delimiter not in DELIMITERS:
         raise UsageError(f"data.delimiter={delimiter!r} is none of comma, semicolon, tab, bar")
+    if (columns := _unquoted(text, delimiter)) is not None:
+        return columns, [1, 2], delimiter
+    return *_quoted(path, text, delimiter), delimiter
+
+
+def _unquoted(text: str, delimiter: str) -> list[np.ndarray] | None:
+    """Columns of text without quotes and empty lines, all rows of one width; None where it is another."""
+    if '"' in text or text[0] in "\r\n" or "\n\n" in text or "\n\r" in text or text.count("\r") != text.count("\r\n"):
+        return None
+    first = text.find("\n")
+    width = text.count(delimiter, 0, first if first >= 0 else len(text)) + 1
+    parse = arrow_csv.ParseOptions(delimiter=delimiter, quote_char=False, double_quote=False, escape_char=False)
+    types = {f"f{j}": arrow.dictionary(arrow.int32(), arrow.string()) for j in range(width)}
+    convert = arrow_csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False)
+    names = arrow_csv.ReadOptions(autogenerate_column_names=True, use_threads=False, block_size=1 << 24)
+    try:
+        table = arrow_csv.read_csv(arrow.BufferReader(text.encode()), names, parse, convert).unify_dictionaries()
+    except (arrow.ArrowInvalid, UnicodeEncodeError):
+        return None  # rows of other widths, which are told line by line
+    return [_texts(table.column(j)) for j in range(width)]
+
+
+def _texts(column: arrow.ChunkedArray) -> np.ndarray:
+    """Text (N,) of a column that is encoded by a dictionary."""
+    texts = column.chunk(0).dictionary.to_numpy(zero_copy_only=False)
+    return texts[np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])]
+
+
+def _quoted(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray], list[int]]:
+    """Columns of any text, and the file lines on which the first two records begin."""
     csv.field_size_limit(1 << 24)
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
     by_line = io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass", newline="")
@@ -46,7 +78,7 @@ def read_columns(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray
     try:
         for record in reader:
             width = width or len(record)
-            if len(record) == width:
+            if record and len(record) == width:
                 firsts += [begins] if len(firsts) < 2 else []
                 rows.append(record)
             elif record:
@@ -61,7 +93,7 @@ def read_columns(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray
     if ragged:
         raise DataError(f"{path.name}: {len(ragged)} rows do not have {width} cells", some_of(ragged))
     columns.add(rows)
-    return columns.joined(), firsts, delimiter
+    return columns.joined(), firsts
 
 
 class _Columns:

@@ -70,8 +70,9 @@ def find_personal(source: Source) -> list[dict[str, Any]]:
         flat = {name: column for name, column in data.groups.items() if column.ndim == 1}
         return flag_columns(pd.DataFrame(flat, dtype=object))
     cells = source.cells.drop(columns=[fields["label"], *([fields["text"]] if "text" in fields else [])])
-    identifiers = [column["name"] for column in fields["columns"] if column["kind"] == "identifier"]
-    return [*(flag_texts(data.x, fields["text"]) if "text" in fields else []), *flag_columns(cells, identifiers)]
+    of_kind = {k: [c["name"] for c in fields["columns"] if c["kind"] == k] for k in ("identifier", "datetime")}
+    in_columns = flag_columns(cells, of_kind["identifier"], of_kind["datetime"])
+    return [*(flag_texts(data.x, fields["text"]) if "text" in fields else []), *in_columns]
 
 
 def _group_counts(data: LabelledData, hidden: set[str]) -> dict[str, dict[str, dict[str, int]]]:

@@ -136,17 +136,18 @@ def masked(kind: str, text: str) -> str:
 
 
 def flag_columns(
-    columns: pd.DataFrame | Mapping[str, Cells], identifiers: Collection[str] = ()
+    columns: pd.DataFrame | Mapping[str, Cells], identifiers: Collection[str] = (), dates: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """Columns that look like people: {"column", "kind", "share", "examples_masked"}, in the order of the columns.
 
+    dates        columns of dates: nothing but their names says that they are of people
     identifiers  columns that differ in every row: of kind "identifier" where nothing more is seen in them
     share        part of the filled cells that look so
     """
     return [
         {"column": str(name), **facts}
         for name, cells in columns.items()
-        for facts in _flags(str(name), _each_once(cells), str(name) in identifiers)
+        for facts in _flags(str(name), _each_once(cells), str(name) in identifiers, str(name) in dates)
     ]
 
 
@@ -176,14 +177,15 @@ def _each_once(cells: pd.Series | Cells) -> Cells:
     return cells if isinstance(cells, Cells) else Cells.of(cells.to_numpy(object))
 
 
-def _flags(name: str, cells: Cells, identifier: bool) -> Iterator[dict[str, Any]]:
+def _flags(name: str, cells: Cells, identifier: bool, dates: bool) -> Iterator[dict[str, Any]]:
     filled = ~pd.Series(cells.different, dtype=object).isin(MISSING).to_numpy(bool)
     if not filled.any():
         return
     step = -(-int(filled.sum()) // MOST_CHECKED)
     present, weights = cells.different[filled][::step], cells.counts[filled][::step]
     numeric = not pd.to_numeric(pd.Series(present), errors="coerce").isna().any()
-    seen = list(_by_form(name, present, weights, numeric)) or list(_by_name(name, present, weights, numeric))
+    by_form = [] if dates else list(_by_form(name, present, weights, numeric))
+    seen = by_form or list(_by_name(name, present, weights, numeric))
     if not seen and identifier:
         seen = [("identifier", np.ones(len(present), bool))]
     for kind, hits in seen:
