@@ -21,6 +21,7 @@ from gensynth.data.finding import FileFault, check_file
 from gensynth.data.image_depth import (
     Extent,
     Range,
+    TiffForm,
     ask_for_low_bytes,
     depth_of,
     extent_of,
@@ -82,12 +83,14 @@ def decode(file: Path | io.BytesIO, max_pixels: int) -> Decoded:
         with Image.open(file, formats=FORMATS) as image:
             _check_header(image, max_pixels)
             depth, deep_colours, is_grey = depth_of(image), has_deep_colours(image), "LA;16B" in str(image.tile)
+            form = TiffForm.of(image)
+            form.check(depth)
             _load(image)
             upright = ImageOps.exif_transpose(image)
             facts = conversions(image), str(image.format)
         if not depth:
-            return Decoded(to_chw(_to_8_bit(upright)), None, None, *facts)
-        values, alpha = np.asarray(upright), None
+            return Decoded(to_chw(_to_8_bit(upright, facts[1])), None, None, *facts)
+        values, alpha = form.numbers(np.asarray(upright)), None
         if deep_colours:
             values, alpha = joined_bytes(upright, _low_bytes(file), is_grey)
         return Decoded(_channels_first(values), extent_of(values, depth), alpha, *facts)
@@ -184,7 +187,9 @@ def _load(image: Image.Image) -> None:
     image.load()
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
+def _to_8_bit(image: Image.Image, file_format: str) -> Image.Image:
+    if file_format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        return image.convert("RGB")  # most programs leave the fourth byte of a BMP file 0 and mean nothing by it
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
