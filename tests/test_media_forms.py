@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gensynth.data.audio_files import read_waveform
 from gensynth.data.finding import FileFault
 from gensynth.data.image import decode, read_pixels
+from gensynth.data.sources import read_path
+from gensynth.errors import UsageError
+from gensynth.steps.reopen import Columns
 
 H, W = 5, 6
 GREY = np.random.default_rng(0).integers(0, 2**16, (H, W)).astype(np.uint16)
@@ -125,3 +131,64 @@ def test_a_flac_file_of_open_length_is_refused_by_name(tmp_path):
     (tmp_path / "a.flac").write_bytes(content)
     with pytest.raises(FileFault, match="leaves the length open"):
         read_waveform(tmp_path / "a.flac", 60.0)
+
+
+def deep_folder(root: Path, n: int = 12) -> Path:
+    """Two classes of 16-bit PNG files whose numbers go up to 4,000 in the brightest file alone."""
+    for i in range(2 * n):
+        x = np.random.default_rng(i).integers(0, 4000 if i == 0 else 200, (8, 8)).astype(np.uint16)
+        x[0, 0] = i  # no two are alike at 8 bits or less
+        (root / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x).save(root / "ab"[i % 2] / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize("key", [{"range": [0, 9]}, {"crop": True}, {"mask": "m"}])
+def test_a_key_of_images_is_refused_for_tables_and_recordings(tmp_path, key):
+    (tmp_path / "t.csv").write_text("x,label\n" + "1,a\n2,b\n" * 9, encoding="utf-8")
+    with pytest.raises(UsageError, match=f"data.{next(iter(key))} is for images; this is a table"):
+        read_path(str(tmp_path / "t.csv"), **key)
+    for name in "ab":
+        (tmp_path / "sounds" / name).mkdir(parents=True)
+        for i in range(3):
+            sound = np.rint(2**14 * np.sin(np.arange(400) / (9 + i))).astype("<i2").tobytes()
+            (tmp_path / "sounds" / name / f"{i}.wav").write_bytes(wav(16, 2, sound))
+    if "crop" not in key:  # without a label file of boxes there is nothing to cut out, which is said first
+        with pytest.raises(UsageError, match=f"data.{next(iter(key))} is for images; this is a folder of recordings"):
+            read_path(str(tmp_path / "sounds"), **key)
+
+
+@pytest.mark.parametrize("key", [{"crop": True}, {"mask": "m"}])
+def test_a_key_of_image_files_is_refused_for_arrays(tmp_path, key):
+    np.savez(tmp_path / "a.npz", x=np.zeros((8, 4, 4), np.uint8), y=np.arange(8) % 2)
+    with pytest.raises(UsageError, match=f"data.{next(iter(key))} is for image files; this is .npz arrays"):
+        read_path(str(tmp_path / "a.npz"), **key)
+
+
+def test_a_key_of_another_kind_of_data_is_named_as_such(tmp_path, run_cli):
+    (tmp_path / "t.csv").write_text("x,label\n" + "1,a\n2,b\n" * 9, encoding="utf-8")
+    code, _, err = run_cli("explore", tmp_path / "t.csv", "data.range=[0,9]")
+    assert (code, err.strip()) == (2, "gensynth: explore: data.range is for images, and these data are none")
+    code, _, err = run_cli("explore", "digits", "data.delimiter=,")
+    assert code == 2
+    assert "data.delimiter is for tables and texts, and these data are none" in err
+
+
+def test_a_deep_image_is_known_again_by_the_range_of_its_run(tmp_path, run_cli):
+    folder = deep_folder(tmp_path / "deep")
+    words = ["model.width=8", "trainer.max_samples=320", "trainer=cpu", "logger=none", "utility.run=false", "metric=[]"]
+    assert run_cli("balance", folder, *words, "data.range=[0,4095]", f"out={tmp_path}/o")[0] == 0
+    with (tmp_path / "o/run/split.csv").open(encoding="utf-8") as file:
+        names = [line["row_id"] for line in csv.DictReader(file) if line["split"] == "train"]
+    for name in [name for name in names if not name.endswith("/0.png")][:2]:  # by their own range they are brighter
+        code, found, _ = run_cli("verify", tmp_path / "o", f"is_mine={folder}/{name}")
+        assert code == 0, found
+        assert "same pixels" in found
+
+
+def test_deep_images_are_evaluated_by_a_stated_range(tmp_path):
+    folder = deep_folder(tmp_path / "deep")
+    source = Columns(range=[0, 255]).read(folder)
+    stored = np.asarray(Image.open(folder / "b" / "1.png"))
+    np.testing.assert_array_equal(source.data.x[source.data.ids == "b/1.png"][0, 0], stored)
+    assert source.data.schema.fields["ranges"] == {"16-bit": [0.0, 255.0]}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -103,10 +104,15 @@ def _low_bytes(file: Path | io.BytesIO) -> Image.Image:
         return ImageOps.exif_transpose(image)
 
 
-def read_pixels(file: Path | io.BytesIO, max_pixels: int) -> np.ndarray:
-    """One image file alone as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault."""
+def read_pixels(
+    file: Path | io.BytesIO, max_pixels: int, ranges: Mapping[str, Range] = MappingProxyType({})
+) -> np.ndarray:
+    """One image file alone as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault.
+
+    ranges  of numbers of more than 8 bits, as a set was scaled; others are scaled by what the file spans
+    """
     found = decode(file, max_pixels)
-    return found.settled(settle_ranges([found.extent] if found.extent else [], {}))
+    return found.settled(settle_ranges([found.extent] if found.extent else [], ranges))
 
 
 def read_image(file: Path | io.BytesIO, max_pixels: int) -> Image.Image:
