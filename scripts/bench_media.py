@@ -267,7 +267,8 @@ def run(media: int, seed: int) -> None:
                 with limited():
                     code, err = looked_at(one, Path(place) / "o")
                 if code not in (0, 2, 3) or "Traceback" in err or "Warning" in err:
-                    fault = f"exit {code}: {err.strip().splitlines()[-3:]}"
+                    loud = [line for line in err.splitlines() if "Warning" in line or "Error" in line]
+                    fault = f"exit {code}: {loud[-3:]}"
                 elif code == 0:
                     fault = unlike(one, may_lack)
                     known += may_lack < len(one.rows)

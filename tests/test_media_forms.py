@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import struct
@@ -192,3 +193,13 @@ def test_deep_images_are_evaluated_by_a_stated_range(tmp_path):
     stored = np.asarray(Image.open(folder / "b" / "1.png"))
     np.testing.assert_array_equal(source.data.x[source.data.ids == "b/1.png"][0, 0], stored)
     assert source.data.schema.fields["ranges"] == {"16-bit": [0.0, 255.0]}
+
+
+def test_a_damaged_tag_is_no_warning_of_the_decoder(recwarn):
+    buffer = io.BytesIO()
+    Image.fromarray((GREY >> 8).astype(np.uint8)).save(buffer, "TIFF")
+    content = buffer.getvalue()
+    for cut in range(len(content) - 60, len(content)):
+        with contextlib.suppress(FileFault):
+            decode(io.BytesIO(content[:cut]), 10**6)
+    assert [str(one.message) for one in recwarn] == []

@@ -7,6 +7,7 @@ more than 8 bits are scaled by the range of their set (`image_depth.py`); Pillow
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -143,11 +144,16 @@ def resize(x: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @contextmanager
 def _no_pillow_limit() -> Iterator[None]:
-    """Pillow's own size limit warns, or raises, at sizes of its choosing; `max_pixels` decides instead."""
+    """Pillow's own size limit warns, or raises, at sizes of its choosing; `max_pixels` decides instead.
+
+    Nor does it warn of damaged tags: what cannot be read is a FileFault, which names the file.
+    """
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
