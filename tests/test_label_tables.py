@@ -200,3 +200,27 @@ class TestSplitTables:
             listed(tmp_path, [(f"images/{i}.png", "ab"[i % 2]) for i in range(4)], name=name)
         with pytest.raises(DataError, match="several label files"):
             read_path(str(tmp_path))
+
+
+class TestOneHot:
+    def one_hot(self, root: Path, rows: list[str], name: str = "_classes.csv") -> Path:
+        for i in range(len(rows)):
+            put(root / "images" / f"{i}.png", i)
+        lines = ["filename, crack, hole", *(f"{i}.png, {cells}" for i, cells in enumerate(rows))]
+        (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return root
+
+    @pytest.mark.parametrize("name", ["_classes.csv", "train.csv", "ground_truth.csv"])
+    def test_the_column_with_a_1_is_the_class(self, tmp_path: Path, name: str) -> None:
+        source = read_path(str(self.one_hot(tmp_path, ["1, 0", "0, 1", "0.0, 1.0", "1, 0", "0, 0"], name)))
+        assert list(labels(source).values()) == ["crack", "hole", "hole", "crack"]
+        assert [finding.reason for finding in source.quarantine] == ["missing_label"]
+        assert any("labels from the 2 columns of 0 and 1" in note for note in source.notes)
+
+    def test_several_classes_in_a_row_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="_classes.csv:4: crack, hole: a row of several classes"):
+            read_path(str(self.one_hot(tmp_path, ["1, 0", "0, 1", "1, 1"])))
+
+    def test_columns_of_other_numbers_are_no_classes(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="no such column"):
+            read_path(str(self.one_hot(tmp_path, ["1, 0", "0, 1", "2, 0"])))

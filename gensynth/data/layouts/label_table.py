@@ -18,6 +18,7 @@ from gensynth.data.layouts.file_index import FileIndex
 from gensynth.data.layouts.folder_names import split_of
 from gensynth.data.layouts.label_text import blank_notes, label_of
 from gensynth.data.layouts.listing import FileRow, Listing
+from gensynth.data.layouts.one_hot import one_hot_columns, with_labels
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC
 
@@ -60,7 +61,8 @@ def is_label_table(path: Path, label: str) -> bool:
     except DataError:
         return False
     named = {column.strip().lower() for column in columns}
-    if not named & set(_FILE_COLUMNS) or not (label in columns or named & set(_LABEL_COLUMNS)):
+    labels = label in columns or named & set(_LABEL_COLUMNS) or _classes_of(columns, lines, label)
+    if not named & set(_FILE_COLUMNS) or not labels:
         return False
     index = FileIndex(path.parent)
     return any(_names_files(column, lines, index) for column in columns if column.strip().lower() in _FILE_COLUMNS)
@@ -73,6 +75,8 @@ def list_table(folder: Path, table: str, prefix: str, split: str, label: str, al
     """
     place = prefix + table
     columns, lines = _read_table(folder / table, place)
+    if classes := _classes_of(columns, lines, label):
+        columns, lines = with_labels(columns, lines, classes, place)
     index = FileIndex(folder)
     roles, notes = _roles_of(columns, lines, place, label, index)
     rows: dict[str, FileRow] = {}
@@ -89,6 +93,7 @@ def list_table(folder: Path, table: str, prefix: str, split: str, label: str, al
     labels = [cells[roles.label] for _, cells in lines if roles.label in cells]
     notes = (
         *notes,
+        *((f"{place}: labels from the {len(classes)} columns of 0 and 1",) if classes else ()),
         *split_notes,
         *blank_notes(labels),
         *index.notes(place),
@@ -96,6 +101,14 @@ def list_table(folder: Path, table: str, prefix: str, split: str, label: str, al
     )
     declared = frozenset(label_of(text) for text in labels if text.strip())
     return Listing(f"folder with {table}", tuple(listed), declared, tuple(findings), notes)
+
+
+def _classes_of(columns: list[str], lines: Lines, label: str) -> list[str]:
+    """The columns of classes of a table with a 1 for the class of each row, where no column of labels is there."""
+    named = {column.strip().lower() for column in columns}
+    if label != "label" or named & set(_LABEL_COLUMNS):
+        return []
+    return one_hot_columns(columns, lines, {*_FILE_COLUMNS, *_SPLIT_COLUMNS, "source", "gensynth_source"})
 
 
 def _read_table(path: Path, place: str) -> tuple[list[str], Lines]:
