@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
-from gensynth.data.containers import is_plain
 from gensynth.data.finding import FileFault
 from gensynth.data.image import ImageCodec, contact_sheet, png_bytes, read_image, read_pixels
+from gensynth.data.image_form import is_own_form
 from gensynth.errors import DataError, DivergedError
 from gensynth.types import LabelledData, Schema
 
@@ -219,42 +219,6 @@ class TestRead:
         assert read_pixels(saved(tmp_path / "a.bmp", Image.new("L", (1, 1), 9)), CAP).tolist() == [[[9]]]
 
 
-class TestPlainFiles:
-    @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif", "a.webp"])
-    def test_picture_alone_is_plain(self, tmp_path: Path, name: str) -> None:
-        assert is_plain(saved(tmp_path / name, noise()))
-
-    def test_progressive_jpeg_is_plain(self, tmp_path: Path) -> None:
-        noise(40, 40).save(tmp_path / "a.jpg", progressive=True)
-        assert is_plain(tmp_path / "a.jpg")
-
-    @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
-    def test_exif_is_metadata(self, tmp_path: Path, name: str) -> None:
-        exif = Image.Exif()
-        exif[271] = "a camera"
-        noise().save(tmp_path / name, exif=exif)
-        assert not is_plain(tmp_path / name)
-
-    @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
-    def test_colour_profile_is_metadata(self, tmp_path: Path, name: str) -> None:
-        noise().save(tmp_path / name, icc_profile=b"made on the computer of somebody")
-        assert not is_plain(tmp_path / name)
-
-    def test_png_text_and_jpeg_comment(self, tmp_path: Path) -> None:
-        text = PngImagePlugin.PngInfo()
-        text.add_text("Author", "somebody")
-        noise().save(tmp_path / "a.png", pnginfo=text)
-        noise().save(tmp_path / "a.jpg", comment=b"somebody")
-        assert not is_plain(tmp_path / "a.png")
-        assert not is_plain(tmp_path / "a.jpg")
-
-    @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp"])
-    def test_bytes_after_the_end(self, tmp_path: Path, name: str) -> None:
-        path = saved(tmp_path / name, noise())
-        path.write_bytes(path.read_bytes() + b"secret")
-        assert not is_plain(path)
-
-
 def images(n: int, channels: int = 1) -> LabelledData:
     x = np.random.default_rng(0).integers(0, 256, (n, channels, 5, 7), dtype=np.uint8)
     return LabelledData.of_real(x, np.arange(n) % 2, Schema("image", ("a", "b")))
@@ -304,7 +268,7 @@ class TestPictures:
         content = png_bytes(x)
         assert content == png_bytes(x.copy())
         (tmp_path / "a.png").write_bytes(content)
-        assert is_plain(tmp_path / "a.png")
+        assert is_own_form(tmp_path / "a.png", channels)
         assert Image.open(io.BytesIO(content)).info == {}
         assert np.array_equal(read_pixels(tmp_path / "a.png", CAP), x)
 

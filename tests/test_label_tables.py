@@ -166,3 +166,61 @@ class TestLabels:
         source = read_path(str(tmp_path))
         assert labels(source) == {"a/0.png": "a", "b/1.png": "b", "b /2.png": "b"}
         assert any('"b " (one class with "b")' in note for note in source.notes)
+
+
+class TestSplitTables:
+    @pytest.mark.parametrize("called", ["{}.csv", "labels_{}.csv", "{}_labels.csv"])
+    @pytest.mark.parametrize("place", ["{}/", "images/{}/"])
+    def test_each_gives_its_rows_to_its_split(self, tmp_path: Path, called: str, place: str) -> None:
+        for split in ("train", "val", "test"):
+            for i in range(4):  # the same names in every split: only the table says which file is meant
+                put(tmp_path / place.format(split) / f"{i}.png", 9 * i + len(split))
+            listed(tmp_path, [(f"{i}.png", "ab"[i % 2]) for i in range(4)], name=called.format(split))
+        source = read_path(str(tmp_path))
+        assert source.quarantine == ()
+        expected = {f"{place.format(s)}{i}.png": (s, "ab"[i % 2]) for s in ("train", "val", "test") for i in range(4)}
+        found = zip(source.data.ids.tolist(), source.split.tolist(), labels(source).values(), strict=True)
+        assert {name: (split, label) for name, split, label in found} == expected
+        assert not any("not used" in note for note in source.notes)
+
+    def test_a_file_in_two_splits_stays_in_the_first(self, tmp_path: Path) -> None:
+        for i in range(8):
+            put(tmp_path / "images" / f"{i}.png", i)
+        listed(tmp_path, [(f"{i}.png", "ab"[i % 2]) for i in range(6)], name="train.csv")
+        listed(tmp_path, [(f"{i}.png", "ab"[i % 2]) for i in range(5, 7)], name="test.csv")
+        source = read_path(str(tmp_path))
+        assert [finding.reason for finding in source.quarantine] == ["listed_twice"]
+        assert source.split.tolist() == ["train"] * 6 + ["test"]
+        assert any("1 file is not used" in note and "7.png" in note for note in source.notes)
+
+    def test_two_tables_that_are_no_splits_stay_refused(self, tmp_path: Path) -> None:
+        for i in range(4):
+            put(tmp_path / "images" / f"{i}.png", i)
+        for name in ("train.csv", "metadata.csv"):
+            listed(tmp_path, [(f"images/{i}.png", "ab"[i % 2]) for i in range(4)], name=name)
+        with pytest.raises(DataError, match="several label files"):
+            read_path(str(tmp_path))
+
+
+class TestOneHot:
+    def one_hot(self, root: Path, rows: list[str], name: str = "_classes.csv") -> Path:
+        for i in range(len(rows)):
+            put(root / "images" / f"{i}.png", i)
+        lines = ["filename, crack, hole", *(f"{i}.png, {cells}" for i, cells in enumerate(rows))]
+        (root / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return root
+
+    @pytest.mark.parametrize("name", ["_classes.csv", "train.csv", "ground_truth.csv"])
+    def test_the_column_with_a_1_is_the_class(self, tmp_path: Path, name: str) -> None:
+        source = read_path(str(self.one_hot(tmp_path, ["1, 0", "0, 1", "0.0, 1.0", "1, 0", "0, 0"], name)))
+        assert list(labels(source).values()) == ["crack", "hole", "hole", "crack"]
+        assert [finding.reason for finding in source.quarantine] == ["missing_label"]
+        assert any("labels from the 2 columns of 0 and 1" in note for note in source.notes)
+
+    def test_several_classes_in_a_row_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="_classes.csv:4: crack, hole: a row of several classes"):
+            read_path(str(self.one_hot(tmp_path, ["1, 0", "0, 1", "1, 1"])))
+
+    def test_columns_of_other_numbers_are_no_classes(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="no such column"):
+            read_path(str(self.one_hot(tmp_path, ["1, 0", "0, 1", "2, 0"])))

@@ -23,8 +23,8 @@ from gensynth.balancing.mark import Mark, mark_of, read_mark, xmp_packet
 from gensynth.balancing.table_export import TableSink, write_table_dataset
 from gensynth.cli import compose
 from gensynth.data.conditions import Conditions
-from gensynth.data.containers import is_plain
 from gensynth.data.image import ImageCodec, png_bytes, read_pixels
+from gensynth.data.image_form import is_own_form
 from gensynth.data.kinds import fit_codec
 from gensynth.data.origin import marked_origin
 from gensynth.data.table_source import read_frame, read_table
@@ -96,7 +96,7 @@ def test_a_marked_png_has_the_same_pixels_and_a_mark_that_comes_back(tmp_path, c
     (tmp_path / "a.png").write_bytes(content)
     np.testing.assert_array_equal(read_pixels(tmp_path / "a.png", 100)[:channels], x)
     assert marked_origin(tmp_path / "a.png") == origin
-    assert not is_plain(tmp_path / "a.png")
+    assert not is_own_form(tmp_path / "a.png", channels)
     with Image.open(io.BytesIO(content)) as image:
         assert set(image.info) == {"XML:com.adobe.xmp", "xmp"}
 
@@ -158,7 +158,7 @@ def test_a_data_set_marks_made_files_only_and_hashes_what_lies_there(tmp_path):
         "",
     ]
     for path in [*(tmp_path / "val").rglob("*.png"), *(tmp_path / "test").rglob("*.png")]:
-        assert is_plain(path)
+        assert is_own_form(path, DATA.x.shape[1])
 
 
 def bundle_of(data: LabelledData) -> Bundle:

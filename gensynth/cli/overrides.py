@@ -255,6 +255,14 @@ def flat_keys(node: Mapping, prefix: str = "") -> set[str]:
     return keys
 
 
+def _other_kind(verb: str, key: str) -> str:
+    """A sentence where a key of data is one of other kinds of data; else empty."""
+    inner = key.removeprefix("data.")
+    files = {name: conf_dir() / "data" / f"{name}.yaml" for name in COMMANDS["kinds_of_data"] if inner != key}
+    kinds = [COMMANDS["kinds_of_data"][name] for name, path in files.items() if inner in flat_keys(read_yaml(path))]
+    return f"{verb}: {key} is for {' and '.join(kinds)}, and these data are none" if kinds else ""
+
+
 def explain(verb: str, error: Exception) -> str:
     """One line out of Hydra's several: what was not understood, and the nearest valid word."""
     text = str(error)
@@ -270,7 +278,7 @@ def explain(verb: str, error: Exception) -> str:
         if match := re.search(pattern, text):
             full = re.search(r"full_key: (\S+)", text)
             key = full.group(1) if full and pattern.startswith("Key") else match.group(1)
-            return f'{verb}: unknown key "{key}"; {nearest(key, known_keys(verb))}'
+            return _other_kind(verb, key) or f'{verb}: unknown key "{key}"; {nearest(key, known_keys(verb))}'
     first = text.splitlines()[0] if text else type(error).__name__
     return f"{verb}: cannot understand the words given: {first}"
 

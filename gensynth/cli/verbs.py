@@ -85,20 +85,23 @@ def _evaluate(config: Config, typed: list[str], choices: Choices) -> None:
     test = Path(config["test"]) if config["test"] else None
     data = config["data"]
     form = {key: data[key] for key in ("encoding", "delimiter", "header") if data[key] not in ("", None)}
-    columns = Columns(data["label"], data["text"], form)
+    columns = Columns(data["label"], data["text"], form, data["range"])
     facts = pipeline.evaluate(job, Path(config["real"]), test, [Path(s) for s in sets], columns)
     print_ranking(facts, job.out)
 
 
 def _verify(config: Config, typed: list[str], choices: Choices) -> int:
     from gensynth.provenance.contents import is_mine
-    from gensynth.verify import find_dataset, verify
+    from gensynth.steps.reopen import read_state
+    from gensynth.verify import find_dataset, has_run, verify
 
     if not isinstance(config["n"], int) or config["n"] < 0:
         raise UsageError(f"n must be a whole number of at least 0, got {config['n']!r}")
     dataset = find_dataset(Path(config["dataset"]))
     if config["is_mine"]:
-        matches = is_mine(Path(config["is_mine"]), dataset)
+        state = read_state(dataset.parent) if has_run(dataset) else None
+        ranges = state.schema.fields.get("ranges", {}) if state else {}
+        matches = is_mine(Path(config["is_mine"]), dataset, ranges)
         print("\n".join(map(str, matches)))
         return 0 if all(match.line for match in matches) else 6
     generator = Path(config["generator"]) if config["generator"] else None

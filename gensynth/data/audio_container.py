@@ -20,6 +20,7 @@ OPEN_LENGTH = 0x7FFF0000  # this and more, in a file that is shorter, is what a 
 _OPEN_LENGTHS_64 = (0, 2**64 - 1)
 _PLAIN_FORMAT_BYTES = 16
 _MOST_CHUNKS = 1000
+_NUMBERS = (1, 3, 0xFFFE)  # formats whose samples are numbers of equal size
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,23 @@ def _check_chunks(file: io.BufferedReader, size: int, announced: int) -> Contain
         if name == b"ds64":
             long_size = _long_size(file, place)
         chunks.append((name, length))
+        if name == b"fmt ":
+            _check_blocks(file, place)
         if name == b"data":
             return _sound(chunks, place, length if long_size is None else long_size, size, announced)
     raise FileFault("truncated", "the header ends before the sound begins")
+
+
+def _check_blocks(file: io.BufferedReader, place: int) -> None:
+    """FileFault where samples are spaced wider than their bits need: libsndfile would read them as one noise."""
+    file.seek(place)
+    content = file.read(_PLAIN_FORMAT_BYTES)
+    if len(content) < _PLAIN_FORMAT_BYTES:
+        return
+    kind, channels, _, _, block, bits = struct.unpack("<HHIIHH", content)
+    if kind in _NUMBERS and channels and bits and block != channels * -(-bits // 8):
+        detail = f"{channels} x {bits} bits in blocks of {block} bytes; save it with samples side by side"
+        raise FileFault("unsupported_encoding", detail)
 
 
 def _long_size(file: io.BufferedReader, place: int) -> int:

@@ -46,6 +46,7 @@ HIGHEST_RATE_HZ = 384_000
 LARGEST_FLOAT = 2.0
 SILENT_PEAK = 1e-4
 FULL_SCALE = 32768
+OPEN_FRAMES = 2**60  # libsndfile's length of a FLAC file that was written to a pipe, beyond whose end it cannot seek
 OPPOSED = -0.5  # correlation with the loudest channel below which a channel is turned round before they are averaged
 _CACHE_BYTES = 2**29
 
@@ -163,6 +164,10 @@ def _check_header(file: Any, max_seconds: float) -> None:
         raise FileFault("bad_rate", f"{file.samplerate} Hz; {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz is expected")
     if file.frames == 0:
         raise FileFault("no_samples", "the header is there, but no sound")
+    if file.frames >= OPEN_FRAMES:
+        raise FileFault(
+            "unreadable", "a FLAC file from a pipe, whose header leaves the length open; encode it to a file"
+        )
     seconds = file.frames / file.samplerate
     if seconds > max_seconds:
         raise FileFault("too_long", f"{seconds:.1f} s is more than {max_seconds:g} s")

@@ -18,9 +18,11 @@ from gensynth.data.layouts.class_folders import list_classes
 from gensynth.data.layouts.coco import coco_files, read_coco, split_of_file
 from gensynth.data.layouts.entries import entries, files_in, folders_in, holds_media, media_kind, passed_over
 from gensynth.data.layouts.folder_names import SPLITS, is_layout_part, split_of
+from gensynth.data.layouts.hub import hub_files, list_hub
 from gensynth.data.layouts.label_table import TABLES, is_label_table, list_table
 from gensynth.data.layouts.listing import LAYOUTS, Listing, joined
 from gensynth.data.layouts.objects import list_marked
+from gensynth.data.layouts.split_tables import are_split_tables, list_split_tables
 from gensynth.data.layouts.voc import read_voc, voc_folder
 from gensynth.data.layouts.yolo import class_names, is_yolo, read_yolo
 from gensynth.errors import DataError, UsageError
@@ -211,13 +213,14 @@ def _by_label_file(folder: Path, prefix: str, split: str, label: str, crop: bool
 
 def _label_files(folder: Path, prefix: str, split: str, label: str, crop: bool) -> list[LabelFile]:
     """Every label file of a folder, in each known format."""
-    found = [
-        LabelFile((path.name,), partial(list_table, folder, path.name, prefix, split, label))
-        for path in files_in(folder)
-        if is_label_table(path, label)
-    ]
+    tables = [path.name for path in files_in(folder) if is_label_table(path, label)]
+    found = [LabelFile((name,), partial(list_table, folder, name, prefix, split, label)) for name in tables]
+    if not split and are_split_tables(tables):
+        found = [LabelFile(tuple(tables), partial(list_split_tables, folder, tables, prefix, label))]
     if is_saved(folder):
         found.append(LabelFile(("Arrow files (state.json)",), partial(list_saved, folder, prefix, label)))
+    if shards := hub_files(folder):
+        found.append(LabelFile(tuple(shards), partial(list_hub, folder, shards, prefix, split, label)))
     if names := coco_files(folder):
         found.append(LabelFile(tuple(names), partial(_list_coco, folder, names, prefix, split, crop)))
     if (annotations := voc_folder(folder)) is not None:

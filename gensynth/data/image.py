@@ -7,10 +7,12 @@ more than 8 bits are scaled by the range of their set (`image_depth.py`); Pillow
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from gensynth.data.finding import FileFault, check_file
 from gensynth.data.image_depth import (
     Extent,
     Range,
+    TiffForm,
     ask_for_low_bytes,
     depth_of,
     extent_of,
@@ -84,12 +87,14 @@ def decode(file: Path | io.BytesIO, max_pixels: int) -> Decoded:
         with Image.open(file, formats=FORMATS) as image:
             _check_header(image, max_pixels)
             depth, deep_colours, is_grey = depth_of(image), has_deep_colours(image), "LA;16B" in str(image.tile)
+            form = TiffForm.of(image)
+            form.check(depth)
             _load(image)
             upright = ImageOps.exif_transpose(image)
             facts = conversions(image), str(image.format)
         if not depth:
-            return Decoded(to_chw(_to_8_bit(upright)), None, None, *facts)
-        values, alpha = np.asarray(upright), None
+            return Decoded(to_chw(_to_8_bit(upright, facts[1])), None, None, *facts)
+        values, alpha = form.numbers(np.asarray(upright)), None
         if deep_colours:
             values, alpha = joined_bytes(upright, _low_bytes(file), is_grey)
         return Decoded(_channels_first(values), extent_of(values, depth), alpha, *facts)
@@ -102,10 +107,15 @@ def _low_bytes(file: Path | io.BytesIO) -> Image.Image:
         return ImageOps.exif_transpose(image)
 
 
-def read_pixels(file: Path | io.BytesIO, max_pixels: int) -> np.ndarray:
-    """One image file alone as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault."""
+def read_pixels(
+    file: Path | io.BytesIO, max_pixels: int, ranges: Mapping[str, Range] = MappingProxyType({})
+) -> np.ndarray:
+    """One image file alone as uint8 (C, H, W), C = 1 when grey, else 3; raises FileFault.
+
+    ranges  of numbers of more than 8 bits, as a set was scaled; others are scaled by what the file spans
+    """
     found = decode(file, max_pixels)
-    return found.settled(settle_ranges([found.extent] if found.extent else [], {}))
+    return found.settled(settle_ranges([found.extent] if found.extent else [], ranges))
 
 
 def read_image(file: Path | io.BytesIO, max_pixels: int) -> Image.Image:
@@ -136,11 +146,16 @@ def resize(x: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @contextmanager
 def _no_pillow_limit() -> Iterator[None]:
-    """Pillow's own size limit warns, or raises, at sizes of its choosing; `max_pixels` decides instead."""
+    """Pillow's own size limit warns, or raises, at sizes of its choosing; `max_pixels` decides instead.
+
+    Nor does it warn of damaged tags: what cannot be read is a FileFault, which names the file.
+    """
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
@@ -186,7 +201,9 @@ def _load(image: Image.Image) -> None:
     image.load()
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
+def _to_8_bit(image: Image.Image, file_format: str) -> Image.Image:
+    if file_format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        return image.convert("RGB")  # most programs leave the fourth byte of a BMP file 0 and mean nothing by it
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

@@ -47,11 +47,49 @@ def depth_of(image: Image.Image) -> str:
 def has_deep_colours(image: Image.Image) -> bool:
     """Whether an opened file holds 16 bits a channel of which Pillow would hand on the upper 8."""
     tiles = getattr(image, "tile", [])
-    return image.mode in ("RGB", "RGBA", "LA") and bool(tiles) and all(";16" in _raw_mode(tile) for tile in tiles)
+    kinds = [_raw_mode(tile) for tile in tiles]
+    deep = all(";16" in kind and "RGBa" not in kind for kind in kinds)  # colours times alpha cannot be joined by bytes
+    return image.mode in ("RGB", "RGBA", "LA") and bool(kinds) and deep
 
 
 def _raw_mode(tile: Any) -> str:
     return str(tile.args if isinstance(tile.args, str) else tile.args[0] if tile.args else "")
+
+
+@dataclass(frozen=True)
+class TiffForm:
+    """What the tags of a TIFF file (TIFF 6.0, section 8) say of its numbers and Pillow leaves to who reads them."""
+
+    bits: int = 8
+    signed: bool = False
+    planar: bool = False
+    white_is_zero: bool = False
+
+    @classmethod
+    def of(cls, image: Image.Image) -> TiffForm:
+        """The form of an opened file; that of 8 bits where it is no TIFF file."""
+        tags = getattr(image, "tag_v2", None)
+        if tags is None:
+            return cls()
+        bits, kinds = tags.get(258, (1,)), tags.get(339, (1,))
+        return cls(int(max(bits)), 2 in kinds, tags.get(284) == 2, tags.get(262) == 0)
+
+    def check(self, depth: str) -> None:
+        """FileFault where Pillow reads other numbers than those stored: wrapped at 128, or their lower bytes."""
+        if self.signed and self.bits == 8:
+            raise FileFault("unsupported_mode", "TIFF of signed numbers of 8 bits; save them unsigned, or with 16 bits")
+        if self.planar and self.bits > 8 and not depth:
+            raise FileFault(
+                "unsupported_mode", f"TIFF of {self.bits} bits with its channels apart; save it with them side by side"
+            )
+
+    def numbers(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of more than 8 bits as they are meant: from black to white, and unsigned ones without a sign."""
+        if self.white_is_zero and values.dtype.kind == "u":
+            return (2**self.bits - 1 - values.astype(np.int64)).astype(np.uint16)
+        if self.bits == 32 and not self.signed and values.dtype == np.int32:
+            return values.view(np.uint32)
+        return values
 
 
 def ask_for_low_bytes(image: Image.Image) -> None:

@@ -68,31 +68,44 @@ def read_path(
     UsageError for what is no known layout, DataError (listing every finding) when no file can be read, a class would
     be lost, or fewer than `min_classes` classes have files.
     """
+    of_files = {"mask": mask, "crop": crop}
+    of_images = {"range": range if not isinstance(range, Mapping) else None, **of_files}
     if path.strip() and is_table(Path(os.path.expanduser(path))):
+        refuse_keys("a table", images=of_images)
         return read_table(path, label=label, test=test, min_classes=min_classes, deidentify=deidentify)
     image_size, ranges = check_image_size(image_size, max_pixels), declared_ranges(range)
     listings, arrays = _parts(path, test, label, max_pixels, crop)
 
     def sounds(rows: list[FileRow]) -> FileSet:
-        files, labels = [(row.name, row.path) for row in rows], [row.label for row in rows]
-        return load_waveforms(files, seconds, sample_rate_hz, max_seconds, labels)
+        files = [(row.name, row.path) for row in rows]
+        return load_waveforms(files, seconds, sample_rate_hz, max_seconds, [row.label for row in rows])
 
     def images(rows: list[FileRow]) -> FileSet:
         return load_images([(row.name, row.content) for row in rows], image_size, max_pixels, ranges)
 
     if arrays:
+        refuse_keys(arrays[0].kind, files=of_files)
         source = _read_arrays(arrays, image_size, ranges)
     elif _are_sounds(listings[0]):
+        refuse_keys("a folder of recordings", images=of_images)
         source = _read_files(listings, "audio", sounds, allow_lost)
     else:
-        source = _read_files(listings, "image", images, allow_lost)
-        source = _with_masks(source, listings, mask, max_pixels) if mask else source
+        source = _with_masks(_read_files(listings, "image", images, allow_lost), listings, mask, max_pixels)
     if test:
         _check_test_classes(source)
-    if deidentify:
-        source = _deidentified(source, deidentify)
     _check_count(source, min_classes)
-    return source
+    return _deidentified(source, deidentify) if deidentify else source
+
+
+def refuse_keys(found: str, **keys: Mapping[str, Any]) -> None:
+    """UsageError for a key of data that is given and means nothing for what was found.
+
+    keys  what they are for -> {key: value}; values that say nothing are no fault
+    """
+    for meant, given in keys.items():
+        for key, value in given.items():
+            if value:
+                raise UsageError(f"data.{key} is for {meant.replace('files', 'image files')}; this is {found}")
 
 
 def _deidentified(source: Source, actions: Mapping[str, str]) -> Source:
@@ -231,7 +244,9 @@ def _sound_fields(found: FileSet, kept: list[FileRow]) -> dict[str, Any]:
 
 
 def _with_masks(source: Source, parts: list[Listing], column: str, max_pixels: int) -> Source:
-    """The rows with the masks that a column of their metadata.csv names."""
+    """The rows with the masks that a column of their metadata.csv names; the same rows where none is named."""
+    if not column:
+        return source
     listed = {row.name: row for part in parts for row in part.rows}
     kept = [listed[name] for name in source.data.ids.tolist()]
     masks, faults = _masks(kept, column, source.data.x.shape[2:], max_pixels)

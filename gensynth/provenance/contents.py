@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from gensynth.balancing.table_export import row_hashes
 from gensynth.data.columns import Column, cells_of, values_of
 from gensynth.data.finding import FileFault
 from gensynth.data.image import EXTENSIONS, read_pixels
+from gensynth.data.image_depth import Range
 from gensynth.data.table_files import Form, read_file
 from gensynth.data.table_names import SUFFIXES, split_files
 from gensynth.data.table_source import SOURCE_COLUMN
@@ -191,10 +193,11 @@ class Match:
         return f"{self.requested}: {self.alike}: row_id={line['row_id']} source={line['source']} label={line['label']}"
 
 
-def is_mine(file: Path, dataset: Path) -> list[Match]:
+def is_mine(file: Path, dataset: Path, ranges: Mapping[str, Range] = MappingProxyType({})) -> list[Match]:
     """Which lines of a data set's ledger an image, a recording, or the rows of a table are; one match for each row.
 
     A file is the same by its bytes, an image also by its pixels, a row by its cells or by the numbers in them.
+    ranges  by which the run scaled images of more than 8 bits
     UsageError where there is no such file, DataError where it cannot be read.
     """
     if not file.is_file():
@@ -206,14 +209,14 @@ def is_mine(file: Path, dataset: Path) -> list[Match]:
     if line := known.get(_file_hash(file)):
         return [Match(file.name, line, "same file")]
     if file.suffix.lower() in EXTENSIONS:
-        return [Match(file.name, _same_pixels(file, dataset, lines), "same pixels")]
+        return [Match(file.name, _same_pixels(file, dataset, lines, ranges), "same pixels")]
     return [Match(file.name, None, "")]
 
 
-def _same_pixels(file: Path, dataset: Path, lines: Sequence[Line]) -> Line | None:
+def _same_pixels(file: Path, dataset: Path, lines: Sequence[Line], ranges: Mapping[str, Range]) -> Line | None:
     """The first line whose image has these pixels, whatever else the file holds."""
     try:
-        wanted = read_pixels(file, MOST_PIXELS)
+        wanted = read_pixels(file, MOST_PIXELS, ranges)
     except FileFault as fault:
         raise DataError(f"{file.name} cannot be read: {fault.detail}") from None
     for line, pixels in zip(lines, _pixels(dataset, lines), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from gensynth.data.conditions import Conditions
 from gensynth.data.finding import Finding
 from gensynth.data.kinds import modality_of
 from gensynth.data.source import Source
-from gensynth.data.sources import read_path
+from gensynth.data.sources import read_path, refuse_keys
 from gensynth.data.split import split_rows
 from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
@@ -214,19 +214,25 @@ def read_like(path: Path, like: LabelledData, columns: Columns) -> Source:
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the labels of sets that are evaluated stand, where their texts, and how their tables are written."""
+    """Where the labels of sets that are evaluated stand, where their texts, and how their tables are written.
+
+    range  [low, high] of images of more than 8 bits; None: what the real ones span
+    """
 
     label: str = "label"
     text: str = ""
     form: Mapping[str, Any] = field(default_factory=dict)
+    range: Sequence[float] | None = None
 
     def read(self, path: Path, allow_lost: tuple[str, ...] = ()) -> Source:
         """The real rows at a path; `allow_lost`: classes of which rows may be left out."""
+        if self.text or is_table(path):
+            refuse_keys("a table", images={"range": self.range})
         if self.text:
             return read_text(str(path), text=self.text, label=self.label, allow_lost=allow_lost, **self.form)
         if is_table(path):
             return read_table(str(path), label=self.label, **self.form)
-        return read_path(str(path), label=self.label, allow_lost=allow_lost)
+        return read_path(str(path), label=self.label, allow_lost=allow_lost, range=self.range)
 
 
 def real_sides(

@@ -54,10 +54,18 @@ def _list_one(folder: Path, prefix: str, split: str, label: str) -> Listing:
     features = _json(folder / _INFO, prefix).get("features")
     if not isinstance(features, dict):
         raise DataError(f"{prefix}{_INFO} names no features")
+    return list_pictures(_read(folder, prefix), features, folder, prefix, split, label)
+
+
+def list_pictures(
+    table: arrow.Table, features: dict[str, Any], folder: Path, prefix: str, split: str, label: str
+) -> Listing:
+    """Rows of an Arrow table whose `features` say which column holds pictures and which labels."""
     columns, notes = _columns(features, label, prefix)
-    table = _read(folder, prefix)
     if absent := {columns.image, columns.label} - set(table.column_names):
-        raise DataError(f"{prefix}{_INFO} speaks of the column {min(absent)}, which the Arrow files lack")
+        raise DataError(
+            f"the features of {prefix or 'the data set'} speak of the column {min(absent)}, which its files lack"
+        )
     cells = {name: table[name].to_pylist() for name in (columns.label, *columns.others) if name in table.column_names}
     paths = _paths(table[columns.image])
     written = [_label(value, columns.names) for value in cells.pop(columns.label)]
@@ -94,13 +102,13 @@ def _columns(features: dict[str, Any], label: str, prefix: str) -> tuple[Columns
     images = [name for name, kind in kinds.items() if kind == "Image"]
     if len(images) != 1:
         found = ", ".join(f"{name} ({kind or 'list'})" for name, kind in kinds.items())
-        raise DataError(f"{prefix}{_INFO}: one column of kind Image is expected, found {found or 'none'}")
+        raise DataError(f"{prefix}features: one column of kind Image is expected, found {found or 'none'}")
     classes = [name for name, kind in kinds.items() if kind == "ClassLabel"]
     scalars = [name for name, kind in kinds.items() if kind in _SCALARS]
     chosen = label if label in scalars else classes[0] if label == "label" and len(classes) == 1 else ""
     if not chosen:
         raise UsageError(
-            f"data.label={label}: {prefix}{_INFO} has no such label; {nearest(label, scalars or ['none'])}"
+            f"data.label={label}: {prefix}features have no such label; {nearest(label, scalars or ['none'])}"
         )
     names = features[chosen].get("names") or []
     others = tuple(name for name in scalars if name != chosen)
@@ -143,7 +151,7 @@ def _label(value: object, names: tuple[str, ...]) -> str:
         return ""
     if names and isinstance(value, int):
         if not 0 <= value < len(names):
-            raise DataError(f"a label is {value}, but {_INFO} names {len(names)} classes")
+            raise DataError(f"a label is {value}, but the features name {len(names)} classes")
         return names[value]
     return str(value)
 

@@ -18,6 +18,7 @@ from gensynth.data.layouts.file_index import FileIndex
 from gensynth.data.layouts.folder_names import split_of
 from gensynth.data.layouts.label_text import blank_notes, label_of
 from gensynth.data.layouts.listing import FileRow, Listing
+from gensynth.data.layouts.one_hot import one_hot_columns, with_labels
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC
 
@@ -60,22 +61,28 @@ def is_label_table(path: Path, label: str) -> bool:
     except DataError:
         return False
     named = {column.strip().lower() for column in columns}
-    if not named & set(_FILE_COLUMNS) or not (label in columns or named & set(_LABEL_COLUMNS)):
+    labels = label in columns or named & set(_LABEL_COLUMNS) or _classes_of(columns, lines, label)
+    if not named & set(_FILE_COLUMNS) or not labels:
         return False
     index = FileIndex(path.parent)
     return any(_names_files(column, lines, index) for column in columns if column.strip().lower() in _FILE_COLUMNS)
 
 
-def list_table(folder: Path, table: str, prefix: str, split: str, label: str) -> Listing:
-    """The files that a table in the folder names; DataError or UsageError where it cannot be read as one."""
+def list_table(folder: Path, table: str, prefix: str, split: str, label: str, alone: bool = True) -> Listing:
+    """The files that a table in the folder names; DataError or UsageError where it cannot be read as one.
+
+    alone  no other table lists files of the folder, so that those it does not list are used nowhere
+    """
     place = prefix + table
     columns, lines = _read_table(folder / table, place)
+    if classes := _classes_of(columns, lines, label):
+        columns, lines = with_labels(columns, lines, classes, place)
     index = FileIndex(folder)
     roles, notes = _roles_of(columns, lines, place, label, index)
     rows: dict[str, FileRow] = {}
     findings: list[Finding] = []
     for number, cells in lines:
-        found = _row(folder.resolve(), f"{place}:{number}", prefix, cells, roles, index)
+        found = _row(folder.resolve(), f"{place}:{number}", prefix, cells, roles, index, split)
         if isinstance(found, FileRow) and found.name in rows:
             found = Finding(f"{place}:{number}", "listed_twice", f"{found.name} has a row above; this one was not used")
         if isinstance(found, Finding):
@@ -86,13 +93,22 @@ def list_table(folder: Path, table: str, prefix: str, split: str, label: str) ->
     labels = [cells[roles.label] for _, cells in lines if roles.label in cells]
     notes = (
         *notes,
+        *((f"{place}: labels from the {len(classes)} columns of 0 and 1",) if classes else ()),
         *split_notes,
         *blank_notes(labels),
         *index.notes(place),
-        *_unlisted_note(index, prefix, rows, place),
+        *(unlisted_note(index, prefix, rows, place) if alone else ()),
     )
     declared = frozenset(label_of(text) for text in labels if text.strip())
     return Listing(f"folder with {table}", tuple(listed), declared, tuple(findings), notes)
+
+
+def _classes_of(columns: list[str], lines: Lines, label: str) -> list[str]:
+    """The columns of classes of a table with a 1 for the class of each row, where no column of labels is there."""
+    named = {column.strip().lower() for column in columns}
+    if label != "label" or named & set(_LABEL_COLUMNS):
+        return []
+    return one_hot_columns(columns, lines, {*_FILE_COLUMNS, *_SPLIT_COLUMNS, "source", "gensynth_source"})
 
 
 def _read_table(path: Path, place: str) -> tuple[list[str], Lines]:
@@ -180,8 +196,8 @@ def _file_column(columns: list[str], lines: Lines, index: FileIndex) -> str:
 
 
 def _names_files(column: str, lines: Lines, index: FileIndex) -> bool:
-    """Whether a file of the folder is named in one of the first cells of a column."""
-    return any(isinstance(index.find(cells[column]), str) for _, cells in lines[:20] if column in cells)
+    """Whether a file of the folder, or one of several, is named in one of the first cells of a column."""
+    return any(index.find(cells[column]) is not None for _, cells in lines[:20] if column in cells)
 
 
 def _usual(column: str) -> int:
@@ -197,7 +213,7 @@ def _origin_column(columns: list[str], lines: Lines) -> str:
 
 
 def _row(
-    inside: Path, place: str, prefix: str, cells: dict[str, str], roles: Roles, index: FileIndex
+    inside: Path, place: str, prefix: str, cells: dict[str, str], roles: Roles, index: FileIndex, of_table: str
 ) -> FileRow | Finding:
     if roles.file not in cells:
         return Finding(place, "bad_row", cells[""])
@@ -207,18 +223,18 @@ def _row(
     origin = cells[roles.origin] if roles.origin else ""
     if origin and origin not in _ORIGINS:
         return Finding(place, "bad_row", f"gensynth_source must be one of {', '.join(sorted(_ORIGINS))}")
-    name = _file_named(inside, cells[roles.file], place, index)
+    split = split_of(cells[roles.split]) if roles.split else ""
+    name = _file_named(inside, cells[roles.file], place, index, of_table or split)
     if isinstance(name, Finding):
         at_line = name.file == place
         return replace(name, file=place if at_line else prefix + name.file, classes=(label,))
     path = inside / name
     kind = index.files[name].kind if name in index.files else media_kind(path)
     extra = {k: v for k, v in cells.items() if k not in (roles.file, roles.label, roles.origin)}
-    split = split_of(cells[roles.split]) if roles.split else ""
     return FileRow(prefix + name, path, label, split, origin or REAL, extra, inside, kind)
 
 
-def _file_named(inside: Path, listed: str, place: str, index: FileIndex) -> str | Finding:
+def _file_named(inside: Path, listed: str, place: str, index: FileIndex, split: str) -> str | Finding:
     """The name of the file that a cell means, from the folder; a Finding why there is none."""
     if listed in index.files:
         return listed
@@ -229,7 +245,7 @@ def _file_named(inside: Path, listed: str, place: str, index: FileIndex) -> str 
         return str(PurePosixPath(listed))
     if refused[0] != "missing_file":
         return Finding(listed, *refused)
-    found = index.find(listed)
+    found = index.find(listed, split)
     if found is None:
         return Finding(listed, refused[0], refused[1] + index.hint(listed))
     return found
@@ -290,7 +306,7 @@ def splits_of_folders(names: Iterable[str]) -> list[str]:
     return found if all(found) and "train" in found else []
 
 
-def _unlisted_note(index: FileIndex, prefix: str, rows: Iterable[str], place: str) -> tuple[str, ...]:
+def unlisted_note(index: FileIndex, prefix: str, rows: Iterable[str], place: str) -> tuple[str, ...]:
     used = set(rows)
     unlisted = [prefix + name for name in index.files if prefix + name not in used]
     if not unlisted:

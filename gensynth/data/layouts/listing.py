@@ -12,8 +12,10 @@ from gensynth.types import REAL
 
 LAYOUTS = (
     "known are: a folder of class folders of images, WAV or FLAC (also in train, val and test), a folder of files and "
-    "a metadata.csv, metadata.jsonl or labels.csv (columns file_name, label), COCO's JSON, Pascal VOC's Annotations "
-    "and JPEGImages, YOLO's images and labels with data.yaml, a Hugging Face data set saved with save_to_disk, "
+    "a metadata.csv, metadata.jsonl or labels.csv (columns file_name, label, or one of 0 and 1 for every class; also "
+    "train.csv, val.csv, test.csv), COCO's JSON, Pascal VOC's Annotations "
+    "and JPEGImages, YOLO's images and labels with data.yaml, a Hugging Face data set saved with save_to_disk or as "
+    "Parquet files of its hub, "
     "a pair of IDX files, and an .npz with x and y"
 )
 PICTURE = "picture"  # the column that says which picture a row was cut from
