@@ -1,9 +1,9 @@
-"""What `gensynth explore` of a large table costs beside `pandas.read_csv` of the same file: seconds, peak memory, ratio.
+"""What `gensynth explore` of a large table costs beside `pandas.read_csv` of it: seconds, peak memory, ratio.
 
     python scripts/bench_explore.py [--rows 300000] [--repeats 3] [--table FILE --label COLUMN]
 
 Both run in processes of their own, one after the other, in turns. The table is drawn with a fixed seed: 13 columns of
-the kinds that a table of payments has (a key, an instant, money, fractions, counts, words, gaps), 1 % of the rare class.
+the kinds that a table of payments has (a key, an instant, money, fractions, counts, words, gaps), 1 % rare.
 """
 
 from __future__ import annotations
