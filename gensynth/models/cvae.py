@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gensynth.errors import UsageError, nearest
 from gensynth.models.all_reduce import mean_over_processes, shared_mean
-from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows
+from gensynth.models.generator import Batch, Ema, Generator, Phase, TrainingRows, copy_weights
 from gensynth.models.nets import Autoencoder, nets_of
 from gensynth.models.prior import FlowPrior, MixturePrior, NormalPrior, Prior
 from gensynth.types import Space
@@ -58,6 +58,16 @@ def held_out_bound(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 20
         nll = autoencoder.nll(x, mean + noise * (0.5 * log_variance).exp(), y)
         total += len(x) * (nll + kl_per_dimension(mean, log_variance).sum())
     return total / len(rows.x)
+
+
+def parts_of(batch_size: int, most_rows: int) -> int:
+    """The fewest equal parts of a batch that have no more rows than that; 1 where it cannot be divided so.
+
+    >>> parts_of(512, 174), parts_of(512, 1000), parts_of(509, 174)
+    (4, 1, 1)
+    """
+    fitting = (n for n in range(1, batch_size) if batch_size % n == 0 and batch_size // n <= most_rows)
+    return next(fitting, 1)
 
 
 class AutoencoderModel(Generator):
@@ -130,6 +140,7 @@ class CVAE(AutoencoderModel):
         super().__init__(space, num_rows, nets, width, body, prior, ema_half_life)
         self.lr, self.batch_size, self.patience = lr, batch_size, patience
         self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
+        self.least_parts = parts_of(batch_size, self.autoencoder.most_rows)
         self.kept = copy.deepcopy(self.ema.average) if patience else nn.Module()
         for name, start in (("least", 1e30), ("looks_since", 0.0), ("cuts", 0.0)):
             self.register_buffer(name, torch.tensor(start))
@@ -150,7 +161,7 @@ class CVAE(AutoencoderModel):
     def begin_phase(self, name: str, rows: TrainingRows, random: torch.Generator, *, resumed: bool) -> None:
         if name == "vae" and not resumed:
             self.autoencoder.start_at(rows)
-            self.ema.average.load_state_dict(self.autoencoder.state_dict())
+            copy_weights(self.autoencoder, self.ema.average)
         if name == "prior":
             self._restore()
             self._codes = encode_all(self.ema.average, rows)
@@ -174,10 +185,10 @@ class CVAE(AutoencoderModel):
         if bound < self.least - LEAST_GAIN:
             self.least.copy_(bound)
             self.looks_since.zero_()
-            self.kept.load_state_dict(self.ema.average.state_dict())
+            copy_weights(self.ema.average, self.kept)
         elif self.looks_since >= self.patience and self.cuts <= CUTS:
             self._restore()
-            self.autoencoder.load_state_dict(self.kept.state_dict())
+            copy_weights(self.kept, self.autoencoder)
             self.looks_since.zero_()
             self.cuts += 1
         return {"held_out_bound": float(bound)}, bool(self.cuts > CUTS)
@@ -185,7 +196,7 @@ class CVAE(AutoencoderModel):
     def _restore(self) -> None:
         """Back to the weights that held-out rows liked best, where they were watched."""
         if self.least < 1e30:
-            self.ema.average.load_state_dict(self.kept.state_dict())
+            copy_weights(self.kept, self.ema.average)
 
     def vae_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """Reconstruction and KL of one batch; everything returned is detached. Nothing once training has ended."""

@@ -122,6 +122,7 @@ class Generator(LightningModule):
     block       rows per forward pass when sampling; part of the determinism contract of a bundle
     accumulate  parts that a batch is worked on in, one after the other: less memory; what a loss takes over a batch
                 (the optimal sigma, free bits) it takes over a part
+    least_parts  what `accumulate` is at least, where a whole batch would take too much memory
     rows_together  rows that a loss looks at as a group: parts of a batch hold whole groups
     private     whether training guarantees differential privacy: what else would tell of real rows (their counts, how
                 well they are covered) then stays out of the bundle
@@ -135,6 +136,7 @@ class Generator(LightningModule):
     noise_size: int
     block: int
     accumulate: int = 1
+    least_parts: int = 1
     rows_together: int = 1
     automatic_optimization = False
 
@@ -308,6 +310,14 @@ def check_learns(model: type[Generator], name: str, modality: str) -> None:
             f"model={name} learns rows of kind {' or '.join(model.modalities)}, and these are of kind {modality}; "
             "choose another model=NAME, or sampler=NAME for classical rows"
         )
+
+
+@torch.no_grad()
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Parameters and buffers of one module into another that is built alike; not by name, which takes long for many."""
+    torch._foreach_copy_(list(target.parameters()), list(source.parameters()))
+    for mine, theirs in zip(target.buffers(), source.buffers(), strict=True):
+        mine.copy_(theirs)
 
 
 class Ema(nn.Module, Generic[Module]):

@@ -140,8 +140,8 @@ def _prepare(module: Generator, settings: TrainerSettings) -> None:
     """Tell a model, and one inside it, in how many parts to work; UsageError or a warning for words that do not fit."""
     for part in module.modules():
         if isinstance(part, Generator):
-            part.accumulate = settings.accumulate
-    parts = settings.devices * settings.accumulate
+            part.accumulate = max(settings.accumulate, part.least_parts)
+    parts = settings.devices * module.accumulate
     if module.coins and parts > 1:
         raise UsageError(
             f"trainer.devices={settings.devices} trainer.accumulate={settings.accumulate}: private training draws "
@@ -151,7 +151,7 @@ def _prepare(module: Generator, settings: TrainerSettings) -> None:
         if phase.batch_size % (parts * module.rows_together):
             raise UsageError(
                 f"a batch of {phase.batch_size} rows ({phase.name}) cannot be shared by trainer.devices="
-                f"{settings.devices} x trainer.accumulate={settings.accumulate}: it must be a multiple of "
+                f"{settings.devices} x trainer.accumulate={module.accumulate}: it must be a multiple of "
                 f"{parts * module.rows_together}"
             )
     if module.private and settings.precision != "32-true":

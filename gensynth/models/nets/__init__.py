@@ -58,8 +58,10 @@ class Autoencoder(nn.Module):
     latent      D
     noise_size  numbers that a decoded latent is drawn with
     block       rows per forward pass when sampling
+    most_rows   rows of a training pass; a batch that is larger is worked on in parts
     """
 
+    most_rows: int = 2**31
     latent: int
     noise_size: int = 0
     block: int

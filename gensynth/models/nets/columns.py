@@ -30,6 +30,9 @@ FEATURES = 11
 DROPOUT = 0.1  # part of the cells' embeddings that a training pass does not see
 TEMPERATURE = 0.5  # of the softmax behind a straight-through draw
 PACK = 8  # rows that the discriminator sees together
+WIDE = 150  # columns above which tables take less for each: what grows with their square is shared and cut in stripes
+STRIPE = 64  # columns of a wide table whose states are worked out together
+WIDE_CELLS = 2**18  # of a wide table in one pass
 
 
 class Autoencoder(nets.Autoencoder):
@@ -42,7 +45,10 @@ class Autoencoder(nets.Autoencoder):
         super().__init__()
         columns = len(space.blocks)
         cell = 16 if columns <= 100 else 8
-        width = width if columns <= 50 else width // 2 if columns <= 150 else width // 4
+        width = width if columns <= 50 else width // 2 if columns <= WIDE else width // 4
+        if columns > WIDE:
+            self.most_rows = max(1, WIDE_CELLS // columns)
+            self.block = min(self.block, 1 << (self.most_rows.bit_length() - 1))
         self.latent = 16
         self.embed = nn.Embedding(space.num_classes, embedding)
         self.encoder = ColumnEncoder(space, width, self.latent, embedding, cell)
@@ -138,6 +144,7 @@ class ColumnDecoder(nets.Decoder):
         self.blocks, self.width, self.cell = space.blocks, width, cell
         self.noise_size = 2 * columns
         self.numbers = [j for j, b in enumerate(space.blocks) if b.kind == "number"]
+        self._number_at = {column: i for i, column in enumerate(self.numbers)}
         self.cells = CellEmbedding(space.blocks, cell)
         self.begin = nn.Linear(latent + embedding, hidden)
         self.add = nn.Parameter(torch.randn(columns, cell, hidden) * cell**-0.5)
@@ -154,7 +161,8 @@ class ColumnDecoder(nets.Decoder):
         start = [torch.zeros(COMPONENTS), torch.linspace(-1.5, 1.5, COMPONENTS), torch.full((COMPONENTS,), -0.7)]
         self.place = nn.Parameter(torch.zeros(len(self.numbers), width, 3 * COMPONENTS))
         self.place_bias = nn.Parameter(torch.cat(start).repeat(len(self.numbers), 1, 1))
-        self.follow = nn.Parameter(torch.zeros(len(self.numbers), columns, COMPONENTS))
+        self.wide = columns > WIDE
+        self.follow = nn.Parameter(torch.zeros(len(self.numbers), columns, 1 if self.wide else COMPONENTS))
 
     @torch.no_grad()
     def start_at(self, x: Tensor) -> None:
@@ -178,7 +186,7 @@ class ColumnDecoder(nets.Decoder):
         """Negative log-likelihood of each cell, nats, (N, D); `kept` multiplies the embedded cells (N, D, E)."""
         begin, own = self._conditions(z, e)
         added = torch.bmm((self.cells(x) * kept).transpose(0, 1), self.add)
-        state = ((self.weigh * self.before) @ added.flatten(1)).view_as(added) + begin
+        state = self._state(added) + begin
         h = self._hidden(state, own, slice(None))
         classes = x[..., 0].long()
         losses = [
@@ -192,6 +200,14 @@ class ColumnDecoder(nets.Decoder):
                 losses[j] = losses[j] + torch.where(between[:, j], place, 0.0)
         return torch.stack([loss.expand(len(x)) for loss in losses], dim=1)
 
+    def _state(self, added: Tensor) -> Tensor:
+        """What all columns (D, N, H) have added to the state before each, (D, N, H)."""
+        weigh, flat = self.weigh * self.before, added.flatten(1)
+        if not self.wide:
+            return (weigh @ flat).view_as(added)
+        stripes = [slice(first, min(first + STRIPE, len(flat))) for first in range(0, len(flat), STRIPE)]
+        return torch.cat([weigh[s, : s.stop] @ flat[: s.stop] for s in stripes]).view_as(added)
+
     def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
         """Negative log-likelihood (N,) of rows (N, D, 2), nats."""
         return self.nll(z, e, x).sum(dim=1)
@@ -200,7 +216,11 @@ class ColumnDecoder(nets.Decoder):
         """Negative log density of the scores (N, D) of number columns, from hidden units (D, N, W): (numbers, N)."""
         places = torch.baddbmm(self.place_bias, h[self.numbers], self.place)
         weight, mean, log_scale = places.chunk(3, dim=2)
-        mean = mean + (scores * between) @ (self.follow * self.before[self.numbers][..., None])
+        follow = self.follow * self.before[self.numbers][..., None]
+        if self.wide:
+            mean = mean + ((scores * between) @ follow[..., 0].T).T[..., None]
+        else:
+            mean = mean + (scores * between) @ follow
         return -mixture_log_density(torch.cat([weight, mean, log_scale], dim=2), scores[:, self.numbers].T)
 
     def _unroll(self, z: Tensor, e: Tensor, pick: Pick) -> list[tuple[Tensor, Tensor]]:
@@ -208,33 +228,32 @@ class ColumnDecoder(nets.Decoder):
         begin, own = self._conditions(z, e)
         weigh = self.weigh * self.before
         cells: list[tuple[Tensor, Tensor]] = []
-        learning = torch.is_grad_enabled()
-        scores: list[Tensor] = []
-        added: list[Tensor] = []  # a gradient bears no writing over
-        filled = begin.new_empty(0 if learning else len(self.blocks), *begin.shape)
+        scores, added = (_Grown(len(self.blocks)) for _ in range(2))
+        base, first = begin, 0  # the state that columns before `first` have left to those of a stripe
         for j, head in enumerate(self.heads):
-            before = torch.stack(added) if learning and j else filled[:j]
-            state = begin + torch.tensordot(weigh[j, :j], before, 1) if j else begin
+            if self.wide and j and j % STRIPE == 0:
+                stripe = torch.tensordot(weigh[j : j + STRIPE, :j], added.between(0, j), 1)
+                first = j
+            if first:
+                base = begin + stripe[j - first]
+            state = base + torch.tensordot(weigh[j, first:j], added.between(first, j), 1) if j > first else base
             h = self._hidden(state[None], own[j : j + 1], slice(j, j + 1))[0]
             shares, score = pick(j, head(h), self._place(j, h, scores))
             cells.append((shares, score))
-            grown = self.cells.one(shares, score, j) @ self.add[j]
-            if learning:
-                added.append(grown)
-            else:
-                filled[j] = grown
-            scores.append(score * shares[:, 0] if j in self.numbers else torch.zeros_like(score))
+            added.append(self.cells.one(shares, score, j) @ self.add[j])
+            scores.append(score * shares[:, 0] if j in self._number_at else torch.zeros_like(score))
         return cells
 
-    def _place(self, column: int, h: Tensor, scores: list[Tensor]) -> Tensor | None:
+    def _place(self, column: int, h: Tensor, scores: _Grown) -> Tensor | None:
         """The mixture (N, 3 M) of a number column, given the scores of the columns before."""
-        if column not in self.numbers:
+        if column not in self._number_at:
             return None
-        i = self.numbers.index(column)
+        i = self._number_at[column]
         weight, mean, log_scale = (h @ self.place[i] + self.place_bias[i]).chunk(3, dim=1)
         if column:
             follow = self.follow[i, :column] * self.before[column, :column, None]
-            mean = mean + torch.stack(scores, dim=1) @ follow
+            known = scores.between(0, column).T
+            mean = mean + (known if self.wide else known.contiguous()) @ follow
         return torch.cat([weight, mean, log_scale], dim=1)
 
     def forward(self, z: Tensor, e: Tensor, noise: Tensor) -> Tensor:
@@ -278,6 +297,27 @@ class ColumnDecoder(nets.Decoder):
     def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
         """Negative log-likelihood of the real rows x (N, D, 2) that the latents belong to, nats a cell."""
         return self.nll(z, e, x).mean()
+
+
+class _Grown:
+    """Tensors that come one after the other, seen as one: (those so far, *shape)."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._parts = most, list[Tensor]()
+        self._filled: Tensor | None = None
+
+    def append(self, one: Tensor) -> None:
+        if torch.is_grad_enabled():  # a gradient bears no writing over
+            self._parts.append(one)
+            return
+        if self._filled is None:
+            self._filled = one.new_empty(self._most, *one.shape)
+            self._count = 0
+        self._filled[self._count] = one
+        self._count += 1
+
+    def between(self, first: int, stop: int) -> Tensor:
+        return torch.stack(self._parts[first:stop]) if self._filled is None else self._filled[first:stop]
 
 
 def straight_through(logits: Tensor, random: StepNoise) -> Tensor:
