@@ -23,6 +23,7 @@ SURE = ("email", "iban", "credit_card", "phone")  # one hit in a column of text 
 _SOME, _MOST, _NEARLY_ALL = 0.05, 0.5, 0.8
 _FEW_NAMES = 20
 _EXAMPLES = 3
+SHORTEST_CARD = 13  # digits
 
 _PATTERNS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 _FOUND = {kind: re.compile(pattern) for kind, pattern in _PATTERNS["found_in_text"].items()}
@@ -212,6 +213,8 @@ Seen = Iterator[tuple[str, np.ndarray]]  # kind, and which of the distinct cells
 
 def _by_form(name: str, present: np.ndarray, weights: np.ndarray, numeric: bool) -> Seen:
     """Kinds that the cells show by themselves; plain numbers show only card numbers."""
+    if numeric and max(map(len, present)) < SHORTEST_CARD:
+        return
     if numeric:
         cards = np.array([bool(_FOUND["credit_card"].fullmatch(cell)) and _is_card(cell) for cell in present])
         if weights[cards].sum() >= _NEARLY_ALL * weights.sum():
@@ -237,10 +240,12 @@ def _by_name(name: str, present: np.ndarray, weights: np.ndarray, numeric: bool)
         if weights[hits].sum() >= _MOST * weights.sum():
             yield kind, hits
             return
+    if numeric:
+        return
     called = "name" in _tokens(name)
     hits = np.array([_is_person(cell, alone=called) for cell in present.tolist()])
     enough = _MOST if called else _NEARLY_ALL
-    if not numeric and weights[hits].sum() >= enough * weights.sum() and _varies(present, weights, called):
+    if weights[hits].sum() >= enough * weights.sum() and _varies(present, weights, called):
         yield "name", hits
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
+import pyarrow.compute as compute
 
 from gensynth.data.columns.codes import check_shape, issue_codes
 from gensynth.data.columns.dates import cells_of_dates, seconds_of
@@ -162,7 +164,7 @@ def cells_of(column: Column, values: np.ndarray) -> np.ndarray:
     else:
         known = on_grid(column, known)
         digits = _digits(column, np.abs(known))
-        nothing = ~(pd.Series(digits).str.partition("e")[0].str.contains("[1-9]").to_numpy(bool))
+        nothing = ~compute.match_substring_regex(arrow.array(digits, arrow.string()), "^[^e]*[1-9]").to_numpy(False)
         cells[~missing] = write_numbers(column.form, np.where(nothing, 0.0, known), digits)
     return cells
 

@@ -110,6 +110,8 @@ def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | No
 
     decimal_comma  whether the file's own commas cannot be delimiters, so that one is likely a decimal mark
     """
+    if not decimal_comma and _are_plain(cells):
+        return PLAIN
     sample = cells[:: -(-len(cells) // SETTLED_BY)].tolist()
     if clock := _clock_form(sample):
         return clock
@@ -126,6 +128,17 @@ def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | No
         return None
     marks = settle_marks([one["digits"] for one in alike], decimal_comma)
     return None if marks is None else _with_signs(alike, NumberForm(prefix, suffix, group=marks[0], point=marks[1]))
+
+
+def _are_plain(cells: np.ndarray) -> bool:
+    """Whether all cells are digits with at most a minus and a point that cannot stand between thousands."""
+    text = arrow.array(cells, arrow.string())
+    digits = compute.match_substring_regex(text, r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$")
+    if not len(cells) or not compute.all(digits).as_py():
+        return False
+    pointed = compute.any(compute.match_substring(text, ".")).as_py()
+    fraction = compute.match_substring_regex(text, r"^-?(?:0|[0-9]{4,})\.|\.(?:[0-9]{1,2}|[0-9]{4,})$")
+    return not pointed or compute.any(fraction).as_py()
 
 
 def _usual(bare: Sequence[str | None], whole: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ P numbers that a discriminator sees of a row.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,16 +22,26 @@ from torch.nn import functional as F
 
 from gensynth.models import nets
 from gensynth.models.generator import StepNoise, TrainingRows
-from gensynth.types import Block, Space
+from gensynth.models.nets._cells import (
+    FEATURES,
+    SHARPEST,
+    CellEmbedding,
+    Grown,
+    Head,
+    WideHeads,
+    draw_cell,
+    mixture_log_density,
+    narrow_heads,
+    score_features,
+    straight_through,
+)
+from gensynth.types import Space
 
 COMPONENTS = 8
-SHARPEST = -4.5  # least log standard deviation of a component, in scores
-FEATURES = 11
 DROPOUT = 0.1  # part of the cells' embeddings that a training pass does not see
-TEMPERATURE = 0.5  # of the softmax behind a straight-through draw
 PACK = 8  # rows that the discriminator sees together
 WIDE = 150  # columns above which tables take less for each: what grows with their square is shared and cut in stripes
-STRIPE = 64  # columns of a wide table whose states are worked out together
+STRIPE = 128  # columns of a wide table whose states are worked out together
 WIDE_CELLS = 2**18  # of a wide table in one pass
 
 
@@ -70,47 +80,6 @@ class Autoencoder(nets.Autoencoder):
 
     def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         return self.decoder(z, self.embed(labels), noise)
-
-
-class CellEmbedding(nn.Module):
-    """Cells (N, D, 2) -> (N, D, E): a vector for the class and, for numbers, a smooth function of the score."""
-
-    offset: Tensor
-    numeric: Tensor
-    centres: Tensor
-
-    def __init__(self, blocks: tuple[Block, ...], width: int) -> None:
-        super().__init__()
-        sizes = torch.tensor([b.size for b in blocks])
-        self.sizes = sizes.tolist()
-        self.register_buffer("offset", torch.cumsum(sizes, 0) - sizes, persistent=False)
-        self.register_buffer("numeric", torch.tensor([b.kind == "number" for b in blocks]), persistent=False)
-        self.register_buffer("centres", torch.linspace(-2.4, 2.4, FEATURES - 2), persistent=False)
-        self.levels = nn.Embedding(int(sizes.sum()), width)  # the name in saved weights
-        self.shape = nn.Parameter(torch.randn(len(blocks), FEATURES, width) * FEATURES**-0.5)
-
-    def between(self, cells: Tensor) -> Tensor:
-        """Whether cells (N, D, 2) are numbers between spikes, (N, D)."""
-        return (cells[..., 0] == 0) & self.numeric
-
-    def forward(self, cells: Tensor) -> Tensor:
-        e = self.levels(cells[..., 0].long() + self.offset)
-        features = score_features(cells[..., 1], self.centres) * self.between(cells)[..., None]
-        return e + torch.bmm(features.transpose(0, 1), self.shape).transpose(0, 1)
-
-    def one(self, shares: Tensor, score: Tensor, column: int) -> Tensor:
-        """The same for one column, given as one-hot (N, K) and score (N,): (N, E)."""
-        first = int(self.offset[column])
-        e = shares @ self.levels.weight[first : first + self.sizes[column]]
-        if not bool(self.numeric[column]):
-            return e
-        return e + (score_features(score, self.centres) * shares[:, :1]) @ self.shape[column]
-
-
-def score_features(score: Tensor, centres: Tensor) -> Tensor:
-    """Score (...) -> (..., F): itself, itself squared, and bumps along the line."""
-    bumps = torch.exp(-0.5 * ((score[..., None] - centres) / 0.6) ** 2)
-    return torch.cat([score[..., None], 0.3 * score[..., None] ** 2, bumps], dim=-1)
 
 
 class ColumnEncoder(nn.Module):
@@ -154,22 +123,24 @@ class ColumnDecoder(nets.Decoder):
         self.first = nn.Parameter(torch.randn(columns, hidden, width) * hidden**-0.5)
         self.mix = nn.Parameter(torch.randn(columns, width, width) * 0.5 * width**-0.5)
         self.mix_bias = nn.Parameter(torch.zeros(columns, 1, width))
-        heads = [nn.Linear(width, b.size) for b in space.blocks]
-        for head in heads:
-            nn.init.zeros_(head.weight)
-        self.heads = nn.ModuleList(heads)
+        self.wide = columns > WIDE
+        self.heads = WideHeads(space.blocks, width) if self.wide else narrow_heads(space.blocks, width)
         start = [torch.zeros(COMPONENTS), torch.linspace(-1.5, 1.5, COMPONENTS), torch.full((COMPONENTS,), -0.7)]
         self.place = nn.Parameter(torch.zeros(len(self.numbers), width, 3 * COMPONENTS))
         self.place_bias = nn.Parameter(torch.cat(start).repeat(len(self.numbers), 1, 1))
-        self.wide = columns > WIDE
         self.follow = nn.Parameter(torch.zeros(len(self.numbers), columns, 1 if self.wide else COMPONENTS))
 
     @torch.no_grad()
     def start_at(self, x: Tensor) -> None:
         """Set the biases of the class heads to the log marginals of rows (N, D, 2)."""
-        for j, head in enumerate(self.heads):
+        for j, head in enumerate(self._each_head()):
             counts = torch.bincount(x[:, j, 0].long(), minlength=self.blocks[j].size).to(x.dtype) + 0.5
-            head.get_parameter("bias").copy_((counts / counts.sum()).log())
+            head.bias.copy_((counts / counts.sum()).log())
+
+    def _each_head(self) -> Iterator[Head]:
+        if isinstance(self.heads, WideHeads):
+            return iter(self.heads)
+        return (Head(head.weight, head.bias) for head in cast(Iterable[nn.Linear], self.heads))
 
     def _conditions(self, z: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
         """Start of the shared state (N, H) and what each column adds to it, (D, N, W)."""
@@ -191,7 +162,7 @@ class ColumnDecoder(nets.Decoder):
         classes = x[..., 0].long()
         losses = [
             F.cross_entropy(head(h[j]), classes[:, j], reduction="none") if self.blocks[j].size > 1 else x.new_zeros(())
-            for j, head in enumerate(self.heads)
+            for j, head in enumerate(self._each_head())
         ]
         if self.numbers:
             between = self.cells.between(x)
@@ -228,9 +199,9 @@ class ColumnDecoder(nets.Decoder):
         begin, own = self._conditions(z, e)
         weigh = self.weigh * self.before
         cells: list[tuple[Tensor, Tensor]] = []
-        scores, added = (_Grown(len(self.blocks)) for _ in range(2))
+        scores, added = (Grown(len(self.blocks)) for _ in range(2))
         base, first = begin, 0  # the state that columns before `first` have left to those of a stripe
-        for j, head in enumerate(self.heads):
+        for j, head in enumerate(self._each_head()):
             if self.wide and j and j % STRIPE == 0:
                 stripe = torch.tensordot(weigh[j : j + STRIPE, :j], added.between(0, j), 1)
                 first = j
@@ -244,7 +215,7 @@ class ColumnDecoder(nets.Decoder):
             scores.append(score * shares[:, 0] if j in self._number_at else torch.zeros_like(score))
         return cells
 
-    def _place(self, column: int, h: Tensor, scores: _Grown) -> Tensor | None:
+    def _place(self, column: int, h: Tensor, scores: Grown) -> Tensor | None:
         """The mixture (N, 3 M) of a number column, given the scores of the columns before."""
         if column not in self._number_at:
             return None
@@ -297,60 +268,6 @@ class ColumnDecoder(nets.Decoder):
     def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
         """Negative log-likelihood of the real rows x (N, D, 2) that the latents belong to, nats a cell."""
         return self.nll(z, e, x).mean()
-
-
-class _Grown:
-    """Tensors that come one after the other, seen as one: (those so far, *shape)."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._parts = most, list[Tensor]()
-        self._filled: Tensor | None = None
-
-    def append(self, one: Tensor) -> None:
-        if torch.is_grad_enabled():  # a gradient bears no writing over
-            self._parts.append(one)
-            return
-        if self._filled is None:
-            self._filled = one.new_empty(self._most, *one.shape)
-            self._count = 0
-        self._filled[self._count] = one
-        self._count += 1
-
-    def between(self, first: int, stop: int) -> Tensor:
-        return torch.stack(self._parts[first:stop]) if self._filled is None else self._filled[first:stop]
-
-
-def straight_through(logits: Tensor, random: StepNoise) -> Tensor:
-    """A draw (N, K), one-hot, whose gradient is that of its softmax at TEMPERATURE."""
-    uniform = random.uniform(logits.shape[1]).clamp_min(1e-20)
-    soft = F.softmax((logits - (-uniform.log()).clamp_min(1e-20).log()) / TEMPERATURE, dim=1)
-    hard = F.one_hot(soft.argmax(1), logits.shape[1]).to(soft.dtype)
-    return hard + soft - soft.detach()
-
-
-def mixture_log_density(parameters: Tensor, score: Tensor) -> Tensor:
-    """log p(score), (...), of a mixture of Gaussians given by (..., 3 M) weights, means, log standard deviations."""
-    weight, mean, log_scale = parameters.chunk(3, dim=-1)
-    log_scale = log_scale.clamp(SHARPEST, 2)
-    inside = -0.5 * ((score[..., None] - mean) * torch.exp(-log_scale)) ** 2 - log_scale - 0.5 * math.log(2 * math.pi)
-    return torch.logsumexp(F.log_softmax(weight, dim=-1) + inside, dim=-1)
-
-
-def draw_cell(logits: Tensor, parameters: Tensor | None, u: Tensor, place: Tensor) -> Tensor:
-    """A cell (N, 2): class by the uniform u (N,), score from the standard normal `place` (N,).
-
-    What u leaves over after choosing the class chooses the component, so one uniform serves both.
-    """
-    shares = F.softmax(logits, dim=1)
-    upper = shares.cumsum(dim=1)
-    classes = (u[:, None] > upper[:, :-1]).sum(dim=1)
-    if parameters is None:
-        return torch.stack([classes.to(u.dtype), place], dim=1)
-    weight, mean, log_scale = parameters.chunk(3, dim=1)
-    left_over = (u / shares[:, 0].clamp_min(1e-12)).clamp(max=1.0)  # class 0 comes first: u lies in its share
-    component = (left_over[:, None] > F.softmax(weight, dim=1).cumsum(dim=1)[:, :-1]).sum(dim=1, keepdim=True)
-    score = mean.gather(1, component)[:, 0] + log_scale.clamp(SHARPEST, 2).gather(1, component)[:, 0].exp() * place
-    return torch.stack([classes.to(u.dtype), torch.where(classes == 0, score.clamp(-5, 5), place)], dim=1)
 
 
 class Discriminator(nets.Discriminator):
