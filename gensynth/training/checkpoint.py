@@ -6,7 +6,6 @@ staged beside its target, synced and renamed, so a kill at any moment leaves the
 
 from __future__ import annotations
 
-import io
 import pickle
 from pathlib import Path
 
@@ -49,9 +48,7 @@ def save_checkpoint(
         "optimizers": [o.state_dict() for o in optimizers],
         "notes": notes,
     }
-    buffer = io.BytesIO()  # a full disk then shows as an OSError of the write, not as a fault of the archive
-    torch.save(state, buffer)
-    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+    write_atomically(path, lambda file: torch.save(state, file))
 
 
 def load_checkpoint(path: Path, run: str) -> dict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,25 @@ def score_features(score: Tensor, centres: Tensor) -> Tensor:
     """Score (...) -> (..., F): itself, itself squared, and bumps along the line."""
     bumps = torch.exp(-0.5 * ((score[..., None] - centres) / 0.6) ** 2)
     return torch.cat([score[..., None], 0.3 * score[..., None] ** 2, bumps], dim=-1)
+
+
+class StripedProduct(torch.autograd.Function):
+    """A lower triangular matrix (D, D) times (D, P), in stripes of rows, so that what lies above is not worked out."""
+
+    @staticmethod
+    def forward(ctx: Any, lower: Tensor, x: Tensor, size: int) -> Tensor:
+        ctx.save_for_backward(lower, x)
+        ctx.stripes = [slice(first, min(first + size, len(x))) for first in range(0, len(x), size)]
+        return torch.cat([lower[s, : s.stop] @ x[: s.stop] for s in ctx.stripes])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        lower, x = ctx.saved_tensors
+        (upstream,) = gradients
+        of_lower = torch.zeros_like(lower)
+        for s in ctx.stripes:
+            of_lower[s, : s.stop] = upstream[s] @ x[: s.stop].T
+        return of_lower, torch.cat([lower[s.start :, s].T @ upstream[s.start :] for s in ctx.stripes]), None
 
 
 class Head(NamedTuple):

@@ -28,6 +28,7 @@ from gensynth.models.nets._cells import (
     CellEmbedding,
     Grown,
     Head,
+    StripedProduct,
     WideHeads,
     draw_cell,
     mixture_log_density,
@@ -40,9 +41,10 @@ from gensynth.types import Space
 COMPONENTS = 8
 DROPOUT = 0.1  # part of the cells' embeddings that a training pass does not see
 PACK = 8  # rows that the discriminator sees together
+WIDE_BLOCK = 256  # rows of a wide table that are drawn together
 WIDE = 150  # columns above which tables take less for each: what grows with their square is shared and cut in stripes
 STRIPE = 128  # columns of a wide table whose states are worked out together
-WIDE_CELLS = 2**18  # of a wide table in one pass
+WIDE_CELLS = 2**16  # of a wide table in one pass of training
 
 
 class Autoencoder(nets.Autoencoder):
@@ -58,7 +60,7 @@ class Autoencoder(nets.Autoencoder):
         width = width if columns <= 50 else width // 2 if columns <= WIDE else width // 4
         if columns > WIDE:
             self.most_rows = max(1, WIDE_CELLS // columns)
-            self.block = min(self.block, 1 << (self.most_rows.bit_length() - 1))
+            self.block = WIDE_BLOCK
         self.latent = 16
         self.embed = nn.Embedding(space.num_classes, embedding)
         self.encoder = ColumnEncoder(space, width, self.latent, embedding, cell)
@@ -75,7 +77,7 @@ class Autoencoder(nets.Autoencoder):
 
     def loss(self, x: Tensor, z: Tensor, labels: Tensor, random: StepNoise) -> Tensor:
         """The same where a part of what columns see of each other is left out at random."""
-        kept = random.uniform(x.shape[1], self.decoder.cell) >= DROPOUT
+        kept = random.uniform(x.shape[1], 1 if self.decoder.wide else self.decoder.cell) >= DROPOUT
         return self.nll(x, z, labels, kept / (1 - DROPOUT))
 
     def draw(self, z: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
@@ -160,24 +162,22 @@ class ColumnDecoder(nets.Decoder):
         state = self._state(added) + begin
         h = self._hidden(state, own, slice(None))
         classes = x[..., 0].long()
-        losses = [
-            F.cross_entropy(head(h[j]), classes[:, j], reduction="none") if self.blocks[j].size > 1 else x.new_zeros(())
-            for j, head in enumerate(self._each_head())
-        ]
+        chosen = [(j, head) for j, head in enumerate(self._each_head()) if self.blocks[j].size > 1]
+        losses = h.new_zeros(h.shape[:2])
+        if chosen:
+            entropies = [F.cross_entropy(head(h[j]), classes[:, j], reduction="none") for j, head in chosen]
+            losses = losses.index_add(0, torch.tensor([j for j, _ in chosen], device=x.device), torch.stack(entropies))
         if self.numbers:
             between = self.cells.between(x)
-            inside = self._inside(h, x[..., 1], between)
-            for j, place in zip(self.numbers, inside, strict=True):
-                losses[j] = losses[j] + torch.where(between[:, j], place, 0.0)
-        return torch.stack([loss.expand(len(x)) for loss in losses], dim=1)
+            inside = torch.where(between[:, self.numbers].T, self._inside(h, x[..., 1], between), 0.0)
+            losses = losses.index_add(0, torch.tensor(self.numbers, device=x.device), inside)
+        return losses.T.contiguous()
 
     def _state(self, added: Tensor) -> Tensor:
         """What all columns (D, N, H) have added to the state before each, (D, N, H)."""
         weigh, flat = self.weigh * self.before, added.flatten(1)
-        if not self.wide:
-            return (weigh @ flat).view_as(added)
-        stripes = [slice(first, min(first + STRIPE, len(flat))) for first in range(0, len(flat), STRIPE)]
-        return torch.cat([weigh[s, : s.stop] @ flat[: s.stop] for s in stripes]).view_as(added)
+        product: Tensor = StripedProduct.apply(weigh, flat, STRIPE) if self.wide else weigh @ flat
+        return product.view_as(added)
 
     def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
         """Negative log-likelihood (N,) of rows (N, D, 2), nats."""
