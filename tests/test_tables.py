@@ -15,8 +15,10 @@ from gensynth import rng
 from gensynth.cli import compose
 from gensynth.data.table import TableCodec
 from gensynth.data.table_source import read_breast_cancer, read_frame
+from gensynth.models.cvae import parts_of
 from gensynth.models.generator import TrainingRows
-from gensynth.models.nets.columns import Autoencoder, ColumnDecoder, draw_cell, mixture_log_density
+from gensynth.models.nets._cells import StripedProduct, draw_cell, mixture_log_density
+from gensynth.models.nets.columns import Autoencoder, ColumnDecoder
 from gensynth.steps.train import train_generator
 from gensynth.training.bundle import load_bundle
 from gensynth.types import Block, Space
@@ -360,10 +362,13 @@ def read_breast_cancer_frame():
 SPACE = Space((3, 2), 2, (Block(3, "number"), Block(4, "levels"), Block(1, "number")))
 
 
-def cells(n=16):
+WIDE = Space((300, 2), 2, SPACE.blocks * 100)  # a column takes less, and states are worked out in stripes
+
+
+def cells(n=16, space=SPACE):
     g = torch.Generator().manual_seed(0)
-    x = torch.randn(n, 3, 2, generator=g)
-    for j, block in enumerate(SPACE.blocks):
+    x = torch.randn(n, *space.shape, generator=g)
+    for j, block in enumerate(space.blocks):
         x[:, j, 0] = torch.randint(block.size, (n,), generator=g)
     return x
 
@@ -371,7 +376,8 @@ def cells(n=16):
 def stirred(decoder):
     """The decoder with heads that do not start at zero."""
     torch.manual_seed(0)
-    for weight in (*(head.weight for head in decoder.heads), decoder.place, decoder.follow):
+    heads = [decoder.heads.weight] if decoder.wide else [head.weight for head in decoder.heads]
+    for weight in (*heads, decoder.place, decoder.follow):
         torch.nn.init.normal_(weight)
     return decoder
 
@@ -388,11 +394,12 @@ def test_a_column_is_given_only_the_ones_before_it():
         assert not same[j + 1 :].any()
 
 
+@pytest.mark.parametrize("space", [SPACE, WIDE], ids=["narrow", "wide"])
 @pytest.mark.parametrize("learning", [True, False], ids=["with a gradient", "as sampled"])
-def test_rows_are_drawn_from_the_distribution_whose_likelihood_is_trained(learning):
+def test_rows_are_drawn_from_the_distribution_whose_likelihood_is_trained(space, learning):
     """Column by column, the distribution that a cell is drawn from is the one that scores it."""
-    decoder = stirred(ColumnDecoder(SPACE, 8, 4, 4, 4))
-    x, z, e, found = cells(), torch.randn(16, 4), torch.randn(16, 4), []
+    decoder = stirred(ColumnDecoder(space, 8, 4, 4, 4))
+    x, z, e, found = cells(space=space), torch.randn(16, 4), torch.randn(16, 4), []
 
     def real_cell(column, logits, mixture):
         classes, score = x[:, column, 0].long(), x[:, column, 1]
@@ -405,6 +412,32 @@ def test_rows_are_drawn_from_the_distribution_whose_likelihood_is_trained(learni
     with torch.set_grad_enabled(learning):
         decoder._unroll(z, e, real_cell)
     torch.testing.assert_close(torch.stack(found, dim=1), decoder.nll(z, e, x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_gradient_of_a_striped_product_is_that_of_the_whole():
+    g = torch.Generator().manual_seed(0)
+    lower = torch.randn(13, 13, generator=g, dtype=torch.double).tril().requires_grad_()
+    x = torch.randn(13, 5, generator=g, dtype=torch.double).requires_grad_()
+    upstream = torch.randn(13, 5, generator=g, dtype=torch.double)
+    striped = torch.autograd.grad(StripedProduct.apply(lower, x, 4), (lower, x), upstream)
+    whole = torch.autograd.grad(lower.tril() @ x, (lower, x), upstream)
+    torch.testing.assert_close(striped[0].tril(), whole[0])
+    torch.testing.assert_close(striped[1], whole[1])
+
+
+def test_a_batch_of_a_wide_table_is_worked_on_in_parts_and_gives_the_gradient_of_the_whole():
+    """As many parts as its rows need; the mean of their gradients is that of the whole batch."""
+    torch.manual_seed(0)
+    net, x, y = Autoencoder(WIDE, 64), cells(512, WIDE), torch.zeros(512, dtype=torch.long)
+    parts = parts_of(512, net.most_rows)
+    assert (net.most_rows, parts) == (2**16 // 300, 4)
+    z = torch.randn(512, net.latent)
+    net.nll(x, z, y).backward()
+    whole = net.decoder.weigh.grad.clone()
+    net.zero_grad()
+    for rows in torch.arange(512).split(512 // parts):
+        (net.nll(x[rows], z[rows], y[rows]) / parts).backward()
+    torch.testing.assert_close(net.decoder.weigh.grad, whole, rtol=1e-3, atol=1e-4)
 
 
 def test_likelihood_of_classes_sums_to_one():
