@@ -44,7 +44,7 @@ PACK = 8  # rows that the discriminator sees together
 WIDE_BLOCK = 256  # rows of a wide table that are drawn together
 WIDE = 150  # columns above which tables take less for each: what grows with their square is shared and cut in stripes
 STRIPE = 128  # columns of a wide table whose states are worked out together
-WIDE_CELLS = 2**16  # of a wide table in one pass of training
+WIDE_CELLS = 2**15  # of a wide table in one pass of training
 
 
 class Autoencoder(nets.Autoencoder):
