@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as arrow
 import pyarrow.compute as compute
 
-from gensynth.data.columns import dates, numbers
+from gensynth.data.columns import clocks, dates, numbers
 from gensynth.data.columns.codes import find_shape, sieve_of
 from gensynth.data.columns.column import Column, is_missing, misfits_of, values_of
 from gensynth.errors import DataError
@@ -181,7 +181,8 @@ def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm) -> Colum
     values = values_of(column, distinct)
     known = ~np.isnan(values)
     if not known.any() or form.clock:
-        return replace(column, integer=bool(form.clock))
+        decimals = clocks.decimals_of(form.clock)
+        return replace(column, integer=bool(form.clock) and not decimals, decimals=decimals)
     text = _bare_digits(distinct[known], form)
     has_exponent = compute.match_substring_regex(text, "[eE]").to_numpy(zero_copy_only=False)
     has_point = compute.match_substring(text, ".").to_numpy(zero_copy_only=False)
@@ -241,8 +242,10 @@ def _step(column: Column, values: np.ndarray) -> float:
     """The grid on which all values (N,) lie, where it is coarser than what the cells could write; 0 where not."""
     distinct = np.unique(values)
     finest = 1.0 if column.kind == "datetime" or column.integer else 10.0**-column.decimals
-    if len(distinct) < LEAST_ON_GRID or column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):
+    if column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):
         return 0.0
+    if len(distinct) < LEAST_ON_GRID:  # 0.0 and 1.0 of many cells have nothing between them
+        return float(column.kind == "numeric" and finest < 1 and len(values) >= LEAST_ON_GRID and _is_whole(distinct))
     if column.kind == "datetime" and not column.integer:
         return 0.0
     ticks = np.rint((distinct - distinct[0]) / finest)
@@ -250,6 +253,10 @@ def _step(column: Column, values: np.ndarray) -> float:
         return 0.0
     step = int(np.gcd.reduce(ticks.astype(np.int64)))
     return round(step * finest, column.decimals) if step > 1 else 0.0
+
+
+def _is_whole(values: np.ndarray) -> bool:
+    return bool((np.mod(values, 1) == 0).all())
 
 
 def _commonest(cells: np.ndarray) -> str:
@@ -294,10 +301,16 @@ def _identifies(name: str, cells: np.ndarray, present: np.ndarray, distinct: np.
     if len(cells) < LEAST_IDENTIFIERS or len(distinct) < NEARLY_ALL * len(cells):
         return False
     text = pd.Series(distinct, dtype=object)
-    if (text.str.len() > _TEXT_LENGTH).any() or text[:1000].str.contains(" ").any():
+    if (text.str.len() > _TEXT_LENGTH).any() or (text[:1000].str.contains(" ").any() and not _alike(text[:1000])):
         return False
     coded = text[:1000].str.contains(_CODE).mean() > NEARLY_ALL
     return bool(coded or _NAMED_ID.search(name))
+
+
+def _alike(text: pd.Series) -> bool:
+    """Whether all cells have letters, digits and blanks at the same places, as number plates."""
+    places = text.str.replace(r"\d", "9", regex=True).str.replace(r"[^\W\d_]", "a", regex=True)
+    return bool(places.nunique() == 1 and "9" in places.iloc[0])
 
 
 def _is_free_text(present: np.ndarray, distinct: np.ndarray) -> bool:
