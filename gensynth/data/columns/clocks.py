@@ -25,12 +25,12 @@ import pyarrow as arrow
 
 LEAST = 0.8  # share of the cells that a format must read
 _CLOCK = re.compile(
-    r"(?P<sign>-)?(?:(?P<days>\d+)(?P<named> days?,? \+?))?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
+    r"(?P<sign>-)?(?:(?P<days>\d{1,5})(?P<named> days?,? \+?))?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
     r"(?::(?P<seconds>[0-5]\d)(?:(?P<point>[.,])(?P<fraction>\d+))?)?"
 )
 _ISO = re.compile(
-    r"(?P<sign>-)?P(?=T?\d)(?:(?P<days>\d+)D)?"
-    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:(?P<point>[.,])(?P<fraction>\d+))?S)?)?"
+    r"(?P<sign>-)?P(?=T?\d)(?:(?P<days>\d{1,5})D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d{1,5})H)?(?:(?P<minutes>\d{1,6})M)?(?:(?P<seconds>\d{1,8})(?:(?P<point>[.,])(?P<fraction>\d+))?S)?)?"
 )
 _LAP = re.compile(r"(?P<sign>-)?(?P<minutes>\d{1,3}):(?P<seconds>[0-5]\d)(?P<point>[.,])(?P<fraction>\d+)")
 _PARTS = re.compile(

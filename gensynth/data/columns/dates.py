@@ -228,7 +228,10 @@ def seconds_of(cells: np.ndarray, form: str) -> np.ndarray:
     """float64 (N,) of cells (N,), NaN where the format does not read them or the year is out of all likelihood."""
     if form.startswith("epoch:"):
         numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        return numbers / EPOCHS[form.partition(":")[2]]
+        seconds = numbers / EPOCHS[form.partition(":")[2]]
+        return np.where(
+            (seconds >= FIRST.astype(np.int64) * 86_400) & (seconds < LAST.astype(np.int64) * 86_400), seconds, np.nan
+        )
     text = pd.Series(cells, dtype=object).str.strip()
     plain = re.sub(r"%\d?f", "%f", re.sub(r"%[-^]", "%", form)).replace("%:z", "%z").replace("%P", "%p")
     stamps = _stamps(text, plain)

@@ -151,7 +151,8 @@ def _has_point(cells: np.ndarray) -> bool:
 
 
 def _counts_or_named(name: str, known: np.ndarray) -> bool:
-    return bool(known.max() - known.min() == len(known) - 1 or _NUMBER_NAMED_ID.search(name))
+    """Whether different whole numbers are named as identifiers, or fill half of their range: rows, some of a split."""
+    return bool(known.max() - known.min() < 2 * len(known) or _NUMBER_NAMED_ID.search(name))
 
 
 def _stated_number(name: str, cells: np.ndarray, distinct: np.ndarray, decimal_comma: bool) -> Column:

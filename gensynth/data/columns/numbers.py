@@ -214,12 +214,17 @@ def _with_signs(found: Sequence[re.Match[str]], form: NumberForm) -> NumberForm:
 
 
 def _is_negative(one: re.Match[str]) -> bool:
-    return any(mark and mark in MINUS for mark in (one["sign"], one["inner"])) or bool(one["open"] or one["trailing"])
+    return any(mark and mark in MINUS for mark in (one["sign"], one["inner"])) or bool(one["open"] or _is_behind(one))
+
+
+def _is_behind(one: re.Match[str]) -> bool:
+    """Whether a minus stands behind; in 15.- it is none."""
+    return bool(one["trailing"] and one["digits"][-1].isdigit())
 
 
 def _style(negative: re.Match[str]) -> str:
     """How one negative number is marked."""
-    style = "(#)" if negative["open"] else "#-" if negative["trailing"] else "$-#" if negative["inner"] else "-#"
+    style = "(#)" if negative["open"] else "#-" if _is_behind(negative) else "$-#" if negative["inner"] else "-#"
     return style.replace("-", "\u2212") if "\u2212" in (negative["sign"], negative["inner"]) else style
 
 
@@ -235,7 +240,7 @@ def values_of_numbers(cells: np.ndarray, form: NumberForm) -> np.ndarray:
     if form.clock:
         return clocks.seconds_of(text, form.clock)
     fits = compute.match_substring_regex(text, f"^(?:{_strict(form)})$")
-    minus = rf"^[^0-9.,]*[{_MINUS}]|[0-9.,]\s*-$" + (r"|^\(" if form.negative == "(#)" else "")
+    minus = rf"^[^0-9.,]*[{_MINUS}]|[^.,]-$" + (r"|^\(" if form.negative == "(#)" else "")
     negative = compute.match_substring_regex(text, minus)
     for part in (form.suffix.strip(), form.prefix.strip(), form.group, *"()+", *_BLANK):
         text = compute.replace_substring(text, part, "") if part else text
