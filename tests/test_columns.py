@@ -572,3 +572,23 @@ def test_a_format_that_cannot_be_written_is_refused_before_anything_is_read(tmp_
     small(tmp_path).assign(day="2021 10").to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match=r"data.formats has %W, which is not known"):
         read_table(str(tmp_path / "t.csv"), label="y", formats={"day": "%Y %W"})
+
+
+def test_a_line_for_no_cents_is_no_minus():
+    cells = texts(f"{i}.50" if i % 3 else f"{i}.-" for i in range(30, 90))
+    assert values_of(describe("price", cells), cells)[:3].tolist() == [30.0, 31.5, 32.5]
+
+
+def test_whole_numbers_of_any_size_keep_their_sign():
+    cells = texts([*(f"${i}" for i in range(40)), f"${2**64}"])
+    column = describe("v", cells)
+    assert cells_of(column, values_of(column, cells)).tolist() == cells.tolist()
+
+
+@pytest.mark.parametrize(
+    "cells", [[str(pd.Timedelta(hours=h)) for h in range(-30, 30)], ["-1 day, 23:00:00", "1:00:00"] * 9]
+)
+def test_hours_count_forward_from_negative_days(cells):
+    column = describe("v", texts(cells))
+    expected = [pd.Timedelta(cell.replace(" day,", " days +")).total_seconds() for cell in cells]
+    assert values_of(column, texts(cells)).tolist() == expected

@@ -16,6 +16,8 @@ from scipy.sparse import issparse
 from gensynth.errors import InputError
 
 Rows = pd.DataFrame | np.ndarray
+# Types of polars and DuckDB that pandas does not take.
+WITHOUT_VIEWS = {arrow.string_view(): arrow.large_string(), arrow.binary_view(): arrow.large_binary()}
 SHAPES = "a table (N, D) or images (N, H, W) or (N, H, W, C)"
 
 
@@ -63,11 +65,13 @@ def _of_arrow(X: Any) -> tuple[pd.DataFrame, Callable[[Rows], Any]]:  # noqa: N8
         table = arrow.table(X)
     except (arrow.ArrowException, TypeError, ValueError):
         raise InputError(f"Expected 2D array: X must be {SHAPES}, got {type(X).__name__}") from None
+    fields = [field.with_type(WITHOUT_VIEWS.get(field.type, field.type)) for field in table.schema]
+    plain = table.cast(arrow.schema(fields, table.schema.metadata))
     make = arrow.table if isinstance(X, arrow.Table | arrow.RecordBatch) else type(X)
-    frame = table.to_pandas(types_mapper=lambda kind: None if arrow.types.is_dictionary(kind) else pd.ArrowDtype(kind))
+    frame = plain.to_pandas(types_mapper=lambda kind: None if arrow.types.is_dictionary(kind) else pd.ArrowDtype(kind))
 
     def back(rows: Rows) -> Any:
-        return make(arrow.Table.from_pandas(rows, schema=table.schema, preserve_index=False))
+        return make(arrow.Table.from_pandas(rows, schema=plain.schema, preserve_index=False).cast(table.schema))
 
     return _with_names_apart(frame), back
 

@@ -16,6 +16,7 @@ from pyarrow import types
 
 from gensynth.errors import DataError
 
+NOT_NULL = " not null"
 _DECIMAL = re.compile(r"decimal(128|256)\((\d+), (-?\d+)\)")
 _STAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=([\w/+:-]+))?\]")
 _TIME = re.compile(r"(time32|time64|duration)\[(s|ms|us|ns)\]")
@@ -23,8 +24,19 @@ _DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(\w+), ordered=[01]>"
 _DECIMALS, _TIMES = {"128": arrow.decimal128, "256": arrow.decimal256}, {"time32": arrow.time32, "time64": arrow.time64}
 
 
+def types_of_arrow(table: arrow.Table) -> dict[str, str]:
+    """Type by column, as text: "not null" behind it where texts are empty, none of them null."""
+
+    def has_empty(column: arrow.ChunkedArray) -> bool:
+        inner = column.type.value_type if types.is_dictionary(column.type) else column.type
+        return _is_text(inner) and column.null_count == 0 and "" in _texts(column)
+
+    return {name: f"{(one := table.column(name)).type}{NOT_NULL * has_empty(one)}" for name in table.column_names}
+
+
 def arrow_type(text: str) -> arrow.DataType:
-    """Inverse of `str(type)` for the types that are read; ValueError for others."""
+    """Inverse of `str(type)`, without "not null", for the types that are read; ValueError for others."""
+    text = text.removesuffix(NOT_NULL)
     if found := _DECIMAL.fullmatch(text):
         return _DECIMALS[found[1]](int(found[2]), int(found[3]))
     if found := _STAMP.fullmatch(text):
@@ -70,6 +82,7 @@ def _texts(column: arrow.ChunkedArray) -> np.ndarray:
 def arrow_of_cells(frame: pd.DataFrame, kinds: Mapping[str, str], missing: Mapping[str, str]) -> arrow.Table:
     """Arrow table of text cells in the types of `kinds`, others as text; empty cells and marks of gaps are null.
 
+    An empty cell stays empty text where its type is a text that is not null.
     DataError where a cell does not fit its type.
     """
     columns = {}
@@ -77,7 +90,8 @@ def arrow_of_cells(frame: pd.DataFrame, kinds: Mapping[str, str], missing: Mappi
         column = arrow.array(frame[name].tolist(), arrow.string())
         if name in kinds:
             kind, null = arrow_type(kinds[name]), arrow.scalar(None, arrow.string())
-            gaps = compute.is_in(column, arrow.array(["", *_marks(kind, missing.get(name, ""))]))
+            empty = [] if kinds[name].endswith(NOT_NULL) else ["", *_marks(kind, missing.get(name, ""))]
+            gaps = compute.is_in(column, arrow.array(empty, arrow.string()))
             try:
                 column = _typed(compute.if_else(gaps, null, column), kind)
             except arrow.ArrowInvalid as error:
@@ -89,8 +103,11 @@ def arrow_of_cells(frame: pd.DataFrame, kinds: Mapping[str, str], missing: Mappi
 def _marks(kind: arrow.DataType, missing: str) -> list[str]:
     """A mark of missing cells that is no value of the type: NA is one among texts, nan among floats."""
     inner = kind.value_type if types.is_dictionary(kind) else kind
-    is_text = types.is_string(inner) or types.is_large_string(inner)
-    return [] if is_text or (types.is_floating(inner) and missing == "nan") else [missing]
+    return [] if _is_text(inner) or (types.is_floating(inner) and missing == "nan") else [missing]
+
+
+def _is_text(kind: arrow.DataType) -> bool:
+    return types.is_string(kind) or types.is_large_string(kind)
 
 
 def _typed(text: arrow.Array, kind: arrow.DataType) -> arrow.Array:

@@ -250,7 +250,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    from gensynth.data.arrow_cells import cells_of_arrow, is_read
+    from gensynth.data.arrow_cells import cells_of_arrow, is_read, types_of_arrow
 
     try:
         table = parquet.read_table(path)
@@ -264,8 +264,7 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
         for field in without
     )
     table = table.drop_columns([field.name for field in without])
-    types = {field.name: str(field.type) for field in table.schema}
-    return TableFile(cells_of_arrow(table), "Parquet", 1, True, types, notes)
+    return TableFile(cells_of_arrow(table), "Parquet", 1, True, types_of_arrow(table), notes)
 
 
 def _index_first(table: Any) -> Any:

@@ -22,6 +22,7 @@ ATTEMPTS = 40
 SHAPED_BY = 1000  # cells by which a shape is found
 ALIKE = 0.9  # share of the cells that must have the runs of the shape
 FEW = 12  # different texts of a run that are written again as they are: domains of addresses, say
+CHANCE = 1e-9  # of never seeing the letters of an alphabet that are not there, by which it has them
 _RUNS = re.compile(r"\d+|[^\W\d_]+|[\W_]+")
 _UPPER_HEX, _LOWER_HEX = string.digits + "ABCDEF", string.digits + "abcdef"
 ALPHABETS = (
@@ -91,6 +92,8 @@ def _places(cells: Sequence[str]) -> list[Run]:
             runs.append({"text": min(distinct)})
         else:
             alphabet = _alphabet(distinct)
+            if not distinct <= set(string.digits) and (len(distinct) / len(alphabet)) ** len(cells) < CHANCE:
+                alphabet = "".join(sorted(distinct))  # as the 8, 9, a and b of a UUID's variant
             first = not place or not columns[place - 1] <= set(string.digits)
             if first and alphabet == string.digits and "0" not in distinct:
                 alphabet = string.digits[1:]  # a number that never begins with a zero

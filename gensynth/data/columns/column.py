@@ -25,6 +25,7 @@ KINDS = (*MODELLED, "constant", "identifier", "text")
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")
 AMONG_NUMBERS = ("<NA>", "#N/A", "NaT", "none", "missing", "unknown", "--", "nil", "NIL")  # and dates
 AMONG_TEXTS = ("None", "-", ".")  # where words stand, these may be one of them
+MOST_INT = 2.0**63
 ANSWERS = (("true", "yes", "t", "y", "1", "1.0"), ("false", "no", "f", "n", "0", "0.0"))
 
 
@@ -189,6 +190,8 @@ def issue(column: Column, seeds: np.ndarray, taken: set[str]) -> np.ndarray:
 def _digits(column: Column, values: np.ndarray) -> np.ndarray:
     """Absolute values (N,) as plain text."""
     if column.integer:
+        if values.max(initial=0.0) >= MOST_INT:
+            return np.char.mod("%.0f", np.rint(values)).astype(object)
         return np.rint(values).astype(np.int64).astype(str).astype(object)
     if column.spelling.get("exponent"):
         return np.char.mod(f"%.{column.decimals}e", values).astype(object)

@@ -5,6 +5,7 @@ A format is strptime's, with these beside it, so that what was read is written a
     %-d %-m %-H %-I   without a leading zero        %^b %^B %^a   month and weekday names in capitals
     %P                am, pm                        %3f           so many digits of the second's fraction
     %:z               an offset as +01:00           epoch:s ms us ns   whole numbers counted from 1970
+    %q                a quarter, 1 to 4             %G-W%V            weeks of ISO 8601, also with %u, the weekday
 
 Seconds are since 1970: of the instant where the cells differ in their offset, else as the clock shows them.
 """
@@ -38,6 +39,10 @@ _PARTS = {
     "B": _NAME,
     "a": _SHORT_DAY,
     "A": _WEEKDAY,
+    "q": "[1-4]",
+    "G": r"\d{4}",
+    "V": r"[0-5]\d",
+    "u": "[1-7]",
 }
 # In the order in which they win where several read as many cells: days stand before months.
 _NUMERIC_DATES = [
@@ -55,9 +60,10 @@ _NAMED_DATES = [
     *(f"%Y{mark}%b{mark}%d" for mark in (" ", "-")),
 ]
 _SHORT_DATES = ["%Y-%m", "%Y/%m", "%m/%Y", "%m.%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%Y-%b"]
+_PERIODS = ["%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%G-W%V", "%GW%V", "%G-W%V-%u"]
 _DATES = [
     *(f"%{a}{mark}{date}" for a in "Aa" for mark in (", ", " ") for date in (*_NUMERIC_DATES[:6], *_NAMED_DATES)),
-    *(*_NUMERIC_DATES, *_NAMED_DATES, "%Y%m%d", *_SHORT_DATES),
+    *(*_NUMERIC_DATES, *_NAMED_DATES, "%Y%m%d", *_SHORT_DATES, *_PERIODS),
 ]
 _COMPACT = ["%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d", "%d%m%Y", "%m%d%Y"]
 _TIME = re.compile(
@@ -222,7 +228,10 @@ def seconds_of(cells: np.ndarray, form: str) -> np.ndarray:
     """float64 (N,) of cells (N,), NaN where the format does not read them or the year is out of all likelihood."""
     if form.startswith("epoch:"):
         numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        return numbers / EPOCHS[form.partition(":")[2]]
+        seconds = numbers / EPOCHS[form.partition(":")[2]]
+        return np.where(
+            (seconds >= FIRST.astype(np.int64) * 86_400) & (seconds < LAST.astype(np.int64) * 86_400), seconds, np.nan
+        )
     text = pd.Series(cells, dtype=object).str.strip()
     plain = re.sub(r"%\d?f", "%f", re.sub(r"%[-^]", "%", form)).replace("%:z", "%z").replace("%P", "%p")
     stamps = _stamps(text, plain)
@@ -234,7 +243,14 @@ def seconds_of(cells: np.ndarray, form: str) -> np.ndarray:
 
 
 def _stamps(text: pd.Series, plain: str) -> pd.Series:
-    """Timestamps without a zone, of the instant where the format reads an offset."""
+    """Timestamps without a zone, of the instant where the format reads an offset; of the first day of a period."""
+    if "%q" in plain:
+        text, plain = (
+            text.str.replace(r"Q([1-4])", lambda found: f"Q{3 * int(found[1]) - 2}", regex=True),
+            plain.replace("%q", "%m"),
+        )
+    elif "%V" in plain and "%u" not in plain:
+        text, plain = text + "-1", plain + "-%u"
     stamps = pd.to_datetime(text, format=plain, errors="coerce", utc="%z" in plain, exact=True)
     return stamps.dt.tz_localize(None) if stamps.dt.tz is not None else stamps
 
@@ -242,7 +258,10 @@ def _stamps(text: pd.Series, plain: str) -> pd.Series:
 def cells_of_dates(seconds: np.ndarray, form: str, offsets: tuple[int, ...] = ()) -> np.ndarray:
     """Cells (N,) of seconds (N,), all finite."""
     if form.startswith("epoch:"):
-        return np.rint(seconds * EPOCHS[form.partition(":")[2]]).astype(np.int64).astype(str).astype(object)
+        scale = EPOCHS[form.partition(":")[2]]
+        exact = min(scale, 1e6)  # float64 holds instants of our time to the microsecond
+        ticks = np.rint(seconds * exact).astype(np.int64) * int(scale / exact)
+        return ticks.astype(str).astype(object)
     minutes = np.array(offsets)[_month(seconds)] if offsets else np.zeros(len(seconds), int)
     ticks = np.rint((seconds + 60.0 * minutes) * 10.0**6).astype(np.int64)
     stamps = pd.Series(ticks.astype("datetime64[us]"))
@@ -279,7 +298,7 @@ def _piece(part: str, stamps: pd.Series, minutes: np.ndarray) -> pd.Series:
     text = _NAMES[letter](stamps) if letter in _NAMES else _NUMBERS[letter](stamps)
     if letter in _NAMES:
         return text.str.upper() if flag == "^" else text
-    width = 4 if letter == "Y" else 1 if flag == "-" else 2
+    width = 4 if letter in "YG" else 1 if flag == "-" or letter in "qu" else 2
     return text.map(f"{{:0{width}d}}".format)
 
 
@@ -299,6 +318,10 @@ _NUMBERS: dict[str, Callable[[pd.Series], pd.Series]] = {
     "M": lambda stamps: stamps.dt.minute,
     "S": lambda stamps: stamps.dt.second,
     "j": lambda stamps: stamps.dt.day_of_year,
+    "q": lambda stamps: stamps.dt.quarter,
+    "G": lambda stamps: stamps.dt.isocalendar()["year"],
+    "V": lambda stamps: stamps.dt.isocalendar()["week"],
+    "u": lambda stamps: stamps.dt.isocalendar()["day"],
 }
 _NAMES: dict[str, Callable[[pd.Series], pd.Series]] = {
     "b": _names(MONTHS, "month", 3),

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as arrow
 import pyarrow.compute as compute
 
-from gensynth.data.columns import dates, numbers
+from gensynth.data.columns import clocks, dates, numbers
 from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.codes import find_shape, sieve_of
 from gensynth.data.columns.column import Column, is_missing, misfits_of, values_of
@@ -21,6 +21,7 @@ FITTING = 0.8  # share of the cells that a number or a date must read
 HALF, NEARLY_ALL = 0.5, 0.95
 FEW_CATEGORIES, MANY_CATEGORIES = 20, 50
 LEAST_IDENTIFIERS = 20
+SURELY_ROWS = 200  # different whole numbers that fill half of their range, in any order, and are therefore row numbers
 LEAST_ON_GRID, MOST_GRID_DECIMALS = 12, 6  # distinct values by which a grid is found; digits of fractions at most
 _TEXT_LENGTH = 40
 _BOOLEANS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
@@ -140,7 +141,12 @@ def _has_point(cells: np.ndarray) -> bool:
 
 
 def _counts_or_named(name: str, known: np.ndarray) -> bool:
-    return bool(known.max() - known.min() == len(known) - 1 or _NUMBER_NAMED_ID.search(name))
+    """Whether different whole numbers are named as identifiers, or count rows: some may have gone to other splits."""
+    dense = known.max() - known.min() < 2 * len(known)
+    counts = (
+        known.max() - known.min() == len(known) - 1 or bool((np.diff(known) > 0).all()) or len(known) >= SURELY_ROWS
+    )
+    return bool(dense and counts) or _NUMBER_NAMED_ID.search(name) is not None
 
 
 def _stated_number(name: str, distinct: np.ndarray, decimal_comma: bool) -> Column:
@@ -170,7 +176,8 @@ def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm, values: 
     values = values_of(column, distinct) if values is None else values
     known = ~np.isnan(values)
     if not known.any() or form.clock:
-        return replace(column, integer=bool(form.clock))
+        decimals = clocks.decimals_of(form.clock)
+        return replace(column, integer=bool(form.clock) and not decimals, decimals=decimals)
     text = _bare_digits(distinct[known], form)
     has_exponent = compute.match_substring_regex(text, "[eE]").to_numpy(zero_copy_only=False)
     has_point = compute.match_substring(text, ".").to_numpy(zero_copy_only=False)
@@ -233,8 +240,10 @@ def _step(column: Column, values: np.ndarray) -> float:
     """The grid on which all values (N,) lie, where it is coarser than what the cells could write; 0 where not."""
     distinct = np.unique(values)
     finest = 1.0 if column.kind == "datetime" or column.integer else 10.0**-column.decimals
-    if len(distinct) < LEAST_ON_GRID or column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):
+    if column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):
         return 0.0
+    if len(distinct) < LEAST_ON_GRID:  # 0.0 and 1.0 of many cells have nothing between them
+        return float(column.kind == "numeric" and finest < 1 and len(values) >= LEAST_ON_GRID and _is_whole(distinct))
     if column.kind == "datetime" and not column.integer:
         return 0.0
     ticks = np.rint((distinct - distinct[0]) / finest)
@@ -242,6 +251,10 @@ def _step(column: Column, values: np.ndarray) -> float:
         return 0.0
     step = int(np.gcd.reduce(ticks.astype(np.int64)))
     return round(step * finest, column.decimals) if step > 1 else 0.0
+
+
+def _is_whole(values: np.ndarray) -> bool:
+    return bool((np.mod(values, 1) == 0).all())
 
 
 def _of_texts(name: str, cells: Cells, marks: np.ndarray, kind: str) -> Column:
@@ -280,10 +293,16 @@ def _identifies(name: str, rows: int, distinct: np.ndarray) -> bool:
     if rows < LEAST_IDENTIFIERS or len(distinct) < NEARLY_ALL * rows:
         return False
     text = pd.Series(distinct, dtype=object)
-    if max(map(len, distinct)) > _TEXT_LENGTH or text[:1000].str.contains(" ").any():
+    if max(map(len, distinct)) > _TEXT_LENGTH or (text[:1000].str.contains(" ").any() and not _alike(text[:1000])):
         return False
     coded = text[:1000].str.contains(_CODE).mean() > NEARLY_ALL
     return bool(coded or _NAMED_ID.search(name))
+
+
+def _alike(text: pd.Series) -> bool:
+    """Whether all cells have letters, digits and blanks at the same places, as number plates."""
+    places = text.str.replace(r"\d", "9", regex=True).str.replace(r"[^\W\d_]", "a", regex=True)
+    return bool(places.nunique() == 1 and "9" in places.iloc[0])
 
 
 def _is_free_text(present: int, distinct: np.ndarray) -> bool:

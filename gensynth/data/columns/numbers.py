@@ -1,7 +1,8 @@
 """How numbers of one column are spelled: marks, signs and units found over the whole column, read and written.
 
-12.5 %, $1,234.50, 1.234,50 EUR, (12.00), +2.8, .5, 218., 1.2e+03 and 00:05:30 are numbers: what stands around the
-digits is the form of the column, the digits are its values. A percentage of 12.5 % is 12.5; clock times are seconds.
+12.5 %, $1,234.50, 1.234,50 EUR, (12.00), +2.8, .5, 218., 1.2e+03, 00:05:30 and PT5M30S are numbers: what stands
+around the digits is the form of the column, the digits are its values. A percentage of 12.5 % is 12.5; times of day and
+durations are seconds, see `clocks.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import pyarrow as arrow
 import pyarrow.compute as compute
 import yaml
 
+from gensynth.data.columns import clocks
+
 LEAST = 0.8  # share of the cells that a form must read
 SETTLED_BY = 3000  # distinct cells by which a form is settled
 GROUPS = ",.'\u2019 \u00a0\u202f_"
@@ -36,10 +39,6 @@ _CELL = re.compile(
     rf"(?P<suffix>[{_BLANK}]?[^\d\s().,+{_MINUS}][^\d()]{{0,9}}?)?(?P<close>\))?(?P<trailing>-)?(?P<after>\s*)"
 )
 _FLOAT = r"(?i)^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?$"
-_CLOCK = re.compile(
-    r"(?P<sign>-)?(?:(?P<days>\d+) days? \+?)?(?P<hours>\d{1,4}):(?P<minutes>[0-5]\d)"
-    r"(?::(?P<seconds>[0-5]\d)(?P<fraction>\.\d+)?)?"
-)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class NumberForm:
     exponent        one cell's "e+00", whose letter, sign and digits all have
     width, fill     cells are filled with blanks or zeros to so many characters
     before, after   blanks around every cell
-    clock           cells are times in hours, minutes, seconds: the format, "" where they are plain numbers
+    clock           cells are times, see `clocks.py`: their format, "" where they are plain numbers
     """
 
     prefix: str = ""
@@ -113,8 +112,8 @@ def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | No
     if not decimal_comma and _are_plain(cells):
         return PLAIN
     sample = cells[:: -(-len(cells) // SETTLED_BY)].tolist()
-    if clock := _clock_form(sample):
-        return clock
+    if clock := clocks.find_format(sample):
+        return NumberForm(clock=clock)
     found = [match for cell in sample if (match := _CELL.fullmatch(cell))]
     if len(found) < LEAST * len(sample):
         return None
@@ -207,15 +206,8 @@ def _is_group(digits: Sequence[str], mark: str, decimal_comma: bool) -> bool:
 
 def _with_signs(found: Sequence[re.Match[str]], form: NumberForm) -> NumberForm:
     """The form with signs, bare points, exponents, blanks and padding, as cells have them."""
-    negative = [
-        one for one in found if one["sign"] in [*MINUS] or one["inner"] in [*MINUS] or one["open"] or one["trailing"]
-    ]
-    style = "-#"
-    if negative:
-        one = negative[0]
-        style = "(#)" if one["open"] else "#-" if one["trailing"] else "$-#" if one["inner"] else "-#"
-        style = style.replace("-", "\u2212") if "\u2212" in (one["sign"], one["inner"]) else style
-    positive = [one for one in found if one not in negative]
+    negative = next((one for one in found if _is_negative(one)), None)
+    positive = [one for one in found if not _is_negative(one)]
     digits = [one["digits"] for one in found]
     exponents = [one["exponent"] for one in found]
     point = form.point
@@ -231,9 +223,8 @@ def _with_signs(found: Sequence[re.Match[str]], form: NumberForm) -> NumberForm:
     return NumberForm(
         **{
             **asdict(form),
-            "negative": style,
-            "pairs": bool(form.group)
-            and any(re.search(rf"{re.escape(form.group)}\d\d{re.escape(form.group)}", d) for d in digits),
+            "negative": _style(negative) if negative else "-#",
+            "pairs": bool(form.group) and any(_in_pairs(d, form.group) for d in digits),
             "plus": bool(positive) and all("+" in (one["sign"], one["inner"]) for one in positive),
             "point_alone": ".5" if bare else "5." if any(d.endswith(point) for d in digits) else "",
             "exponent": exponents[0] if exponents and all(exponents) else "",
@@ -246,27 +237,22 @@ def _with_signs(found: Sequence[re.Match[str]], form: NumberForm) -> NumberForm:
 
 
 def _is_negative(one: re.Match[str]) -> bool:
-    return any(mark and mark in MINUS for mark in (one["sign"], one["inner"])) or bool(one["open"] or one["trailing"])
+    return any(mark and mark in MINUS for mark in (one["sign"], one["inner"])) or bool(one["open"] or _is_behind(one))
+
+
+def _is_behind(one: re.Match[str]) -> bool:
+    """Whether a minus stands behind; in 15.- it is none."""
+    return bool(one["trailing"] and one["digits"][-1].isdigit())
 
 
 def _style(negative: re.Match[str]) -> str:
     """How one negative number is marked."""
-    style = "(#)" if negative["open"] else "#-" if negative["trailing"] else "$-#" if negative["inner"] else "-#"
+    style = "(#)" if negative["open"] else "#-" if _is_behind(negative) else "$-#" if negative["inner"] else "-#"
     return style.replace("-", "\u2212") if "\u2212" in (negative["sign"], negative["inner"]) else style
 
 
 def _in_pairs(digits: str, group: str) -> bool:
     return any(len(part) == 2 for part in digits.split(group)[1:-1])
-
-
-def _clock_form(sample: Sequence[str]) -> NumberForm | None:
-    found = [match for cell in sample if (match := _CLOCK.fullmatch(cell.strip()))]
-    if len(found) < LEAST * len(sample):
-        return None
-    seconds, days = all(one["seconds"] for one in found), any(one["days"] for one in found)
-    hours = "%H" if all(len(one["hours"]) >= 2 for one in found) else "%h"
-    day = "" if not days else f"%d {'days' if any('days' in one[0] for one in found) else 'day'} "
-    return NumberForm(clock=f"{day}{hours}:%M{':%S' if seconds else ''}")
 
 
 def values_of_numbers(cells: np.ndarray, form: NumberForm) -> np.ndarray:
@@ -275,9 +261,9 @@ def values_of_numbers(cells: np.ndarray, form: NumberForm) -> np.ndarray:
         return plain_numbers(cells)
     text = compute.utf8_trim_whitespace(arrow.array(cells, arrow.string()))
     if form.clock:
-        return _seconds(text)
+        return clocks.seconds_of(text, form.clock)
     fits = compute.match_substring_regex(text, f"^(?:{_strict(form)})$")
-    minus = rf"^[^0-9.,]*[{_MINUS}]|[0-9.,]\s*-$" + (r"|^\(" if form.negative == "(#)" else "")
+    minus = rf"^[^0-9.,]*[{_MINUS}]|[^.,]-$" + (r"|^\(" if form.negative == "(#)" else "")
     negative = compute.match_substring_regex(text, minus)
     for part in (form.suffix.strip(), form.prefix.strip(), form.group, *"()+", *_BLANK):
         text = compute.replace_substring(text, part, "") if part else text
@@ -300,22 +286,12 @@ def _strict(form: NumberForm) -> str:
     return rf"\({prefix}{digits}{suffix}\)|{sign}{prefix}{sign}{digits}{suffix}-?"
 
 
-def _seconds(text: arrow.Array) -> np.ndarray:
-    parts = pd.Series(text.to_pandas(), dtype=object).str.extract(f"^{_CLOCK.pattern}$")
-    number = {
-        name: pd.to_numeric(parts[name]).fillna(0) for name in ("days", "hours", "minutes", "seconds", "fraction")
-    }
-    total = 86_400 * number["days"] + 3600 * number["hours"] + 60 * number["minutes"] + number["seconds"]
-    total = (total + number["fraction"]) * np.where(parts["sign"].eq("-"), -1, 1)
-    return total.where(parts["hours"].notna()).to_numpy(np.float64, na_value=np.nan)
-
-
 def write_numbers(form: NumberForm, values: np.ndarray, digits: np.ndarray) -> np.ndarray:
     """Cells (N,) of values (N,): `digits` (N,) are their absolute values as plain text."""
     if form == PLAIN:
         return np.where(values < 0, np.char.add("-", digits.astype(str)), digits).astype(object)
     if form.clock:
-        return _clock_cells(form.clock, values)
+        return clocks.cells_of(form.clock, values)
     text = arrow.array(digits.tolist(), arrow.string())
     if form.exponent:
         text = arrow.array([_with_exponent(one, form.exponent) for one in digits.tolist()], arrow.string())
@@ -352,9 +328,10 @@ def _around(form: NumberForm, values: np.ndarray, digits: np.ndarray) -> np.ndar
 def _grouping(text: arrow.Array, form: NumberForm) -> arrow.Array:
     """Whole parts cut into threes, or into a three and pairs."""
     group, point = form.group, re.escape(form.point)
-    rest = rf"((?:{re.escape(group)}\d+)*(?:{point}\d*)?)$"
-    for i in range(8):
-        size = 2 if form.pairs and i else 3
+    text = compute.replace_substring_regex(text, rf"^(\d+)(\d{{3}})((?:{point}\d*)?)$", rf"\1{group}\2\3")
+    size = 2 if form.pairs else 3
+    rest = rf"((?:{re.escape(group)}\d+)+(?:{point}\d*)?)$"
+    for _ in range(8):
         text = compute.replace_substring_regex(text, rf"^(\d+)(\d{{{size}}}){rest}", rf"\1{group}\2\3")
     return text
 
@@ -366,22 +343,3 @@ def _with_exponent(digits: str, like: str) -> str:
     number = int(power or 0)
     sign = "-" if number < 0 else "+" if signed else ""
     return f"{mantissa}{letter}{sign}{abs(number):0{width}d}"
-
-
-def _clock_cells(clock: str, values: np.ndarray) -> np.ndarray:
-    """Times of seconds (N,)."""
-    whole = np.rint(np.abs(values)).astype(np.int64)
-    if ":%S" not in clock:
-        whole = (whole + 30) // 60 * 60
-    days, rest = np.divmod(whole, 86_400) if "%d" in clock else (np.zeros_like(whole), whole)
-    width = 2 if "%H" in clock else 1
-    text = _padded(rest // 3600, width) + ":" + _padded(rest // 60 % 60, 2)
-    if ":%S" in clock:
-        text = text + ":" + _padded(rest % 60, 2)
-    if "%d" in clock:
-        text = _padded(days, 1) + (" days " if "days" in clock else " day ") + text
-    return text.where(values >= 0, "-" + text).to_numpy(dtype=object)
-
-
-def _padded(numbers: np.ndarray, width: int) -> pd.Series:
-    return pd.Series(numbers.astype(str), dtype=object).str.zfill(width)
