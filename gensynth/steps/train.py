@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ def trained(
             synthetic=len(split_data.marked),
             compared=compared,
         )
+    gc.collect()  # what has trained it is large, and refers to itself
     bundle = load_bundle(folder, job.model.make)
     if bundle.facts["training"]["run"] != _written_identity(job, learned, learned_sha256):
         raise UsageError("the unfinished run was started with other settings or other data; use another out=")

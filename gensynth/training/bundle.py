@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 
 from gensynth.data.kinds import load_codec
 from gensynth.data.modality import Codec
@@ -62,7 +62,7 @@ def save_bundle(folder: Path, generator: Generator, facts: dict, card: str) -> N
     if not all_finite(modules):
         raise GateError("the generator's weights are not finite; nothing was written")
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in modules.state_dict().items()}
-    (staged / "model.safetensors").write_bytes(save(weights))
+    save_file(weights, staged / "model.safetensors")
     (staged / "config.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (staged / "README.md").write_text(card, encoding="utf-8")
     manifest = {"format": FORMAT, "files": manifest_of(staged)}

@@ -233,17 +233,17 @@ def _settled(column: Column, cells: Cells, marks: np.ndarray, values: np.ndarray
         whole = bool((np.mod(values[~unread], 1) == 0).all())
     share = round(cells.share(misfits), 6)
     found = replace(column, missing=missing, low=low, high=high, integer=whole, misfits=share)
-    return replace(found, step=_step(found, values[~unread]))
+    return replace(found, step=_step(found, values[~unread], int(cells.counts[~unread].sum())))
 
 
-def _step(column: Column, values: np.ndarray) -> float:
-    """The grid on which all values (N,) lie, where it is coarser than what the cells could write; 0 where not."""
+def _step(column: Column, values: np.ndarray, cells: int) -> float:
+    """The grid on which all values (N,) of so many cells lie, where it is coarser than what they could write; else 0."""
     distinct = np.unique(values)
     finest = 1.0 if column.kind == "datetime" or column.integer else 10.0**-column.decimals
     if column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):
         return 0.0
     if len(distinct) < LEAST_ON_GRID:  # 0.0 and 1.0 of many cells have nothing between them
-        return float(column.kind == "numeric" and finest < 1 and len(values) >= LEAST_ON_GRID and _is_whole(distinct))
+        return float(column.kind == "numeric" and finest < 1 and cells >= LEAST_ON_GRID and _is_whole(distinct))
     if column.kind == "datetime" and not column.integer:
         return 0.0
     ticks = np.rint((distinct - distinct[0]) / finest)
