@@ -237,7 +237,7 @@ def _settled(column: Column, cells: Cells, marks: np.ndarray, values: np.ndarray
 
 
 def _step(column: Column, values: np.ndarray, cells: int) -> float:
-    """The grid on which all values (N,) of so many cells lie, where it is coarser than what they could write; else 0."""
+    """The grid on which values (N,) of so many cells lie, where it is coarser than what they could write; else 0."""
     distinct = np.unique(values)
     finest = 1.0 if column.kind == "datetime" or column.integer else 10.0**-column.decimals
     if column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):

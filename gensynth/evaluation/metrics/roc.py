@@ -10,7 +10,6 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import stdtrit
 from scipy.stats import binom, rankdata
-from statsmodels.stats.proportion import proportion_confint
 
 from gensynth.evaluation.metrics.detection import auc_std
 from gensynth.evaluation.metrics.metric import Entry
@@ -127,6 +126,8 @@ def clopper_pearson(successes: float, n: float, error: float = ERROR) -> tuple[f
     >>> low, round(high, 4)  # 1 - 0.025 ** (1 / 10)
     (0.0, 0.3085)
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(successes, n, alpha=error, method="beta")
     return float(low), float(high)
 
