@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gensynth import __version__, rng
-from gensynth.balancing.draw import TABLE_CHUNK
+from gensynth.balancing.draw import rows_at_once
 from gensynth.balancing.export import encode_row
 from gensynth.balancing.ledger import read_ledger
 from gensynth.balancing.mark import mark_of, read_mark
@@ -313,8 +313,9 @@ def _chunks(conditions: Conditions, lines: Sequence[Line]) -> list[np.ndarray]:
     """Places of the rows of each chunk in which `sample` wrote a table: class by class."""
     names = np.array([conditions.of_line(line) for line in lines])
     bounds = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]).tolist() + [len(names)]
+    size = rows_at_once(len(conditions.schema.fields["columns"]))
     return [
-        np.arange(low, min(low + TABLE_CHUNK, end))
+        np.arange(low, min(low + size, end))
         for start, end in zip(bounds, bounds[1:], strict=False)
-        for low in range(start, end, TABLE_CHUNK)
+        for low in range(start, end, size)
     ]

@@ -21,7 +21,16 @@ from gensynth.samplers.generator import GeneratorSampler
 from gensynth.types import SYNTHETIC, LabelledData
 
 CHUNK = 1024
-TABLE_CHUNK = 8192
+CELLS_AT_ONCE = 2**20  # of a table
+
+
+def rows_at_once(columns: int) -> int:
+    """Rows of a table that are drawn and written together: whole blocks, and fewer the wider it is.
+
+    >>> rows_at_once(13), rows_at_once(1500)
+    (8192, 512)
+    """
+    return min(8192, 1 << max(8, (CELLS_AT_ONCE // max(columns, 1)).bit_length() - 1))
 
 
 def draw_chunks(
@@ -117,7 +126,7 @@ def _write_table(path: Path, sampler: GeneratorSampler, counts: dict[str, int], 
         if not sum(counts.values()):
             nothing = LabelledData.of_real(np.zeros((0, len(writer.columns))), np.zeros(0, np.int64), schema)
             sink.write(writer.cells(nothing, np.zeros(0)))
-        for rows in draw_chunks(sampler, counts, seed, TABLE_CHUNK):
+        for rows in draw_chunks(sampler, counts, seed, rows_at_once(len(schema.fields["columns"]))):
             cells = writer.cells(rows, synthetic_seeds(rows, seed))
             sink.write(cells)
             note(rows, row_hashes(cells))

@@ -74,8 +74,8 @@ class NumberForm:
 
     def to_json(self) -> dict[str, Any]:
         """What differs from a plain number; {} for one."""
-        plain = asdict(NumberForm())
-        return {key: value for key, value in asdict(self).items() if value != plain[key]}
+        of_self = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
+        return {name: value for name, (value, plain) in of_self.items() if value != plain}
 
     @staticmethod
     def from_json(facts: Mapping[str, Any]) -> NumberForm:

@@ -33,6 +33,7 @@ class CellEmbedding(nn.Module):
         super().__init__()
         sizes = torch.tensor([b.size for b in blocks])
         self.sizes = sizes.tolist()
+        self.starts, self.is_number = (torch.cumsum(sizes, 0) - sizes).tolist(), [b.kind == "number" for b in blocks]
         self.register_buffer("offset", torch.cumsum(sizes, 0) - sizes, persistent=False)
         self.register_buffer("numeric", torch.tensor([b.kind == "number" for b in blocks]), persistent=False)
         self.register_buffer("centres", torch.linspace(-2.4, 2.4, FEATURES - 2), persistent=False)
@@ -50,10 +51,11 @@ class CellEmbedding(nn.Module):
 
     def one(self, shares: Tensor, score: Tensor, column: int) -> Tensor:
         """The same for one column, given as one-hot (N, K) and score (N,): (N, E)."""
-        first = int(self.offset[column])
-        e = shares @ self.levels.weight[first : first + self.sizes[column]]
-        if not bool(self.numeric[column]):
-            return e
+        first, size = self.starts[column], self.sizes[column]
+        own = self.levels.weight[first : first + size]
+        e = own if size == 1 and not torch.is_grad_enabled() else shares @ own
+        if not self.is_number[column]:
+            return e.expand(len(score), -1)
         return e + (score_features(score, self.centres) * shares[:, :1]) @ self.shape[column]
 
 
@@ -154,13 +156,15 @@ def draw_cell(logits: Tensor, parameters: Tensor | None, u: Tensor, place: Tenso
 
     What u leaves over after choosing the class chooses the component, so one uniform serves both.
     """
-    shares = F.softmax(logits, dim=1)
-    upper = shares.cumsum(dim=1)
-    classes = (u[:, None] > upper[:, :-1]).sum(dim=1)
+    if logits.shape[1] == 1:
+        classes, share = torch.zeros_like(u, dtype=torch.long), torch.ones_like(u)
+    else:
+        shares = F.softmax(logits, dim=1)
+        classes, share = (u[:, None] > shares.cumsum(dim=1)[:, :-1]).sum(dim=1), shares[:, 0]
     if parameters is None:
         return torch.stack([classes.to(u.dtype), place], dim=1)
     weight, mean, log_scale = parameters.chunk(3, dim=1)
-    left_over = (u / shares[:, 0].clamp_min(1e-12)).clamp(max=1.0)  # class 0 comes first: u lies in its share
+    left_over = (u / share.clamp_min(1e-12)).clamp(max=1.0)  # class 0 comes first: u lies in its share
     component = (left_over[:, None] > F.softmax(weight, dim=1).cumsum(dim=1)[:, :-1]).sum(dim=1, keepdim=True)
     score = mean.gather(1, component)[:, 0] + log_scale.clamp(SHARPEST, 2).gather(1, component)[:, 0].exp() * place
     return torch.stack([classes.to(u.dtype), torch.where(classes == 0, score.clamp(-5, 5), place)], dim=1)

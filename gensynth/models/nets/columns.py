@@ -222,9 +222,8 @@ class ColumnDecoder(nets.Decoder):
         i = self._number_at[column]
         weight, mean, log_scale = (h @ self.place[i] + self.place_bias[i]).chunk(3, dim=1)
         if column:
-            follow = self.follow[i, :column] * self.before[column, :column, None]
             known = scores.between(0, column).T
-            mean = mean + (known if self.wide else known.contiguous()) @ follow
+            mean = mean + (known if self.wide else known.contiguous()) @ self.follow[i, :column]
         return torch.cat([weight, mean, log_scale], dim=1)
 
     def forward(self, z: Tensor, e: Tensor, noise: Tensor) -> Tensor:
