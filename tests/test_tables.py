@@ -430,7 +430,7 @@ def test_a_batch_of_a_wide_table_is_worked_on_in_parts_and_gives_the_gradient_of
     torch.manual_seed(0)
     net, x, y = Autoencoder(WIDE, 64), cells(512, WIDE), torch.zeros(512, dtype=torch.long)
     parts = parts_of(512, net.most_rows)
-    assert (net.most_rows, parts) == (2**16 // 300, 4)
+    assert (net.most_rows, parts) == (2**15 // 300, 8)
     z = torch.randn(512, net.latent)
     net.nll(x, z, y).backward()
     whole = net.decoder.weigh.grad.clone()
