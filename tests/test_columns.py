@@ -592,3 +592,40 @@ def test_hours_count_forward_from_negative_days(cells):
     column = describe("v", texts(cells))
     expected = [pd.Timedelta(cell.replace(" day,", " days +")).total_seconds() for cell in cells]
     assert values_of(column, texts(cells)).tolist() == expected
+
+
+def test_explore_shows_two_cells_a_column_and_what_else_it_could_be(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "day": [f"{1 + i % 12:02d}/{1 + i % 11:02d}/2023" for i in range(120)],
+            "sure": [f"{13 + i % 12}/{1 + i % 11:02d}/2023" for i in range(120)],
+            "grade": rng.integers(0, 3, 120),
+            "size": np.round(rng.normal(size=120), 3),
+            "mail": [f"person{i}@mail.example" for i in range(120)],
+            "label": ["a", "b", "b"] * 40,
+        }
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    source = read_table(str(tmp_path / "t.csv"))
+    readings = source.readings
+    assert {name: facts.get("or") for name, facts in readings.items()} == {
+        **{"day": "%m/%d/%Y", "sure": None, "grade": "categorical", "size": None, "mail": None},
+    }
+    assert readings["day"]["examples"] == ["01/01/2023", "02/02/2023"]
+    assert readings["size"]["examples"] == frame["size"].astype(str).tolist()[:2]
+    assert not any("person" in example for example in readings["mail"]["examples"])
+    assert any('"day" is read as %d/%m/%Y, and %m/%d/%Y reads every cell as well' in note for note in source.notes)
+    stated = read_table(str(tmp_path / "t.csv"), formats={"day": "%m/%d/%Y"}, kinds={"grade": "numeric"})
+    assert "or" not in stated.readings["day"]
+    assert "or" not in stated.readings["grade"]
+    assert not any('"day" is read as' in note for note in stated.notes)
+
+
+def test_row_numbers_are_found_after_a_split_and_other_whole_numbers_are_not():
+    rng = np.random.default_rng(0)
+    kept = np.flatnonzero(rng.random(400) < 0.7)
+    assert describe("n", texts(map(str, kept))).kind == "identifier"
+    assert describe("n", texts(map(str, rng.permutation(kept)))).kind == "identifier"
+    ages = rng.permutation(np.arange(20, 62))[:30]  # all different, and no count of rows
+    assert describe("age", texts(map(str, ages))).kind == "numeric"

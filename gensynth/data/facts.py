@@ -30,7 +30,7 @@ def table_facts(source: Source) -> tuple[dict[str, Any], dict[str, int]]:
     missing = dict(zip([c.name for c in modelled], np.isnan(source.data.x).mean(axis=0).tolist(), strict=True))
     table = {}
     for c in columns:
-        facts: dict[str, Any] = {"kind": c.kind}
+        facts: dict[str, Any] = {"kind": c.kind} | dict(source.readings.get(c.name, {}))
         if c.modelled:
             facts["missing"] = round(missing[c.name], 6)
         if c.discrete:

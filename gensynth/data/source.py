@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ class Source:
     cells       tables: all columns as text, as they were read, one line a row id
     deidentified  what was done to columns that name people: column, action, number of cells
     describe    tables: reads the same cells by what columns are in some of the rows
+    readings    tables: of every column two cells and, where it could be something else, what: "examples", "or"
     subject     name of a column in data.groups whose rows never straddle a split, where no person names one
     """
 
@@ -50,6 +52,7 @@ class Source:
     files: dict[str, Path] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
     deidentified: tuple[dict[str, str | int], ...] = ()
+    readings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     subject: str = ""
     describe: Callable[[np.ndarray], Source] | None = None
 

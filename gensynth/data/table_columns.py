@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ from gensynth.data.columns import (
     Column,
     cells_of,
     describe,
+    examples_of,
     known_categories,
     misfits_of,
+    other_reading,
     shown_form,
     values_of,
 )
@@ -145,9 +148,26 @@ def share_returned(column: Column, cells: Cells) -> float:
     return float((cells_of(column, values[known]) == sample[known]).mean()) if known.any() else 1.0
 
 
+def _swapped(column: Column, cells: Cells) -> str:
+    other = other_reading(column, cells)
+    return other if "%" in other else ""
+
+
 def _infinite(column: Column, cells: Cells) -> int:
     """How many cells of a number column are infinite."""
     return int(cells.counts[infinite(cells.different)].sum()) if column.kind == "numeric" else 0
+
+
+def readings_of(columns: list[Column], cells: Mapping[str, Cells], stated: Stated) -> dict[str, dict[str, Any]]:
+    """Two cells of every column, without what could name a person, and what else it could be: "examples", "or"."""
+    readings: dict[str, dict[str, Any]] = {}
+    for column in columns:
+        of_column, hidden = cells[column.name], column.kind in ("identifier", "text") or column.name in stated.keep
+        examples = [masked("", text) if hidden else text for text in examples_of(of_column)]
+        is_stated = column.name in stated.kinds or column.name in stated.formats
+        other = "" if is_stated else other_reading(column, of_column)
+        readings[column.name] = {"examples": examples} | ({"or": other} if other else {})
+    return readings
 
 
 def notes_on_columns(cells: Mapping[str, Cells], columns: list[Column], stated: Stated) -> list[str]:
@@ -181,6 +201,11 @@ def notes_on_columns(cells: Mapping[str, Cells], columns: list[Column], stated: 
             notes.append(
                 f'column "{name}" is written in more than one way: {returned:.0%} of its cells are as synthetic ones '
                 f'will be, "{shown_form(column)}"'
+            )
+        elif column.kind == "datetime" and column.name not in stated.formats and (other := _swapped(column, of_column)):
+            notes.append(
+                f'column "{name}" is read as {column.format}, and {other} reads every cell as well; '
+                f"data.formats={{{name}: '{other}'}} if it is that"
             )
         elif infinite := _infinite(column, of_column):
             notes.append(f'column "{name}": {infinite} infinite values count as missing')

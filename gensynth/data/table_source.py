@@ -22,6 +22,7 @@ from gensynth.data.table_columns import (
     described_columns,
     notes_on_columns,
     read_column,
+    readings_of,
 )
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
 from gensynth.data.table_names import split_files
@@ -214,7 +215,8 @@ def build(
         first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{schema.fields["label"]}"')
         notes = (first, *notes_on_columns(shown, columns, stated), *noted)
         by = None if like else described
-        return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by)
+        readings = readings_of(columns, shown, stated)
+        return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by, readings=readings)
 
     return described()
 

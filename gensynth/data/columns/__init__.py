@@ -16,6 +16,7 @@ from gensynth.data.columns.column import (
     values_of,
 )
 from gensynth.data.columns.describe import describe
+from gensynth.data.columns.doubts import examples_of, other_reading
 
 __all__ = [
     "KINDS",
@@ -25,6 +26,8 @@ __all__ = [
     "Column",
     "cells_of",
     "describe",
+    "examples_of",
+    "other_reading",
     "shown_form",
     "is_missing",
     "issue",

@@ -87,14 +87,10 @@ _DATE_PATTERNS = {date: _pattern(date) for date in _DATES}
 
 @dataclass(frozen=True)
 class DateForm:
-    """A format, the offsets in minutes that each month writes where cells differ in theirs, and how sure it is.
-
-    other  a format that reads as many cells, where days and months cannot be told apart
-    """
+    """A format, and the offsets in minutes that each month writes where cells differ in theirs."""
 
     format: str
     offsets: tuple[int, ...] = ()
-    other: str = ""
 
 
 def find_form(present: np.ndarray, stated: str = "") -> DateForm | None:
@@ -114,8 +110,7 @@ def find_form(present: np.ndarray, stated: str = "") -> DateForm | None:
         return None
     fitting = [one for share, one in scored if share == best]
     form = _refined(fitting[0], sample)
-    swapped = [one for one in fitting[1:] if one == _swapped(fitting[0])]
-    return DateForm(form, _offsets(cells, form), swapped[0] if swapped else "")
+    return DateForm(form, _offsets(cells, form))
 
 
 def epoch_form(numbers: np.ndarray) -> DateForm | None:
@@ -135,8 +130,14 @@ def unwritten(form: str) -> str:
     return next((f"%{one}" for one in re.findall(r"%[-^:\d]?([A-Za-z%])", form) if f"%{one}" not in KNOWN), "")
 
 
-def _swapped(date: str) -> str:
-    return date.translate(str.maketrans("dm", "md"))
+def swapped(form: str, cells: np.ndarray) -> str:
+    """The format with day and month in each other's place, where it reads as many of the cells (N,); else empty."""
+    day, month, year = (form.find(part) for part in ("%d", "%m", "%Y"))
+    if min(day, month) < 0 or 0 <= year < min(day, month):
+        return ""
+    other = form.translate(str.maketrans("dm", "md"))
+    read = np.isfinite(seconds_of(cells, form))
+    return other if read.any() and np.isfinite(seconds_of(cells[read], other)).all() else ""
 
 
 def _candidates(cell: str) -> Iterator[str]:
