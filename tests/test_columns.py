@@ -615,7 +615,9 @@ def test_explore_shows_two_cells_a_column_and_what_else_it_could_be(tmp_path):
     assert readings["day"]["examples"] == ["01/01/2023", "02/02/2023"]
     assert readings["size"]["examples"] == frame["size"].astype(str).tolist()[:2]
     assert not any("person" in example for example in readings["mail"]["examples"])
-    assert any('"day" is read as %d/%m/%Y, and %m/%d/%Y reads every cell as well' in note for note in source.notes)
+    assert any(
+        '"day" is read as %d/%m/%Y, and %m/%d/%Y reads every train cell as well' in note for note in source.notes
+    )
     stated = read_table(str(tmp_path / "t.csv"), formats={"day": "%m/%d/%Y"}, kinds={"grade": "numeric"})
     assert "or" not in stated.readings["day"]
     assert "or" not in stated.readings["grade"]
@@ -629,3 +631,29 @@ def test_row_numbers_are_found_after_a_split_and_other_whole_numbers_are_not():
     assert describe("n", texts(map(str, rng.permutation(kept)))).kind == "identifier"
     ages = rng.permutation(np.arange(20, 62))[:30]  # all different, and no count of rows
     assert describe("age", texts(map(str, ages))).kind == "numeric"
+
+
+def test_zeros_without_a_point_stay_so_and_fractions_keep_their_digits():
+    cells = texts(["0", "24.50", "12.40", "0", "7.31", "118.00"[:-3]] * 20)
+    column = describe("paid", cells)
+    assert cells_of(column, np.array([0.0, 10.4, 10.41, 24.5, 118.0])).tolist() == [
+        "0",
+        "10.40",
+        "10.41",
+        "24.50",
+        "118",
+    ]
+
+
+def test_addresses_of_few_people_stand_in_no_synthetic_row_and_in_no_look(tmp_path, run_cli):
+    mails = [f"{name}@example.org" for name in ("ann", "bob", "eve", "kim")]
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"mail": rng.choice(mails, 120), "x": np.round(rng.normal(size=120), 2), "label": ["a", "b"] * 60}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    code, out, err = run_cli("explore", str(tmp_path / "t.csv"), f"out={tmp_path / 'run'}")
+    facts = json.loads((tmp_path / "run" / "explore.json").read_text())
+    assert code == 0
+    assert facts["columns"]["mail"]["kind"] == "identifier"
+    assert not any(name in out + err + json.dumps(facts) for name in mails)

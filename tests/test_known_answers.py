@@ -29,6 +29,7 @@ from gensynth.evaluation.metrics.support import (
 )
 from gensynth.evaluation.utility.utility import summarise
 from gensynth.intervals import holm, share_difference, wilson_interval
+from gensynth.models.classifiers import BoostedTrees
 from gensynth.neighbours import nearest_distances
 
 
@@ -370,3 +371,9 @@ def test_constant_features_are_no_trouble():
     y = np.column_stack([normal(1, 60, 2), np.ones(60)])
     assert frechet_distance(real=x, fake=y) == pytest.approx(frechet_distance(real=x[:, :2], fake=y[:, :2]))
     assert prdc(real=x, fake=y) == prdc(real=x[:, :2], fake=y[:, :2])
+
+
+def test_trees_bear_a_column_without_a_value():
+    x = np.column_stack([np.arange(40.0), np.full(40, np.nan)])
+    trees = BoostedTrees(max_iter=5, min_samples_leaf=2).fit(x, np.repeat([0, 1], 20))
+    assert trees.predict_proba(x).argmax(axis=1).tolist() == [0] * 20 + [1] * 20

@@ -36,6 +36,9 @@ def explore(source: Source, split: np.ndarray) -> dict[str, Any]:
     leaks = [rows for rows in repeats if len(set(split[rows].tolist())) > 1]
     personal = find_personal(source)
     own, found = modality_of(data.schema).facts(source)
+    for one in personal:  # nothing of a cell that may name a person is shown
+        shown = own.get("columns", {}).get(one["column"], {})
+        shown |= {key: one["examples_masked"][:2] for key in ("examples", "written") if key in shown}
     facts = {
         "modality": data.schema.modality,
         "n": len(data),

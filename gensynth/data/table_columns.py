@@ -32,6 +32,7 @@ ORDINAL = "ordinal"  # a word for ordered categories, which are learned like oth
 NOTED, TOO_MANY = 0.01, 0.2  # shares of cells that do not fit their column
 RETURNED, SAMPLED = 0.9, 2000  # share of cells that must come back as they were; cells by which that is found
 PEOPLE = {"name", "email", "phone", "iban", "credit_card", "national_id"}
+NUMBERS_OF_PEOPLE = {"email", "iban", "credit_card", "national_id"}  # however few
 LEAST_PEOPLE = 20  # categories, from which a column may name people
 
 
@@ -124,11 +125,11 @@ def _described(name: str, cells: Cells, stated: Stated, decimal_comma: bool) -> 
 
 def _without_people(column: Column, cells: Cells, stated: Stated) -> Column:
     """The column, unless its categories look like people: then it is not learned, and synthetic rows name nobody."""
-    many = column.kind == "categorical" and len(column.categories) >= LEAST_PEOPLE
-    if not many or column.name in (*stated.keep, *stated.groups) or column.name in stated.kinds:
+    if not column.modelled or column.name in (*stated.keep, *stated.groups) or column.name in stated.kinds:
         return column
-    kinds = _people_in(column.name, cells)
-    if not kinds:
+    many = column.kind == "categorical" and len(column.categories) >= LEAST_PEOPLE
+    kinds = _people_in(column.name, cells) if column.kind in ("categorical", "numeric") else set()
+    if not (kinds if many else kinds & NUMBERS_OF_PEOPLE):
         return column
     coded = describe(column.name, cells, "text" if "name" in kinds else "identifier")
     return replace(coded, missing=column.missing)
@@ -204,7 +205,7 @@ def notes_on_columns(cells: Mapping[str, Cells], columns: list[Column], stated: 
             )
         elif column.kind == "datetime" and column.name not in stated.formats and (other := _swapped(column, of_column)):
             notes.append(
-                f'column "{name}" is read as {column.format}, and {other} reads every cell as well; '
+                f'column "{name}" is read as {column.format}, and {other} reads every train cell as well; '
                 f"data.formats={{{name}: '{other}'}} if it is that"
             )
         elif infinite := _infinite(column, of_column):

@@ -88,8 +88,9 @@ class BoostedTrees(HistGradientBoostingClassifier):
         if np.unique(y, return_counts=True)[1].min() < 2:
             # Above 10,000 rows a part is held out to stop early, which a class of one row has no row for.
             self.set_params(early_stopping=False)
+        empty = np.isnan(x).all(axis=0)  # scikit-learn finds no bins for a column without a value
         with threadpool_limits(1, user_api="openmp"):
-            return super().fit(x, y, sample_weight)
+            return super().fit(np.where(empty, 0, x) if empty.any() else x, y, sample_weight)
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         with threadpool_limits(1, user_api="openmp"):

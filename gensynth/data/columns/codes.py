@@ -166,7 +166,7 @@ def issue_codes(
         # After half of the tries the shape grows: a short one may have no room left.
         grown = _grown(runs, max(0, attempt - ATTEMPTS // 2))
         still = []
-        drawn = _drawn(grown, seeds[waiting], attempt)
+        drawn = _drawn(name, grown, seeds[waiting], attempt)
         maybe_real = (
             bits[_hashes(np.array(drawn, dtype=object), len(bits))] if len(bits) else np.zeros(len(drawn), bool)
         )
@@ -192,9 +192,11 @@ def _grown(runs: Sequence[Mapping[str, Any]], more: int) -> list[Mapping[str, An
     return out if numbers or not more else [*out, {"places": [string.digits] * more}]
 
 
-def _drawn(runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, attempt: int) -> list[str]:
+def _drawn(name: str, runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, attempt: int) -> list[str]:
     widths = [len(run.get("places", "x")) + 1 for run in runs]
-    draws = rng.uniform(seeds, max(sum(widths), 1), f"identifier{attempt}")
+    draws = rng.uniform(
+        seeds, max(sum(widths), 1), f"identifier/{name}/{attempt}"
+    )  # columns of one row share no digits
     parts, start = [], 0
     for run, width in zip(runs, widths, strict=True):
         parts.append(_draw(run, draws[:, start : start + width], attempt))

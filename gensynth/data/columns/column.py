@@ -196,7 +196,14 @@ def _digits(column: Column, values: np.ndarray) -> np.ndarray:
     if column.spelling.get("exponent"):
         return np.char.mod(f"%.{column.decimals}e", values).astype(object)
     if column.fixed:
-        return np.char.mod(f"%.{column.decimals}f", values).astype(object)
+        texts = np.char.mod(f"%.{column.decimals}f", values).astype(object)
+        return (
+            texts
+            if not column.bare
+            else compute.replace_substring_regex(arrow.array(texts, arrow.string()), r"\.0+$", "").to_numpy(
+                zero_copy_only=False
+            )
+        )
     texts = round_values(column, values).astype(str)
     if column.bare:
         texts = np.char.replace(np.char.add(texts, "#"), ".0#", "#")

@@ -188,11 +188,15 @@ def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm, values: 
     if form.exponent:
         return replace(column, decimals=int(digits.max()), fixed=True)
     decimals = 17 if has_exponent.any() else int(digits.max())
+    whole = np.mod(values[known], 1) == 0
+    bare = bool((digits == 0).any())
+    # Zeros without a point beside 24.50 and 12.40: fractions have as many digits, and no whole number has any.
+    alike = (digits == decimals) | (whole & (digits == 0) & ~(whole & (digits > 0)).any())
     return replace(
         column,
         decimals=decimals,
-        fixed=bool(decimals < 17 and (digits == decimals).all()),
-        bare=bool((digits == 0).any()),
+        fixed=bool(decimals < 17 and alike.all()),
+        bare=bare,
         significant=_significant(text, decimals, float(np.abs(values[known]).max())),
     )
 

@@ -12,7 +12,8 @@ HALF = 0.5
 
 def examples_of(cells: Cells, count: int = 2) -> list[str]:
     """The first different cells that are not missing."""
-    return [text for text in cells.different[:20].tolist() if text.strip()][:count]
+    first = cells.different[:20]
+    return first[~is_missing(first, texts=False)].tolist()[:count]
 
 
 def other_reading(column: Column, cells: Cells) -> str:
@@ -21,6 +22,13 @@ def other_reading(column: Column, cells: Cells) -> str:
     if column.kind == "datetime":
         in_digits = all(map(str.isdigit, map(str.strip, known[:100].tolist())))
         return "numeric" if in_digits else dates.swapped(column.format, known)
+    if (
+        column.kind == "numeric"
+        and column.integer
+        and len(known) == len(cells)
+        and column.high - column.low < 2 * len(known)
+    ):
+        return "identifier"
     few = len(known) <= FEW_VALUES and len(cells) >= FEW_VALUES * len(known)
     if column.kind == "numeric" and column.integer and few:
         return "categorical"
