@@ -24,6 +24,7 @@ from gensynth.data.table_columns import (
     read_column,
 )
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
+from gensynth.data.table_form import PLAIN, TableForm
 from gensynth.data.table_names import split_files
 from gensynth.errors import DataError, UsageError
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Schema
@@ -69,7 +70,9 @@ def read_table(
     cells, split, ids, tables, notes = read_cells(path, test, form)
     if deidentify:
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
+    before = cells
     cells, done = deidentified(cells, deidentify or {}, kept=needed(label, subject, groups))
+    written = TableForm.of(tables).after(before, cells, {str(one["column"]) for one in done})
     first = next(iter(tables.values()))
     given = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
     check_columns(groups or [], cells, "data.groups: no")
@@ -87,7 +90,9 @@ def read_table(
             describe=None if by is None else lambda rows: with_notes(by(rows)),
         )
 
-    source = with_notes(build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables))
+    source = with_notes(
+        build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, form=written)
+    )
     check_classes(source.data.schema.classes, min_classes)
     return source
 
@@ -135,6 +140,7 @@ def read_cells(
     if first.found_header and form.header is None and len(tables) == 1 and plain:
         notes.append("the first line was taken as header; data.header=false if it is a row")
     notes += [note for table in tables.values() for note in table.notes]
+    notes += TableForm.of(tables).notes
     cells, split, ids = _joined(tables)
     return _with_marks(cells, split, files), split, ids, tables, notes
 
@@ -180,6 +186,7 @@ def build(
     stated: Stated = NOTHING_STATED,
     like: Schema | None = None,
     tables: Mapping[str, TableFile] | None = None,
+    form: TableForm = PLAIN,
 ) -> Source:
     """Source of text cells (N rows) from a `kind` of table; split (N,) is none and ids (N,) count where not given.
 
@@ -196,8 +203,7 @@ def build(
     if like is None and name not in stated.kinds:
         check_is_class(name, labels)
     classes = classes_of(set(labels.tolist()), like)
-    kept, texts = cells.set_axis(ids, axis=0), {str(c): Cells.of(cells[c].to_numpy(object)) for c in cells if c != name}
-    form = next(iter((tables or {}).values()), None)
+    texts = {str(c): Cells.of(cells[c].to_numpy(object)) for c in cells if c != name}
 
     def described(rows: np.ndarray | None = None) -> Source:
         """By what columns are in some rows, bool (N,), or in all."""
@@ -207,13 +213,14 @@ def build(
         x, noted = _values(columns, texts, stated, like is not None)
         if not x.shape[1]:
             raise DataError(f'no column beside the label "{name}" can be learned from')
-        schema = like or Schema("table", classes, _fields(columns, name, cells, form))
+        own = form if rows is None else form[rows]
+        schema = like or Schema("table", classes, _fields(columns, name, cells, own))
         data = labelled(x, labels, schema, ids, origin)
         kinds = [c.kind for c in columns]
         found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
         first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{schema.fields["label"]}"')
         notes = (first, *notes_on_columns(shown, columns, stated), *noted)
-        by = None if like else described
+        kept, by = form.marked(cells, schema.fields).set_axis(ids, axis=0), None if like else described
         return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by)
 
     return described()
@@ -231,14 +238,10 @@ def _values(
     return x, notes
 
 
-def _fields(columns: list[Column], label: str, cells: pd.DataFrame, form: TableFile | None) -> dict[str, Any]:
+def _fields(columns: list[Column], label: str, cells: pd.DataFrame, form: TableForm) -> dict[str, Any]:
     """Facts of a table's schema."""
-    fields: dict[str, Any] = {"columns": [c.to_json() for c in columns], "label": label, "order": list(cells.columns)}
-    if form and form.types:
-        fields["types"] = {column: form.types[column] for column in cells.columns}
-    if form and form.written:
-        fields["written"] = dict(form.written)
-    return fields
+    order = list(map(str, cells.columns))
+    return {"columns": [c.to_json() for c in columns], "label": label, "order": order, **form.fields(order)}
 
 
 def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
