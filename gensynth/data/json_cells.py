@@ -75,8 +75,15 @@ def _value(cell: str, kind: str) -> object:
 
 
 def _number(cell: str) -> object:
-    """Of a number or boolean; NaN and infinity stand in Python's JSON, but not as its cells are written."""
-    return float(cell) if cell in ("nan", "inf", "-inf") else json.loads(cell)
+    """Of a number or boolean; NaN and infinity stand in Python's JSON, but not as its cells are written.
+
+    A cell of a number column that is none stays text.
+    """
+    try:
+        value = float(cell) if cell in ("nan", "inf", "-inf") else json.loads(cell)
+    except ValueError:
+        return cell
+    return value if isinstance(value, int | float) else cell
 
 
 def as_json_cells(cells: np.ndarray) -> np.ndarray:

@@ -102,7 +102,7 @@ def _read(path: Path, form: Form) -> TableFile:
     text, given = (text[marked.end() :], form.delimiter or marked[1]) if marked else (text, form.delimiter)
     columns, lines, delimiter = read_columns(path, text, "\t" if suffix == ".tsv" else given)
     word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
-    written |= line_end_of(text) | ({"suffix": suffix} if suffix == ".tsv" else {})
+    written |= line_end_of(text) | ({"suffix": ".tsv"} if delimiter == "\t" and suffix != ".csv" else {})
     written |= {"delimiter": delimiter} if delimiter != "," else {}
     table = _named_table(path, columns, lines, form, word)
     return replace(table, first_line=table.first_line + bool(marked), written=written)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gensynth.data.deidentify import Done, deidentified
 from gensynth.data.table_files import TableFile
 from gensynth.data.value_kinds import NOT_NULL, Kinds, after_changes, joined_kinds, type_of, with_kinds
 
@@ -39,11 +40,6 @@ class TableForm:
         kinds = joined_kinds([(table.kinds, len(table.cells)) for table in tables.values()])
         return TableForm(first.types, written, kinds, notes)
 
-    def after(self, before: pd.DataFrame, cells: pd.DataFrame, changed: set[str]) -> TableForm:
-        """Of cells in which other text stands in the `changed` columns."""
-        types = {name: "string" if name in changed else kind for name, kind in self.types.items()}
-        return replace(self, types=types, kinds=after_changes(self.kinds, before, cells))
-
     def __getitem__(self, rows: np.ndarray) -> TableForm:
         """Of some rows, bool (N,)."""
         return replace(self, kinds={name: kinds[rows] for name, kinds in self.kinds.items()})
@@ -72,8 +68,18 @@ class TableForm:
 PLAIN = TableForm()
 
 
+def form_and_cells(
+    tables: Mapping[str, TableFile], cells: pd.DataFrame, actions: Mapping[str, str], kept: Mapping[str, str], text: str
+) -> tuple[TableForm, pd.DataFrame, Done]:
+    """How tables are written, their cells (N rows) as `deidentified` leaves them, and what it did."""
+    after, done = deidentified(cells, actions, kept=kept, text=text)
+    form, changed = TableForm.of(tables), {str(one["column"]) for one in done}
+    types = {name: "string" if name in changed else kind for name, kind in form.types.items()}
+    return replace(form, types=types, kinds=after_changes(form.kinds, cells, after)), after, done
+
+
 def own_suffix(fields: Mapping[str, Any]) -> str:
-    """The ending of table files that leave as they came: Parquet where there are Arrow types, else CSV unless stated."""
+    """The ending of tables that leave as they came: Parquet where there are Arrow types, else CSV unless stated."""
     return ".parquet" if fields.get("types") else fields.get("written", {}).get("suffix", ".csv")
 
 

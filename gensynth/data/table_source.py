@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from gensynth.data.columns import KINDS, Cells, Column
-from gensynth.data.deidentify import deidentified, notes_on
+from gensynth.data.deidentify import notes_on
+from gensynth.data.layouts.label_text import blank_notes, case_notes, label_of
 from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
 from gensynth.data.table_columns import (
@@ -24,7 +25,7 @@ from gensynth.data.table_columns import (
     read_column,
 )
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
-from gensynth.data.table_form import PLAIN, TableForm
+from gensynth.data.table_form import PLAIN, TableForm, form_and_cells
 from gensynth.data.table_names import split_files
 from gensynth.errors import DataError, UsageError
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Schema
@@ -70,9 +71,7 @@ def read_table(
     cells, split, ids, tables, notes = read_cells(path, test, form)
     if deidentify:
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
-    before = cells
-    cells, done = deidentified(cells, deidentify or {}, kept=needed(label, subject, groups))
-    written = TableForm.of(tables).after(before, cells, {str(one["column"]) for one in done})
+    written, cells, done = form_and_cells(tables, cells, deidentify or {}, needed(label, subject, groups), "")
     first = next(iter(tables.values()))
     given = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
     check_columns(groups or [], cells, "data.groups: no")
@@ -197,7 +196,7 @@ def build(
     origin = origin_of(cells)
     cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
     name = label_column(cells, label)
-    labels = cells[name].to_numpy(object)
+    labels, noted_labels = labels_of(cells[name])
     check_labels(labels, name, ids, tables)
     stated.check(cells)
     if like is None and name not in stated.kinds:
@@ -219,7 +218,7 @@ def build(
         kinds = [c.kind for c in columns]
         found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
         first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{schema.fields["label"]}"')
-        notes = (first, *notes_on_columns(shown, columns, stated), *noted)
+        notes = (first, *noted_labels, *notes_on_columns(shown, columns, stated), *noted)
         kept, by = form.marked(cells, schema.fields).set_axis(ids, axis=0), None if like else described
         return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by)
 
@@ -276,6 +275,13 @@ def label_column(cells: pd.DataFrame, label: str, key: str = "data.label", what:
         return str(cells.columns[int(label)])
     names = ", ".join(map(str, cells.columns[:30]))
     raise DataError(f'no column "{label}"; {key}=COLUMN names {what}, by name or position; columns: {names}')
+
+
+def labels_of(cells: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels (N,) of text cells, without blanks around them, and what is to be said of them."""
+    codes, different = pd.factorize(cells.to_numpy(object))
+    found = np.array([label_of(text) for text in different.tolist()], dtype=object)
+    return found[codes], (*blank_notes(different.tolist()), *case_notes(found.tolist()))
 
 
 def check_is_class(name: str, labels: np.ndarray) -> None:

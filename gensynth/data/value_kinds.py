@@ -37,12 +37,12 @@ class Kept(str):
 
 
 def type_of(kinds: np.ndarray) -> str:
-    """number, boolean or text: what all values are that are not null, of kinds (N,); string: text, mostly not null."""
+    """number, boolean or text: what most values are that are not null, of kinds (N,); string: text, mostly not null."""
     counts = np.bincount(kinds, minlength=ABSENT + 1)
-    present = {kind for kind in (NUMBER, BOOLEAN, TEXT, EMPTY) if counts[kind]}
-    if present == {NUMBER}:
+    texts = counts[TEXT] + counts[EMPTY]
+    if counts[NUMBER] > max(texts, counts[BOOLEAN]):
         return "number"
-    if present == {BOOLEAN}:
+    if counts[BOOLEAN] > max(texts, counts[NUMBER]):
         return "boolean"
     return "string" if counts[EMPTY] > counts[NULL] + counts[ABSENT] else "text"
 
@@ -76,5 +76,5 @@ def with_kinds(cells: pd.DataFrame, kinds: Kinds, types: Mapping[str, str]) -> p
             once: dict[tuple[str, int], Kept] = {}
             pairs = zip(column[other].tolist(), kinds[name][other].tolist(), strict=True)
             column[other] = np.array([once.setdefault(pair, Kept(*pair)) for pair in pairs], dtype=object)
-            out[name] = column
+            out[name] = pd.Series(column, cells.index, dtype=object)
     return cells.assign(**out) if out else cells
