@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -122,7 +123,7 @@ def check_files(dataset: Path, generator: Path | None = None) -> tuple[list[str]
         findings += [] if set(findings) - {f"missing: {SEAL}"} else check_links(dataset.parent, dataset)
     findings += check_generator(generator) if generator else []
     if not findings:
-        findings, left = check_ledger(dataset, _columns(dataset, generator))
+        findings, left = check_ledger(dataset, _fields(dataset, generator))
         reported += left
     return list(dict.fromkeys(findings)), reported
 
@@ -145,21 +146,24 @@ def _check_beside(run: Path) -> tuple[list[str], list[str]]:
     return findings, reported
 
 
-def _columns(dataset: Path, generator: Path | None) -> list[Column]:
-    """Columns of a table as its run describes them, or the generator that the ledger names; none where neither can."""
+def _fields(dataset: Path, generator: Path | None) -> dict[str, Any]:
+    """Fields of the schema, of its run or of the generator that the ledger names; none where neither can be read."""
     folder = generator or dataset.parent / "generator"
     named = {line["generator_sha256"] for line in read_ledger(dataset / "ledger.csv")}
     is_named = (folder / MANIFEST).is_file() and file_sha256(folder / MANIFEST) in named
     try:
         if has_run(dataset):
             state = read_state(dataset.parent)
-            return [Column.from_json(column) for column in state.schema.fields.get("columns", ())] if state else []
-        facts = json.loads((folder / "config.json").read_text(encoding="utf-8")) if is_named else {}
-        schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
-        fields = Conditions.of_schema(schema).schema.fields
-        return [Column.from_json(column) for column in fields.get("columns", ())]
+            fields = state.schema.fields if state else {}
+        else:
+            facts = json.loads((folder / "config.json").read_text(encoding="utf-8")) if is_named else {}
+            schema = Schema(facts["modality"], tuple(facts["classes"]), facts["fields"])
+            fields = Conditions.of_schema(schema).schema.fields
+        for column in fields.get("columns", ()):
+            Column.from_json(column)
+        return fields
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
-        return []
+        return {}
 
 
 def ready(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
+import pyarrow.parquet as parquet
 import pytest
 
 from gensynth.cli import main
@@ -53,19 +57,37 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def typed(frame: pd.DataFrame) -> list[dict]:
+    """Rows with numbers and booleans for the cells that are such."""
+    kinds = {"size": float, "age": int, "smokes": "yes".__eq__}
+    return [{name: kinds.get(name, str)(cell) for name, cell in row.items()} for row in frame.to_dict("records")]
+
+
+def write_typed(path: Path, rows: list[dict]) -> None:
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        parquet.write_table(arrow.Table.from_pylist(rows), path)
+
+
 def trained_and_drawn(folder: Path, data: pd.DataFrame, test: pd.DataFrame | None = None) -> dict[str, bytes]:
     """Every file of the bundle, and of the rows drawn from it."""
     folder.mkdir()
     data.to_csv(folder / "data.csv", index=False)
-    words = [*TINY, f"out={folder}/o"]
+    words = []
     if test is not None:
         test.to_csv(folder / "other.csv", index=False)
         words.append(f"data.test={folder}/other.csv")
-    assert main(["train", f"{folder}/data.csv", *words]) == 0
+    return bundle_and_rows(folder, "data.csv", words)
+
+
+def bundle_and_rows(folder: Path, name: str, words: Sequence[str] = ()) -> dict[str, bytes]:
+    """The same of a table that lies in the folder."""
+    assert main(["train", f"{folder}/{name}", *TINY, f"out={folder}/o", *words]) == 0
     assert main(["sample", f"generator={folder}/o/generator", "counts=20", f"out={folder}/rows"]) == 0
     bundle, rows = files_of(folder / "o" / "generator"), files_of(folder / "rows")
     assert {"model.safetensors", "config.json", "manifest.json", "README.md"} <= bundle.keys()
-    assert {"samples.csv", "ledger.csv"} <= rows.keys()
+    assert {f"samples{Path(name).suffix}", "ledger.csv"} <= rows.keys()
     return bundle | {f"rows/{name}": content for name, content in rows.items()}
 
 
@@ -99,6 +121,29 @@ def test_a_marker_in_the_rows_of_data_test(marker, given, tmp_path):
     changed = marked(table()[300:], np.arange(300, 400), [marker])
     found = trained_and_drawn(tmp_path / "marked", table()[:300], changed)
     assert [name for name in given if found[name] != given[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "markers"),
+    [
+        (".jsonl", [{"size": "broken"}, {"age": ""}, {"smokes": 1}, {"kind": None}, {"kind": ""}, {"day": 5}, {}]),
+        (".parquet", [{"kind": ""}, {"kind": None}]),
+    ],
+)
+def test_values_of_another_type_in_test_rows_leave_no_trace(suffix, markers, tmp_path):
+    rows, found = typed(table()[:300]), []
+    for marked in (False, True):
+        folder = tmp_path / str(marked)
+        folder.mkdir()
+        write_typed(folder / f"data{suffix}", rows)
+        test = typed(table()[300:])
+        if marked:
+            test = [row | markers[i % len(markers)] for i, row in enumerate(test)]
+        if marked and suffix == ".jsonl":
+            del test[0]["smokes"], test[1]["age"]
+        write_typed(folder / f"other{suffix}", test)
+        found.append(bundle_and_rows(folder, f"data{suffix}", [f"data.test={folder}/other{suffix}"]))
+    assert [name for name in found[0] if found[0][name] != found[1][name]] == []
 
 
 def test_a_marker_in_train_rows_does_leave_one(carved, tmp_path):

@@ -47,17 +47,17 @@ def balanced(collection):
 
 def rows(path):
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
 
 
 def test_a_balanced_set_has_equal_counts_and_the_real_texts_unchanged(balanced):
-    train = rows(balanced / "dataset/train.csv")
+    train = rows(balanced / "dataset/train.tsv")
     labels = [row["label"] for row in train]
     assert labels.count("ham") == labels.count("spam")
     real = {
         row["text"]
         for split in ("train", "val", "test")
-        for row in rows(balanced / f"dataset/{split}.csv")
+        for row in rows(balanced / f"dataset/{split}.tsv")
         if row["gensynth_source"] == "real"
     }
     assert real == {text for _, text in messages()}
@@ -65,7 +65,7 @@ def test_a_balanced_set_has_equal_counts_and_the_real_texts_unchanged(balanced):
 
 def test_made_texts_are_changed_ones_of_their_class_and_keep_their_numbers(balanced):
     ledger = rows(balanced / "dataset/ledger.csv")
-    train = rows(balanced / "dataset/train.csv")
+    train = rows(balanced / "dataset/train.tsv")
     by_row = dict(enumerate(messages()))
     synthetic = [(line, row) for line, row in zip(ledger, train, strict=True) if line["source"] == "augmented"]
     assert len(synthetic) > 30
@@ -118,7 +118,7 @@ def test_explore_tells_lengths_and_vocabulary(collection, run_cli, tmp_path):
 
 
 def test_sets_of_texts_are_ranked_and_changed_copies_are_told(collection, balanced, run_cli, tmp_path):
-    synthetic = [row for row in rows(balanced / "dataset/train.csv") if row["gensynth_source"] == "augmented"]
+    synthetic = [row for row in rows(balanced / "dataset/train.tsv") if row["gensynth_source"] == "augmented"]
     for name, texts in {
         "changed": [row["text"] for row in synthetic],
         "nonsense": [" ".join(["lunch", "train", "late"]) for _ in synthetic],

@@ -32,19 +32,23 @@ LEDGER = (
 )
 
 
-def csv_text(header: Iterable[str] | None, rows: Iterable[Iterable[object]], delimiter: str = ",") -> str:
-    """Delimited text with \\n line ends; without header where more rows of a file follow."""
+def csv_text(
+    header: Iterable[str] | None, rows: Iterable[Iterable[object]], delimiter: str = ",", line_end: str = "\n"
+) -> str:
+    """Delimited text; without header where more rows of a file follow."""
     out = io.StringIO()
     plain, careful = (
-        csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=how)
+        csv.writer(out, delimiter=delimiter, lineterminator=line_end, quoting=how)
         for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
     )
     if header is not None:
         plain.writerow(header)
+    # The other line ends end a line for a reader as well, and Python's writer leaves them unquoted.
+    others = [end for end in "\r\n" if end not in line_end]
     for row in rows:
         cells = list(row)
-        # A lone carriage return ends the line for a reader, and Python's writer leaves it unquoted.
-        (careful if any("\r" in str(cell) for cell in cells) else plain).writerow(cells)
+        letters = "".join(map(str, cells))
+        (careful if any(end in letters for end in others) else plain).writerow(cells)
     return out.getvalue()
 
 

@@ -23,8 +23,10 @@ from gensynth.balancing.mark import PARQUET_KEY, parquet_note
 from gensynth.data.arrow_cells import arrow_of_cells, cells_of_arrow
 from gensynth.data.columns import Column, cells_of, issue
 from gensynth.data.conditions import CELL, TAKEN
-from gensynth.data.table_files import as_json_cells, json_line
+from gensynth.data.json_cells import as_json_cells, json_line
+from gensynth.data.table_form import own_suffix, written_as
 from gensynth.data.table_source import SOURCE_COLUMN
+from gensynth.data.table_text import TextSink
 from gensynth.types import REAL, LabelledData, Schema
 
 
@@ -81,7 +83,7 @@ def write_table_dataset(
         places = np.argsort(np.argsort(~real, kind="stable"))  # of each row among real rows, then synthetic ones
         frame = frame.iloc[places].reset_index(drop=True)
         note = b"" if real.all() else parquet_note(_bundle_of(data, provenance), SOURCE_COLUMN, provenance.licence)
-        with TableSink(folder / f"{split}{suffix_of(schema)}", schema, note) as sink:
+        with TableSink(folder / f"{split}{own_suffix(schema.fields)}", schema, note) as sink:
             sink.write(frame.assign(**{SOURCE_COLUMN: data.origin}))
         if split == "train":
             reviewed = {str(i): provenance.reviewed.get(name, "") for i, name in enumerate(data.ids.tolist())}
@@ -115,11 +117,6 @@ def synthetic_seeds(rows: LabelledData, seed: int) -> np.ndarray:
     return np.array([starts[kind] for kind in of_kind], np.uint64) + index
 
 
-def suffix_of(schema: Schema) -> str:
-    """Tables leave as they came: Parquet where their schema states Arrow types, JSON Lines, TSV, else CSV."""
-    return ".parquet" if schema.fields.get("types") else schema.fields.get("written", {}).get("suffix", ".csv")
-
-
 def row_hashes(frame: pd.DataFrame) -> list[str]:
     """sha256 of each row: its cells as a JSON list, in the order of the columns."""
     return [hashlib.sha256(json.dumps(row, ensure_ascii=False).encode()).hexdigest() for row in cell_rows(frame)]
@@ -134,8 +131,8 @@ class TableSink:
     """A table file that is written piece by piece; `note` goes into the metadata of a Parquet file."""
 
     def __init__(self, path: Path, schema: Schema, note: bytes = b"") -> None:
-        self.written = schema.fields.get("written", {})
         self.path, self.types, self.note = path, types_of(schema), note
+        self.written = written_as(schema.fields, path.suffix)
         self.missing = {c["name"]: c["missing"] for c in schema.fields["columns"]}
         self._file: Any = None
 
@@ -147,16 +144,16 @@ class TableSink:
         if self.path.suffix == ".parquet":
             self._write_parquet(frame)
             return
-        begins = self._file is None
+        begins, line_end = self._file is None, self.written.get("line_end", "\n")
         if begins:
-            self._file = self.path.open("w", encoding="utf-8", newline="")
+            self._file = TextSink(self.path, self.written)
         if self.path.suffix == ".jsonl":
             types = self.written.get("json", {})
             lines = (json_line(dict(zip(frame.columns, row, strict=True)), types) for row in cell_rows(frame))
-            self._file.writelines(f"{line}\n" for line in lines)
+            self._file.write("".join(f"{line}{line_end}" for line in lines))
             return
         mark = "\t" if self.path.suffix == ".tsv" else self.written.get("delimiter", ",")
-        self._file.write(csv_text(frame.columns if begins else None, cell_rows(frame), mark))
+        self._file.write(csv_text(frame.columns if begins else None, cell_rows(frame), mark, line_end))
 
     def _write_parquet(self, frame: pd.DataFrame) -> None:
         import pyarrow.parquet as parquet

@@ -100,8 +100,7 @@ def _verify(config: Config, typed: list[str], choices: Choices) -> int:
     dataset = find_dataset(Path(config["dataset"]))
     if config["is_mine"]:
         state = read_state(dataset.parent) if has_run(dataset) else None
-        ranges = state.schema.fields.get("ranges", {}) if state else {}
-        matches = is_mine(Path(config["is_mine"]), dataset, ranges)
+        matches = is_mine(Path(config["is_mine"]), dataset, state.schema.fields if state else {})
         print("\n".join(map(str, matches)))
         return 0 if all(match.line for match in matches) else 6
     generator = Path(config["generator"]) if config["generator"] else None

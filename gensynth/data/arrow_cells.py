@@ -14,9 +14,9 @@ import pyarrow as arrow
 import pyarrow.compute as compute
 from pyarrow import types
 
+from gensynth.data.value_kinds import EMPTY, NOT_NULL, NULL, TEXT, Kept
 from gensynth.errors import DataError
 
-NOT_NULL = " not null"
 _DECIMAL = re.compile(r"decimal(128|256)\((\d+), (-?\d+)\)")
 _STAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, tz=([\w/+:-]+))?\]")
 _TIME = re.compile(r"(time32|time64|duration)\[(s|ms|us|ns)\]")
@@ -24,14 +24,16 @@ _DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(\w+), ordered=[01]>"
 _DECIMALS, _TIMES = {"128": arrow.decimal128, "256": arrow.decimal256}, {"time32": arrow.time32, "time64": arrow.time64}
 
 
-def types_of_arrow(table: arrow.Table) -> dict[str, str]:
-    """Type by column, as text: "not null" behind it where texts are empty, none of them null."""
-
-    def has_empty(column: arrow.ChunkedArray) -> bool:
+def kinds_of_arrow(table: arrow.Table, cells: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Kinds of values (N,) of the columns of text in which some are null or empty; cells: of the table."""
+    found = {}
+    for name in table.column_names:
+        column, is_empty = table.column(name), (cells[name] == "").to_numpy(bool)
         inner = column.type.value_type if types.is_dictionary(column.type) else column.type
-        return _is_text(inner) and column.null_count == 0 and "" in _texts(column)
-
-    return {name: f"{(one := table.column(name)).type}{NOT_NULL * has_empty(one)}" for name in table.column_names}
+        if _is_text(inner) and is_empty.any():
+            is_null = column.is_null().to_numpy()
+            found[name] = np.where(is_null, NULL, np.where(is_empty, EMPTY, TEXT)).astype(np.int8)
+    return found
 
 
 def arrow_type(text: str) -> arrow.DataType:
@@ -82,7 +84,7 @@ def _texts(column: arrow.ChunkedArray) -> np.ndarray:
 def arrow_of_cells(frame: pd.DataFrame, kinds: Mapping[str, str], missing: Mapping[str, str]) -> arrow.Table:
     """Arrow table of text cells in the types of `kinds`, others as text; empty cells and marks of gaps are null.
 
-    An empty cell stays empty text where its type is a text that is not null.
+    An empty cell stays empty text where its type is a text that is not null, or where its own kind says so.
     DataError where a cell does not fit its type.
     """
     columns = {}
@@ -91,13 +93,24 @@ def arrow_of_cells(frame: pd.DataFrame, kinds: Mapping[str, str], missing: Mappi
         if name in kinds:
             kind, null = arrow_type(kinds[name]), arrow.scalar(None, arrow.string())
             empty = [] if kinds[name].endswith(NOT_NULL) else ["", *_marks(kind, missing.get(name, ""))]
-            gaps = compute.is_in(column, arrow.array(empty, arrow.string()))
+            gaps = _with_own(compute.is_in(column, arrow.array(empty, arrow.string())), frame[name])
             try:
                 column = _typed(compute.if_else(gaps, null, column), kind)
             except arrow.ArrowInvalid as error:
                 raise DataError(f'column "{name}" cannot be written as {kinds[name]}: {error}') from None
         columns[name] = column
     return arrow.table(columns)
+
+
+def _with_own(gaps: arrow.Array, cells: pd.Series) -> arrow.Array:
+    """Which cells (N,) are null, those that carry their own kind by that."""
+    places = np.flatnonzero((cells == "").to_numpy(bool))
+    own = {i: cell.kind == NULL for i, cell in zip(places, cells.iloc[places], strict=True) if isinstance(cell, Kept)}
+    if not own:
+        return gaps
+    changed = gaps.to_numpy(zero_copy_only=False).copy()
+    changed[list(own)] = list(own.values())
+    return arrow.array(changed)
 
 
 def _marks(kind: arrow.DataType, missing: str) -> list[str]:

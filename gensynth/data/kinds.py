@@ -15,6 +15,7 @@ from gensynth.data.modality import Codec, Modality, Points, flat
 from gensynth.data.source import Source
 from gensynth.data.sources import read_path
 from gensynth.data.table import TableCodec, TablePoints, modelled_columns
+from gensynth.data.table_form import form_of, own_suffix
 from gensynth.data.table_source import read_table
 from gensynth.data.text import TextPoints
 from gensynth.data.text_source import read_text
@@ -38,8 +39,9 @@ def modality_named(name: str) -> Modality:
 
 def usual_format(schema: Schema) -> str:
     """What `sample` writes rows as where nobody says it: what they came in, else the first format of their kind."""
-    written = schema.fields.get("written", {}).get("suffix", "").lstrip(".")
-    return "parquet" if schema.fields.get("types") else written or modality_of(schema).formats[0]
+    formats = modality_of(schema).formats
+    own = own_suffix(schema.fields).lstrip(".")
+    return own if own in formats else formats[0]
 
 
 def kind_names() -> tuple[str, ...]:
@@ -117,15 +119,15 @@ def _sounds_like(
     return read_path(path, label=label, min_classes=1, allow_lost=like.classes, **given)
 
 
-def _form(written: bool, form: Mapping[str, Any]) -> dict[str, Any]:
-    """How tables are written: gensynth's own alike, others as a person says."""
-    return {"encoding": "utf-8", "header": True} if written else dict(form)
+def _form(like: Schema, written: bool, form: Mapping[str, Any]) -> dict[str, Any]:
+    """How tables are written: gensynth's own as their schema says, others as a person says."""
+    return form_of(like.fields) if written else dict(form)
 
 
 def _table_like(
     path: str, like: Schema, *, label: str, groups: list[str], written: bool, form: Mapping[str, Any]
 ) -> Source:
-    return read_table(path, label=label, like=like, groups=groups, min_classes=1, **_form(written, form))
+    return read_table(path, label=label, like=like, groups=groups, min_classes=1, **_form(like, written, form))
 
 
 def _texts_like(
@@ -133,7 +135,7 @@ def _texts_like(
 ) -> Source:
     text = like.fields["text"]
     given: dict[str, Any] = {"text": text, "label": label, "like": like, "groups": groups, "allow_lost": like.classes}
-    return read_text(path, min_classes=1, **given, **_form(written, form))
+    return read_text(path, min_classes=1, **given, **_form(like, written, form))
 
 
 def _in_channels(x: np.ndarray, like: Schema, name: str) -> np.ndarray:

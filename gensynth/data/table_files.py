@@ -5,26 +5,23 @@ All cells are read as text, so that `007` and `7` stay apart; `columns.py` finds
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gensynth.data.delimited import is_header, read_columns, some_of
+from gensynth.data.delimited import is_header, read_columns
+from gensynth.data.json_cells import check_letters, read_json_lines
 from gensynth.data.table_names import suffix_of
+from gensynth.data.table_text import MAX_BYTES, line_end_of, read_text
+from gensynth.data.value_kinds import Kinds
 from gensynth.errors import DataError, UsageError, nearest
 
-MAX_BYTES = 4 * 2**30
 _ROW_NUMBERS = "__index_level_"  # begins the names of a pandas frame's index columns that have none
-_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: no file can hold it
-_HALF_ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,8 @@ class TableFile:
     """cells: text, missing is ""; first_line: file line of the first row; kind: a word for people.
 
     types  Arrow types by column, of files that have them; notes: what a person should know
-    written  how the file is told apart from comma-separated text: "suffix", "delimiter", "json" types by column
+    written  how the file differs from comma-separated UTF-8: "suffix", "delimiter", "encoding", "mark", "line_end"
+    kinds  of values, int8 (N,) by column, where text cells do not tell; see `value_kinds.py`
     """
 
     cells: pd.DataFrame
@@ -42,6 +40,7 @@ class TableFile:
     types: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     written: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Kinds = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,60 +94,28 @@ def _read(path: Path, form: Form) -> TableFile:
     suffix = suffix_of(path)
     if suffix == ".parquet":
         return _read_parquet(path, form.columns)
-    text = _text(path, form.encoding)
-    marked = re.match(r"sep=(.)\r?\n", text)  # as Excel writes and reads it
-    text, given = (text[marked.end() :], form.delimiter or marked[1]) if marked else (text, form.delimiter)
+    text, written = read_text(path, form.encoding)
     if suffix == ".jsonl":
-        return _read_json_lines(path, text, form.columns, form.text)
+        table = _read_json_lines(path, text, form)
+        return replace(table, written={"suffix": suffix} | written | line_end_of(text))
+    marked = re.match(r"sep=(.)(\r\n|\n|\r)", text)  # as Excel writes and reads it
+    text, given = (text[marked.end() :], form.delimiter or marked[1]) if marked else (text, form.delimiter)
     columns, lines, delimiter = read_columns(path, text, "\t" if suffix == ".tsv" else given)
-    first = [str(column[0]) for column in columns]
+    word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
+    written |= line_end_of(text) | ({"suffix": ".tsv"} if delimiter == "\t" and suffix != ".csv" else {})
+    written |= {"delimiter": delimiter} if delimiter != "," else {}
+    table = _named_table(path, columns, lines, form, word)
+    return replace(table, first_line=table.first_line + bool(marked), written=written)
+
+
+def _named_table(path: Path, columns: list[np.ndarray], lines: list[int], form: Form, kind: str) -> TableFile:
+    """Columns (N,) under the names that their first cells or a person give; lines: those of the first two rows."""
     named = is_header(columns, form.label) if form.header is None else form.header
-    names = _names(path, first if named else [], form.columns, len(columns))
+    names = _names(path, [str(column[0]) for column in columns] if named else [], form.columns, len(columns))
     if named and len(columns[0]) == 1:
         raise DataError(f"{path.name} holds no rows below its header")
     cells = pd.DataFrame({name: c[int(named) :] for name, c in zip(names, columns, strict=True)}, dtype=object)
-    word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
-    written = {"suffix": suffix} if suffix == ".tsv" else {}
-    return TableFile(
-        cells,
-        word,
-        lines[int(named)] + bool(marked),
-        named,
-        written=written | ({"delimiter": delimiter} if delimiter != "," else {}),
-    )
-
-
-def _unpacked(path: Path) -> bytes:
-    """What a gzip file holds; DataError where it is damaged, or holds more than may be read."""
-    try:
-        with gzip.open(path) as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path.name} cannot be unpacked: {error}") from None
-    if len(raw) > MAX_BYTES:
-        raise DataError(f"{path.name} unpacks to more than {MAX_BYTES >> 30} GiB")
-    return raw
-
-
-def _text(path: Path, encoding: str) -> str:
-    """The whole file as text: UTF-8 with or without mark, UTF-16 with one, or the stated encoding."""
-    raw = _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and not encoding:
-        encoding = "utf-16"
-    try:
-        text = raw.decode(encoding or "utf-8-sig")
-    except LookupError:
-        raise UsageError(f"data.encoding={encoding} is not an encoding that Python knows") from None
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path.name}, line {line}: byte 0x{raw[error.start]:02x} is not {encoding or 'UTF-8'} text; "
-            "say what it is, for example data.encoding=cp1252"
-        ) from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path.name}, line {line}: a NUL byte; the file is damaged or not a text table")
-    return text
+    return TableFile(cells, kind, lines[int(named)], named)
 
 
 def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -> list[str]:
@@ -167,90 +134,20 @@ def _names(path: Path, first: list[str], columns: tuple[str, ...], width: int) -
     return names
 
 
-def _read_json_lines(path: Path, text: str, columns: tuple[str, ...], text_column: str) -> TableFile:
-    rows, lines, problems = [], [], []
-    for number, line in enumerate(text.split("\n"), 1):  # other line ends may lie inside of strings
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            problems.append(f"line {number}: {error}")
-            continue
-        if not isinstance(row, dict) or any(isinstance(v, dict | list) for v in row.values()):
-            problems.append(f"line {number}: not a flat object")
-            continue
-        rows.append(row)
-        lines.append(number)
-    if problems:
-        raise DataError(f"{path.name}: {len(problems)} lines are not flat JSON objects", some_of(problems))
-    if not rows:
-        raise DataError(f"{path.name} is empty")
-    keys = list(dict.fromkeys(name for row in rows for name in row))
-    names = _names(path, keys, columns, len(keys))
-    cells = [np.array([_json_cell(row.get(key)) for row in rows], dtype=object) for key in keys]
-    if _HALF_ESCAPED.search(text):
-        _check_letters(path, dict(zip(names, cells, strict=True)), lines, text_column)
-    types = {name: _json_type([row.get(key) for row in rows]) for name, key in zip(names, keys, strict=True)}
-    frame = pd.DataFrame(dict(zip(names, cells, strict=True)), dtype=object)
-    return TableFile(frame, "JSON Lines", 1, True, written={"suffix": ".jsonl", "json": types})
-
-
-def _json_type(values: list[object]) -> str:
-    """number, boolean or text: what all values of a column are that are not null; string: text, and some is empty."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds and kinds <= {int, float}:
-        return "number"
-    return "boolean" if kinds == {bool} else "string" if "" in values else "text"
-
-
-def json_line(cells: Mapping[str, str], types: Mapping[str, str]) -> str:
-    """One line of a JSON Lines file, its cells in the types that they came in; an empty one is null, but of strings."""
-    return json.dumps({name: _json_value(cell, types.get(name, "string")) for name, cell in cells.items()})
-
-
-def _json_value(cell: str, kind: str) -> object:
-    if kind == "string" or (cell and kind == "text"):
-        return cell
-    return _json_number(cell) if cell else None
-
-
-def _json_number(cell: str) -> object:
-    """Of a number or boolean; NaN and infinity stand in Python's JSON, but not as its cells are written."""
-    return float(cell) if cell in ("nan", "inf", "-inf") else json.loads(cell)
-
-
-def as_json_cells(cells: np.ndarray) -> np.ndarray:
-    """Cells (N,) of JSON numbers and booleans as they read back: 2.50 is 2.5."""
-    return np.array([_json_cell(_json_number(cell)) if cell else cell for cell in cells.tolist()], dtype=object)
-
-
-def _check_letters(path: Path, cells: dict[str, np.ndarray], lines: list[int], text_column: str) -> None:
-    """DataError where names or cells of other columns than that of the texts hold half of a character pair."""
-    names = list(cells)
-    places = {str(place): names[place] for place in range(-len(names), len(names))}
-    text_column = text_column if text_column in names else places.get(text_column, "")
-    problems = [f"column name {json.dumps(name)}" for name in names if _HALF.search(name)]
-    for name in names:
-        if name != text_column:
-            broken = [n for n, cell in zip(lines, cells[name].tolist(), strict=True) if _HALF.search(cell)]
-            problems += [f"line {n}: {json.dumps(name)}" for n in broken]
-    if problems:
-        what = "names or cells hold half of a character pair"
-        raise DataError(f"{path.name}: {len(problems)} {what}; repair its encoding", some_of(problems))
-
-
-def _json_cell(value: object) -> str:
-    if value is None:
-        return ""
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+def _read_json_lines(path: Path, text: str, form: Form) -> TableFile:
+    columns, lines = read_json_lines(path, text)
+    names = _names(path, list(columns), form.columns, len(columns))
+    cells = {name: cells for name, (cells, _) in zip(names, columns.values(), strict=True)}
+    check_letters(path, text, cells, lines, form.text)
+    kinds = {name: kinds for name, (_, kinds) in zip(names, columns.values(), strict=True)}
+    return TableFile(pd.DataFrame(cells, dtype=object), "JSON Lines", 1, True, kinds=kinds)
 
 
 def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    from gensynth.data.arrow_cells import cells_of_arrow, is_read, types_of_arrow
+    from gensynth.data.arrow_cells import cells_of_arrow, is_read, kinds_of_arrow
 
     try:
         table = parquet.read_table(path)
@@ -264,7 +161,8 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> TableFile:
         for field in without
     )
     table = table.drop_columns([field.name for field in without])
-    return TableFile(cells_of_arrow(table), "Parquet", 1, True, types_of_arrow(table), notes)
+    cells, types = cells_of_arrow(table), {field.name: str(field.type) for field in table.schema}
+    return TableFile(cells, "Parquet", 1, True, types, notes, kinds=kinds_of_arrow(table, cells))
 
 
 def _index_first(table: Any) -> Any:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from gensynth.data.columns import KINDS, Cells, Column
-from gensynth.data.deidentify import deidentified, notes_on
+from gensynth.data.deidentify import notes_on
+from gensynth.data.layouts.label_text import blank_notes, case_notes, label_of
 from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
 from gensynth.data.table_columns import (
@@ -25,6 +26,7 @@ from gensynth.data.table_columns import (
     readings_of,
 )
 from gensynth.data.table_files import Form, TableFile, read_file, text_of
+from gensynth.data.table_form import PLAIN, TableForm, form_and_cells
 from gensynth.data.table_names import split_files
 from gensynth.errors import DataError, UsageError
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC, Schema
@@ -70,7 +72,7 @@ def read_table(
     cells, split, ids, tables, notes = read_cells(path, test, form)
     if deidentify:
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
-    cells, done = deidentified(cells, deidentify or {}, kept=needed(label, subject, groups))
+    written, cells, done = form_and_cells(tables, cells, deidentify or {}, needed(label, subject, groups), "")
     first = next(iter(tables.values()))
     given = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
     check_columns(groups or [], cells, "data.groups: no")
@@ -88,7 +90,9 @@ def read_table(
             describe=None if by is None else lambda rows: with_notes(by(rows)),
         )
 
-    source = with_notes(build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables))
+    source = with_notes(
+        build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, form=written)
+    )
     check_classes(source.data.schema.classes, min_classes)
     return source
 
@@ -136,6 +140,7 @@ def read_cells(
     if first.found_header and form.header is None and len(tables) == 1 and plain:
         notes.append("the first line was taken as header; data.header=false if it is a row")
     notes += [note for table in tables.values() for note in table.notes]
+    notes += TableForm.of(tables).notes
     cells, split, ids = _joined(tables)
     return _with_marks(cells, split, files), split, ids, tables, notes
 
@@ -181,6 +186,7 @@ def build(
     stated: Stated = NOTHING_STATED,
     like: Schema | None = None,
     tables: Mapping[str, TableFile] | None = None,
+    form: TableForm = PLAIN,
 ) -> Source:
     """Source of text cells (N rows) from a `kind` of table; split (N,) is none and ids (N,) count where not given.
 
@@ -191,14 +197,13 @@ def build(
     origin = origin_of(cells)
     cells = cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
     name = label_column(cells, label)
-    labels = cells[name].to_numpy(object)
+    labels, noted_labels = labels_of(cells[name])
     check_labels(labels, name, ids, tables)
     stated.check(cells)
     if like is None and name not in stated.kinds:
         check_is_class(name, labels)
     classes = classes_of(set(labels.tolist()), like)
-    kept, texts = cells.set_axis(ids, axis=0), {str(c): Cells.of(cells[c].to_numpy(object)) for c in cells if c != name}
-    form = next(iter((tables or {}).values()), None)
+    texts = {str(c): Cells.of(cells[c].to_numpy(object)) for c in cells if c != name}
 
     def described(rows: np.ndarray | None = None) -> Source:
         """By what columns are in some rows, bool (N,), or in all."""
@@ -208,13 +213,14 @@ def build(
         x, noted = _values(columns, texts, stated, like is not None)
         if not x.shape[1]:
             raise DataError(f'no column beside the label "{name}" can be learned from')
-        schema = like or Schema("table", classes, _fields(columns, name, cells, form))
+        own = form if rows is None else form[rows]
+        schema = like or Schema("table", classes, _fields(columns, name, cells, own))
         data = labelled(x, labels, schema, ids, origin)
         kinds = [c.kind for c in columns]
         found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
         first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{schema.fields["label"]}"')
-        notes = (first, *notes_on_columns(shown, columns, stated), *noted)
-        by = None if like else described
+        notes = (first, *noted_labels, *notes_on_columns(shown, columns, stated), *noted)
+        kept, by = form.marked(cells, schema.fields).set_axis(ids, axis=0), None if like else described
         readings = readings_of(columns, shown, stated)
         return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by, readings=readings)
 
@@ -233,14 +239,10 @@ def _values(
     return x, notes
 
 
-def _fields(columns: list[Column], label: str, cells: pd.DataFrame, form: TableFile | None) -> dict[str, Any]:
+def _fields(columns: list[Column], label: str, cells: pd.DataFrame, form: TableForm) -> dict[str, Any]:
     """Facts of a table's schema."""
-    fields: dict[str, Any] = {"columns": [c.to_json() for c in columns], "label": label, "order": list(cells.columns)}
-    if form and form.types:
-        fields["types"] = {column: form.types[column] for column in cells.columns}
-    if form and form.written:
-        fields["written"] = dict(form.written)
-    return fields
+    order = list(map(str, cells.columns))
+    return {"columns": [c.to_json() for c in columns], "label": label, "order": order, **form.fields(order)}
 
 
 def _joined(tables: dict[str, TableFile]) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -275,6 +277,13 @@ def label_column(cells: pd.DataFrame, label: str, key: str = "data.label", what:
         return str(cells.columns[int(label)])
     names = ", ".join(map(str, cells.columns[:30]))
     raise DataError(f'no column "{label}"; {key}=COLUMN names {what}, by name or position; columns: {names}')
+
+
+def labels_of(cells: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels (N,) of text cells, without blanks around them, and what is to be said of them."""
+    codes, different = pd.factorize(cells.to_numpy(object))
+    found = np.array([label_of(text) for text in different.tolist()], dtype=object)
+    return found[codes], (*blank_notes(different.tolist()), *case_notes(found.tolist()))
 
 
 def check_is_class(name: str, labels: np.ndarray) -> None:

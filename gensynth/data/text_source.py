@@ -11,12 +11,13 @@ import pandas as pd
 
 from gensynth.data import table_source
 from gensynth.data.columns import Column
-from gensynth.data.deidentify import deidentified, notes_on
+from gensynth.data.deidentify import notes_on
 from gensynth.data.finding import Finding
 from gensynth.data.lost import check_lost
 from gensynth.data.source import Source, labelled, recognised, source_hash
 from gensynth.data.table_columns import check_columns
 from gensynth.data.table_files import Form
+from gensynth.data.table_form import form_and_cells
 from gensynth.data.text_languages import AUTO, check_language, language_note, languages_of
 from gensynth.errors import DataError, UsageError
 from gensynth.types import Schema
@@ -63,24 +64,26 @@ def read_text(
     )
     if name == column:
         raise UsageError(f"data.text and data.label both name the column {column!r}")
-    table_source.check_labels(cells[name].to_numpy(object), name, ids, tables)
+    labels, noted = table_source.labels_of(cells[name])
+    table_source.check_labels(labels, name, ids, tables)
     beside = [*(groups or []), *([subject] if subject else [])]
     check_columns(beside, cells)
     kept = {column: "data.text"} | table_source.needed(name, subject, groups)
-    cells, done = deidentified(cells, deidentify or {}, kept=kept, text=column)
-    keep, quarantine, lost = _usable(cells, column, name, ids, allow_lost)
+    written, cells, done = form_and_cells(tables, cells, deidentify or {}, kept, column)
+    keep, quarantine, lost = _usable(cells[column].to_numpy(object), labels, ids, allow_lost)
     cells, split, ids, origin = cells[keep].reset_index(drop=True), split[keep], ids[keep], origin[keep]
-    labels = cells[name].to_numpy(object)
+    labels = labels[keep]
     classes = table_source.classes_of(set(labels.tolist()), like)
     table_source.check_classes(classes, min_classes)
     languages = languages_of(language, cells[column].tolist())
-    schema = like or Schema("text", classes, _fields(cells, name, column) | {"languages": list(languages)})
+    own = _fields(cells, name, column) | {"languages": list(languages)} | written[keep].fields(list(cells.columns))
+    schema = like or Schema("text", classes, own)
     groups_of = {key: cells[key].to_numpy(str) for key in beside}
     data = labelled(cells[column].to_numpy(object), labels, schema, ids, origin, groups_of)
     first = recognised(f'{next(iter(tables.values())).kind} with texts in "{column}"', data, f"{len(data)} texts")
     facts = (first, language_note(language, languages), *_blank_notes(cells, name, column))
-    shown = (*facts, *notes_on(done), *notes, *lost)
-    cells = cells.set_axis(ids, axis=0)
+    shown = (*facts, *noted, *notes_on(done), *notes, *lost)
+    cells = written[keep].marked(cells, schema.fields).set_axis(ids, axis=0)
     return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
 
 
@@ -90,15 +93,14 @@ def _blank_notes(cells: pd.DataFrame, label: str, text: str) -> list[str]:
 
 
 def _usable(
-    cells: pd.DataFrame, column: str, label: str, ids: np.ndarray, allow_lost: Collection[str]
+    texts: np.ndarray, labels: np.ndarray, ids: np.ndarray, allow_lost: Collection[str]
 ) -> tuple[np.ndarray, tuple[Finding, ...], tuple[str, ...]]:
     """Which rows have a usable text, (N,), a finding for each other one, and notes on classes that lost many."""
-    labels = cells[label].to_numpy(object)
-    found = _findings(cells[column].to_numpy(object), ids)
-    keep = np.ones(len(cells), dtype=bool)
+    found = _findings(texts, ids)
+    keep = np.ones(len(texts), dtype=bool)
     keep[list(found)] = False
     if not keep.any():
-        raise DataError(f'no row has a usable text in "{column}"')
+        raise DataError("no row has a usable text; data.text names their column")
     quarantine = tuple(replace(finding, classes=(str(labels[i]),)) for i, finding in found.items())
     notes = check_lost(Counter(labels[keep].tolist()), quarantine, set(labels.tolist()), allow_lost)
     return keep, quarantine, notes

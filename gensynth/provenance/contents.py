@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,22 +21,24 @@ from gensynth.data.finding import FileFault
 from gensynth.data.image import EXTENSIONS, read_pixels
 from gensynth.data.image_depth import Range
 from gensynth.data.table_files import Form, read_file
+from gensynth.data.table_form import form_of
 from gensynth.data.table_names import SUFFIXES, split_files
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.errors import DataError, UsageError
 
 Line = dict[str, str]
+NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 MOST_PIXELS = 50_000_000
 
 
-def check_ledger(dataset: Path, columns: Sequence[Column] = ()) -> tuple[list[str], list[str]]:
+def check_ledger(dataset: Path, fields: Mapping[str, Any] = NO_FIELDS) -> tuple[list[str], list[str]]:
     """(findings where a row is not what its ledger line says, what could not be compared).
 
-    columns  those of a table, as its run or generator describes them, where one is known
+    fields  of the schema of a table, as its run or generator has it, where one is known
     """
     lines, table = read_ledger(dataset / "ledger.csv"), table_of(dataset)
     if table is not None:
-        return _check_table(table, lines, columns)
+        return _check_table(table, lines, fields)
     if archive := archive_of(dataset):
         return _check_archive(archive, lines), []
     return _check_folder(rows_below(dataset), lines), []
@@ -109,9 +112,10 @@ def read_archive(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise DataError(f"{path.name} cannot be read ({error}); draw it again: gensynth sample") from None
 
 
-def _check_table(path: Path, lines: Sequence[Line], columns: Sequence[Column]) -> tuple[list[str], list[str]]:
+def _check_table(path: Path, lines: Sequence[Line], fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The same as `check_ledger`. Hashes are those of text cells, and not all types of Parquet tell how they read."""
-    cells = cells_of_file(path)
+    columns = [Column.from_json(column) for column in fields.get("columns", ())]
+    cells = cells_of_file(path, fields)
     if lacking := [column.name for column in columns if column.name not in cells]:
         return [f"changed: {path.name} (it lacks the columns {', '.join(lacking)})"], []
     if len(cells) != len(lines) or path.suffix != ".parquet":
@@ -168,9 +172,19 @@ def table_of(dataset: Path) -> Path | None:
     )
 
 
-def cells_of_file(path: Path) -> pd.DataFrame:
-    """Text cells of a table file that this program wrote, without the column that says where rows come from."""
-    cells = read_file(path, Form(header=True, encoding="" if path.suffix == ".parquet" else "utf-8")).cells
+def cells_of_file(path: Path, fields: Mapping[str, Any]) -> pd.DataFrame:
+    """Text cells of a table file that this program wrote, without the column that says where rows come from.
+
+    fields  of the schema that it was written by, where that is known
+    """
+    stated = form_of(fields, path.suffix) if fields else {"header": True, "encoding": "utf-8"}
+    try:
+        cells = read_file(path, Form(**stated)).cells
+    except DataError as error:
+        if fields or "is not UTF-8" not in str(error):
+            raise
+        hint = "its run or generator knows how it is encoded: verify it there, or generator=PATH"
+        raise DataError(f"{path.name} is not UTF-8; {hint}") from None
     return cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
 
 
@@ -193,23 +207,23 @@ class Match:
         return f"{self.requested}: {self.alike}: row_id={line['row_id']} source={line['source']} label={line['label']}"
 
 
-def is_mine(file: Path, dataset: Path, ranges: Mapping[str, Range] = MappingProxyType({})) -> list[Match]:
+def is_mine(file: Path, dataset: Path, fields: Mapping[str, Any] = NO_FIELDS) -> list[Match]:
     """Which lines of a data set's ledger an image, a recording, or the rows of a table are; one match for each row.
 
     A file is the same by its bytes, an image also by its pixels, a row by its cells or by the numbers in them.
-    ranges  by which the run scaled images of more than 8 bits
+    fields  of the schema of the run, where it is known: ranges of images of more than 8 bits, encoding of tables
     UsageError where there is no such file, DataError where it cannot be read.
     """
     if not file.is_file():
         raise UsageError(f"is_mine={file.name}: there is no such file")
     lines = read_ledger(dataset / "ledger.csv")
     if file.suffix.lower() in SUFFIXES and (table := table_of(dataset)) is not None:
-        return _match_rows(file, table, lines)
+        return _match_rows(file, table, lines, fields)
     known = {line["content_sha256"]: line for line in lines}
     if line := known.get(_file_hash(file)):
         return [Match(file.name, line, "same file")]
     if file.suffix.lower() in EXTENSIONS:
-        return [Match(file.name, _same_pixels(file, dataset, lines, ranges), "same pixels")]
+        return [Match(file.name, _same_pixels(file, dataset, lines, fields.get("ranges", {})), "same pixels")]
     return [Match(file.name, None, "")]
 
 
@@ -238,10 +252,14 @@ def _pixels(dataset: Path, lines: Sequence[Line]) -> Iterable[np.ndarray | None]
             yield None
 
 
-def _match_rows(file: Path, table: Path, lines: Sequence[Line]) -> list[Match]:
+def _match_rows(file: Path, table: Path, lines: Sequence[Line], fields: Mapping[str, Any]) -> list[Match]:
     """A match for each row of a table file; a line answers for as many rows as it stands for: one."""
-    mine = cells_of_file(table)
-    theirs = read_file(file).cells.drop(columns=[SOURCE_COLUMN], errors="ignore")
+    mine = cells_of_file(table, fields)
+    try:
+        theirs = read_file(file).cells
+    except DataError:  # encoded as the data set, perhaps
+        theirs = read_file(file, Form(encoding=form_of(fields)["encoding"])).cells
+    theirs = theirs.drop(columns=[SOURCE_COLUMN], errors="ignore")
     if lacking := [str(name) for name in mine.columns if name not in theirs.columns]:
         raise UsageError(f"is_mine={file.name}: the columns {', '.join(lacking)} of the data set are missing in it")
     theirs = theirs[list(mine.columns)]

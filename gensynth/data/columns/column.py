@@ -100,10 +100,13 @@ class Column:
 
 
 def is_missing(cells: np.ndarray, texts: bool) -> np.ndarray:
-    """Which cells (N,) are marks of missing ones; `texts`: of a column of words, where "None" may be one of them."""
+    """Which cells (N,), without blanks around them, are marks of missing ones.
+
+    texts  whether they are of a column of words, where "None" may be one of them
+    """
     marks = [mark for mark in MISSING if mark not in AMONG_TEXTS] if texts else [*MISSING, *AMONG_NUMBERS]
-    padded = [f"{before}{mark}{after}" for mark in marks for before in ("", " ") for after in ("", " ")]
-    return pd.Series(cells, dtype=object).isin(padded).to_numpy(bool)
+    codes, different = pd.factorize(np.asarray(cells, dtype=object), use_na_sentinel=False)
+    return pd.Series(different, dtype=object).str.strip().isin(marks).to_numpy(bool)[codes]
 
 
 def values_of(column: Column, cells: np.ndarray) -> np.ndarray:

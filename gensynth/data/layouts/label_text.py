@@ -16,6 +16,20 @@ def label_of(text: str) -> str:
     return nfc(text).strip()
 
 
+def case_notes(labels: Iterable[str]) -> tuple[str, ...]:
+    """A note where classes differ by case alone: they stay apart.
+
+    >>> case_notes(["cat", "Cat", "dog"])
+    ('labels that differ by case alone are classes of their own: "Cat" and "cat"',)
+    """
+    alike: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        alike.setdefault(label.casefold(), []).append(label)
+    shown = [" and ".join(f'"{label}"' for label in same) for same in alike.values() if len(same) > 1]
+    rest = f", and {len(shown) - 5} more" if len(shown) > 5 else ""
+    return (f"labels that differ by case alone are classes of their own: {', '.join(shown[:5])}{rest}",) * bool(shown)
+
+
 def blank_notes(written: Iterable[str]) -> tuple[str, ...]:
     """A note where labels had spaces around them; another wording where that makes two of them one class.
 
