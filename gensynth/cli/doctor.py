@@ -16,7 +16,10 @@ PACKAGES = (
     *("torch", "lightning", "hydra-core", "torchmetrics", "numpy", "scikit-learn", "pandas", "pyarrow", "pillow"),
     *("safetensors", "kornia", "imbalanced-learn", "matplotlib", "jinja2", "wandb"),
 )
-EXTRAS = {"audio": "soundfile", "dashboard": "tensorboard", "fairness": "fairlearn", "privacy": "opacus"}
+EXTRAS = {
+    **{"audio": "soundfile", "dashboard": "tensorboard", "fairness": "fairlearn", "privacy": "opacus"},
+    "xlsx": "openpyxl",
+}
 BAD_LIGHTNING = ("2.6.2", "2.6.3")
 
 

@@ -1,4 +1,4 @@
-"""Table files: CSV, TSV, JSON Lines and Parquet as text cells under column names, every structural fault listed.
+"""Table files: CSV, TSV, JSON Lines, Parquet and Excel as text cells under column names, every structural fault listed.
 
 All cells are read as text, so that `007` and `7` stay apart; `columns.py` finds out what they mean.
 """
@@ -16,9 +16,10 @@ import pandas as pd
 
 from gensynth.data.delimited import is_header, read_columns
 from gensynth.data.json_cells import check_letters, read_json_lines
-from gensynth.data.table_names import suffix_of
+from gensynth.data.table_names import NOT_READ, suffix_of
 from gensynth.data.table_text import MAX_BYTES, line_end_of, read_text
 from gensynth.data.value_kinds import Kinds
+from gensynth.data.workbook import read_sheet
 from gensynth.errors import DataError, UsageError, nearest
 
 _ROW_NUMBERS = "__index_level_"  # begins the names of a pandas frame's index columns that have none
@@ -92,6 +93,11 @@ def _read(path: Path, form: Form) -> TableFile:
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path.name} has more than {MAX_BYTES >> 30} GiB")
     suffix = suffix_of(path)
+    if suffix in NOT_READ:
+        raise UsageError(f"{path.name}: {suffix} files are not read; save it as .xlsx, or as CSV in UTF-8")
+    if suffix == ".xlsx":
+        columns, lines, notes = read_sheet(path)
+        return replace(_named_table(path, columns, lines, form, "Excel"), notes=notes)
     if suffix == ".parquet":
         return _read_parquet(path, form.columns)
     text, written = read_text(path, form.encoding)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from gensynth.data.suffixes import media_in_folders
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+NOT_READ = (".xls", ".xlsb", ".xlsm", ".ods", ".fods", ".numbers")  # spreadsheets, refused by name
 PACKED = tuple(f"{suffix}.gz" for suffix in SUFFIXES[:3])
 
 
@@ -17,10 +18,10 @@ def suffix_of(path: Path) -> str:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is a table by its name, or a folder holds train.csv (or .parquet, ...) of a balanced table."""
+    """Whether a file is a table by its name, be it refused, or a folder holds train.csv (.parquet, ...) of such."""
     if path.is_dir():
         return split_files(path) != {} and not media_in_folders(path)  # else train.csv labels pictures
-    return suffix_of(path) in SUFFIXES
+    return suffix_of(path) in (*SUFFIXES, *NOT_READ)
 
 
 def split_files(folder: Path) -> dict[str, Path]:

@@ -136,7 +136,7 @@ def read_cells(
     first = next(iter(tables.values()))
     named = first.found_header or bool(form.columns)
     notes = [] if named else ["the file has no header: columns are called column_0, column_1, ..."]
-    plain = first.kind.startswith(("CSV", "TSV"))
+    plain = first.kind.startswith(("CSV", "TSV", "Excel"))
     if first.found_header and form.header is None and len(tables) == 1 and plain:
         notes.append("the first line was taken as header; data.header=false if it is a row")
     notes += [note for table in tables.values() for note in table.notes]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gensynth.balancing.mark import NAMESPACE
+from gensynth.data.table_names import SUFFIXES
 
 FILE = "provenance.prov.json"
 Document = dict[str, dict[str, Any]]
@@ -141,5 +142,5 @@ def _total(facts: Mapping[str, Any], key: str) -> int:
 def _dataset(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Hashes that stand for all rows: the ledger's, which holds one of every row, and the train table's."""
     hashes = {file["name"]: file["sha256"] for file in facts.get("files") or ()}
-    names = ("ledger.csv", "train.csv", "train.parquet", "train/metadata.csv")
+    names = ("ledger.csv", *(f"train{suffix}" for suffix in SUFFIXES), "train/metadata.csv")
     return {name.replace(".", "_").replace("/", "_") + "_sha256": hashes[name] for name in names if name in hashes}
