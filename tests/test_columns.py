@@ -474,7 +474,7 @@ def test_values_of_a_grid_stay_on_it(cells):
     assert describe("w", texts(f"{x:.2f}" for x in MONEY)).step == 0.0
 
 
-def test_what_json_has_not_is_null_and_what_is_empty_is_empty(tmp_path):
+def test_what_json_has_not_stays_away_and_what_is_empty_is_empty(tmp_path):
     rows = [
         {"x": i % 50 + 0.5, "note": [None, "u", "v"][i % 3], "tag": ["", "p"][i % 2], "y": "ab"[i % 4 == 0]}
         for i in range(200)
@@ -484,7 +484,9 @@ def test_what_json_has_not_is_null_and_what_is_empty_is_empty(tmp_path):
     words = ["data.label=y", "sampler=jitter", "utility.run=false", "logger=none", f"out={tmp_path}/o"]
     assert main(["balance", str(tmp_path / "t.jsonl"), *words]) == 0
     written = [json.loads(line) for line in (tmp_path / "o/dataset/train.jsonl").read_text().splitlines()]
-    assert {row["note"] for row in written} == {None, "u", "v"}
+    assert {row.get("note") for row in written} == {None, "u", "v"}
+    assert {"note" in row for row in written if row["gensynth_source"] == "real"} == {True, False}
+    assert {row["note"] for row in written if row["gensynth_source"] != "real"} == {None, "u", "v"}
     assert {row["tag"] for row in written} == {"", "p"}
 
 
