@@ -659,3 +659,13 @@ def test_addresses_of_few_people_stand_in_no_synthetic_row_and_in_no_look(tmp_pa
     assert code == 0
     assert facts["columns"]["mail"]["kind"] == "identifier"
     assert not any(name in out + err + json.dumps(facts) for name in mails)
+
+
+def test_other_rows_may_lack_a_column_that_is_not_learned(tmp_path):
+    """Sets of other tools often have no identifiers."""
+    frame = pd.DataFrame({"id": [f"K{i:05d}" for i in range(100)], "x": np.arange(100) / 8, "label": ["a", "b"] * 50})
+    frame.to_csv(tmp_path / "real.csv", index=False)
+    frame.drop(columns="id").to_csv(tmp_path / "other.csv", index=False)
+    real = read_table(str(tmp_path / "real.csv"))
+    other = read_table(str(tmp_path / "other.csv"), like=real.data.schema, min_classes=1)
+    np.testing.assert_array_equal(other.data.x, real.data.x)

@@ -98,9 +98,9 @@ def shared_rows(train: LabelledData, other: LabelledData) -> int:
 def _equal_rows(data: LabelledData) -> list[np.ndarray]:
     """Indices of rows with equal content, one array for each content that occurs more than once, by first row."""
     contents = pd.Series(data.contents(), dtype=object)
-    codes, _ = pd.factorize(contents[contents.duplicated(keep=False)])
-    order = np.argsort(codes, kind="stable")
-    repeated = np.flatnonzero(contents.duplicated(keep=False))[order]
+    repeated = np.flatnonzero(contents.duplicated(keep=False))
+    codes, _ = pd.factorize(contents.iloc[repeated])
+    repeated = repeated[np.argsort(codes, kind="stable")]
     return np.split(repeated, np.cumsum(np.bincount(codes))[:-1]) if len(repeated) else []
 
 

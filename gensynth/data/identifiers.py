@@ -141,6 +141,7 @@ def flag_columns(
 ) -> list[dict[str, Any]]:
     """Columns that look like people: {"column", "kind", "share", "examples_masked"}, in the order of the columns.
 
+    columns      text cells (N rows) by name
     dates        columns of dates: nothing but their names says that they are of people
     identifiers  columns that differ in every row: of kind "identifier" where nothing more is seen in them
     share        part of the filled cells that look so

@@ -149,11 +149,6 @@ def share_returned(column: Column, cells: Cells) -> float:
     return float((cells_of(column, values[known]) == sample[known]).mean()) if known.any() else 1.0
 
 
-def _swapped(column: Column, cells: Cells) -> str:
-    other = other_reading(column, cells)
-    return other if "%" in other else ""
-
-
 def _infinite(column: Column, cells: Cells) -> int:
     """How many cells of a number column are infinite."""
     return int(cells.counts[infinite(cells.different)].sum()) if column.kind == "numeric" else 0
@@ -171,7 +166,9 @@ def readings_of(columns: list[Column], cells: Mapping[str, Cells], stated: State
     return readings
 
 
-def notes_on_columns(cells: Mapping[str, Cells], columns: list[Column], stated: Stated) -> list[str]:
+def notes_on_columns(
+    cells: Mapping[str, Cells], columns: list[Column], stated: Stated, readings: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     notes = []
     for column in columns:
         name = printable(column.name)
@@ -203,7 +200,7 @@ def notes_on_columns(cells: Mapping[str, Cells], columns: list[Column], stated: 
                 f'column "{name}" is written in more than one way: {returned:.0%} of its cells are as synthetic ones '
                 f'will be, "{shown_form(column)}"'
             )
-        elif column.kind == "datetime" and column.name not in stated.formats and (other := _swapped(column, of_column)):
+        elif "%" in (other := readings[column.name].get("or", "")):
             notes.append(
                 f'column "{name}" is read as {column.format}, and {other} reads every train cell as well; '
                 f"data.formats={{{name}: '{other}'}} if it is that"

@@ -219,9 +219,10 @@ def build(
         kinds = [c.kind for c in columns]
         found = ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds)
         first = recognised(kind, data, f"{len(data)} rows, columns: {found}", f' in "{schema.fields["label"]}"')
-        notes = (first, *noted_labels, *notes_on_columns(shown, columns, stated), *noted)
+        here = [c for c in columns if c.name in shown]  # other rows may lack what is not learned
+        readings = readings_of(here, shown, stated)
+        notes = (first, *noted_labels, *notes_on_columns(shown, here, stated, readings), *noted)
         kept, by = form.marked(cells, schema.fields).set_axis(ids, axis=0), None if like else described
-        readings = readings_of(columns, shown, stated)
         return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by, readings=readings)
 
     return described()

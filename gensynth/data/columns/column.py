@@ -105,8 +105,8 @@ def is_missing(cells: np.ndarray, texts: bool) -> np.ndarray:
     texts  whether they are of a column of words, where "None" may be one of them
     """
     marks = [mark for mark in MISSING if mark not in AMONG_TEXTS] if texts else [*MISSING, *AMONG_NUMBERS]
-    codes, different = pd.factorize(np.asarray(cells, dtype=object), use_na_sentinel=False)
-    return pd.Series(different, dtype=object).str.strip().isin(marks).to_numpy(bool)[codes]
+    text = compute.utf8_trim_whitespace(arrow.array(cells, arrow.string()))
+    return compute.is_in(text, arrow.array(marks)).to_numpy(zero_copy_only=False)
 
 
 def values_of(column: Column, cells: np.ndarray) -> np.ndarray:

@@ -18,6 +18,8 @@ def examples_of(cells: Cells, count: int = 2) -> list[str]:
 
 def other_reading(column: Column, cells: Cells) -> str:
     """What the cells could be as well: a kind, or a format of dates; empty where nothing speaks for another reading."""
+    if column.kind not in ("datetime", "categorical") and not (column.kind == "numeric" and column.integer):
+        return ""
     known = cells.different[~is_missing(cells.different, texts=column.discrete)]
     if column.kind == "datetime":
         in_digits = all(map(str.isdigit, map(str.strip, known[:100].tolist())))
