@@ -128,7 +128,8 @@ def _without_people(column: Column, cells: Cells, stated: Stated) -> Column:
     if not column.modelled or column.name in (*stated.keep, *stated.groups) or column.name in stated.kinds:
         return column
     many = column.kind == "categorical" and len(column.categories) >= LEAST_PEOPLE
-    kinds = _people_in(column.name, cells) if column.kind in ("categorical", "numeric") else set()
+    searched = column.kind == "categorical" or (column.kind == "numeric" and column.integer)
+    kinds = _people_in(column.name, cells) if searched else set()
     if not (kinds if many else kinds & NUMBERS_OF_PEOPLE):
         return column
     coded = describe(column.name, cells, "text" if "name" in kinds else "identifier")
