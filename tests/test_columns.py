@@ -271,40 +271,6 @@ def table(path, change=lambda frame: frame):
     return path
 
 
-MARKERS = {  # what stands in test rows only
-    "level": ("kind", "w"),
-    "extreme": ("size", "99999.75"),
-    "fraction": ("size", "0.123456"),
-    "text": ("size", "broken"),
-    "missing": ("kind", ""),
-    "date": ("day", "not yet"),
-}
-
-
-@pytest.mark.parametrize("marker", MARKERS)
-def test_test_rows_leave_no_trace_in_bundle_and_rows(marker, tmp_path):
-    column, cell = MARKERS[marker]
-
-    def run(name: str, change) -> tuple[object, ...]:
-        table(tmp_path / "train.csv", lambda frame: frame[:300])
-        table(tmp_path / f"{name}-test.csv", lambda frame: change(frame[300:].copy()))
-        out = tmp_path / name
-        words = ["model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none", "data.label=y"]
-        words += [f"data.test={tmp_path}/{name}-test.csv", f"out={out}"]
-        assert main(["train", str(tmp_path / "train.csv"), *words]) == 0
-        assert main(["sample", f"generator={out}/generator", "counts=20", f"out={out}/rows"]) == 0
-        facts = json.loads((out / "generator/config.json").read_text())
-        facts["training"] = {key: value for key, value in facts["training"].items() if "second" not in key}
-        files = ("generator/model.safetensors", "rows/samples.csv")
-        return facts, *((out / path).read_bytes() for path in files)
-
-    def marked(frame):
-        frame.loc[frame.index[5], column] = cell
-        return frame
-
-    assert run("a", lambda frame: frame) == run("b", marked)
-
-
 def test_a_carved_split_is_described_by_its_train_rows(tmp_path):
     plain = read_table(str(table(tmp_path / "a.csv")), label="y")
     train = np.arange(400) < 280

@@ -425,6 +425,22 @@ def test_the_gradient_of_a_striped_product_is_that_of_the_whole():
     torch.testing.assert_close(striped[1], whole[1])
 
 
+def test_gradients_of_single_rows_go_through_a_wide_decoder():
+    """As DP-SGD takes them: their sum is the gradient of the summed loss."""
+    torch.manual_seed(0)
+    net, x, y = Autoencoder(WIDE, 64), cells(4, WIDE), torch.zeros(4, dtype=torch.long)
+    z, weights = torch.randn(4, net.latent), dict(net.named_parameters())
+
+    net.forward = lambda x, z, y: net.nll(x[None], z[None], y[None])
+
+    def loss(weights, *row):
+        return torch.func.functional_call(net, weights, row)
+
+    single = torch.func.vmap(torch.func.grad(loss), (None, 0, 0, 0))(weights, x, z, y)
+    (4 * net.nll(x, z, y)).backward()
+    torch.testing.assert_close(single["decoder.weigh"].sum(0), net.decoder.weigh.grad, rtol=1e-3, atol=1e-4)
+
+
 def test_a_batch_of_a_wide_table_is_worked_on_in_parts_and_gives_the_gradient_of_the_whole():
     """As many parts as its rows need; the mean of their gradients is that of the whole batch."""
     torch.manual_seed(0)

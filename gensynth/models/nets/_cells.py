@@ -68,20 +68,27 @@ def score_features(score: Tensor, centres: Tensor) -> Tensor:
 class StripedProduct(torch.autograd.Function):
     """A lower triangular matrix (D, D) times (D, P), in stripes of rows, so that what lies above is not worked out."""
 
+    generate_vmap_rule = True  # gradients of single rows, for differential privacy, go through it as well
+
     @staticmethod
-    def forward(ctx: Any, lower: Tensor, x: Tensor, size: int) -> Tensor:
+    def forward(lower: Tensor, x: Tensor, size: int) -> Tensor:
+        return torch.cat([lower[s, : s.stop] @ x[: s.stop] for s in _stripes(len(x), size)])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        lower, x, ctx.size = inputs
         ctx.save_for_backward(lower, x)
-        ctx.stripes = [slice(first, min(first + size, len(x))) for first in range(0, len(x), size)]
-        return torch.cat([lower[s, : s.stop] @ x[: s.stop] for s in ctx.stripes])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        lower, x = ctx.saved_tensors
-        (upstream,) = gradients
-        of_lower = torch.zeros_like(lower)
-        for s in ctx.stripes:
-            of_lower[s, : s.stop] = upstream[s] @ x[: s.stop].T
-        return of_lower, torch.cat([lower[s.start :, s].T @ upstream[s.start :] for s in ctx.stripes]), None
+        (lower, x), (upstream,) = ctx.saved_tensors, gradients
+        stripes = _stripes(len(x), ctx.size)
+        of_lower = [F.pad(upstream[s] @ x[: s.stop].T, (0, len(x) - s.stop)) for s in stripes]
+        return torch.cat(of_lower), torch.cat([lower[s.start :, s].T @ upstream[s.start :] for s in stripes]), None
+
+
+def _stripes(rows: int, size: int) -> list[slice]:
+    return [slice(first, min(first + size, rows)) for first in range(0, rows, size)]
 
 
 class Head(NamedTuple):
