@@ -17,7 +17,6 @@ import pandas as pd
 import yaml
 
 from gensynth.data.columns import MISSING, Cells
-from gensynth.data.columns.numbers import plain_numbers
 
 MOST_CHECKED = 20_000  # distinct cells of a column, evenly spaced
 SURE = ("email", "iban", "credit_card", "phone")  # one hit in a column of text is enough
@@ -186,7 +185,7 @@ def _flags(name: str, cells: Cells, identifier: bool, dates: bool) -> Iterator[d
         return
     step = -(-int(filled.sum()) // MOST_CHECKED)
     present, weights = cells.different[filled][::step], cells.counts[filled][::step]
-    numeric = not np.isnan(plain_numbers(present)).any()
+    numeric = not np.isnan(cells.numbers[filled][::step]).any()
     by_form = [] if dates else list(_by_form(name, present, weights, numeric))
     seen = by_form or list(_by_name(name, present, weights, numeric))
     if not seen and identifier:

@@ -20,6 +20,7 @@ from gensynth.data.columns import (
     misfits_of,
     other_reading,
     shown_form,
+    values_in,
     values_of,
 )
 from gensynth.data.columns.numbers import infinite
@@ -76,7 +77,7 @@ def read_column(column: Column, cells: Cells, stated: Stated, foreign: bool) -> 
     note, name, texts = "", printable(column.name), cells.different
     if foreign and column.discrete:
         texts = known_categories(column, texts)
-    values = values_of(column, texts)
+    values = values_of(column, texts) if foreign and column.discrete else values_in(column, cells)
     misfits = misfits_of(column, texts, values)
     if foreign and cells.share(misfits) > NOTED:
         try:
@@ -144,8 +145,9 @@ def share_returned(column: Column, cells: Cells) -> float:
     """Share of the cells (N,) of a number or date column that come back as they were read; of a sample of them."""
     if column.kind not in ("numeric", "datetime") or column.format.startswith("epoch:"):
         return 1.0
-    sample = cells.different[cells.codes[:: -(-len(cells) // SAMPLED)]]
-    values = values_of(column, sample)
+    codes = cells.codes[:: -(-len(cells) // SAMPLED)]
+    sample = cells.different[codes]
+    values = values_of(column, sample) if column.spelling or column.kind == "datetime" else cells.numbers[codes]
     known = ~np.isnan(values)
     return float((cells_of(column, values[known]) == sample[known]).mean()) if known.any() else 1.0
 

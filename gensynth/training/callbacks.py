@@ -25,8 +25,8 @@ from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
 PARTS = 1000  # of a training, which progress counts
-LEAST_STEPS = 10  # between two looks at held-out rows
-LOOKS = 8  # at drawn rows in a run
+LEAST_STEPS = 10  # between two looks at held-out or drawn rows
+LOOKS = 8  # at drawn rows in a run, in a short one fewer
 POINTS = 200  # of a curve
 AT_ONCE = 256  # rows drawn in one pass for a look
 COLLAPSED = 0.4  # Vendi score of drawn rows as a part of that of real ones
@@ -55,9 +55,9 @@ class Steps(Callback):
     def over(self) -> bool:
         return self.done == self.schedule.total_steps
 
-    def every(self, times: int) -> bool:
-        """Whether this is one of about so many moments in a run."""
-        return self.done % max(1, self.schedule.total_steps // times) == 0
+    def every(self, times: int, least: int = 1) -> bool:
+        """Whether this is one of about so many moments in a run, at least so many steps apart."""
+        return self.done % max(least, self.schedule.total_steps // times) == 0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         for optimizer, state in zip(trainer.optimizers, self.optimizers, strict=bool(self.optimizers)):
@@ -157,7 +157,7 @@ class Watch(Callback):
 
 
 class Appraisal(Callback):
-    """Looks at the drawn rows of every class about LOOKS times, notes what they cover, and keeps the best weights.
+    """Looks at the drawn rows of every class up to LOOKS times, notes what they cover, and keeps the best weights.
 
     appraise  drawing function -> class -> coverage and variety (`evaluation/appraisal.py`)
     choose    last: the weights at the end; macro | worst: those of the look with the best mean or worst coverage
@@ -179,7 +179,7 @@ class Appraisal(Callback):
         self.record = record or start | {"varied": [], "events": []}
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.every(LOOKS) and self.steps.model.drawable(batch.phase) and not self.steps.over:
+        if self.steps.every(LOOKS, LEAST_STEPS) and self.steps.model.drawable(batch.phase) and not self.steps.over:
             self.look(trainer)  # `settle` looks at the finished model
 
     def settle(self, trainer: Trainer) -> None:
@@ -229,7 +229,7 @@ class Appraisal(Callback):
 
 
 class Preview(Callback):
-    """A grid of samples, one row a class and the same seeds each time, about LOOKS times in a run."""
+    """A grid of samples, one row a class and the same seeds each time, up to LOOKS times in a run."""
 
     def __init__(
         self, steps: Steps, folder: Path, classes: tuple[str, ...], picture: Callable[[Tensor], bytes]
@@ -237,7 +237,7 @@ class Preview(Callback):
         self.steps, self.folder, self.classes, self.picture = steps, folder, classes[:12], picture
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.every(LOOKS):
+        if self.steps.every(LOOKS, LEAST_STEPS):
             self.draw(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

@@ -13,6 +13,7 @@ from gensynth.data.columns.column import (
     misfits_of,
     round_values,
     shown_form,
+    values_in,
     values_of,
 )
 from gensynth.data.columns.describe import describe
@@ -34,5 +35,6 @@ __all__ = [
     "known_categories",
     "misfits_of",
     "round_values",
+    "values_in",
     "values_of",
 ]

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from gensynth.data.columns.numbers import plain_numbers
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -28,7 +30,15 @@ class Cells:
     def __getitem__(self, rows: np.ndarray) -> Cells:
         """Those of some rows, an index array or a mask."""
         codes, kept = pd.factorize(self.codes[rows])
-        return Cells(self.different[kept], codes.astype(np.int32))
+        chosen = Cells(self.different[kept], codes.astype(np.int32))
+        if "numbers" in self.__dict__:
+            chosen.__dict__["numbers"] = self.numbers[kept]  # parsed once, whichever rows are looked at
+        return chosen
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The different cells as plain numbers, float64 (D,), NaN where one is none."""
+        return plain_numbers(self.different)
 
     @cached_property
     def counts(self) -> np.ndarray:

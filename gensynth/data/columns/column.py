@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow as arrow
 import pyarrow.compute as compute
 
+from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.codes import check_shape, issue_codes
 from gensynth.data.columns.dates import cells_of_dates, seconds_of
-from gensynth.data.columns.numbers import NumberForm, values_of_numbers, write_numbers
+from gensynth.data.columns.numbers import PLAIN, NumberForm, values_of_numbers, write_numbers
 
 MODELLED = ("numeric", "categorical", "boolean", "datetime")
 KINDS = (*MODELLED, "constant", "identifier", "text")
@@ -118,6 +119,13 @@ def values_of(column: Column, cells: np.ndarray) -> np.ndarray:
     if column.kind == "datetime":
         return seconds_of(cells, column.format)
     return values_of_numbers(cells, column.form)
+
+
+def values_in(column: Column, cells: Cells) -> np.ndarray:
+    """`values_of` the different cells, float64 (D,)."""
+    if column.kind == "numeric" and column.form == PLAIN:
+        return cells.numbers
+    return values_of(column, cells.different)
 
 
 def known_categories(column: Column, cells: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import pyarrow.compute as compute
 from gensynth.data.columns import clocks, dates, numbers
 from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.codes import find_shape, sieve_of
-from gensynth.data.columns.column import Column, is_missing, misfits_of, values_of
+from gensynth.data.columns.column import Column, is_missing, misfits_of, values_in, values_of
 from gensynth.errors import DataError
 
 EXACT = 2.0**53  # larger whole numbers do not fit a float64
@@ -68,7 +68,7 @@ def describe(
 def _number_or_date(name: str, cells: Cells, marks: np.ndarray, decimal_comma: bool) -> Column | None:
     """A column of numbers or dates, or None; DataError where it is one in half of its cells only."""
     distinct, counts = cells.different[~marks], cells.counts[~marks]
-    plain = numbers.plain_numbers(distinct)
+    plain = cells.numbers[~marks]
     read = ~np.isnan(plain)
     read[~read] = numbers.infinite(distinct[~read])
     codes = bool(_matches(distinct, r"^\s*[-+]?0[0-9]+\s*$").any())
@@ -222,7 +222,7 @@ def _settled(column: Column, cells: Cells, marks: np.ndarray, values: np.ndarray
 
     values  of the different cells, where they are known
     """
-    values = values_of(column, cells.different) if values is None else values
+    values = values_in(column, cells) if values is None else values
     unread = np.isnan(values)
     missing = cells.commonest(unread & marks)
     if unread.all():
