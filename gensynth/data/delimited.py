@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,9 @@ from gensynth.errors import DataError, UsageError
 DELIMITERS = (",", ";", "\t", "|")
 ROWS_AT_ONCE = 10_000
 _SHOWN = 20
+_BEGINNING = 65536  # letters by which a file is judged
+_COMMENTS = re.compile(r"(?:(?:#[^\r\n]*)?(?:\r\n|\r|\n))+")  # and empty lines
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
 
 
 def some_of(problems: list[str]) -> list[str]:
@@ -24,22 +29,52 @@ def some_of(problems: list[str]) -> list[str]:
     return [*problems[:_SHOWN], f"... and {rest} more"] if rest > 0 else problems
 
 
-def read_columns(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray], list[int], str]:
-    """Columns of all non-empty records (N,), the file lines on which the first two begin, and the delimiter."""
+def below_comments(text: str, delimiter: str) -> tuple[str, list[str]]:
+    r"""The text without the lines above it that begin with #, and those lines, empty ones among them.
+
+    A line with as many cells as the first one without # is a row or the header, and so is all below it.
+
+    >>> below_comments("# of May\n#id,y\n#1,a\n2,b\n", "")
+    ('#id,y\n#1,a\n2,b\n', ['# of May\n'])
+    """
+    above = _COMMENTS.match(text)
+    below = text[above.end() :] if above else ""
+    if not above or "#" not in above[0] or not below.strip():
+        return text, []
+    delimiter = delimiter if delimiter in DELIMITERS else _likely(below)
+    width = _width(below, delimiter)
+    comments = list(takewhile(lambda line: _width(line, delimiter) != width, _LINE.findall(above[0])))
+    return text[len("".join(comments)) :], comments
+
+
+def _width(text: str, delimiter: str) -> int:
+    """Cells of the first record of a text."""
+    return len(next(csv.reader(io.StringIO(text[:_BEGINNING], newline=""), delimiter=delimiter), []))
+
+
+def _likely(text: str) -> str:
+    """The delimiter that cuts the first lines into the most cells, all into as many."""
+    sample = text.lstrip("\r\n")[:_BEGINNING].splitlines()[:50]
+    widths = {d: [len(r) for r in csv.reader(sample, delimiter=d) if r] for d in DELIMITERS}
+    steady = {d: w[0] for d, w in widths.items() if len(set(w[:-1])) == 1 and w[0] > 1}
+    choice = steady or {d: w[0] for d, w in widths.items()}
+    return max(choice, key=lambda d: choice[d])
+
+
+def read_columns(path: Path, text: str, delimiter: str, above: int = 0) -> tuple[list[np.ndarray], list[int], str]:
+    """Columns of all non-empty records (N,), the file lines on which the first two begin, and the delimiter.
+
+    above  lines of the file that stand above the text
+    """
     if not text.strip():
         raise DataError(f"{path.name} is empty")
     if not delimiter:
-        sample = text[:65536].splitlines()[:50]
-        # The delimiter that cuts the first lines into the most cells, all into as many.
-        widths = {d: [len(r) for r in csv.reader(sample, delimiter=d) if r] for d in DELIMITERS}
-        steady = {d: w[0] for d, w in widths.items() if len(set(w[:-1])) == 1 and w[0] > 1}
-        choice = steady or {d: w[0] for d, w in widths.items()}
-        delimiter = max(choice, key=lambda d: choice[d])
+        delimiter = _likely(text)
     elif delimiter not in DELIMITERS:
         raise UsageError(f"data.delimiter={delimiter!r} is none of comma, semicolon, tab, bar")
     if (columns := _unquoted(text, delimiter)) is not None:
-        return columns, [1, 2], delimiter
-    return *_quoted(path, text, delimiter), delimiter
+        return columns, [above + 1, above + 2], delimiter
+    return *_quoted(path, text, delimiter, above), delimiter
 
 
 def _unquoted(text: str, delimiter: str) -> list[np.ndarray] | None:
@@ -65,13 +100,13 @@ def _texts(column: arrow.ChunkedArray) -> np.ndarray:
     return texts[np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])]
 
 
-def _quoted(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray], list[int]]:
-    """Columns of any text, and the file lines on which the first two records begin."""
+def _quoted(path: Path, text: str, delimiter: str, above: int = 0) -> tuple[list[np.ndarray], list[int]]:
+    """Columns of any text below some lines, and the file lines on which the first two records begin."""
     csv.field_size_limit(1 << 24)
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
     by_line = io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass", newline="")
     reader = csv.reader(by_line, delimiter=delimiter, strict=True, quoting=quoting)
-    begins, width, columns = 1, 0, _Columns()
+    begins, width, columns = above + 1, 0, _Columns()
     rows: list[list[str]] = []
     firsts: list[int] = []
     ragged: list[str] = []
@@ -86,7 +121,7 @@ def _quoted(path: Path, text: str, delimiter: str) -> tuple[list[np.ndarray], li
             if len(rows) == ROWS_AT_ONCE:
                 columns.add(rows)
                 rows = []
-            begins = reader.line_num + 1
+            begins = above + reader.line_num + 1
     except csv.Error as error:
         what = "a quote that is never closed" if "unexpected end" in str(error) else str(error)
         raise DataError(f"{path.name}, record that begins on line {begins}: {what}") from None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gensynth.data.delimited import is_header, read_columns
+from gensynth.data.delimited import below_comments, is_header, read_columns
 from gensynth.data.json_cells import check_letters, read_json_lines
 from gensynth.data.table_names import NOT_READ, suffix_of
 from gensynth.data.table_text import MAX_BYTES, line_end_of, read_text
@@ -23,6 +23,7 @@ from gensynth.data.workbook import read_sheet
 from gensynth.errors import DataError, UsageError, nearest
 
 _ROW_NUMBERS = "__index_level_"  # begins the names of a pandas frame's index columns that have none
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,38 @@ def _read(path: Path, form: Form) -> TableFile:
     if suffix == ".jsonl":
         table = _read_json_lines(path, text, form)
         return replace(table, written={"suffix": suffix} | written | line_end_of(text))
+    return _read_delimited(path, text, form, written)
+
+
+def _read_delimited(path: Path, text: str, form: Form, written: Mapping[str, Any]) -> TableFile:
+    """A table of the text of a file; written: how that is encoded."""
+    suffix = suffix_of(path)
     marked = re.match(r"sep=(.)(\r\n|\n|\r)", text)  # as Excel writes and reads it
     text, given = (text[marked.end() :], form.delimiter or marked[1]) if marked else (text, form.delimiter)
-    columns, lines, delimiter = read_columns(path, text, "\t" if suffix == ".tsv" else given)
+    given = "\t" if suffix == ".tsv" else given
+    text, comments = below_comments(text, given)
+    columns, lines, delimiter = read_columns(path, text, given, above=bool(marked) + len(comments))
     word = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons", "|": "CSV with bars"}[delimiter]
-    written |= line_end_of(text) | ({"suffix": ".tsv"} if delimiter == "\t" and suffix != ".csv" else {})
-    written |= {"delimiter": delimiter} if delimiter != "," else {}
+    ending = {"suffix": ".tsv"} if delimiter == "\t" and suffix != ".csv" else {}
+    mark = {"delimiter": delimiter} if delimiter != "," else {}
     table = _named_table(path, columns, lines, form, word)
-    return replace(table, first_line=table.first_line + bool(marked), written=written)
+    notes = _comment_notes(path, comments, table.found_header)
+    return replace(table, notes=notes, written={**written, **line_end_of(text), **ending, **mark})
+
+
+def _comment_notes(path: Path, comments: list[str], found_header: bool) -> tuple[str, ...]:
+    """What is to be said of lines that were passed over; DataError where no header shows that they are no rows."""
+    reported = [line.strip() for line in comments if line.strip()]
+    if not reported:
+        return ()
+    first = reported[0] if len(reported[0]) <= _SHOWN else f"{reported[0][:_SHOWN]}..."
+    what = "1 line that begins" if len(reported) == 1 else f"{len(reported)} lines that begin"
+    if not found_header:
+        raise DataError(
+            f'{path.name}: {what} with # above a line that names no columns (first: "{first}"); take away what is no '
+            "row, or data.header=true if that line is the header"
+        )
+    return (f'{path.name}: {what} with # above the header passed over (first: "{first}")',)
 
 
 def _named_table(path: Path, columns: list[np.ndarray], lines: list[int], form: Form, kind: str) -> TableFile:
