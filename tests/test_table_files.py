@@ -76,6 +76,26 @@ def test_labels_are_text_and_na_is_a_class(tmp_path):
     assert source.data.y.tolist() == [0, 1, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["1", "1.0", "01", "2"], '"01" and "1" and "1.0"'),
+        (["+2", "2e0", "3", " 3"], '"+2" and "2e0"'),
+        (["-0", "0", ".5", "0.50"], '"-0" and "0", ".5" and "0.50"'),
+        (["1", "2", "1_0", "10"], ""),
+        (["nan", "NaN0", "inf", "12345678901234567890", "12345678901234567891", "1e999"], ""),
+        (["v1", "v1.0", "1,0", "1"], ""),
+    ],
+)
+def test_labels_that_are_one_number_in_several_spellings_stay_apart_with_a_note(tmp_path, labels, said):
+    rows = "".join(f'{i}.5,"{labels[i % len(labels)]}"\n' for i in range(5 * len(labels)))
+    source = read_table(written(tmp_path, "v,label\n" + rows))
+    assert set(source.data.schema.classes) == {label.strip() for label in labels}
+    notes = [note for note in source.notes if "several spellings" in note]
+    assert len(notes) == bool(said)
+    assert not said or f"of their own: {said}; write them one way" in notes[0]
+
+
 def test_every_format_reads_alike(tmp_path):
     frame = pd.DataFrame({"n": [1.5, None, 3.25, 4.0], "k": ["a", "b", None, "a"], "b": [True, False, True, True]})
     frame["when"] = pd.to_datetime(["2024-01-01", "2024-02-03", "2024-05-06", "2024-07-08"])

@@ -21,6 +21,7 @@ from gensynth.data.image import EXTENSIONS, read_pixels
 from gensynth.data.image_depth import Declared, Range, declared_ranges
 from gensynth.data.image_set import check_image_size, choose_size, load_images, resize, size_notes
 from gensynth.data.layouts.label_table import listed_path
+from gensynth.data.layouts.label_text import number_notes
 from gensynth.data.layouts.listing import LAYOUTS, FileRow, Listing
 from gensynth.data.lost import without_losses
 from gensynth.data.origin import marked_origin
@@ -356,6 +357,7 @@ def _class_notes(data: LabelledData, declared: frozenset[str]) -> list[str]:
         if n > 1:
             names = ", ".join(f'"{name}"' for name in classes if name.casefold() == folded)
             notes.append(f"classes that differ in upper and lower case only stay apart: {names}")
+    notes += number_notes(classes)
     if others := int((data.origin != REAL).sum()):
         notes.append(f"{others} of {len(data)} rows are not real (their source column, or a mark in the file)")
     return notes

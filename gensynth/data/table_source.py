@@ -12,7 +12,7 @@ import pandas as pd
 
 from gensynth.data.columns import KINDS, Cells, Column
 from gensynth.data.deidentify import notes_on
-from gensynth.data.layouts.label_text import blank_notes, case_notes, label_of
+from gensynth.data.layouts.label_text import blank_notes, case_notes, label_of, number_notes
 from gensynth.data.origin import marked_table
 from gensynth.data.source import Source, class_order, labelled, recognised, source_hash
 from gensynth.data.table_columns import (
@@ -284,7 +284,8 @@ def labels_of(cells: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels (N,) of text cells, without blanks around them, and what is to be said of them."""
     codes, different = pd.factorize(cells.to_numpy(object))
     found = np.array([label_of(text) for text in different.tolist()], dtype=object)
-    return found[codes], (*blank_notes(different.tolist()), *case_notes(found.tolist()))
+    names = found.tolist()
+    return found[codes], (*blank_notes(different.tolist()), *case_notes(names), *number_notes(names))
 
 
 def check_is_class(name: str, labels: np.ndarray) -> None:

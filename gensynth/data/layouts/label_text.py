@@ -1,10 +1,14 @@
-"""Labels as they stand in files and folder names, and what is to be said where two of them differ by spaces alone."""
+"""Labels as they stand in files and folder names, and what is to be said where two of them are nearly the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Hashable, Iterable
+from decimal import Decimal
 
 from gensynth.data.layouts.entries import nfc
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def label_of(text: str) -> str:
@@ -22,12 +26,30 @@ def case_notes(labels: Iterable[str]) -> tuple[str, ...]:
     >>> case_notes(["cat", "Cat", "dog"])
     ('labels that differ by case alone are classes of their own: "Cat" and "cat"',)
     """
-    alike: dict[str, list[str]] = {}
+    shown = _alike(labels, str.casefold)
+    return (f"labels that differ by case alone are classes of their own: {shown}",) * bool(shown)
+
+
+def number_notes(labels: Iterable[str]) -> tuple[str, ...]:
+    """A note where classes are one number in several spellings: they stay apart.
+
+    >>> number_notes(["1", "1.0", "01", "2", "b1"])[0][:74]
+    'labels that are one number in several spellings are classes of their own: '
+    >>> number_notes(["1", "1.0", "01", "2", "b1"])[0][74:]
+    '"01" and "1" and "1.0"; write them one way in the data if they are one class'
+    """
+    shown = _alike((label for label in labels if _NUMBER.fullmatch(label)), Decimal)
+    what = "labels that are one number in several spellings are classes of their own"
+    return (f"{what}: {shown}; write them one way in the data if they are one class",) * bool(shown)
+
+
+def _alike(labels: Iterable[str], key: Callable[[str], Hashable]) -> str:
+    """Labels that share a key, in words; empty where none do."""
+    alike: dict[Hashable, list[str]] = {}
     for label in sorted(set(labels)):
-        alike.setdefault(label.casefold(), []).append(label)
+        alike.setdefault(key(label), []).append(label)
     shown = [" and ".join(f'"{label}"' for label in same) for same in alike.values() if len(same) > 1]
-    rest = f", and {len(shown) - 5} more" if len(shown) > 5 else ""
-    return (f"labels that differ by case alone are classes of their own: {', '.join(shown[:5])}{rest}",) * bool(shown)
+    return ", ".join(shown[:5]) + (f", and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
 def blank_notes(written: Iterable[str]) -> tuple[str, ...]:
