@@ -217,6 +217,17 @@ class TestOneHot:
         assert [finding.reason for finding in source.quarantine] == ["missing_label"]
         assert any("labels from the 2 columns of 0 and 1" in note for note in source.notes)
 
+    def test_a_column_without_a_1_is_said_to_make_no_class(self, tmp_path: Path) -> None:
+        for i in range(4):
+            put(tmp_path / "images" / f"{i}.png", i)
+        rows = [f"{i}.png,{i % 2},0,{1 - i % 2},0" for i in range(4)]
+        text = "\n".join(["filename,crack,rust,hole,unlabeled", *rows])
+        (tmp_path / "_classes.csv").write_text(text, encoding="utf-8")
+        source = read_path(str(tmp_path))
+        assert source.data.schema.classes == ("crack", "hole")
+        note = '_classes.csv: no row has a 1 in the columns "rust", "unlabeled", which make no class here'
+        assert note in source.notes
+
     def test_several_classes_in_a_row_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="_classes.csv:4: crack, hole: a row of several classes"):
             read_path(str(self.one_hot(tmp_path, ["1, 0", "0, 1", "1, 1"])))

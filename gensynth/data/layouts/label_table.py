@@ -18,7 +18,7 @@ from gensynth.data.layouts.file_index import FileIndex
 from gensynth.data.layouts.folder_names import split_of
 from gensynth.data.layouts.label_text import blank_notes, label_of
 from gensynth.data.layouts.listing import FileRow, Listing
-from gensynth.data.layouts.one_hot import one_hot_columns, with_labels
+from gensynth.data.layouts.one_hot import notes_on, one_hot_columns, with_labels
 from gensynth.errors import DataError, UsageError, nearest
 from gensynth.types import AUGMENTED, REAL, SYNTHETIC
 
@@ -93,7 +93,7 @@ def list_table(folder: Path, table: str, prefix: str, split: str, label: str, al
     labels = [cells[roles.label] for _, cells in lines if roles.label in cells]
     notes = (
         *notes,
-        *((f"{place}: labels from the {len(classes)} columns of 0 and 1",) if classes else ()),
+        *notes_on(classes, lines, place),
         *split_notes,
         *blank_notes(labels),
         *index.notes(place),

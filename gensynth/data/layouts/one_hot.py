@@ -33,3 +33,14 @@ def with_labels(columns: list[str], lines: Lines, classes: list[str], place: str
 
     rest = [name for name in columns if name not in classes]
     return [*rest, "label"], [(number, labelled(number, cells)) for number, cells in lines]
+
+
+def notes_on(classes: list[str], lines: Lines, place: str) -> tuple[str, ...]:
+    """What is to be said of the classes of a table that has its column "label" now."""
+    found = {cells.get("label") for _, cells in lines}
+    unseen = [f'"{name.strip()}"' for name in classes if name.strip() not in found]
+    shown = ", ".join(unseen[:10]) + (f", and {len(unseen) - 10} more" if len(unseen) > 10 else "")
+    return (
+        *((f"{place}: labels from the {len(classes)} columns of 0 and 1",) if classes else ()),
+        *((f"{place}: no row has a 1 in the columns {shown}, which make no class here",) if unseen else ()),
+    )
