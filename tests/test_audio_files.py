@@ -29,6 +29,8 @@ RATE_HZ = 8000
 LONGEST_SECONDS = 10.0
 SUBTYPES = {"PCM_U8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23, "PCM_32": 2**-23, "FLOAT": 1e-9, "DOUBLE": 1e-7}
 
+ID3 = b"ID3\3\0\0\0\0\2\5"  # head of a tag of 261 bytes
+
 
 def sound(length: int = 800, seed: int = 0) -> np.ndarray:
     """float32 noise on the grid of 16-bit samples."""
@@ -174,6 +176,17 @@ class TestRead:
             pytest.skip("the file system takes UTF-8 names only")
         np.testing.assert_array_equal(read(path).samples, sound())
 
+    @pytest.mark.parametrize(
+        "tags",
+        [ID3 + bytes(261), ID3[:6] + bytes(4), 2 * (ID3 + bytes(261)), b"ID3\4\0\x10" + ID3[6:] + bytes(261 + 10)],
+        ids=["one", "empty", "two", "with a footer"],
+    )
+    def test_flac_behind_id3_tags(self, tmp_path, tags):
+        path = tmp_path / "a.flac"
+        path.write_bytes(tags + flac_bytes(sound(), RATE_HZ))
+        np.testing.assert_array_equal(read(path).samples, sound())
+        assert not read(path).bare
+
 
 class TestRefused:
     def test_no_bytes(self, tmp_path):
@@ -188,6 +201,17 @@ class TestRefused:
         assert reason(tmp_path / "gone.wav") == "vanished"
         (tmp_path / "folder.wav").mkdir()
         assert reason(tmp_path / "folder.wav") == "not_a_file"
+
+    def test_something_else_behind_an_id3_tag(self, tmp_path):
+        path = tmp_path / "a.flac"
+        for content in (b"\xff\xfb\x90" + bytes(100), b"", ID3):
+            path.write_bytes(ID3 + bytes(261) + content)
+            assert reason(path) == "not_audio"
+
+    def test_a_damaged_flac_file_behind_an_id3_tag(self, tmp_path):
+        path = tmp_path / "a.flac"
+        path.write_bytes(ID3 + bytes(261) + flac_bytes(sound(), RATE_HZ)[:-300])
+        assert reason(path) == "truncated"
 
     @pytest.mark.parametrize("content", [b"no sound at all", b"R", b"RIFF\0\0\0\0AVI LIST", b"OggS" + bytes(100)])
     def test_not_audio(self, tmp_path, content):

@@ -90,7 +90,7 @@ def read_waveform(path: Path, max_seconds: float) -> Waveform:
     soundfile = _soundfile()
     check_file(path)
     container = check_container(path)
-    source = container.content(path) if container.zero_at else os.fsencode(path)
+    source = container.content(path) or os.fsencode(path)
     with _faults(soundfile), soundfile.SoundFile(source) as file:
         _check_header(file, max_seconds)
         rate_hz, channels, subtype, announced = file.samplerate, file.channels, file.subtype, file.frames
