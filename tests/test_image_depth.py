@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from gensynth.cli import main
+from gensynth.data.finding import FileFault
 from gensynth.data.image import read_pixels
 from gensynth.data.sources import read_path
 from gensynth.errors import UsageError
@@ -25,16 +26,20 @@ def stored(path: Path, x: np.ndarray) -> Path:
     return path
 
 
-def deep_png(path: Path, x: np.ndarray) -> Path:
-    """uint16 (H, W, C) as a PNG of 16 bits a channel, which Pillow cannot write; 2 and 4 channels have alpha."""
+def deep_png(path: Path, x: np.ndarray, key: tuple[int, ...] = ()) -> Path:
+    """uint16 (H, W, C) as a PNG of 16 bits a channel, which Pillow cannot write; 2 and 4 channels have alpha.
+
+    key  the colour that is transparent
+    """
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     height, width, channels = x.shape
-    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in x)
-    parts = (chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b""))
+    clear = chunk(b"tRNS", struct.pack(f">{len(key)}H", *key)) if key else b""
+    parts = (chunk(b"IHDR", head), clear, chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b""))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
     return path
@@ -167,6 +172,36 @@ def test_deep_colours_with_alpha_lie_on_white(tmp_path, channels):
     x = np.full((1, 2, channels), 1000, np.uint16)
     x[..., -1] = 65535, 0
     assert read_pixels(deep_png(tmp_path / "a.png", x), 100)[0].tolist() == [[round(1000 * 255 / 1023), 255]]
+
+
+@pytest.mark.parametrize("key", [(700,), (700, 701, 702)])
+def test_a_colour_of_16_bits_that_is_transparent_lies_on_white(tmp_path, key):
+    """Colours that share its upper bytes, or some channels of it, are not."""
+    x = np.array([[key, (*key[:-1], key[-1] + 1), tuple(n + 300 for n in key)]])
+    kept = [[round(n * 255 / 1023) for n in pixel] for pixel in x[0, 1:].tolist()]
+    found = read_pixels(deep_png(tmp_path / "a.png", x, key), 100)
+    assert found.transpose(1, 2, 0)[0, 0].tolist() == [255] * len(found)
+    np.testing.assert_array_equal(found.transpose(1, 2, 0)[0, 1:], np.array(kept)[:, : len(found)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind", "channels", "said"),
+    [
+        ("<f2", 3, 1, "TIFF of 1 x 16-bit floats"),
+        ("<f8", 3, 1, "TIFF of 1 x 64-bit floats"),
+        ("<i8", 2, 1, "TIFF of 1 x 64-bit whole numbers"),
+        ("<f4", 3, 3, "TIFF of 3 x 32-bit floats"),
+    ],
+)
+def test_a_tiff_of_numbers_that_are_not_read_says_which(tmp_path, dtype, kind, channels, said):
+    bits, pixels = np.dtype(dtype).itemsize * 8, np.ones((SIZE, SIZE, channels), dtype).tobytes()
+    tags = {256: SIZE, 257: SIZE, 259: 1, 262: 1 if channels == 1 else 2, 273: 8, 277: channels, 278: SIZE}
+    folder = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0" + bytes(4))
+    folder.update(tags | {258: (bits,) * channels, 279: len(pixels), 339: (kind,) * channels})
+    head = b"II*\0" + struct.pack("<I", 8 + len(pixels))
+    (tmp_path / "a.tif").write_bytes(head + pixels + folder.tobytes(8 + len(pixels)))
+    with pytest.raises(FileFault, match=f"unsupported_mode: {said}, which is not read; save it as grey 32-bit floats"):
+        read_pixels(tmp_path / "a.tif", 100)
 
 
 def test_a_set_that_is_compared_is_scaled_as_the_first_was(tmp_path):

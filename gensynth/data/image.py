@@ -28,6 +28,8 @@ from gensynth.data.image_depth import (
     extent_of,
     has_deep_colours,
     joined_bytes,
+    key_alpha,
+    numbers_of_tiff,
     settle_ranges,
     to_8_bit,
 )
@@ -83,7 +85,7 @@ def decode(file: Path | io.BytesIO, max_pixels: int) -> Decoded:
     against `max_pixels` (width x height) before a pixel is decoded.
     """
     check_file(file)
-    with _no_pillow_limit(), _faults():
+    with _no_pillow_limit(), _faults(file):
         with Image.open(file, formats=FORMATS) as image:
             _check_header(image, max_pixels)
             depth, deep_colours, is_grey = depth_of(image), has_deep_colours(image), "LA;16B" in str(image.tile)
@@ -91,12 +93,13 @@ def decode(file: Path | io.BytesIO, max_pixels: int) -> Decoded:
             form.check(depth)
             _load(image)
             upright = ImageOps.exif_transpose(image)
-            facts = conversions(image), str(image.format)
+            facts, key = (conversions(image), str(image.format)), image.info.get("transparency")
         if not depth:
             return Decoded(to_chw(_to_8_bit(upright, facts[1])), None, None, *facts)
         values, alpha = form.numbers(np.asarray(upright)), None
         if deep_colours:
             values, alpha = joined_bytes(upright, _low_bytes(file), is_grey)
+        alpha = key_alpha(values, key) if alpha is None else alpha
         return Decoded(_channels_first(values), extent_of(values, depth), alpha, *facts)
 
 
@@ -161,13 +164,16 @@ def _no_pillow_limit() -> Iterator[None]:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _faults(file: Path | io.BytesIO) -> Iterator[None]:
     """Every way a decoder can fail on damaged bytes, as an FileFault without a path in its text."""
     try:
         yield
     except (FileFault, MemoryError):
         raise
     except UnidentifiedImageError:
+        if found := numbers_of_tiff(file):
+            hint = "save it as grey 32-bit floats, or as whole numbers of 8 or 16 bits"
+            raise FileFault("unsupported_mode", f"TIFF of {found}, which is not read; {hint}") from None
         raise FileFault("not_an_image", f"the content is none of {', '.join(FORMATS)}") from None
     except FileNotFoundError:
         raise FileFault("vanished", "the file was there when the folder was listed, and is gone") from None

@@ -6,14 +6,17 @@ detectors, microscopes) would come out black. So the range is what data.range de
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from gensynth.data.finding import FileFault
 from gensynth.errors import UsageError
@@ -90,6 +93,32 @@ class TiffForm:
         if self.bits == 32 and not self.signed and values.dtype == np.int32:
             return values.view(np.uint32)
         return values
+
+
+def numbers_of_tiff(file: Path | io.BytesIO) -> str:
+    """What a TIFF file holds that Pillow does not open, in words; empty where its tags do not say, or it is none."""
+    try:
+        with file.open("rb") if isinstance(file, Path) else nullcontext(file) as content:
+            content.seek(0)
+            tags = TiffImagePlugin.ImageFileDirectory_v2(content.read(8))
+            content.seek(tags.next)
+            tags.load(content)
+            bits, kinds = tags.get(258, ()), tags.get(339, (1,))
+            kind = {1: "whole numbers", 2: "whole numbers", 3: "floats"}.get(max(kinds), "numbers")
+            return f"{len(bits)} x {max(bits)}-bit {kind}" if bits else ""
+    except Exception:  # damaged tags raise whatever Pillow runs into
+        return ""
+
+
+def key_alpha(values: np.ndarray, key: object) -> np.ndarray | None:
+    """uint8 (H, W), 0 where pixels (H, W) or (H, W, 3) have the colour that a PNG's tRNS calls transparent, else 255.
+
+    key  a number or three, of as many bits as the pixels; None without such a colour
+    """
+    if not isinstance(key, int | tuple):
+        return None
+    same = values == np.array(key)
+    return np.where(same if values.ndim == 2 else same.all(axis=2), 0, 255).astype(np.uint8)
 
 
 def ask_for_low_bytes(image: Image.Image) -> None:
