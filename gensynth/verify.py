@@ -39,6 +39,7 @@ from gensynth.training.bundle import Bundle, load_bundle
 from gensynth.types import REAL, LabelledData, Schema
 
 Line = dict[str, str]
+_NO_GENERATOR = "no generator beside them; name the one that made them: generator=PATH"
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ def ready(
     if bundle and (named := {line["generator_sha256"] for line in lines} - {"", bundle.sha256}):
         raise GateError(f"the ledger names the generator {min(named)[:16]}, {folder.name} is {bundle.sha256[:16]}")
     if not samplers:
-        return (_generator_alone(bundle) if bundle else None), {}
+        drawn = {line["sampler"]: _NO_GENERATOR for line in lines} if is_drawn(dataset) else {}
+        return (_generator_alone(bundle), {}) if bundle else (None, drawn)
     split_data = reread(dataset.parent, bundle, read_job(dataset.parent).data)
     conditions = Conditions.of(split_data.train, _cell_columns(lines))
     rows, used = conditions.split(split_data.train), {line["sampler"] for line in lines}
@@ -187,7 +189,7 @@ def ready(
     reasons: dict[str, str] = {}
     for sampler in samplers:
         if wants_generator(sampler) and bundle is None:
-            reasons[sampler.name] = "no generator beside the data set; name it: generator=PATH"
+            reasons[sampler.name] = _NO_GENERATOR
             continue
         if isinstance(sampler, OfGenerator) and bundle is not None:
             sampler.use(bundle)

@@ -202,6 +202,13 @@ def test_untouched_samples_have_no_findings_without_their_generator(kind, drawn)
     assert check_files(drawn / kind)[0] == []
 
 
+@pytest.mark.parametrize("kind", ["folder", "csv"])
+def test_untouched_samples_ask_for_their_generator(kind, drawn, run_cli):
+    code, reported, _ = run_cli("verify", drawn / kind)
+    assert code == 0
+    assert "rows of cvae (no generator beside them; name the one that made them: generator=PATH)" in reported
+
+
 def test_another_label_or_source_in_metadata_is_found(drawn, tmp_path):
     shutil.copytree(drawn / "folder", tmp_path / "s")
     path = tmp_path / "s/metadata.csv"
