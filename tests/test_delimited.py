@@ -84,6 +84,24 @@ def test_lines_with_the_cells_of_a_row_are_never_passed_over(tmp_path, text):
     assert table.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "columns"),
+    [
+        ("t.csv", '#id,"a\nb"\n1,2\n', ["#id", "a\nb"]),
+        ("t.csv", '# by "Ann"\n"id","a\nb"\n1,2\n', ["id", "a\nb"]),
+        ("t.tsv", '#id\tinch\ty\n1\t"big\tx\n2\t5"\ty\n', ["#id", "inch", "y"]),
+        ("t.tsv", '# of "May\nid\tinch\ty\n1\t"big\tx\n2\t5"\ty\n', ["id", "inch", "y"]),
+    ],
+    ids=["header of two lines", "the same below a comment", "quotes that are text", "the same below a comment"],
+)
+def test_quotes_mark_no_comments(tmp_path, name, text, columns):
+    path = tmp_path / name
+    path.write_text(text)
+    table = read_file(path)
+    assert list(table.cells.columns) == columns
+    assert table.cells.iloc[0, 0] == "1"
+
+
 @pytest.mark.parametrize("form", [Form(), Form(header=False), Form(columns=("a", "b", "c"))])
 def test_a_short_first_row_with_a_number_sign_is_no_comment(tmp_path, form):
     """Without a header below nothing tells a comment from a row that lacks a cell."""

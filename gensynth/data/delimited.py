@@ -42,14 +42,23 @@ def below_comments(text: str, delimiter: str) -> tuple[str, list[str]]:
     if not above or "#" not in above[0] or not below.strip():
         return text, []
     delimiter = delimiter if delimiter in DELIMITERS else _likely(below)
-    width = _width(below, delimiter)
-    comments = list(takewhile(lambda line: _width(line, delimiter) != width, _LINE.findall(above[0])))
+    quoting = _quoting(below, delimiter)
+    beginning = io.StringIO(below[:_BEGINNING], newline="")
+    width = len(next(csv.reader(beginning, delimiter=delimiter, quoting=quoting)))
+
+    def is_comment(line: str) -> bool:
+        try:
+            return len(next(csv.reader([line], delimiter=delimiter, quoting=quoting, strict=True))) != width
+        except csv.Error:
+            return False  # a cell goes on in the next line
+
+    comments = list(takewhile(is_comment, _LINE.findall(above[0])))
     return text[len("".join(comments)) :], comments
 
 
-def _width(text: str, delimiter: str) -> int:
-    """Cells of the first record of a text."""
-    return len(next(csv.reader(io.StringIO(text[:_BEGINNING], newline=""), delimiter=delimiter), []))
+def _quoting(text: str, delimiter: str) -> Literal[0, 3]:
+    """Whether quotes mark cells, in the words of the module csv."""
+    return csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
 
 
 def _likely(text: str) -> str:
@@ -103,9 +112,8 @@ def _texts(column: arrow.ChunkedArray) -> np.ndarray:
 def _quoted(path: Path, text: str, delimiter: str, above: int = 0) -> tuple[list[np.ndarray], list[int]]:
     """Columns of any text below some lines, and the file lines on which the first two records begin."""
     csv.field_size_limit(1 << 24)
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" and _quotes_are_text(text) else csv.QUOTE_MINIMAL
     by_line = io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass", newline="")
-    reader = csv.reader(by_line, delimiter=delimiter, strict=True, quoting=quoting)
+    reader = csv.reader(by_line, delimiter=delimiter, strict=True, quoting=_quoting(text, delimiter))
     begins, width, columns = above + 1, 0, _Columns()
     rows: list[list[str]] = []
     firsts: list[int] = []
