@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gensynth.cli import main
 from gensynth.data.columns import Column, cells_of, describe, issue, misfits_of, values_of
+from gensynth.data.table_names import is_table
 from gensynth.data.table_source import read_table
 from gensynth.errors import DataError, UsageError
 
@@ -403,6 +404,11 @@ def test_a_packed_table_is_read_and_a_damaged_one_refused(tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     packed, plain = (read_table(str(tmp_path / name), label="y") for name in ("t.csv.gz", "t.csv"))
     np.testing.assert_array_equal(packed.data.x, plain.data.x)
+    (tmp_path / "splits").mkdir()
+    for split in ("train", "test"):
+        frame.to_csv(tmp_path / f"splits/{split}.csv.gz", index=False)
+    assert is_table(tmp_path / "splits")
+    assert set(read_table(str(tmp_path / "splits"), label="y").split.tolist()) == {"train", "test"}
     (tmp_path / "u.csv.gz").write_bytes((tmp_path / "t.csv.gz").read_bytes()[:-200])
     with pytest.raises(DataError, match=r"u\.csv\.gz cannot be unpacked"):
         read_table(str(tmp_path / "u.csv.gz"), label="y")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import json
 import random
@@ -518,6 +519,9 @@ def test_numbers_written_otherwise_are_the_same_values(table, tmp_path, run_cli)
     code, reported, err = run_cli("verify", table / "dataset", f"is_mine={path}")
     assert code == 0, err
     assert reported.startswith("row 0: same values: row_id=3 ")
+    packed = tmp_path / "one.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert run_cli("verify", table / "dataset", f"is_mine={packed}")[1] == reported
 
 
 # ---- words ------------------------------------------------------------------------------------------

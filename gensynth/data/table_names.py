@@ -28,7 +28,7 @@ def split_files(folder: Path) -> dict[str, Path]:
     """train, val and test tables of a folder; empty without a train table."""
     found: dict[str, Path] = {}
     for split in ("train", "val", "test"):
-        for suffix in SUFFIXES:
+        for suffix in (*SUFFIXES, *PACKED):
             if (folder / f"{split}{suffix}").is_file():
                 found.setdefault(split, folder / f"{split}{suffix}")
     return found if "train" in found else {}

@@ -22,7 +22,7 @@ from gensynth.data.image import EXTENSIONS, read_pixels
 from gensynth.data.image_depth import Range
 from gensynth.data.table_files import Form, read_file
 from gensynth.data.table_form import form_of
-from gensynth.data.table_names import SUFFIXES, split_files
+from gensynth.data.table_names import SUFFIXES, split_files, suffix_of
 from gensynth.data.table_source import SOURCE_COLUMN
 from gensynth.errors import DataError, UsageError
 
@@ -217,7 +217,7 @@ def is_mine(file: Path, dataset: Path, fields: Mapping[str, Any] = NO_FIELDS) ->
     if not file.is_file():
         raise UsageError(f"is_mine={file.name}: there is no such file")
     lines = read_ledger(dataset / "ledger.csv")
-    if file.suffix.lower() in SUFFIXES and (table := table_of(dataset)) is not None:
+    if suffix_of(file) in SUFFIXES and (table := table_of(dataset)) is not None:
         return _match_rows(file, table, lines, fields)
     known = {line["content_sha256"]: line for line in lines}
     if line := known.get(_file_hash(file)):
