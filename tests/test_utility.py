@@ -26,8 +26,9 @@ from gensynth.evaluation.metrics.classification import (
 from gensynth.evaluation.utility import classifiers
 from gensynth.evaluation.utility.arms import free_arms, half_and_half
 from gensynth.evaluation.utility.classifiers import SmallCnn, logistic
-from gensynth.evaluation.utility.utility import UNCHANGED, Arm, paired_difference, run_arms, summarise
-from gensynth.evaluation.utility.verdict import answer_arms, not_run, verdict
+from gensynth.evaluation.utility.gain import against_best, alone, estimate, together
+from gensynth.evaluation.utility.utility import UNCHANGED, Arm, run_arms, summarise
+from gensynth.evaluation.utility.verdict import answer_arms, differences, not_run, verdict
 from gensynth.intervals import holm, joint_estimate
 from gensynth.types import LabelledData, Schema
 
@@ -81,6 +82,23 @@ def simulated(recalls, n_per_class=100, seeds=5):
     return summarise(predictions, labels, tuple("abcd"), tuple(range(seeds)), dict.fromkeys(recalls, 1))
 
 
+def independent(chances, counts, seed, seeds=5):
+    """A result of two arms and two classes of different size; rows are hit independently, mostly alike by all seeds."""
+    order = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], counts)
+    luck = {arm: order.random(len(labels)) for arm in chances}
+    predictions = {
+        (arm, "small_cnn"): np.stack(
+            [
+                np.where(luck[arm] + order.normal(0, 0.02, len(labels)) < chance, labels, 1 - labels)
+                for _ in range(seeds)
+            ]
+        )
+        for arm, chance in chances.items()
+    }
+    return summarise(predictions, labels, ("a", "b"), tuple(range(seeds)), dict.fromkeys(chances, 1))
+
+
 def test_rows_are_complete_and_plain_json(trained):
     result = trained
     assert len(result.rows) == 5 * 2 * (len(LABEL_METRICS) + len(PROBABILITY_METRICS))
@@ -126,13 +144,16 @@ def test_seeds_change_the_network_and_equal_arms_agree(trained):
 def test_shuffled_labels_hurt(trained):
     decision = verdict(trained, candidate="shuffled")
     assert decision.answer == "hurts"
-    assert "do not use them" in decision.sentence
+    assert decision.sentence.startswith("Use the real rows as they are; leave the synthetic rows out: they lose 0.3")
+    assert decision.use == "real_only"
+    assert decision.gain["high"] < 0
+    assert decision.over_nothing["high"] < 0
 
 
 def test_identical_arms_make_no_difference(trained):
     decision = verdict(trained, candidate="again")
-    difference = paired_difference(trained, "again", "real_only", classifier="small_cnn", metric="balanced_accuracy")
-    assert decision.answer == "no_difference"
+    difference = alone(differences(trained, [("again", "real_only")], "small_cnn", "balanced_accuracy"))
+    assert decision.over_nothing["mean"] == 0.0
     assert difference.mean == 0.0
     assert difference.low < 0 < difference.high
 
@@ -143,31 +164,52 @@ def test_more_real_rows_help_and_the_sentence_has_the_numbers(trained):
     assert decision.answer == "helps"
     mean = result.raw["more_real", "small_cnn", "balanced_accuracy"].mean()
     assert decision.use == "more_real"
-    for part in ("Use the synthetic rows: ", "597 locked test rows", f"{mean:.3f}", "3 seeds", "class_weights"):
+    for part in ("Use the synthetic rows: ", "597 locked test rows", f"{mean:.3f}", "3 seeds", "95 % interval"):
         assert part in decision.sentence
     assert {line["against"] for line in decision.details} == {"real_only", "class_weights"}
     json.dumps(decision.to_json(), allow_nan=False)
 
 
-def test_a_simple_arm_that_does_as_well_is_named():
+def test_a_simple_arm_that_does_as_well_is_used():
     chances = {"real_only": 0.7, "real_plus_synthetic": 0.85, "classical_augmentation": 0.85}
     decision = verdict(simulated(chances))
-    assert decision.answer == "helps"
-    assert decision.use == "classical_augmentation"
+    assert decision.answer == "no_difference"
+    assert decision.gain["against"] == decision.use == "classical_augmentation"
     assert decision.sentence.startswith(
-        "Synthetic rows help, and so does a simpler way; use classical augmentation (a rotation, a shift): "
+        "Use classical augmentation (a rotation, a shift); leave the synthetic rows out"
     )
-    assert decision.sentence.endswith("classical augmentation (a rotation, a shift) does as well.")
+    assert decision.over_nothing["low"] > 0.1
 
 
-def test_a_simple_arm_that_wins_denies_the_answer_helps():
+def test_a_simple_arm_that_wins_says_what_the_rows_lose():
     chances = {"real_only": 0.6, "real_plus_synthetic": 0.7, "random_oversampling": 0.9, "class_weights": 0.6}
     decision = verdict(simulated(chances))
-    assert decision.answer == "no_difference"
-    assert "a simple method beats them" in decision.sentence
+    assert decision.answer == "hurts"
     assert decision.use == "random_oversampling"
-    assert "use plain oversampling" in decision.sentence
-    assert "random_oversampling with 0.9" in decision.sentence
+    assert decision.sentence.startswith("Use plain oversampling; leave the synthetic rows out: they lose 0.2")
+    assert decision.over_nothing["low"] > 0
+
+
+def test_few_test_rows_cannot_tell_and_say_what_they_could_have_shown():
+    chances = {"real_only": 0.70, "real_plus_synthetic": 0.75}
+    decision = verdict(independent(chances, (8000, 12), seed=1))
+    assert decision.answer == "cannot_tell"
+    assert decision.use == "real_only"
+    needed = decision.test_rows_needed
+    assert (needed["class"], needed["gain"]) == ("b", 0.02)
+    many = verdict(independent(chances, (8000, needed["rows"]), seed=2))
+    assert many.smallest_gain < 0.02 * 1.2 < decision.smallest_gain
+    assert f"{needed['rows']:,} test rows of class" in decision.sentence
+
+
+def test_a_copier_is_never_recommended():
+    chances = {"real_only": 0.7, "real_plus_synthetic": 0.85, "class_weights": 0.7}
+    decision = verdict(simulated(chances), faults=[{"code": "memoriser", "text": "copies training rows"}])
+    assert decision.answer == "helps"
+    assert decision.use == "real_only"
+    assert "copies training rows" in decision.sentence
+    harmless = verdict(simulated(chances), faults=[{"code": "mode_drop", "text": "misses half of its variety"}])
+    assert harmless.use == "real_plus_synthetic"
 
 
 def test_missing_arms_and_skipped_runs():
@@ -175,10 +217,10 @@ def test_missing_arms_and_skipped_runs():
     assert not_run("there are no test rows").sentence == "No verdict: there are no test rows."
 
 
-def test_a_few_rows_are_no_difference():
+def test_a_few_rows_show_nothing():
     """Four more hits of 400 are chance (exact sign test: p = 0.125); eight are not (p = 0.008)."""
     labels = np.repeat(np.arange(4), 100)
-    for extra, answer in ((4, "no_difference"), (8, "helps")):
+    for extra, answer in ((4, "cannot_tell"), (8, "helps")):
         wrong = np.arange(0, 400, 10)
         base, better = labels.copy(), labels.copy()
         base[wrong] = (labels[wrong] + 1) % 4
@@ -202,7 +244,7 @@ def test_interval_holds_its_level_without_an_effect():
             (arm, "small_cnn"): np.where(order.random((3, 180)) < 0.8, labels, (labels + 1) % 3) for arm in ("a", "b")
         }
         result = summarise(arms, labels, tuple("abc"), (trial, trial + 1, trial + 2), {"a": 1, "b": 1})
-        difference = paired_difference(result, "a", "b", classifier="small_cnn", metric="balanced_accuracy")
+        difference = alone(differences(result, [("a", "b")], "small_cnn", "balanced_accuracy"))
         held.append(difference.low <= 0 <= difference.high)
     assert np.mean(held) > 0.92
 
@@ -260,8 +302,8 @@ def test_only_differences_that_hold_among_all_arms_are_answered():
     answer_arms(result)
     rows = {row["arm"]: row for row in result.rows if row["metric"] == "balanced_accuracy"}
     assert rows["real_plus_synthetic"]["answer"] == "helps"
-    assert rows["real_plus_synthetic"]["p_holm"] < 0.05
-    assert {rows[f"arm{i}"]["answer"] for i in range(8)} == {"no_difference"}
+    assert max(rows["real_plus_synthetic"][name] for name in ("p", "p_holm")) < 0.05
+    assert not {rows[f"arm{i}"]["answer"] for i in range(8)} & {"helps", "hurts"}
     assert "answer" not in rows["real_only"]
 
 
@@ -358,3 +400,47 @@ def test_refusals():
     for arms, data, seeds, text in cases:
         with pytest.raises(ValueError, match=text):
             run_arms(arms=arms, classifiers=[SmallCnn(1)], val=data, test=data, further={}, seeds=seeds)
+
+
+def layout(gain, rows=400, seeds=5, arms=1, seed=0):
+    """Differences (A, S, N) of a two-way layout: a row's own, a seed's own, and the luck of each seed on each row."""
+    order = np.random.default_rng(seed)
+    of_row = order.normal(0, 0.3, (arms, 1, rows))
+    of_seed = order.normal(0, 0.01, (arms, seeds, 1))
+    return gain + of_row + of_seed + order.normal(0, 0.6, (arms, seeds, rows))
+
+
+def of_layout(values, labels, seed):
+    draws = np.random.default_rng(seed).multinomial(values.shape[2], np.full(values.shape[2], 1 / values.shape[2]), 300)
+    resampled = values @ draws.T / values.shape[2]
+    return estimate(values.mean(axis=2), resampled, labels, "balanced_accuracy")
+
+
+def test_luck_that_rows_and_seeds_share_is_counted_once():
+    """The variance of the mean is that of many layouts: 0.3^2 / 400 + 0.01^2 / 5 + 0.6^2 / 2000."""
+    labels = np.zeros(400, dtype=np.int64)
+    found = [of_layout(layout(0.0, seed=k), labels, k) for k in range(200)]
+    true = 0.3**2 / 400 + 0.01**2 / 5 + 0.6**2 / 2000
+    assert np.mean([one.error[0] ** 2 for one in found]) == pytest.approx(
+        true, rel=0.15
+    )  # a seed's part below 0 counts as 0
+    held = [change.low <= 0 <= change.high for change in map(alone, found)]
+    assert 0.91 <= np.mean(held) <= 0.99
+
+
+def test_intervals_of_several_arms_hold_together():
+    labels = np.zeros(400, dtype=np.int64)
+    found = [of_layout(layout(0.0, arms=6, seed=k), labels, k) for k in range(150)]
+    assert 0.90 <= np.mean([all(c.low <= 0 <= c.high for c in together(one)) for one in found]) <= 0.99
+    alike = of_layout(np.repeat(layout(0.0), 6, axis=0), labels, 0)
+    one, six = alone(alike), together(alike)[0]
+    assert six.high - six.low == pytest.approx(one.high - one.low, rel=0.03)  # six times the same is one comparison
+
+
+def test_a_gain_over_the_best_pays_for_its_being_the_best_of_many():
+    """Six arms as good as the candidate: the best of them looks better, and the interval holds 0 all the same."""
+    labels = np.zeros(400, dtype=np.int64)
+    found = [against_best(of_layout(layout(0.0, arms=6, seed=k), labels, k))[1] for k in range(150)]
+    assert np.mean([change.mean for change in found]) < -0.01
+    assert np.mean([change.low <= 0 <= change.high for change in found]) >= 0.94
+    assert against_best(of_layout(layout(np.array([0.2, 0.1, 0.3])[:, None, None], arms=3), labels, 0))[0] == 1

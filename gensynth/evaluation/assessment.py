@@ -115,9 +115,11 @@ class EvaluationSettings:
     parts      of PARTS; those left out are not measured
     fallback   the classical sampler of the modality
     seeds      classifier seeds of every arm; steps: of the network, 0: by the number of rows
+    margin     gains and losses within it make no difference
     inception  whether the literature's feature space is added
     needed     rows that the plan adds to every class, by which simple arms are filled; how_much: the same in words
-    simple_arms  names of the simple arms that are trained, CLASSICAL among them; None: all
+    simple_arms  names of the simple arms that are trained beside those of every comparison, CLASSICAL among them;
+                 None: all
     online     arms that change rows while a classifier learns
     groups     columns of the rows by which bias is looked at; slices: clusters of rows stand in where none are named
     subject    column that says whom a row belongs to
@@ -129,6 +131,7 @@ class EvaluationSettings:
     fallback: Sampler
     seeds: int = 5
     steps: int = 0
+    margin: float = 0.01
     inception: bool = False
     parts: frozenset[str] = PARTS
     needed: Mapping[str, int] = field(default_factory=dict)
@@ -175,13 +178,24 @@ class Fidelity(Part):
 
 @dataclass(frozen=True)
 class Verdict(Part):
-    """What to use and why; see `verdict.verdict`."""
+    """What to use and why; see `verdict.verdict`.
+
+    answer         helps, no_difference, hurts, cannot_tell or not_run, against the best simple arm
+    gain           {"against", "mean", "low", "high", "p"} to that arm; over_nothing: to real rows alone; "auc" beside
+    margin         within which a gain makes no difference; smallest_gain: what the test rows could have shown
+    test_rows_needed  {"gain", "class", "rows"} that would show a small gain, where these could not
+    """
 
     answer: str = "not_run"
     candidate: str = ""
     use: str = ""
     sentence: str = "Whether the synthetic rows help was not measured: not run."
     details: list[dict[str, Any]] = field(default_factory=list)
+    gain: dict[str, Any] | None = None
+    over_nothing: dict[str, Any] | None = None
+    margin: float | None = None
+    smallest_gain: float | None = None
+    test_rows_needed: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,13 @@ from gensynth.report.figures import Interval, Pictures
 from gensynth.report.numbers import Score, fact, facts, interval, number, score, scores, unique
 from gensynth.report.trust_view import cell_tables, trust_view
 
-ANSWERS = {"helps": "helps", "no_difference": "no difference", "hurts": "hurts", "not_run": "not run"}
+ANSWERS = {
+    "helps": "helps",
+    "no_difference": "no difference",
+    "hurts": "hurts",
+    "cannot_tell": "cannot tell",
+    "not_run": "not run",
+}
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
 MOST_CONFUSED = 16  # classes above which the confusion table is no picture any more
 Row = Mapping[str, Any]  # a line of report.json's "utility"
@@ -97,8 +103,7 @@ def headline(rows: Sequence[Row], classifier: str) -> list[Row]:
 
 def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
     """Tag, sentence and the numbers that carry them."""
-    # A class name or path may hold a colon, so the last clause decides.
-    opening, _, numbers = verdict.sentence.partition(": balanced accuracy on ")
+    opening, _, numbers = verdict.sentence.partition(". Balanced accuracy on ")
     classifier = rows[0]["learner"] if rows else ""
     here = headline(rows, classifier)
     cards = [
@@ -109,7 +114,7 @@ def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "answer": verdict.answer,
         "tag": ANSWERS[verdict.answer],
-        "sentence": opening,
+        "sentence": f"{opening}." if numbers else opening,
         "numbers": f"Balanced accuracy on {numbers}" if numbers else "",
         "measured": f"{HEADLINE_METRIC} of {classifier} on the locked test rows".replace("_", " ") if here else "",
         "cards": [(label, score(row["arm"], row, lower=False)) for label, row in cards if row],

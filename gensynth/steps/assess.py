@@ -219,8 +219,8 @@ def _scored(
     choice = choose(scored)
     utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *scorer.warnings()]
     if result is not None:
-        utility = arms_utility(result, choice.candidate, real.train)
-        answer = _verdict(result, choice.candidate, sets, settings)
+        utility = arms_utility(result, choice.candidate, real.train, settings.margin)
+        answer = _verdict(scored, choice.candidate, settings)
         shortcut = _shortcut(real, sets, choice, result, settings)
         utility = replace(utility, verdict=answer, shortcut=shortcut)
         if shortcut and shortcut.get("warning"):
@@ -228,7 +228,7 @@ def _scored(
     found = {name: _assess_set(name, scored, scorer, settings) for name in choice.order}
     if choice.ranked_by:
         for name, one in found.items():
-            own = _verdict(result, sets[name].arm, sets, settings) if result else utility.verdict
+            own = _verdict(scored, sets[name].arm, settings) if result else utility.verdict
             found[name] = replace(one, verdict=own, ranked_by=choice.ranked_by[name])
     best = sets[choice.order[0]].rows[0]
     seen = sight_of(best.schema) is not None
@@ -249,20 +249,22 @@ def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: Eval
     )
 
 
-def _verdict(
-    result: UtilityResult, candidate: str, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings
-) -> Verdict:
-    """Of one arm: what its rows are, by their origin, and what it has to match."""
-    owner = next(one for one in sets.values() if candidate in one.arms)
+def _verdict(scored: Scored, candidate: str, settings: EvaluationSettings) -> Verdict:
+    """Of one arm: what its rows are, by their origin, what is wrong with them, and what it has to match."""
+    assert scored.result is not None
+    sets = scored.sets
+    name, owner = next((name, one) for name, one in sets.items() if candidate in one.arms)
     origins = set(owner.rows[0].origin.tolist()) | ({"augmented"} if candidate == owner.classical_arm else set())
     named = settings.how_much and candidate != CANDIDATE
     simple = {one.arm: f"the sampler {one.arm}" for one in sets.values() if one.simple and one.arm}
     return verdict(
-        result,
+        scored.result,
         candidate=candidate,
         how_much=f"{candidate}: {settings.how_much}" if named else settings.how_much,
         simple_arms=SIMPLE_ARMS | simple | {name: name for name in settings.online},
         kind=" and ".join(sorted(origins, key=lambda origin: origin != SYNTHETIC)),
+        margin=settings.margin,
+        faults=scored.fidelity[name].faults,
     )
 
 

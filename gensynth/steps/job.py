@@ -95,6 +95,17 @@ class UtilitySettings:
 
 
 @dataclass(frozen=True)
+class VerdictSettings:
+    """margin: gains and losses of balanced accuracy within it make no difference."""
+
+    margin: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < 1:
+            raise UsageError(f"verdict.margin must lie between 0 and 1, got {self.margin}")
+
+
+@dataclass(frozen=True)
 class PrivacySettings:
     """shadows: generators that are trained anew for the likelihood-ratio attack; 0: none."""
 
@@ -136,6 +147,7 @@ class Job:
     strict: bool = False
     export: ExportSettings = ExportSettings()
     utility: UtilitySettings = UtilitySettings()
+    verdict: VerdictSettings = VerdictSettings()
     bias: BiasLimits = BiasLimits()
     privacy: PrivacySettings = PrivacySettings()
     review: ReviewSettings = ReviewSettings()

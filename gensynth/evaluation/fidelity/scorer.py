@@ -151,9 +151,9 @@ def cut_text(test: LabelledData, rows: LabelledData) -> str:
     return f", cut to {n} rows a side of {len(test)} real and {len(rows)} synthetic, class by class"
 
 
-def arms_utility(result: UtilityResult, candidate: str, train: LabelledData) -> Utility:
+def arms_utility(result: UtilityResult, candidate: str, train: LabelledData, margin: float) -> Utility:
     """Lines, recall by class, confusion and reliability of trained arms; the verdict is not in it."""
-    answer_arms(result)
+    answer_arms(result, margin=margin)
     classes, classifier = train.schema.classes, result.classifiers[0]
     tables = {
         arm: confusion(result.labels, result.predictions[arm, classifier], len(classes)).round(6).tolist()

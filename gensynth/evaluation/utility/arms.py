@@ -25,6 +25,8 @@ STANDARD = (
 )
 
 
+# Of these a gain over the best simple way must hold, whichever arms were asked for.
+ALWAYS = frozenset(STANDARD) - {"smote"}
 CLASSICAL_ARM = {"image": "classical_augmentation"}  # elsewhere the name of its sampler
 
 
@@ -37,6 +39,8 @@ def arms_of(real: RealRows, sets: Mapping[str, SyntheticSet], settings: Evaluati
         added(name, train, (rows,)) for name, rows in simple.items()
     ]
     wanted = settings.simple_arms
+    if wanted is not None:
+        wanted |= ALWAYS | ({CLASSICAL} if train.schema.modality in CLASSICAL_ARM else set())
     taken = {one.arm for one in sets.values()}  # a sampler of that name stands in its place
     arms = [
         arm

@@ -26,7 +26,7 @@ from gensynth.evaluation.metrics.classification import (
     tally,
 )
 from gensynth.evaluation.utility.classifiers import ArmClassifier
-from gensynth.intervals import Difference, joint_estimate
+from gensynth.intervals import joint_estimate
 from gensynth.progress import bar
 from gensynth.rng import child, numpy_generator
 from gensynth.samplers.online import Online
@@ -60,7 +60,8 @@ class UtilityResult:
 
     rows              lines of report.json's "utility"
     raw               {(arm, classifier, metric): (S,)}, one value per seed
-    resampled         {(arm, classifier, metric): (B,)}, mean over seeds for each resampling of the test rows
+    resampled         {(arm, classifier, metric): (S, B)}, for each resampling of the test rows; (1, B) of scores of
+                      probabilities, which are drawn again for the first seed alone
     predictions       {(arm, classifier): int64 (S, N)}, one row per seed, one column per test row
     probabilities     {(arm, classifier): float32 (S, N, K)}
     further           {(arm, name): float32 (S, P, K)} of the first classifier for other rows that were asked for
@@ -224,7 +225,7 @@ def summarise(
                 name: float(hits[c] / true[c]) if true[c] else None for c, name in enumerate(classes)
             }
         for metric in LABEL_METRICS:
-            _add_row(result, arm, classifier, metric, values[metric], spreads[metric].mean(axis=0))
+            _add_row(result, arm, classifier, metric, values[metric], spreads[metric])
     return result
 
 
@@ -240,7 +241,7 @@ def add_probability_scores(
     ]
     for metric in PROBABILITY_METRICS:
         raw, spread = (np.concatenate([scores[metric] for scores in side]) for side in (values, again))
-        _add_row(result, arm, classifier, metric, raw, spread)
+        _add_row(result, arm, classifier, metric, raw, spread[None])
 
 
 def _drawn_again(labels: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -261,7 +262,7 @@ def _add_row(
 ) -> None:
     result.raw[arm, classifier, metric], result.resampled[arm, classifier, metric] = values, spread
     generators = result.generators[arm]
-    found = joint_estimate(values, spread, result.labels, metric, generators)
+    found = joint_estimate(values, spread.mean(axis=0), result.labels, metric, generators)
     bounded = metric != "calibration_slope"
     result.rows.append(
         {
@@ -276,15 +277,6 @@ def _add_row(
             **({"better": "lower"} if metric in LOSSES else {}),
         }
     )
-
-
-def paired_difference(result: UtilityResult, arm: str, other: str, *, classifier: str, metric: str) -> Difference:
-    """Metric of `arm` minus that of `other`, paired over seeds and over resampled test rows, 95 %."""
-    mine, theirs = (arm, classifier, metric), (other, classifier, metric)
-    values = result.raw[mine] - result.raw[theirs]
-    spread = result.resampled[mine] - result.resampled[theirs]
-    generators = max(result.generators[arm], result.generators[other])
-    return joint_estimate(values, spread, result.labels, metric, generators)
 
 
 def _check(arms: list[Arm], test: LabelledData, seeds: list[int]) -> None:

@@ -1,8 +1,8 @@
-"""The verdict: what to use, how much of it, what it gains over the best simple alternative, how sure that is."""
+"""The verdict: what to use, what it gains over the best simple way, how sure that is, and what could not be seen."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,32 @@ import yaml
 
 from gensynth.evaluation.assessment import Verdict
 from gensynth.evaluation.metrics.classification import LOSSES
-from gensynth.evaluation.utility.utility import UtilityResult, paired_difference
-from gensynth.intervals import LEVEL, Difference, holm
+from gensynth.evaluation.utility.gain import (
+    Estimates,
+    against_best,
+    alone,
+    estimate,
+    rows_needed,
+    smallest_gain,
+    together,
+)
+from gensynth.evaluation.utility.utility import UtilityResult
+from gensynth.intervals import Difference, holm
 
-HEADLINE_METRIC = "balanced_accuracy"
+HEADLINE_METRIC, RANKING_METRIC = "balanced_accuracy", "auc"
 BASELINE, CANDIDATE = "real_only", "real_plus_synthetic"
+MARGIN = 0.01  # gains and losses within it make no difference
+WORTH_SHOWING = 0.02  # the gain for which it is said how many test rows would show it
 SIMPLE_ARMS: dict[str, str] = yaml.safe_load(Path(__file__).with_name("simple_arms.yaml").read_text(encoding="utf-8"))
-PLURAL = ("class_weights", "safe_text", "safe_audio")
+NEVER_USED = ("memoriser", "label_swap")  # faults of rows that are not recommended, whatever they gain
+AS_THEY_ARE = "the real rows as they are"
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What a verdict rests on: the candidate, its differences to the baseline and to every simple arm, in words.
+    """What a verdict rests on: the candidate, how it stands to the baseline and every simple arm, in words.
 
+    against   differences to all of them, whose intervals hold together; gain: to the best of them, which is `best`
     kind      what the rows of the candidate are: "synthetic", "augmented", "synthetic and augmented"
     how_much  what the candidate adds: "20 to 106 rows in each of 9 classes"; words: of every simple arm
     """
@@ -33,23 +46,26 @@ class Compared:
     baseline: str
     candidate: str
     against: dict[str, Difference]
+    best: str
+    gain: Difference
+    over_nothing: Difference
+    found: Estimates
+    margin: float
     kind: str
     how_much: str
     wording: Mapping[str, str]
 
     @property
-    def simple(self) -> list[str]:
-        return [arm for arm in self.against if arm != self.baseline]
+    def answer(self) -> str:
+        return decide(self.gain, self.margin)
 
     @property
-    def to_baseline(self) -> Difference:
-        return self.against[self.baseline]
+    def smallest(self) -> float:
+        """The gain over the best simple way that would have been seen in four of five cases."""
+        return smallest_gain(self.found, list(self.against).index(self.best))
 
-    def mean(self, arm: str) -> float:
-        return float(self.result.raw[arm, self.result.classifiers[0], HEADLINE_METRIC].mean())
-
-    def best(self, arms: list[str]) -> str:
-        return max(arms, key=self.mean)
+    def words(self, arm: str) -> str:
+        return AS_THEY_ARE if arm == self.baseline else self.wording.get(arm, arm)
 
 
 def verdict(
@@ -59,36 +75,54 @@ def verdict(
     how_much: str = "",
     simple_arms: Mapping[str, str] = SIMPLE_ARMS,
     kind: str = "synthetic",
+    margin: float = MARGIN,
+    faults: Sequence[Mapping[str, str]] = (),
 ) -> Verdict:
-    """The answer for one arm: helps, no_difference, hurts or not_run; the arm to use; a sentence; the differences.
+    """The answer for one arm, the arm to use, a sentence, what is gained and what could not be seen.
 
-    The rule, on balanced accuracy of the first classifier over locked test rows with paired 95 % intervals:
-    hurts, if the interval of candidate minus baseline lies below 0; helps, if it lies above 0, still does after
-    Holm's correction over all arms, and no simple arm (class weights, oversampling ...) beats the candidate, that
-    is, none of the plain intervals of candidate minus simple arm lies below 0; no_difference in all other cases.
-    `use` names the arm to use: the candidate if it helps and is better than every simple arm that helps; else
-    the best simple arm that helps; else the baseline. The best simple arm is picked on the test rows, which
-    flatters the simple side.
+    The rule, on balanced accuracy of the first classifier over locked test rows: the gain is the difference to the
+    best of the baseline and all simple arms (class weights, oversampling ...), with the interval of `against_best`,
+    which pays for the best being picked on the same rows. no_difference, if the interval lies within `margin` of 0;
+    helps, if it lies above 0; hurts, if below; else cannot_tell. `use` names the candidate if it helps and has no fault
+    that forbids it; else the best simple arm if it is shown to beat the baseline or the candidate; else the baseline.
     how_much, kind  see `Compared`; simple_arms: name -> words, of the arms that a candidate has to match
+    faults          of the candidate's rows, {"code", "text"}; those of NEVER_USED forbid them
     """
     arms = set(result.arms)
     missing = sorted({baseline, candidate} - arms)
     if missing:
         return not_run(f"the arm {missing[0]} was not trained")
-    classifier = result.classifiers[0]
-    against = {
-        arm: paired_difference(result, candidate, arm, classifier=classifier, metric=HEADLINE_METRIC)
-        for arm in [baseline, *(name for name in simple_arms if name in arms and name != candidate)]
-    }
-    found = Compared(result, baseline, candidate, against, kind, how_much, simple_arms)
-    changes = _changes(result, baseline, classifier, HEADLINE_METRIC)
-    helping = {arm for arm, (change, p) in changes.items() if p < LEVEL and change.mean > 0}
-    answer = decide(found.to_baseline, candidate in helping, [against[arm] for arm in found.simple])
-    good = [arm for arm in found.simple if arm in helping]
-    use = candidate
-    if answer != "helps" or (good and against[found.best(good)].low <= 0):
-        use = found.best(good) if good else baseline
-    return Verdict(answer, candidate, use, _sentence(found, answer, use), _details(found))
+    others = [baseline, *(name for name in simple_arms if name in arms and name != candidate)]
+    found = differences(result, [(candidate, arm) for arm in others], result.classifiers[0], HEADLINE_METRIC)
+    best, gain = against_best(found)
+    compared = Compared(
+        result,
+        baseline,
+        candidate,
+        dict(zip(others, together(found), strict=True)),
+        others[best],
+        gain,
+        alone(found),
+        found,
+        margin,
+        kind,
+        how_much,
+        simple_arms,
+    )
+    forbidden = [fault["text"] for fault in faults if fault["code"] in NEVER_USED]
+    use = _use(compared, bool(forbidden))
+    return Verdict(
+        compared.answer,
+        candidate,
+        use,
+        _sentence(compared, use, forbidden),
+        _details(compared),
+        gain=_entry(gain) | {"against": compared.best} | _ranking(compared, compared.best),
+        over_nothing=_entry(compared.over_nothing) | _ranking(compared, baseline),
+        margin=margin,
+        smallest_gain=compared.smallest,
+        test_rows_needed=_needed(compared),
+    )
 
 
 def not_run(reason: str) -> Verdict:
@@ -96,26 +130,34 @@ def not_run(reason: str) -> Verdict:
     return Verdict(sentence=f"No verdict: {reason}.")
 
 
-def decide(to_baseline: Difference, holds: bool, to_simple: list[Difference]) -> str:
-    """helps, no_difference or hurts, by the rule of `verdict`; `holds`: helps after Holm's correction.
+def decide(gain: Difference, margin: float) -> str:
+    """helps, no_difference, hurts or cannot_tell, by the rule of `verdict`.
 
-    >>> up, down = Difference(0.04, 0.02, 0.06, 0.001), Difference(-0.04, -0.06, -0.02, 0.001)
-    >>> level = Difference(0.0, -0.01, 0.01, 1.0)
-    >>> decide(up, True, [level]), decide(up, True, [down]), decide(up, False, []), decide(down, False, [up])
-    ('helps', 'no_difference', 'no_difference', 'hurts')
+    >>> ends = (0.02, 0.06), (-0.004, 0.008), (-0.06, -0.02), (-0.02, 0.06)
+    >>> [decide(Difference(sum(end) / 2, *end, 0.5), 0.01) for end in ends]
+    ['helps', 'no_difference', 'hurts', 'cannot_tell']
     """
-    if to_baseline.high < 0:
-        return "hurts"
-    beaten = any(difference.high < 0 for difference in to_simple)
-    return "helps" if to_baseline.low > 0 and holds and not beaten else "no_difference"
+    if -margin <= gain.low and gain.high <= margin:
+        return "no_difference"
+    return "helps" if gain.low > 0 else "hurts" if gain.high < 0 else "cannot_tell"
 
 
-def answer_arms(result: UtilityResult, baseline: str = BASELINE) -> None:
-    """Put into every row of every other arm what it does against the baseline: `difference`, `answer`, `p_holm`.
+def differences(result: UtilityResult, pairs: Sequence[tuple[str, str]], classifier: str, metric: str) -> Estimates:
+    """The first arm of each pair minus the second, paired over seeds and resampled test rows."""
+    values, spread = (
+        np.stack([side[one, classifier, metric] - side[other, classifier, metric] for one, other in pairs])
+        for side in (result.raw, result.resampled)
+    )
+    generators = max(result.generators[arm] for pair in pairs for arm in pair)
+    return estimate(values, spread, result.labels, metric, generators)
 
-    helps or hurts where the paired difference holds at the 5 % level after Holm's correction over the arms of one
-    classifier and metric, else no_difference. The calibration slope has a difference and no answer, since it is best
-    in the middle.
+
+def answer_arms(result: UtilityResult, baseline: str = BASELINE, margin: float = MARGIN) -> None:
+    """Put into every row of every other arm what it does against the baseline: `difference`, `answer`, `p`, `p_holm`.
+
+    Intervals of all arms of one classifier and metric hold together, and the answer is theirs. p is of the same kind,
+    p_holm that of single tests after Holm's correction. The calibration slope has a difference and no answer, since it
+    is best in the middle.
     """
     if baseline not in result.arms:
         return
@@ -129,60 +171,116 @@ def answer_arms(result: UtilityResult, baseline: str = BASELINE) -> None:
             continue
         change, p = families[row["learner"], row["metric"]][row["arm"]]
         row["difference"] = {"mean": change.mean, "low": change.low, "high": change.high}
-        row["p_holm"] = p
+        row |= {"p": change.p, "p_holm": p}
         if row["metric"] != "calibration_slope":
-            gain = -change.mean if row["metric"] in LOSSES else change.mean
-            row["answer"] = "no_difference" if p >= LEVEL else "helps" if gain > 0 else "hurts"
+            lower = row["metric"] in LOSSES
+            row["answer"] = decide(Difference(-change.mean, -change.high, -change.low, 1) if lower else change, margin)
 
 
 def _changes(result: UtilityResult, baseline: str, classifier: str, metric: str) -> dict[str, tuple[Difference, float]]:
-    """arm -> (difference to the baseline, p-value after Holm's correction over all arms)."""
+    """arm -> (difference to the baseline among those of all arms, p-value after Holm's correction)."""
     arms = [arm for arm in result.arms if arm != baseline]
-    changes = [paired_difference(result, arm, baseline, classifier=classifier, metric=metric) for arm in arms]
-    p = holm(np.array([change.p for change in changes]))
-    return {arm: (change, float(q)) for arm, change, q in zip(arms, changes, p, strict=True)}
+    if not arms:
+        return {}
+    found = differences(result, [(arm, baseline) for arm in arms], classifier, metric)
+    lines = zip(arms, together(found), holm(found.p).tolist(), strict=True)
+    return {arm: (change, p) for arm, change, p in lines}
 
 
-def _sentence(found: Compared, answer: str, use: str) -> str:
-    result, change = found.result, found.to_baseline
+def _use(found: Compared, forbidden: bool) -> str:
+    if found.answer == "helps" and not forbidden:
+        return found.candidate
+    result, simple = found.result, [arm for arm in found.against if arm != found.baseline]
+    if not simple:
+        return found.baseline
+    mean = {arm: float(result.raw[arm, result.classifiers[0], HEADLINE_METRIC].mean()) for arm in found.against}
+    best = max(found.against, key=lambda arm: mean[arm])
+    over_baseline = differences(
+        result, [(arm, found.baseline) for arm in simple], result.classifiers[0], HEADLINE_METRIC
+    )
+    helping = [arm for arm, change in zip(simple, together(over_baseline), strict=True) if change.low > 0]
+    return best if best in helping or found.answer == "hurts" else found.baseline
+
+
+def _sentence(found: Compared, use: str, forbidden: list[str]) -> str:
+    """What to do; how sure it is and why; the scores behind it."""
     rows = f"{found.kind} rows" + (f" ({found.how_much})" if found.how_much else "")
-    sentence_start = rows[0].upper() + rows[1:]
-    instead = "the real rows as they are" if use == found.baseline else found.wording.get(use, use)
-    if answer == "helps":
-        opening = f"Use the {rows}"
-        if use != found.candidate:
-            opening = f"{sentence_start} help, and so does a simpler way; use {instead}"
-    elif answer == "hurts":
-        opening = f"{sentence_start} hurt, do not use them; use {instead}"
-    elif change.low > 0 and any(found.against[arm].high < 0 for arm in found.simple):
-        opening = f"{sentence_start} beat real rows alone, but a simple method beats them; use {instead}"
+    gain, best = found.gain, found.words(found.best)
+    interval = f"95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
+    instead = found.words(use)
+    against = "" if found.best == use else f" against {best}"
+    if found.answer == "helps":
+        advice = f"Use the {rows}: they gain {gain.mean:+.3f} over {best} ({interval})"
+        if forbidden:
+            advice = f"Use {instead}; leave the {rows} out, although they gain {gain.mean:+.3f}: {'; '.join(forbidden)}"
+    elif found.answer == "hurts":
+        advice = f"Use {instead}; leave the {rows} out: they lose {-gain.mean:.3f}{against} ({interval})"
+    elif found.answer == "no_difference":
+        within = f"of more than {found.margin:g}{against}"
+        advice = f"Use {instead}; leave the {rows} out: they make no difference {within} ({interval})"
     else:
-        opening = f"{sentence_start} make no difference that these test rows can show; use {instead}"
+        than = "" if found.best == use else f" than {best}"
+        advice = (
+            f"Use {instead} for now: whether the {rows} do better{than} cannot be told ({gain.mean:+.3f}, "
+            f"{interval}). These test rows could have shown a gain of {found.smallest:.3f}{_more_rows(found)}"
+        )
+    return f"{advice}. {_scores(found)}."
+
+
+def _more_rows(found: Compared) -> str:
+    needed = _needed(found)
+    if not needed:
+        return ""
+    if needed["rows"] is None:
+        return f", and more of them would not show one of {needed['gain']:g}: {needed['reason']}"
+    of = f' of class "{needed["class"]}"' if needed["class"] else ""
+    return f"; about {needed['rows']:,} test rows{of} would show one of {needed['gain']:g}"
+
+
+def _scores(found: Compared) -> str:
+    result = found.result
+
+    def mean(arm: str) -> float:
+        return float(result.raw[arm, result.classifiers[0], HEADLINE_METRIC].mean())
+
+    simple = "" if found.best == found.baseline else f", {mean(found.best):.3f} with {found.words(found.best)}"
     generators = result.generators[found.candidate]
     trained = f", {generators} generators" if generators > 1 else ""
-    numbers = (
-        f"balanced accuracy on {len(result.labels)} locked test rows {found.mean(found.candidate):.3f} "
-        f"against {found.mean(found.baseline):.3f} for real rows only ({change.mean:+.3f}, 95 % interval "
-        f"{change.low:+.3f} to {change.high:+.3f}, {len(result.seeds)} seeds{trained})"
+    change = found.over_nothing
+    return (
+        f"Balanced accuracy on {len(result.labels)} locked test rows: {mean(found.candidate):.3f} with them{simple}, "
+        f"{mean(found.baseline):.3f} with real rows only ({change.mean:+.3f}, {change.low:+.3f} to {change.high:+.3f}; "
+        f"{len(result.seeds)} seeds{trained})"
     )
-    return f"{opening}: {numbers}{_simple_clause(found, answer, use)}."
 
 
-def _simple_clause(found: Compared, answer: str, use: str) -> str:
-    """What the best simple arm reaches, what the rows gain over it, and whether it does as well."""
-    if not found.simple:
-        return ""
-    best = found.best(found.simple)
-    gain = found.against[best]
-    text = (
-        f"; over the best simple alternative, {best} with {found.mean(best):.3f}, they gain {gain.mean:+.3f} "
-        f"({gain.low:+.3f} to {gain.high:+.3f})"
-    )
-    if gain.high < 0:
-        return f"{text}: it is better"
-    if answer == "helps" and use != found.candidate:
-        return f"{text}: {found.wording[best]} {'do' if best in PLURAL else 'does'} as well"
-    return text
+def _needed(found: Compared) -> dict[str, Any] | None:
+    """Test rows that would show a gain of WORTH_SHOWING; None where those at hand could."""
+    if found.smallest <= WORTH_SHOWING:
+        return None
+    result, classifier = found.result, found.result.classifiers[0]
+    right = [(result.predictions[arm, classifier] == result.labels) for arm in (found.candidate, found.best)]
+    changes = right[0].mean(axis=0) - right[1].mean(axis=0)
+    which = list(found.against).index(found.best)
+    of_class, rows = rows_needed(found.found, which, changes, result.labels, WORTH_SHOWING)
+    facts = {"gain": WORTH_SHOWING, "class": "", "rows": rows}
+    if rows is None:
+        return facts | {"reason": "seeds of the classifiers differ more than that"}
+    names = list(result.per_class_recall[found.candidate])
+    return facts | {"class": "" if of_class is None else names[of_class]}
+
+
+def _entry(change: Difference) -> dict[str, Any]:
+    return {"mean": change.mean, "low": change.low, "high": change.high, "p": change.p}
+
+
+def _ranking(found: Compared, other: str) -> dict[str, Any]:
+    """The same difference in area under the curve, which rows may lift where they do not move the threshold."""
+    classifier = found.result.classifiers[0]
+    if RANKING_METRIC not in found.result.metrics(classifier) or other == found.candidate:
+        return {}
+    change = alone(differences(found.result, [(found.candidate, other)], classifier, RANKING_METRIC))
+    return {RANKING_METRIC: {"mean": change.mean, "low": change.low, "high": change.high}}
 
 
 def _details(found: Compared) -> list[dict[str, Any]]:
@@ -192,7 +290,7 @@ def _details(found: Compared) -> list[dict[str, Any]]:
     for classifier in result.classifiers:
         for metric in result.metrics(classifier):
             if (classifier, metric) != (result.classifiers[0], HEADLINE_METRIC):
-                change = paired_difference(result, found.candidate, baseline, classifier=classifier, metric=metric)
+                change = alone(differences(result, [(found.candidate, baseline)], classifier, metric))
                 lines.append(_line(baseline, classifier, metric, change))
     return lines
 
