@@ -14,6 +14,7 @@ from gensynth.data.columns import clocks, dates, numbers
 from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.codes import find_shape, sieve_of
 from gensynth.data.columns.column import Column, is_missing, misfits_of, values_in, values_of
+from gensynth.data.columns.measures import are_measures
 from gensynth.errors import DataError
 
 EXACT = 2.0**53  # larger whole numbers do not fit a float64
@@ -284,23 +285,24 @@ def _kind_of_texts(name: str, rows: int, present: Cells) -> str:
     distinct = present.different
     if len(distinct) <= 1 and len(present) in (0, rows):
         return "constant"
-    if _identifies(name, rows, distinct):
-        return "identifier"
+    if rows >= LEAST_IDENTIFIERS and len(distinct) >= NEARLY_ALL * rows:
+        named = _NAMED_ID.search(name) is not None
+        if not named and are_measures(distinct[:1000]):
+            return "text"
+        if _identifies(distinct, named):
+            return "identifier"
     if _is_free_text(len(present), distinct):
         return "text"
     is_boolean = len(distinct) == 2 and {category.lower() for category in distinct.tolist()} in _BOOLEANS
     return "boolean" if is_boolean else "categorical"
 
 
-def _identifies(name: str, rows: int, distinct: np.ndarray) -> bool:
-    """Nearly as many different cells as rows, and evidence besides: digits, or its name."""
-    if rows < LEAST_IDENTIFIERS or len(distinct) < NEARLY_ALL * rows:
-        return False
+def _identifies(distinct: np.ndarray, named: bool) -> bool:
+    """Whether cells that nearly all differ (U,) are codes: short, without blanks, and with digits or `named` so."""
     text = pd.Series(distinct, dtype=object)
     if max(map(len, distinct)) > _TEXT_LENGTH or (text[:1000].str.contains(" ").any() and not _alike(text[:1000])):
         return False
-    coded = text[:1000].str.contains(_CODE).mean() > NEARLY_ALL
-    return bool(coded or _NAMED_ID.search(name))
+    return bool(named or text[:1000].str.contains(_CODE).mean() > NEARLY_ALL)
 
 
 def _alike(text: pd.Series) -> bool:

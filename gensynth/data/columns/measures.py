@@ -1,0 +1,41 @@
+"""Cells that measure something although no form of number reads them: 132/81, 10-20, 3x4x5, 1.5 kg beside 800 g, <0.5.
+
+All of them may differ, and they name no row for that.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as arrow
+import pyarrow.compute as compute
+
+from gensynth.data.columns.numbers import UNITS
+
+NEARLY_ALL = 0.95  # share of the cells that must measure
+_LETTERS = r"[A-Za-z]"
+_UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
+_LONG_UNIT = "|".join(sorted((re.escape(unit) for unit in UNITS if not re.fullmatch(_LETTERS, unit)), key=len)[::-1])
+_NUMBER = r"[+\x{2212}-]?\d{1,6}(?:[.,]\d+)?"
+# A letter right behind whole numbers may be of a code, as 12A is.
+_BEHIND = rf"(?: (?:{_UNIT})|(?:{_LONG_UNIT}))"
+_PAIR = rf"{_NUMBER}{_BEHIND}? ?(?:[/:;,|\x{{2013}}\x{{00b1}}~-]| to |\.\.) ?{_NUMBER}{_BEHIND}?"
+_TIMES = rf"{_NUMBER}{_BEHIND}?(?: ?[x×X*] ?{_NUMBER}{_BEHIND}?){{1,3}}"
+_LIST = rf"{_NUMBER}(?:[;|] ?{_NUMBER})+"
+_FEET = r"\d{1,2}' ?\d{1,2}(?:\"|'')?"
+_BOUND = rf"(?:[<>~≤≥≈±]|[<>]=) ?{_NUMBER}{_BEHIND}?"
+_MEASURE = rf"^\s*\(?(?:{_PAIR}|{_TIMES}|{_LIST}|{_FEET}|{_BOUND}|{_NUMBER}{_BEHIND})\)?\s*$"
+_ZERO_BEFORE = r"(?:^|[^\d.,])0\d"
+
+
+def are_measures(cells: np.ndarray) -> bool:
+    """Whether nearly all of different cells (U,) measure: two numbers with a mark between, a bound, units that differ.
+
+    Numbers of one length that begin with a zero, as in 0012-0345, are codes.
+    """
+    text = arrow.array(cells, arrow.string())
+    share = np.mean(compute.match_substring_regex(text, _MEASURE).to_numpy(zero_copy_only=False))
+    zeros = compute.any(compute.match_substring_regex(text, _ZERO_BEFORE)).as_py()
+    alike = len(set(compute.utf8_length(text).to_pylist())) == 1
+    return bool(share >= NEARLY_ALL and not (zeros and alike))
