@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as arrow
 import pyarrow.compute as compute
 
+from gensynth.data.columns.magnitudes import TEXTS
 from gensynth.data.columns.numbers import UNITS
 
-NEARLY_ALL = 0.95  # share of the cells that must measure
+NEARLY_ALL, SOME = 0.95, 0.2  # shares of the cells that must measure, and that must be cut short beside plain ones
 _LETTERS = r"[A-Za-z]"
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 _LONG_UNIT = "|".join(sorted((re.escape(unit) for unit in UNITS if not re.fullmatch(_LETTERS, unit)), key=len)[::-1])
@@ -26,16 +27,23 @@ _LIST = rf"{_NUMBER}(?:[;|] ?{_NUMBER})+"
 _FEET = r"\d{1,2}' ?\d{1,2}(?:\"|'')?"
 _BOUND = rf"(?:[<>~≤≥≈±]|[<>]=) ?{_NUMBER}{_BEHIND}?"
 _MEASURE = rf"^\s*\(?(?:{_PAIR}|{_TIMES}|{_LIST}|{_FEET}|{_BOUND}|{_NUMBER}{_BEHIND})\)?\s*$"
+_SHORT, _PLAIN = rf"^\s*{_NUMBER} ?(?:{TEXTS})\s*$", rf"^\s*{_NUMBER}\s*$"
 _ZERO_BEFORE = r"(?:^|[^\d.,])0\d"
 
 
 def are_measures(cells: np.ndarray) -> bool:
     """Whether nearly all of different cells (U,) measure: two numbers with a mark between, a bound, units that differ.
 
-    Numbers of one length that begin with a zero, as in 0012-0345, are codes.
+    So do 12K and 450 where at least a fifth is cut short. Numbers of one length that begin with a zero, as in
+    0012-0345, are codes.
     """
     text = arrow.array(cells, arrow.string())
-    share = np.mean(compute.match_substring_regex(text, _MEASURE).to_numpy(zero_copy_only=False))
-    zeros = compute.any(compute.match_substring_regex(text, _ZERO_BEFORE)).as_py()
+    short, plain = _matches(text, _SHORT), _matches(text, _PLAIN)
+    counted = short | plain if short.mean() >= SOME else short
+    zeros = _matches(text, _ZERO_BEFORE).any()
     alike = len(set(compute.utf8_length(text).to_pylist())) == 1
-    return bool(share >= NEARLY_ALL and not (zeros and alike))
+    return bool((counted | _matches(text, _MEASURE)).mean() >= NEARLY_ALL and not (zeros and alike))
+
+
+def _matches(text: arrow.Array, pattern: str) -> np.ndarray:
+    return compute.match_substring_regex(text, pattern).to_numpy(zero_copy_only=False).astype(bool)
