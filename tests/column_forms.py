@@ -79,6 +79,19 @@ def exponent(number: float, letter: str, sign: bool, width: int) -> str:
     return f"{mantissa}{letter}{'-' if int(power) < 0 else '+' * sign}{abs(int(power)):0{width}d}"
 
 
+GERMAN = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+FRENCH = "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc."
+SPANISH = "ene feb mar abr may jun jul ago sep oct nov dic"
+
+
+def named(form: str, months: str, pattern: str) -> ColumnForm:
+    """Dates whose months are named as in `months`; "{day}", "{month}" and "{year}" in the form and in the pattern."""
+    names = months.split()
+    cells = [form.format(day=t.day, month=names[t.month - 1], year=t.year) for t in STAMPS]
+    pattern = pattern.format(day=r"([1-9]|[12]\d|3[01])", month=f"({'|'.join(map(re.escape, names))})", year=r"20\d\d")
+    return ColumnForm(cells, "datetime", pattern, MIDNIGHTS)
+
+
 def short(number: float) -> str:
     """
     >>> short(450.2), short(1_234), short(81_600_000)
@@ -269,6 +282,9 @@ def _dates() -> dict[str, ColumnForm]:
         ),
         "months in full": stamped("%B %d, %Y", "day", rf"({MONTHS}) {DAY}, 20\d\d"),
         "months in full, no zeros": of([f"{t.day} {t:%B %Y}" for t in STAMPS], rf"{day} ({MONTHS}) 20\d\d", MIDNIGHTS),
+        "German months": named("{day}. {month} {year}", GERMAN, r"{day}\. {month} {year}"),
+        "short French months": named("{day} {month} {year}", FRENCH, "{day} {month} {year}"),
+        "short Spanish months": named("{day:02d}-{month}-{year}", SPANISH, f"{DAY}-{{month}}-{{year}}"),
         "weekdays": stamped("%A, %d %B %Y", "day", rf"({DAYS}), {DAY} ({MONTHS}) 20\d\d"),
         "of a mail": stamped(
             "%a, %d %b %Y %H:%M:%S +0000", "second", rf"({SHORT_DAYS}), {DAY} ({SHORT_MONTHS}) 20\d\d {TIME} \+0000"
