@@ -79,6 +79,32 @@ def exponent(number: float, letter: str, sign: bool, width: int) -> str:
     return f"{mantissa}{letter}{'-' if int(power) < 0 else '+' * sign}{abs(int(power)):0{width}d}"
 
 
+GERMAN = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+FRENCH = "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc."
+SPANISH = "ene feb mar abr may jun jul ago sep oct nov dic"
+
+
+def named(form: str, months: str, pattern: str) -> ColumnForm:
+    """Dates whose months are named as in `months`; "{day}", "{month}" and "{year}" in the form and in the pattern."""
+    names = months.split()
+    cells = [form.format(day=t.day, month=names[t.month - 1], year=t.year) for t in STAMPS]
+    pattern = pattern.format(day=r"([1-9]|[12]\d|3[01])", month=f"({'|'.join(map(re.escape, names))})", year=r"20\d\d")
+    return ColumnForm(cells, "datetime", pattern, MIDNIGHTS)
+
+
+def short(number: float) -> str:
+    """
+    >>> short(450.2), short(1_234), short(81_600_000)
+    ('450', '1.2K', '81.6M')
+    """
+    noughts = next((n for n in (6, 3) if number >= 10**n), 0)
+    return f"{number / 10**noughts:.1f}{'KM'[noughts // 3 - 1]}" if noughts else f"{number:.0f}"
+
+
+def full(cell: str) -> float:
+    return float(cell.replace("K", "e3").replace("M", "e6"))
+
+
 def stamped(form: str, per: str = "second", pattern: str = "") -> ColumnForm:
     values = {"second": SECONDS, "minute": SECONDS // 60 * 60, "day": MIDNIGHTS}[per]
     return ColumnForm([stamp.strftime(form) for stamp in STAMPS], "datetime", pattern, values)
@@ -163,6 +189,17 @@ def _numbers() -> dict[str, ColumnForm]:
         "kilograms": of([f"{x:.1f} kg" for x in money], tenths(money), r"\d+\.\d kg"),
         "degrees": of([f"{x:.1f}°C" for x in signed], tenths(signed), r"-?\d+\.\d°C"),
         "square metres": of([f"{n % 400} m²" for n in WHOLE], WHOLE % 400, r"\d{1,3} m²"),
+        "cut short": of(
+            [short(x**1.5) for x in money], [full(short(x**1.5)) for x in money], r"\d{1,3}|\d{1,3}\.\d[KM]"
+        ),
+        "dollars cut short": of(
+            [f"${short(n)}" for n in WHOLE], [full(short(n)) for n in WHOLE], r"\$(\d{1,3}|\d{1,3}\.\d[KM])"
+        ),
+        "millions of euros": of(
+            [f"{x} Mio. €".replace(".", ",", 1) for x in tenths(money)],
+            [float(f"{x}e6") for x in tenths(money)],
+            r"\d+,\d Mio\. €",
+        ),
         "numbers with gaps": ColumnForm(
             ["NA" if i % 7 == 0 else f"{x:.1f}" for i, x in enumerate(signed)],
             "numeric",
@@ -245,6 +282,9 @@ def _dates() -> dict[str, ColumnForm]:
         ),
         "months in full": stamped("%B %d, %Y", "day", rf"({MONTHS}) {DAY}, 20\d\d"),
         "months in full, no zeros": of([f"{t.day} {t:%B %Y}" for t in STAMPS], rf"{day} ({MONTHS}) 20\d\d", MIDNIGHTS),
+        "German months": named("{day}. {month} {year}", GERMAN, r"{day}\. {month} {year}"),
+        "short French months": named("{day} {month} {year}", FRENCH, "{day} {month} {year}"),
+        "short Spanish months": named("{day:02d}-{month}-{year}", SPANISH, f"{DAY}-{{month}}-{{year}}"),
         "weekdays": stamped("%A, %d %B %Y", "day", rf"({DAYS}), {DAY} ({MONTHS}) 20\d\d"),
         "of a mail": stamped(
             "%a, %d %b %Y %H:%M:%S +0000", "second", rf"({SHORT_DAYS}), {DAY} ({SHORT_MONTHS}) 20\d\d {TIME} \+0000"

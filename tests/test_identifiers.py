@@ -118,6 +118,38 @@ def test_columns_are_flagged_by_form_name_and_capitals():
     }
 
 
+BEHIND = [f"{last}, {first}" for first in FIRST for last in LAST]
+
+
+@pytest.mark.parametrize("names", [NAMES, BEHIND, [f"{name} Maria" for name in BEHIND], [n.upper() for n in BEHIND]])
+@pytest.mark.parametrize("rows", [8, 15, 30, 64])
+def test_full_names_are_people_however_few_where_all_differ(names, rows):
+    assert flagged(p=names[::7][:rows] if rows < 10 else names[:rows]) == {"p": "name"}
+    gaps = names[:rows] + [""] * rows
+    assert flagged(p=gaps) == {"p": "name"}
+
+
+def test_few_words_that_come_back_or_are_no_names_are_not_people():
+    assert flagged(city=["New York", "San Francisco", "Los Angeles", "Las Vegas"] * 3) == {}
+    assert flagged(drink=["Beer, cold", "Wine, red", "Tea, green", "Milk, warm", "Water, still", "Juice, fresh"]) == {}
+    assert flagged(p=BEHIND[:3]) == {}
+
+
+def test_few_full_names_stand_in_no_synthetic_row(tmp_path):
+    """Fifteen of 120 rows have a name: they would be fifteen categories."""
+    rng = np.random.default_rng(0)
+    who = np.full(120, "", object)
+    who[rng.permutation(120)[:15]] = BEHIND[:15]
+    frame = pd.DataFrame({"who": who, "x": rng.normal(size=120).round(2), "label": ["a", "b"] * 60})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    source = read_table(str(tmp_path / "t.csv"))
+    facts = {column["name"]: column for column in source.data.schema.fields["columns"]}
+    assert facts["who"]["kind"] == "text"
+    assert not any(name in json.dumps(facts, ensure_ascii=False) for name in BEHIND)
+    assert any('"who" looks like people' in note for note in source.notes)
+    assert not any(name in note for note in source.notes for name in BEHIND)
+
+
 def test_one_address_in_a_column_of_notes_is_enough_and_shares_are_counted_in_rows():
     notes = [f"seen on day {i}" for i in range(999)] + ["mail ann@example.org"]
     (facts,) = flag_columns(pd.DataFrame({"note": np.array(notes, object)}))

@@ -21,7 +21,7 @@ from gensynth.data.columns import MISSING, Cells
 MOST_CHECKED = 20_000  # distinct cells of a column, evenly spaced
 SURE = ("email", "iban", "credit_card", "phone")  # one hit in a column of text is enough
 _SOME, _MOST, _NEARLY_ALL = 0.05, 0.5, 0.8
-_FEW_NAMES = 20
+_FEW_NAMES, _FEWEST_NAMES, _SURELY = 20, 5, 0.95  # of fewer than 20, that share must be names, and differ
 _EXAMPLES = 3
 SHORTEST_CARD = 13  # digits
 
@@ -30,6 +30,7 @@ _FOUND = {kind: re.compile(pattern) for kind, pattern in _PATTERNS["found_in_tex
 _DATE, _FULL_DATE, _NORTH_AMERICAN, _POSTCODE, _WORD = (
     re.compile(_PATTERNS[name]) for name in ("date", "full_date", "north_american", "postcode", "word")
 )
+_FAMILY_FIRST = re.compile(r"[^,;]+, [^,;]+$")
 _SHORT = 4
 
 
@@ -246,19 +247,26 @@ def _by_name(name: str, present: np.ndarray, weights: np.ndarray, numeric: bool)
     called = "name" in _tokens(name)
     hits = np.array([_is_person(cell, alone=called) for cell in present.tolist()])
     enough = _MOST if called else _NEARLY_ALL
-    if weights[hits].sum() >= enough * weights.sum() and _varies(present, weights, called):
+    share = weights[hits].sum() / weights.sum()
+    if share >= enough and _varies(present, weights, called, share):
         yield "name", hits
 
 
-def _varies(present: np.ndarray, weights: np.ndarray, called: bool) -> bool:
-    """Whether a column has as many different cells as names of people would have."""
-    return len(present) >= _FEW_NAMES and (called or len(present) >= _MOST * weights.sum())
+def _varies(present: np.ndarray, weights: np.ndarray, called: bool, share: float) -> bool:
+    """Whether a column has as many different cells as names of people would have; `share` of its cells are names."""
+    if len(present) >= _FEW_NAMES:
+        return bool(called or len(present) >= _MOST * weights.sum())
+    return bool(len(present) >= _FEWEST_NAMES and min(share, len(present) / weights.sum()) >= _SURELY)
 
 
 def _is_person(cell: str, alone: bool) -> bool:
-    """Two to six capitalised words without a digit; one is enough where the column is called a name."""
+    """Two or three capitalised words without a digit, up to six with the family first: "Braund, Mr. Owen Harris".
+
+    One to six where the column is called a name.
+    """
     words = _WORD.findall(cell)
-    if _digits(cell) or not (1 if alone else 2) <= len(words) <= (6 if alone else 3):
+    most = 6 if alone or _FAMILY_FIRST.match(cell) else 3
+    if _digits(cell) or not (1 if alone else 2) <= len(words) <= most:
         return False
     return all(word[0].isupper() or word.split("-")[0] in _PATTERNS["name_particles"] for word in words)
 

@@ -34,7 +34,7 @@ NOTED, TOO_MANY = 0.01, 0.2  # shares of cells that do not fit their column
 RETURNED, SAMPLED = 0.9, 2000  # share of cells that must come back as they were; cells by which that is found
 PEOPLE = {"name", "email", "phone", "iban", "credit_card", "national_id"}
 NUMBERS_OF_PEOPLE = {"email", "iban", "credit_card", "national_id"}  # however few
-LEAST_PEOPLE = 20  # categories, from which a column may name people
+LEAST_PEOPLE, NEARLY_ALL = 20, 0.95  # categories, from which a column may name people; fewer must differ so often
 
 
 def check_columns(names: Iterable[str], cells: pd.DataFrame, what: str = "there is no") -> None:
@@ -128,13 +128,19 @@ def _without_people(column: Column, cells: Cells, stated: Stated) -> Column:
     """The column, unless its categories look like people: then it is not learned, and synthetic rows name nobody."""
     if not column.modelled or column.name in (*stated.keep, *stated.groups) or column.name in stated.kinds:
         return column
-    many = column.kind == "categorical" and len(column.categories) >= LEAST_PEOPLE
+    many = column.kind == "categorical" and (len(column.categories) >= LEAST_PEOPLE or _all_differ(column, cells))
     searched = column.kind == "categorical" or (column.kind == "numeric" and column.integer)
     kinds = _people_in(column.name, cells) if searched else set()
     if not (kinds if many else kinds & NUMBERS_OF_PEOPLE):
         return column
     coded = describe(column.name, cells, "text" if "name" in kinds else "identifier")
     return replace(coded, missing=column.missing)
+
+
+def _all_differ(column: Column, cells: Cells) -> bool:
+    """Whether nearly every cell that is not missing is of its own, so that few categories name as many rows."""
+    rows = cells.counts[np.isin(cells.different, column.categories)].sum()
+    return bool(len(column.categories) >= NEARLY_ALL * rows)
 
 
 def _people_in(name: str, cells: Cells) -> set[str]:

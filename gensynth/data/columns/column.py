@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as arrow
 import pyarrow.compute as compute
 
+from gensynth.data.columns import magnitudes
 from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.codes import check_shape, issue_codes
 from gensynth.data.columns.dates import cells_of_dates, seconds_of
@@ -199,7 +200,9 @@ def issue(column: Column, seeds: np.ndarray, taken: set[str]) -> np.ndarray:
 
 
 def _digits(column: Column, values: np.ndarray) -> np.ndarray:
-    """Absolute values (N,) as plain text."""
+    """Absolute values (N,) as plain text; 1.7e6 where the column cuts them short."""
+    if cut_short := column.spelling.get("magnitudes"):
+        return magnitudes.digits_of(values, cut_short, column.fixed, column.significant)
     if column.integer:
         if values.max(initial=0.0) >= MOST_INT:
             return np.char.mod("%.0f", np.rint(values)).astype(object)
@@ -229,6 +232,8 @@ def round_values(column: Column, values: np.ndarray) -> np.ndarray:
     if column.kind != "numeric":
         return values
     values = on_grid(column, values)
+    if cut_short := column.spelling.get("magnitudes"):
+        return magnitudes.rounded(values, cut_short, column.fixed, column.significant)
     if column.integer:
         return np.rint(values)
     if column.spelling.get("exponent"):

@@ -3,6 +3,7 @@
 A format is strptime's, with these beside it, so that what was read is written again to the letter:
 
     %-d %-m %-H %-I   without a leading zero        %^b %^B %^a   month and weekday names in capitals
+    %_b %_B %_a       names in small letters        de-full:...   months of other languages, see `month_names.py`
     %P                am, pm                        %3f           so many digits of the second's fraction
     %:z               an offset as +01:00           epoch:s ms us ns   whole numbers counted from 1970
     %q                a quarter, 1 to 4             %G-W%V            weeks of ISO 8601, also with %u, the weekday
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from gensynth.data.columns import month_names
 
 MONTHS = pd.date_range("2001-01-01", periods=12, freq="MS").strftime("%B").tolist()
 WEEKDAYS = pd.date_range("2001-01-01", periods=7).strftime("%A").tolist()  # a Monday
@@ -58,8 +61,12 @@ _NAMED_DATES = [
     *(f"%d{mark}%{b}{comma} %Y" for b in "Bb" for mark in (" ", ". ") for comma in (",", "")),
     *(f"%{b} %d{mark}%Y" for b in "Bb" for mark in (", ", " ")),
     *(f"%Y{mark}%b{mark}%d" for mark in (" ", "-")),
+    *(f"%d de %b{join}%Y" for join in (" de ", " del ", " ")),  # of Spanish and Portuguese
 ]
-_SHORT_DATES = ["%Y-%m", "%Y/%m", "%m/%Y", "%m.%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%Y-%b"]
+_SHORT_DATES = [
+    *("%Y-%m", "%Y/%m", "%m/%Y", "%m.%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%Y-%b"),
+    *("%b/%Y", "%b/%y", "%b de %Y"),
+]
 _PERIODS = ["%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%G-W%V", "%GW%V", "%G-W%V-%u"]
 _DATES = [
     *(f"%{a}{mark}{date}" for a in "Aa" for mark in (", ", " ") for date in (*_NUMERIC_DATES[:6], *_NAMED_DATES)),
@@ -99,18 +106,27 @@ def find_form(present: np.ndarray, stated: str = "") -> DateForm | None:
     if not len(cells):
         return None
     sample = cells[:: -(-len(cells) // SETTLED_BY)]
+    key, stated = month_names.split_key(stated)
+    read = month_names.in_english(sample, key) if key else sample
+    share, form = _best(read, stated)
+    for language in month_names.languages_of(sample) if share < 1 and not key else ():
+        translated = month_names.in_english(sample, language)
+        other, format_ = _best(translated, re.sub(r"(%[-^_]?)B", r"\1b", stated))
+        if other > share:
+            share, form, read, key = other, format_, translated, month_names.key_of(sample, language)
+    if share < LEAST:
+        return None
+    form = f"{key}:{_refined(form, read)}" if key else _refined(form, read)
+    return DateForm(form, _offsets(cells, form))
+
+
+def _best(sample: np.ndarray, stated: str) -> tuple[float, str]:
+    """(share of the cells (N,) that are read, the format), the stated one or of all that may read them."""
     formats = [stated] if stated else list(dict.fromkeys(f for cell in sample[:24] for f in _candidates(cell)))
     if all(str(cell).isdigit() for cell in sample) and not stated:
-        if len(cells) < COMPACT_LEAST:
-            return None
-        formats = _COMPACT
+        formats = _COMPACT if len(sample) >= COMPACT_LEAST else []
     scored = [(float(np.isfinite(seconds_of(sample, one)).mean()), one) for one in formats]
-    best = max((share for share, _ in scored), default=0.0)
-    if best < LEAST:
-        return None
-    fitting = [one for share, one in scored if share == best]
-    form = _refined(fitting[0], sample)
-    return DateForm(form, _offsets(cells, form))
+    return max(scored, key=lambda one: one[0], default=(0.0, ""))
 
 
 def epoch_form(numbers: np.ndarray) -> DateForm | None:
@@ -127,7 +143,7 @@ def epoch_form(numbers: np.ndarray) -> DateForm | None:
 
 def unwritten(form: str) -> str:
     """The first directive of a format that cells cannot be written with; empty where there is none."""
-    return next((f"%{one}" for one in re.findall(r"%[-^:\d]?([A-Za-z%])", form) if f"%{one}" not in KNOWN), "")
+    return next((f"%{one}" for one in re.findall(r"%[-^_:\d]?([A-Za-z%])", form) if f"%{one}" not in KNOWN), "")
 
 
 def swapped(form: str, cells: np.ndarray) -> str:
@@ -178,6 +194,8 @@ def _refined(form: str, cells: np.ndarray) -> str:
         names = places.get(letter, [])
         if names and all(name.isupper() for name in names):
             form = form.replace(f"%{letter}", f"%^{letter}")
+        elif names and all(name.islower() for name in names):
+            form = form.replace(f"%{letter}", f"%_{letter}")
     if places.get("p") and all(text.islower() for text in places["p"]):
         form = form.replace("%p", "%P")
     digits = {len(text) for text in places.get("f", ())}
@@ -201,7 +219,8 @@ def _written_at(form: str, part: str, cells: np.ndarray) -> list[str]:
         pattern = r"\d{1,9}" if found[2] == "f" else patterns[found[2]]
         return f"({pattern})" if found[2] == part else f"(?:{pattern})"
 
-    text = re.sub(r"%(-|\^|\d)?(:z|[A-Za-z])", group, re.escape(form).replace(r"\%", "%").replace(r"\-", "-"))
+    plain = re.sub(r"\\([-%^])", r"\1", re.escape(form))
+    text = re.sub(r"%(-|\^|_|\d)?(:z|[A-Za-z])", group, plain)
     text = text.replace("%P", "[ap]m")
     matches = (re.fullmatch(text, str(cell).strip(), re.IGNORECASE) for cell in cells.tolist())
     return [found[1] for found in matches if found and found.groups()]
@@ -233,8 +252,9 @@ def seconds_of(cells: np.ndarray, form: str) -> np.ndarray:
         return np.where(
             (seconds >= FIRST.astype(np.int64) * 86_400) & (seconds < LAST.astype(np.int64) * 86_400), seconds, np.nan
         )
-    text = pd.Series(cells, dtype=object).str.strip()
-    plain = re.sub(r"%\d?f", "%f", re.sub(r"%[-^]", "%", form)).replace("%:z", "%z").replace("%P", "%p")
+    key, form = month_names.split_key(form)
+    text = pd.Series(month_names.in_english(cells, key) if key else cells, dtype=object).str.strip()
+    plain = re.sub(r"%\d?f", "%f", re.sub(r"%[-^_]", "%", form)).replace("%:z", "%z").replace("%P", "%p")
     stamps = _stamps(text, plain)
     if (fraction := re.search(r"[.,]%f", plain)) and stamps.isna().any():  # ISO writers leave a fraction of zero out
         stamps = stamps.fillna(_stamps(text, plain.replace(fraction[0], "")))
@@ -263,10 +283,11 @@ def cells_of_dates(seconds: np.ndarray, form: str, offsets: tuple[int, ...] = ()
         exact = min(scale, 1e6)  # float64 holds instants of our time to the microsecond
         ticks = np.rint(seconds * exact).astype(np.int64) * int(scale / exact)
         return ticks.astype(str).astype(object)
+    key, form = month_names.split_key(form)
     minutes = np.array(offsets)[_month(seconds)] if offsets else np.zeros(len(seconds), int)
     ticks = np.rint((seconds + 60.0 * minutes) * 10.0**6).astype(np.int64)
     stamps = pd.Series(ticks.astype("datetime64[us]"))
-    parts = re.split(r"(%(?:-|\^|:|\d)?[A-Za-z])", form)
+    parts = re.split(r"(%(?:-|\^|_|:|\d)?[A-Za-z])", form)
     text = pd.Series([""] * len(seconds), dtype=object)
     for i, part in enumerate(parts):
         if i % 2 == 0:
@@ -277,7 +298,8 @@ def cells_of_dates(seconds: np.ndarray, form: str, offsets: tuple[int, ...] = ()
             text = text.str.cat(_piece(part, stamps, minutes))
     if "%f" in form:
         text = text.str.replace(f"[.,]{_NO_FRACTION}", "", regex=True)
-    return text.to_numpy(dtype=object)
+    written = text.to_numpy(dtype=object)
+    return month_names.from_english(written, key) if key else written
 
 
 def _fraction(stamps: pd.Series) -> pd.Series:
@@ -298,7 +320,7 @@ def _piece(part: str, stamps: pd.Series, minutes: np.ndarray) -> pd.Series:
         return pd.Series([f"{s}{m // 60:02d}{mark}{m % 60:02d}" for s, m in pairs], index=stamps.index, dtype=object)
     text = _NAMES[letter](stamps) if letter in _NAMES else _NUMBERS[letter](stamps)
     if letter in _NAMES:
-        return text.str.upper() if flag == "^" else text
+        return text.str.upper() if flag == "^" else text.str.lower() if flag == "_" else text
     width = 4 if letter in "YG" else 1 if flag == "-" or letter in "qu" else 2
     return text.map(f"{{:0{width}d}}".format)
 

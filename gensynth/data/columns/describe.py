@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as arrow
 import pyarrow.compute as compute
 
-from gensynth.data.columns import clocks, dates, numbers
+from gensynth.data.columns import clocks, dates, magnitudes, numbers
 from gensynth.data.columns.cells import Cells
 from gensynth.data.columns.codes import find_shape, sieve_of
 from gensynth.data.columns.column import Column, is_missing, misfits_of, values_in, values_of
+from gensynth.data.columns.measures import are_measures
 from gensynth.errors import DataError
 
 EXACT = 2.0**53  # larger whole numbers do not fit a float64
@@ -179,6 +180,8 @@ def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm, values: 
         decimals = clocks.decimals_of(form.clock)
         return replace(column, integer=bool(form.clock) and not decimals, decimals=decimals)
     text = _bare_digits(distinct[known], form)
+    if form.magnitudes:
+        return _cut_short(column, text)
     has_exponent = compute.match_substring_regex(text, "[eE]").to_numpy(zero_copy_only=False)
     has_point = compute.match_substring(text, ".").to_numpy(zero_copy_only=False)
     if bool((np.mod(values[known], 1) == 0).all()) and not (has_exponent | has_point).any():
@@ -201,9 +204,23 @@ def _numeric(name: str, distinct: np.ndarray, form: numbers.NumberForm, values: 
     )
 
 
+def _cut_short(column: Column, text: arrow.Array) -> Column:
+    """Digits of numbers of which some are cut short, from their digits with exponents, as 1.7e6."""
+    fraction = compute.replace_substring_regex(text, r"^[^.]*\.?|[eE].*$", "")
+    decimals = int(compute.utf8_length(fraction).to_numpy().max())
+    return replace(
+        column,
+        decimals=decimals,
+        fixed=bool(compute.any(compute.ends_with(fraction, "0")).as_py()),
+        significant=_significant(text, decimals, 999.0),
+    )
+
+
 def _bare_digits(cells: np.ndarray, form: numbers.NumberForm) -> arrow.Array:
     """Digits, point and exponent alone of number cells."""
     text = compute.utf8_trim_whitespace(arrow.array(cells, arrow.string()))
+    if form.magnitudes:
+        text = magnitudes.in_exponents(text, form.magnitudes, form.suffix)
     for part in (form.suffix.strip(), form.prefix.strip(), form.group):
         text = compute.replace_substring(text, part, "") if part else text
     text = compute.replace_substring(text, form.point, ".") if form.point != "." else text
@@ -244,7 +261,7 @@ def _step(column: Column, values: np.ndarray, cells: int) -> float:
     """The grid on which values (N,) of so many cells lie, where it is coarser than what they could write; else 0."""
     distinct = np.unique(values)
     finest = 1.0 if column.kind == "datetime" or column.integer else 10.0**-column.decimals
-    if column.decimals > MOST_GRID_DECIMALS or column.spelling.get("exponent"):
+    if column.decimals > MOST_GRID_DECIMALS or {"exponent", "magnitudes"} & set(column.spelling):
         return 0.0
     if len(distinct) < LEAST_ON_GRID:  # 0.0 and 1.0 of many cells have nothing between them
         return float(column.kind == "numeric" and finest < 1 and cells >= LEAST_ON_GRID and _is_whole(distinct))
@@ -284,23 +301,24 @@ def _kind_of_texts(name: str, rows: int, present: Cells) -> str:
     distinct = present.different
     if len(distinct) <= 1 and len(present) in (0, rows):
         return "constant"
-    if _identifies(name, rows, distinct):
-        return "identifier"
+    if rows >= LEAST_IDENTIFIERS and len(distinct) >= NEARLY_ALL * rows:
+        named = _NAMED_ID.search(name) is not None
+        if not named and are_measures(distinct[:1000]):
+            return "text"
+        if _identifies(distinct, named):
+            return "identifier"
     if _is_free_text(len(present), distinct):
         return "text"
     is_boolean = len(distinct) == 2 and {category.lower() for category in distinct.tolist()} in _BOOLEANS
     return "boolean" if is_boolean else "categorical"
 
 
-def _identifies(name: str, rows: int, distinct: np.ndarray) -> bool:
-    """Nearly as many different cells as rows, and evidence besides: digits, or its name."""
-    if rows < LEAST_IDENTIFIERS or len(distinct) < NEARLY_ALL * rows:
-        return False
+def _identifies(distinct: np.ndarray, named: bool) -> bool:
+    """Whether cells that nearly all differ (U,) are codes: short, without blanks, and with digits or `named` so."""
     text = pd.Series(distinct, dtype=object)
     if max(map(len, distinct)) > _TEXT_LENGTH or (text[:1000].str.contains(" ").any() and not _alike(text[:1000])):
         return False
-    coded = text[:1000].str.contains(_CODE).mean() > NEARLY_ALL
-    return bool(coded or _NAMED_ID.search(name))
+    return bool(named or text[:1000].str.contains(_CODE).mean() > NEARLY_ALL)
 
 
 def _alike(text: pd.Series) -> bool:

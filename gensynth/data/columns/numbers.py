@@ -1,8 +1,8 @@
 """How numbers of one column are spelled: marks, signs and units found over the whole column, read and written.
 
-12.5 %, $1,234.50, 1.234,50 EUR, (12.00), +2.8, .5, 218., 1.2e+03, 00:05:30 and PT5M30S are numbers: what stands
+12.5 %, $1,234.50, 1.234,50 EUR, (12.00), +2.8, .5, 218., 1.2e+03, $1.7M, 00:05:30 and PT5M30S are numbers: what stands
 around the digits is the form of the column, the digits are its values. A percentage of 12.5 % is 12.5; times of day and
-durations are seconds, see `clocks.py`.
+durations are seconds, see `clocks.py`; 1.7M is 1 700 000, see `magnitudes.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow as arrow
 import pyarrow.compute as compute
 import yaml
 
-from gensynth.data.columns import clocks
+from gensynth.data.columns import clocks, magnitudes
 
 LEAST = 0.8  # share of the cells that a form must read
 SETTLED_BY = 3000  # distinct cells by which a form is settled
@@ -55,6 +55,7 @@ class NumberForm:
     width, fill     cells are filled with blanks or zeros to so many characters
     before, after   blanks around every cell
     clock           cells are times, see `clocks.py`: their format, "" where they are plain numbers
+    magnitudes      what stands for noughts behind the digits, see `magnitudes.py`; "" where nothing does
     """
 
     prefix: str = ""
@@ -71,6 +72,7 @@ class NumberForm:
     before: str = ""
     after: str = ""
     clock: str = ""
+    magnitudes: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """What differs from a plain number; {} for one."""
@@ -83,6 +85,8 @@ class NumberForm:
         types = {one.name: type(one.default) for one in fields(NumberForm)}
         if unknown := [key for key, value in facts.items() if type(value) is not types.get(key)]:
             raise ValueError(f"spelling: {unknown[0]} is not understood")
+        if facts.get("magnitudes"):
+            magnitudes.sizes(facts["magnitudes"])
         return NumberForm(**facts)
 
 
@@ -118,6 +122,8 @@ def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | No
     if len(found) < LEAST * len(sample):
         return None
     prefix = _usual([one["prefix"] for one in found], [(one["prefix"] or "") + one["gap"] for one in found])
+    if short := _short_form(found, prefix, decimal_comma):
+        return short
     suffix = _usual([(one["suffix"] or "").strip() for one in found], [one["suffix"] or "" for one in found])
     if not (_is_currency(prefix) and (_is_currency(suffix) or _is_unit(suffix, found))):
         return None
@@ -127,6 +133,25 @@ def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | No
         return None
     marks = settle_marks([one["digits"] for one in alike], decimal_comma)
     return None if marks is None else _with_signs(alike, NumberForm(prefix, suffix, group=marks[0], point=marks[1]))
+
+
+def _short_form(found: Sequence[re.Match[str]], prefix: str, decimal_comma: bool) -> NumberForm | None:
+    """The form of numbers of which some are cut short, as $1.7M; None where they are not."""
+    alike = [one for one in found if (one["prefix"] or "") in ("", prefix.strip(_BLANK))]
+    suffixes, digits = [one["suffix"] or "" for one in alike], [one["digits"] for one in alike]
+    short = magnitudes.find(suffixes, digits, bool(prefix), UNITS)
+    if short is None or len(alike) < LEAST * len(found) or not (_is_currency(prefix) and _is_currency(short.suffix)):
+        return None
+    fitting = [one for one, fits in zip(alike, short.fits, strict=True) if fits]
+    written = [one["digits"] for one in fitting]
+    marks = settle_marks(written, decimal_comma)
+    if marks == (".", ",") and not any("," in text for text in written) and not decimal_comma:
+        marks = ("", ".")  # 1.234M has a fraction
+    if marks is None:
+        return None
+    spelling = magnitudes.spelled(short, digits, suffixes, marks[1])
+    form = NumberForm(prefix, short.suffix, group=marks[0], point=marks[1], magnitudes=spelling)
+    return _with_signs(fitting, form)
 
 
 def _are_plain(cells: np.ndarray) -> bool:
@@ -262,6 +287,8 @@ def values_of_numbers(cells: np.ndarray, form: NumberForm) -> np.ndarray:
     text = compute.utf8_trim_whitespace(arrow.array(cells, arrow.string()))
     if form.clock:
         return clocks.seconds_of(text, form.clock)
+    if form.magnitudes:
+        text = magnitudes.in_exponents(text, form.magnitudes, form.suffix)
     fits = compute.match_substring_regex(text, f"^(?:{_strict(form)})$")
     minus = rf"^[^0-9.,]*[{_MINUS}]|[^.,]-$" + (r"|^\(" if form.negative == "(#)" else "")
     negative = compute.match_substring_regex(text, minus)
@@ -292,6 +319,7 @@ def write_numbers(form: NumberForm, values: np.ndarray, digits: np.ndarray) -> n
         return np.where(values < 0, np.char.add("-", digits.astype(str)), digits).astype(object)
     if form.clock:
         return clocks.cells_of(form.clock, values)
+    digits, noughts = magnitudes.split(digits, form.magnitudes) if form.magnitudes else (digits, None)
     text = arrow.array(digits.tolist(), arrow.string())
     if form.exponent:
         text = arrow.array([_with_exponent(one, form.exponent) for one in digits.tolist()], arrow.string())
@@ -306,7 +334,7 @@ def write_numbers(form: NumberForm, values: np.ndarray, digits: np.ndarray) -> n
     written = text.to_numpy(zero_copy_only=False).astype(object)
     if form.fill == "0" and form.width:
         written = pd.Series(written, dtype=object).str.rjust(form.width, "0").to_numpy(object)
-    return _around(form, values, written)
+    return _around(form, values, written if noughts is None else written + noughts)
 
 
 def _around(form: NumberForm, values: np.ndarray, digits: np.ndarray) -> np.ndarray:
