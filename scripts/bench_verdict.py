@@ -8,8 +8,9 @@ arms (real rows alone and four simple ones) make of each. Whether an arm is righ
 is, what this arm makes of it, the seed's own luck and the luck of that seed on that row. The candidate's true gain
 over the best of the others is `effect`. Printed are, for each number of test rows and true effect, how often the
 interval holds it (.95 is wanted), its mean width as a part of what the spread of the estimates over all trials needs,
-and the answers. Three settings of the other arms: one alone, five alike, so that the best of them is picked by luck, and one
-ahead of four. (0.93 to 0.97, at most 1.1 are wanted for one.)
+and the answers. Three settings of the other arms: one alone, five alike, so that the best of them is picked by luck,
+and one ahead of four. Of one alone 0.93 to 0.97 and at most 1.1 are wanted; beside several, intervals are wider, since
+a gain must hold over each.
 """
 
 from __future__ import annotations

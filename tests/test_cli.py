@@ -306,7 +306,12 @@ def test_manifest_covers_the_dataset(finished):
 def test_report_has_its_shape_and_agrees_with_the_page(finished):
     out, _ = finished
     report = json.loads((out / "report.json").read_text())
-    assert report["verdict"]["answer"] in ("helps", "no_difference", "hurts", "not_run")
+    answer = report["verdict"]["answer"]
+    assert answer in ("helps", "no_difference", "hurts", "cannot_tell")
+    gain, margin = report["verdict"]["gain"], report["verdict"]["margin"]
+    assert (answer == "helps") == (gain["low"] > 0 and gain["high"] > margin)
+    assert (answer == "no_difference") == (-margin <= gain["low"] and gain["high"] <= margin)
+    assert gain["against"] in {r["arm"] for r in report["utility"]}
     assert {r["arm"] for r in report["utility"]} == {
         "real_only",
         "class_weights",
@@ -322,7 +327,7 @@ def test_report_has_its_shape_and_agrees_with_the_page(finished):
     for key in ("fidelity", "per_class", "faults", "privacy", "bias", "data", "timing", "provenance", "warnings"):
         assert key in report
     page = (out / "report.html").read_text()
-    headline, _, numbers = report["verdict"]["sentence"].partition(": balanced accuracy on ")
+    headline, _, numbers = report["verdict"]["sentence"].partition(". Balanced accuracy on ")
     text = html.unescape(page)
     assert headline in text
     assert numbers in text

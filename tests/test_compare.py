@@ -27,7 +27,8 @@ def report(tmp_path_factory):
 def test_the_arms_that_were_asked_for_and_doing_nothing(report):
     _, facts = report
     arms = {row["arm"] for row in facts["utility"]}
-    assert arms == {"real_only", "class_weights", "random_oversampling", "jitter", "cvae", "cvae+classical"}
+    always = {"real_only", "class_weights", "tuned_threshold", "random_undersampling", "random_oversampling"}
+    assert arms == always | {"jitter", "cvae", "cvae+classical"}
 
 
 def test_generator_seeds_are_counted_apart_from_classifier_seeds(report):
@@ -43,7 +44,7 @@ def test_files_and_a_page_with_the_same_answer(report):
     assert sorted(p.name for p in (out / "arms").iterdir()) == ["cvae-0", "cvae-1"]
     assert (out / "arms/cvae-1/generator/model.safetensors").is_file()
     assert json.loads((out / "arms/cvae-1/generator/config.json").read_text())["compared"]
-    assert facts["verdict"]["answer"] in ("helps", "no_difference", "hurts")
+    assert facts["verdict"]["answer"] in ("helps", "no_difference", "hurts", "cannot_tell")
     assert facts["verdict"]["use"] in {row["arm"] for row in facts["utility"]}
     assert "cvae" in facts["verdict"]["sentence"]
     assert facts["provenance"]["test_opened"] == 1
@@ -131,7 +132,11 @@ def test_samplers_mixing_and_online_arms_stand_beside_generators(image_arms):
     arms = {row["arm"] for row in facts["utility"]}
     assert arms == {
         "real_only",
+        "class_weights",
+        "tuned_threshold",
+        "random_undersampling",
         "random_oversampling",
+        "classical_augmentation",
         "noise",
         "noise+online",
         "cutmix",
@@ -202,5 +207,6 @@ def test_oversampled_rows_beside_a_table_sampler_of_the_same_name(run_cli, tmp_p
     code, out, err = run_cli("compare", write_small_table(tmp_path), arms, f"out={tmp_path}/c", *QUICK)
     assert code == 0, err
     facts = json.loads((tmp_path / "c/report.json").read_text())
-    assert {row["arm"] for row in facts["utility"]} == {"real_only", "jitter", "adversarial_table"}
+    always = {"real_only", "class_weights", "tuned_threshold", "random_undersampling", "random_oversampling"}
+    assert {row["arm"] for row in facts["utility"]} == always | {"jitter", "adversarial_table"}
     assert facts["verdict"]["candidate"] in ("jitter", "adversarial_table")

@@ -31,6 +31,7 @@ OTHER = {
     "bias.max_recall_drop": "bias.max_recall_drop=0.3",
     "bias.favourable": "bias.favourable=one",
     "privacy.shadows": "privacy.shadows=4",
+    "verdict.margin": "verdict.margin=0.02",
     # groups, by one key each
     "data": "data.image_size=6",
     "model": "model.width=9",
@@ -43,7 +44,7 @@ OTHER = {
     "filter.near_copy.ratio": "filter.near_copy.ratio=0.2",
 }
 # Of one call: where and how it runs, whom it trusts, and what a person accepts.
-OF_THE_CALL = {"out", "resume", "trust", "bias.accept", "experiment", "bias", "export", "privacy", "utility"}
+OF_THE_CALL = {"out", "resume", "trust", "bias.accept", "experiment", "bias", "export", "privacy", "utility", "verdict"}
 
 
 def plain(job: Job) -> dict:

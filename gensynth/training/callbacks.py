@@ -25,8 +25,8 @@ from gensynth.training.loader import BatchLoader
 from gensynth.training.schedule import Schedule
 
 PARTS = 1000  # of a training, which progress counts
-LEAST_STEPS = 10  # between two looks at held-out or drawn rows
-LOOKS = 8  # at drawn rows in a run, in a short one fewer
+LEAST_STEPS = 10  # between two looks at held-out rows
+LOOKS, LEAST_APART = 8, 3  # at drawn rows in a run; steps between two of them, which in a short run are fewer
 POINTS = 200  # of a curve
 AT_ONCE = 256  # rows drawn in one pass for a look
 COLLAPSED = 0.4  # Vendi score of drawn rows as a part of that of real ones
@@ -179,7 +179,7 @@ class Appraisal(Callback):
         self.record = record or start | {"varied": [], "events": []}
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.every(LOOKS, LEAST_STEPS) and self.steps.model.drawable(batch.phase) and not self.steps.over:
+        if self.steps.every(LOOKS, LEAST_APART) and self.steps.model.drawable(batch.phase) and not self.steps.over:
             self.look(trainer)  # `settle` looks at the finished model
 
     def settle(self, trainer: Trainer) -> None:
@@ -237,7 +237,7 @@ class Preview(Callback):
         self.steps, self.folder, self.classes, self.picture = steps, folder, classes[:12], picture
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.every(LOOKS, LEAST_STEPS):
+        if self.steps.every(LOOKS, LEAST_APART):
             self.draw(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:

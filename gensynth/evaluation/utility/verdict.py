@@ -39,7 +39,7 @@ class Compared:
 
     against   differences to all of them, whose intervals hold together; gain: to the best of them, which is `best`
     kind      what the rows of the candidate are: "synthetic", "augmented", "synthetic and augmented"
-    how_much  what the candidate adds: "20 to 106 rows in each of 9 classes"; words: of every simple arm
+    how_much  what the candidate adds: "20 to 106 rows in each of 9 classes"; wording: of every simple arm
     """
 
     result: UtilityResult
@@ -64,7 +64,7 @@ class Compared:
         """The gain over the best simple way that would have been seen in four of five cases."""
         return smallest_gain(self.found, list(self.against).index(self.best))
 
-    def words(self, arm: str) -> str:
+    def described(self, arm: str) -> str:
         return AS_THEY_ARE if arm == self.baseline else self.wording.get(arm, arm)
 
 
@@ -205,9 +205,9 @@ def _use(found: Compared, forbidden: bool) -> str:
 def _sentence(found: Compared, use: str, forbidden: list[str]) -> str:
     """What to do; how sure it is and why; the scores behind it."""
     rows = f"{found.kind} rows" + (f" ({found.how_much})" if found.how_much else "")
-    gain, best = found.gain, found.words(found.best)
+    gain, best = found.gain, found.described(found.best)
     interval = f"95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
-    instead = found.words(use)
+    instead = found.described(use)
     against = "" if found.best == use else f" against {best}"
     if found.answer == "helps":
         advice = f"Use the {rows}: they gain {gain.mean:+.3f} over {best} ({interval})"
@@ -243,7 +243,7 @@ def _scores(found: Compared) -> str:
     def mean(arm: str) -> float:
         return float(result.raw[arm, result.classifiers[0], HEADLINE_METRIC].mean())
 
-    simple = "" if found.best == found.baseline else f", {mean(found.best):.3f} with {found.words(found.best)}"
+    simple = "" if found.best == found.baseline else f", {mean(found.best):.3f} with {found.described(found.best)}"
     generators = result.generators[found.candidate]
     trained = f", {generators} generators" if generators > 1 else ""
     change = found.over_nothing
