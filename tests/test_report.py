@@ -16,8 +16,9 @@ from PIL import Image
 
 from gensynth.data.image import ImageCodec, first_tiles
 from gensynth.evaluation.assessment import Verdict
+from gensynth.report.charts import Interval, curve_chart, interval_chart, reliability_chart, ticks
 from gensynth.report.content import Report
-from gensynth.report.figures import TILE_SIZES_PX, Pictures, curve_chart, curves_view, lapse_view, shrink, tile_limit_px
+from gensynth.report.figures import TILE_SIZES_PX, Pictures, curves_view, lapse_view, shrink, tile_limit_px
 from gensynth.report.numbers import goodness, number, score
 from gensynth.report.page import verdict_view
 from gensynth.report.report import render_html, write_report
@@ -120,9 +121,8 @@ def test_a_class_name_stays_text() -> None:
     assert not any("alert" in (value or "") for tag, attrs in seen.tags for value in attrs.values() if tag != "img")
 
 
-def decoded_charts(text: str) -> list[str]:
-    found = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", text)
-    return [base64.b64decode(chart).decode() for chart in found]
+def charts_of(text: str) -> list[str]:
+    return re.findall(r"<svg class=.chart.*?</svg>", text, re.DOTALL)
 
 
 def test_the_page_and_its_charts_fetch_nothing() -> None:
@@ -130,7 +130,7 @@ def test_the_page_and_its_charts_fetch_nothing() -> None:
     sources = [v for _, attrs in Page(text).tags for k, v in attrs.items() if k in ("src", "href", "srcset", "action")]
     assert sources
     assert all(value.startswith(("data:image/", "#")) for value in sources)
-    charts = decoded_charts(text)
+    charts = charts_of(text)
     assert len(charts) == 4
     for part in (text, *charts):
         assert not re.search(r"url\(\s*['\"]?(?!#)", part)
@@ -328,5 +328,31 @@ def test_curves_skip_what_is_not_finite_and_names_in_any_script() -> None:
     assert curve_chart("x", np.arange(3), np.full(3, np.nan)) is None
     assert curve_chart("x", np.arange(3), np.array([1.0, np.inf, 2.0])) is not None
     classes = {"萼片 $x_1$": {"before": 1, "after": 2, "real": 1, "augmented": 0, "synthetic": 1}}
-    charts = decoded_charts(page({"data": {"classes": classes}}))
+    charts = charts_of(page({"data": {"classes": classes}}))
     assert "萼片 $x_1$" in charts[0]
+
+
+def shapes(chart: str, tag: str) -> list[dict[str, str]]:
+    return [dict(re.findall(r'([\w-]+)="([^"]*)"', one)) for one in re.findall(rf"<{tag} ([^>]*)>", chart)]
+
+
+def test_marks_of_a_chart_stand_where_their_numbers_are_and_say_them() -> None:
+    rows = [Interval("a <b>", 0.5, 0.4, 0.6, True), Interval("c", 0.8, 0.7, 0.9, False)]
+    chart = interval_chart(rows, "recall").svg
+    first, second = (float(dot["cx"]) for dot in shapes(chart, "circle"))
+    bars = [one for one in shapes(chart, "line") if "interval" in one["class"]]
+    px = (second - first) / 0.3
+    for bar, row in zip(bars, rows, strict=True):
+        assert float(bar["x2"]) - float(bar["x1"]) == pytest.approx(0.2 * px, abs=0.3), row
+    assert "<title>a &lt;b&gt;: 0.500 (0.400 to 0.600)</title>" in chart
+    assert ticks(0.37, 0.93) == [0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+
+
+def test_a_curve_of_one_point_and_bins_of_few_rows_are_no_chart() -> None:
+    assert curve_chart("x", np.arange(2), np.array([1.0, np.nan])) is None
+    few = {"a": [{"score": 0.1 * i, "share": 0.1 * i, "n": 9} for i in range(8)]}
+    assert reliability_chart(few, "rare") is None
+    many = {"a": [{"score": 0.1 * i, "share": 0.1 * i, "n": 10} for i in range(8)]}
+    picture = reliability_chart(many, "rare")
+    assert picture is not None
+    assert len(shapes(picture.svg, "circle")) == 8

@@ -144,7 +144,7 @@ def test_seeds_change_the_network_and_equal_arms_agree(trained):
 def test_shuffled_labels_hurt(trained):
     decision = verdict(trained, candidate="shuffled")
     assert decision.answer == "hurts"
-    assert decision.sentence.startswith("Use the real rows as they are; leave the synthetic rows out: they lose 0.3")
+    assert decision.sentence.startswith("Use the real rows as they are; leave the synthetic rows out. They lose 0.3")
     assert decision.use == "real_only"
     assert decision.gain["high"] < 0
     assert decision.over_nothing["high"] < 0
@@ -164,7 +164,13 @@ def test_more_real_rows_help_and_the_sentence_has_the_numbers(trained):
     assert decision.answer == "helps"
     mean = result.raw["more_real", "small_cnn", "balanced_accuracy"].mean()
     assert decision.use == "more_real"
-    for part in ("Use the synthetic rows: ", "597 locked test rows", f"{mean:.3f}", "3 seeds", "95 % interval"):
+    for part in (
+        "Use the synthetic rows. They gain ",
+        "597 locked test rows",
+        f"{mean:.3f}",
+        "3 seeds",
+        "95 % interval",
+    ):
         assert part in decision.sentence
     assert {line["against"] for line in decision.details} == {"real_only", "class_weights"}
     json.dumps(decision.to_json(), allow_nan=False)
@@ -186,7 +192,7 @@ def test_a_simple_arm_that_wins_says_what_the_rows_lose():
     decision = verdict(simulated(chances))
     assert decision.answer == "hurts"
     assert decision.use == "random_oversampling"
-    assert decision.sentence.startswith("Use plain oversampling; leave the synthetic rows out: they lose 0.2")
+    assert decision.sentence.startswith("Use plain oversampling; leave the synthetic rows out. They lose 0.2")
     assert decision.over_nothing["low"] > 0
 
 

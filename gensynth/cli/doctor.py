@@ -14,7 +14,7 @@ from gensynth import __version__
 
 PACKAGES = (
     *("torch", "lightning", "hydra-core", "torchmetrics", "numpy", "scikit-learn", "pandas", "pyarrow", "pillow"),
-    *("safetensors", "kornia", "imbalanced-learn", "matplotlib", "jinja2", "wandb"),
+    *("safetensors", "kornia", "imbalanced-learn", "jinja2", "wandb"),
 )
 EXTRAS = {
     **{"audio": "soundfile", "dashboard": "tensorboard", "fairness": "fairlearn", "privacy": "opacus"},

@@ -180,6 +180,7 @@ class Fidelity(Part):
 class Verdict(Part):
     """What to use and why; see `verdict.verdict`.
 
+    advice, why    parts of the sentence: what to do, and how sure that is
     answer         helps, no_difference, hurts, cannot_tell or not_run, against the best simple arm
     gain           {"against", "mean", "low", "high", "p"} to that arm; over_nothing: to real rows alone; "auc" beside
     margin         within which a gain makes no difference; smallest_gain: what the test rows could have shown
@@ -191,6 +192,8 @@ class Verdict(Part):
     use: str = ""
     sentence: str = "Whether the synthetic rows help was not measured: not run."
     details: list[dict[str, Any]] = field(default_factory=list)
+    advice: str | None = None
+    why: str | None = None
     gain: dict[str, Any] | None = None
     over_nothing: dict[str, Any] | None = None
     margin: float | None = None

@@ -13,9 +13,10 @@ import numpy as np
 from gensynth.evaluation.assessment import Utility, Verdict
 from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC, SIMPLE_ARMS
-from gensynth.report import figures
+from gensynth.report import charts, figures
+from gensynth.report.charts import Interval
 from gensynth.report.content import DataFacts, Report
-from gensynth.report.figures import Interval, Pictures
+from gensynth.report.figures import Pictures
 from gensynth.report.numbers import Score, fact, facts, interval, number, score, scores, unique
 from gensynth.report.trust_view import cell_tables, trust_view
 
@@ -53,10 +54,10 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "robustness": utility.robustness,
         "spaces": found.spaces,
         "space_faults": unique(name for part in found.spaces.values() for name in part["response"]),
-        "plane": figures.plane_chart(pictures.plane, list(best.fidelity.per_class)) if pictures.plane else None,
+        "plane": charts.plane_chart(pictures.plane, list(best.fidelity.per_class)) if pictures.plane else None,
         "walls": pictures.walls,
         "sounds": pictures.sounds,
-        "columns": [(title, figures.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
+        "columns": [(title, charts.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
         "cells": list(pictures.cells.items()),
         "nearest": figures.nearest_view(pictures),
         "limit_px": limit_px,
@@ -104,6 +105,7 @@ def headline(rows: Sequence[Row], classifier: str) -> list[Row]:
 def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
     """Tag, sentence and the numbers that carry them."""
     opening, _, numbers = verdict.sentence.partition(". Balanced accuracy on ")
+    advice = verdict.advice or (f"{opening}." if numbers else opening)
     classifier = rows[0]["learner"] if rows else ""
     here = headline(rows, classifier)
     cards = [
@@ -114,7 +116,8 @@ def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "answer": verdict.answer,
         "tag": ANSWERS[verdict.answer],
-        "sentence": f"{opening}." if numbers else opening,
+        "sentence": advice,
+        "why": verdict.why or "",
         "numbers": f"Balanced accuracy on {numbers}" if numbers else "",
         "measured": f"{HEADLINE_METRIC} of {classifier} on the locked test rows".replace("_", " ") if here else "",
         "cards": [(label, score(row["arm"], row, lower=False)) for label, row in cards if row],
@@ -129,8 +132,8 @@ def counts_view(classes: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | No
         return None
     rows = [(name, [counts[column] for column in columns]) for name, counts in classes.items()]
     totals = np.sum([cells for _, cells in rows], axis=0).tolist()
-    chart = figures.count_chart(list(classes.items())) if "real" in columns else None
-    hidden = max(0, len(rows) - figures.MAX_BARS)
+    chart = charts.count_chart(list(classes.items())) if "real" in columns else None
+    hidden = max(0, len(rows) - charts.MAX_BARS)
     return {"columns": columns, "rows": rows, "totals": totals, "chart": chart, "hidden": hidden}
 
 
@@ -157,7 +160,7 @@ def _classifier_view(classifier: str, utility: Utility) -> dict[str, Any]:
         }
         table.append(line)
     dots = [Interval(row["arm"].replace("_", " "), row["mean"], row["low"], row["high"], row is own) for row in shown]
-    chart = figures.interval_chart(dots, HEADLINE_METRIC.replace("_", " "))
+    chart = charts.interval_chart(dots, HEADLINE_METRIC.replace("_", " "))
     return {"learner": classifier, "metrics": metrics, "rows": table, "chart": chart, "headline": HEADLINE_METRIC}
 
 
@@ -185,23 +188,23 @@ def _space_of(metric: str) -> str:
     return metric.partition("[")[2].removesuffix("]")
 
 
-def scale_view(rows: list[Score]) -> figures.Picture | None:
+def scale_view(rows: list[Score]) -> charts.Picture | None:
     """Bars from floor to ceiling of the scores of one space that have both."""
     bars = [(row.label.replace("_", " "), row.bar, row.value) for row in rows if row.bar is not None]
-    return figures.scale_chart(bars) if len(bars) > 1 else None
+    return charts.scale_chart(bars) if len(bars) > 1 else None
 
 
-def confusion_view(utility: Utility) -> figures.Picture | None:
+def confusion_view(utility: Utility) -> charts.Picture | None:
     """What the candidate changes in the confusion of classes; None where there are too many classes for a picture."""
     part, arms = utility.confusion or {}, (BASELINE, utility.verdict.candidate)
     if not all(arm in part for arm in arms) or len(part["classes"]) > MOST_CONFUSED:
         return None
-    return figures.change_chart(part["classes"], *(np.array(part[arm]) for arm in arms))
+    return charts.change_chart(part["classes"], *(np.array(part[arm]) for arm in arms))
 
 
-def reliability_view(utility: Utility) -> figures.Picture | None:
+def reliability_view(utility: Utility) -> charts.Picture | None:
     part = utility.reliability
-    return figures.reliability_chart(part["curves"], part["class"]) if part and part["curves"] else None
+    return charts.reliability_chart(part["curves"], part["class"]) if part and part["curves"] else None
 
 
 def how_much_view(report: Report) -> dict[str, Any] | None:
@@ -219,7 +222,7 @@ def how_much_view(report: Report) -> dict[str, Any] | None:
         )
         for line in advice.amounts
     ]
-    chart = figures.interval_chart(dots, "balanced log loss on validation rows") if dots else None
+    chart = charts.interval_chart(dots, "balanced log loss on validation rows") if dots else None
     return {"sentence": advice.sentence, "chart": chart}
 
 

@@ -111,12 +111,15 @@ def verdict(
     )
     forbidden = [fault["text"] for fault in faults if fault["code"] in NEVER_USED]
     use = _use(compared, bool(forbidden))
+    advice, why = _advice(compared, use, forbidden), _why(compared, use, forbidden)
     return Verdict(
         compared.answer,
         candidate,
         use,
-        _sentence(compared, use, forbidden),
+        f"{advice}. {why}. {_scores(compared)}.",
         _details(compared),
+        advice=f"{advice}.",
+        why=f"{why}.",
         gain=_entry(gain) | {"against": compared.best} | _ranking(compared, compared.best),
         over_nothing=_entry(compared.over_nothing) | _ranking(compared, baseline),
         margin=margin,
@@ -202,29 +205,31 @@ def _use(found: Compared, forbidden: bool) -> str:
     return best if best in helping or found.answer == "hurts" else found.baseline
 
 
-def _sentence(found: Compared, use: str, forbidden: list[str]) -> str:
-    """What to do; how sure it is and why; the scores behind it."""
-    rows = f"{found.kind} rows" + (f" ({found.how_much})" if found.how_much else "")
+def _advice(found: Compared, use: str, forbidden: list[str]) -> str:
+    """What to do, in one line."""
+    rows, instead = f"{found.kind} rows", found.described(use)
+    if found.answer == "helps" and not forbidden:
+        return f"Use the {rows}" + (f" ({found.how_much})" if found.how_much else "")
+    return f"Use {instead} for now" if found.answer == "cannot_tell" else f"Use {instead}; leave the {rows} out"
+
+
+def _why(found: Compared, use: str, forbidden: list[str]) -> str:
+    """How sure that is, and why."""
     gain, best = found.gain, found.described(found.best)
     interval = f"95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
-    instead = found.described(use)
     against = "" if found.best == use else f" against {best}"
     if found.answer == "helps":
-        advice = f"Use the {rows}: they gain {gain.mean:+.3f} over {best} ({interval})"
         if forbidden:
-            advice = f"Use {instead}; leave the {rows} out, although they gain {gain.mean:+.3f}: {'; '.join(forbidden)}"
-    elif found.answer == "hurts":
-        advice = f"Use {instead}; leave the {rows} out: they lose {-gain.mean:.3f}{against} ({interval})"
-    elif found.answer == "no_difference":
-        within = f"of more than {found.margin:g}{against}"
-        advice = f"Use {instead}; leave the {rows} out: they make no difference {within} ({interval})"
-    else:
-        than = "" if found.best == use else f" than {best}"
-        advice = (
-            f"Use {instead} for now: whether the {rows} do better{than} cannot be told ({gain.mean:+.3f}, "
-            f"{interval}). These test rows could have shown a gain of {found.smallest:.3f}{_more_rows(found)}"
-        )
-    return f"{advice}. {_scores(found)}."
+            return f"They gain {gain.mean:+.3f} over {best}, and yet: {'; '.join(forbidden)}"
+        return f"They gain {gain.mean:+.3f} over {best} ({interval})"
+    if found.answer == "hurts":
+        return f"They lose {-gain.mean:.3f}{against} ({interval})"
+    if found.answer == "no_difference":
+        return f"They make no difference of more than {found.margin:g}{against} ({interval})"
+    return (
+        f"Whether the {found.kind} rows do better than {best} cannot be told ({gain.mean:+.3f}, {interval}). "
+        f"These test rows could have shown a gain of {found.smallest:.3f}{_more_rows(found)}"
+    )
 
 
 def _more_rows(found: Compared) -> str:
