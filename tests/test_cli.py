@@ -705,13 +705,15 @@ def test_wandb_offline_without_key_tells_no_secret(run_cli, tmp_path, monkeypatc
 # ---- kills ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_the_named_command_continues(number, code, run_cli, tmp_path):
     words = [
         "train",
         "digits",
         f"out={tmp_path}/t",
-        "trainer.max_samples=40000",
+        "trainer.max_samples=24000",
         "trainer.accelerator=cpu",
         "logger=none",
         "model.width=8",

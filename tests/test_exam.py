@@ -70,6 +70,7 @@ def check(report: dict, page: str, suffix: str, dropped: str) -> None:
         assert all(fault["text"] in html.unescape(page) for fault in faults)
 
 
+@pytest.mark.slow
 def test_images(run_cli, tmp_path):
     digits = read_digits().data
     few = digits[digits.y < 5]

@@ -50,7 +50,7 @@ def slope(rank: int, count: int, meeting: str, model: str, out: str) -> None:
     torch.save({name: step for name, step in moved.items() if step.abs().max() > 0}, f"{out}/{count}-{rank}.pt")
 
 
-@pytest.mark.parametrize("model", WORDS)
+@pytest.mark.parametrize("model", [pytest.param(k, marks=pytest.mark.slow) if k == "cvae" else k for k in WORDS])
 def test_a_step_of_two_processes_is_that_of_one(model, tmp_path):
     """Plain gradient descent, which unlike Adam would show a sum in place of a mean."""
     slope(0, 1, "", model, str(tmp_path))

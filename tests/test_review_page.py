@@ -215,7 +215,7 @@ def run(tmp_path_factory):
     return folder / "run"
 
 
-@pytest.mark.parametrize("blind", ["false", "true"])
+@pytest.mark.parametrize("blind", ["true", pytest.param("false", marks=pytest.mark.slow)])
 def test_the_verb_serves_a_finished_run_until_a_signal(run, tmp_path, blind):
     out = tmp_path / "run"
     shutil.copytree(run, out)

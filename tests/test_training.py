@@ -77,7 +77,7 @@ def run_fit(folder, words, *, resume=False, appraise=lambda draw: {}, loggers=()
     return module, result
 
 
-LONG = ("table-cvae-ended-early", "table-cgan")
+LONG = ("table-cvae-ended-early", "table-cgan", "cgan-warm", "cgan-cold")
 
 
 @pytest.mark.parametrize("name", [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in TRAIN])
@@ -109,7 +109,7 @@ STOPS = {  # every second step is logged, and a cGAN's KL in its first phase onl
 }
 
 
-@pytest.mark.parametrize("model", STOPS)
+@pytest.mark.parametrize("model", [pytest.param(k, marks=pytest.mark.slow) if k == "cvae" else k for k in STOPS])
 def test_the_bundle_of_a_resumed_run_is_that_of_the_uninterrupted_one(model, tmp_path, monkeypatch):
     words, stops = STOPS[model]
     job = small_job(model, *words)
