@@ -125,8 +125,11 @@ def run_hydra(verb: str, given: list[str], typed: list[str]) -> int:
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise here instead of printing and leaving
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # gives back the texts of a column when they are read
-    sweep = tempfile.mkdtemp(prefix="gensynth-sweep-")  # Hydra writes multirun.yaml, with absolute paths, somewhere
     flags, keys = flags_first(given)
+    if not flags and not any(key.lstrip("+~").startswith("hydra") for key in keys):
+        task(_composed(verb, keys))
+        return max(codes)
+    sweep = tempfile.mkdtemp(prefix="gensynth-sweep-")  # Hydra writes multirun.yaml, with absolute paths, somewhere
     before, sys.argv = sys.argv, ["gensynth", *flags, *keys, *QUIET, f"hydra.sweep.dir={quoted(sweep)}"]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
@@ -136,6 +139,25 @@ def run_hydra(verb: str, given: list[str], typed: list[str]) -> int:
         sys.argv = before
         shutil.rmtree(sweep, ignore_errors=True)
     return max(codes, default=0)
+
+
+def _composed(verb: str, keys: list[str]) -> DictConfig:
+    """The configuration of one run, composed once: `hydra.main` does it a second time, to find out that it is one."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf import open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="gensynth"):
+            config = hydra.compose(verb, keys, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(explain(verb, error)) from None
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    return config
 
 
 def compose(verb: str, given: list[str]) -> Job:
