@@ -6,7 +6,9 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -31,25 +33,32 @@ LEDGER = (
     "review",
 )
 
+AT_ONCE = 10_000  # lines that are written together
+
 
 def csv_text(
     header: Iterable[str] | None, rows: Iterable[Iterable[object]], delimiter: str = ",", line_end: str = "\n"
 ) -> str:
     """Delimited text; without header where more rows of a file follow."""
-    out = io.StringIO()
-    plain, careful = (
-        csv.writer(out, delimiter=delimiter, lineterminator=line_end, quoting=how)
-        for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
-    )
-    if header is not None:
-        plain.writerow(header)
+
+    def written(lines: Iterable[Iterable[object]], how: Literal[0, 1] = csv.QUOTE_MINIMAL) -> str:
+        out = io.StringIO()
+        csv.writer(out, delimiter=delimiter, lineterminator=line_end, quoting=how).writerows(lines)
+        return out.getvalue()
+
+    parts = [] if header is None else [written([header])]
     # The other line ends end a line for a reader as well, and Python's writer leaves them unquoted.
     others = [end for end in "\r\n" if end not in line_end]
-    for row in rows:
-        cells = list(row)
-        letters = "".join(map(str, cells))
-        (careful if any(end in letters for end in others) else plain).writerow(cells)
-    return out.getvalue()
+    left = iter(rows)
+    while lines := [list(row) for row in islice(left, AT_ONCE)]:
+        text = written(lines)
+        if any(end in text for end in others):
+            odd = [any(end in str(cell) for cell in line for end in others) for line in lines]
+            text = "".join(
+                written([line], csv.QUOTE_ALL if q else csv.QUOTE_MINIMAL) for line, q in zip(lines, odd, strict=True)
+            )
+        parts.append(text)
+    return "".join(parts)
 
 
 def read_ledger(path: Path) -> list[dict[str, str]]:

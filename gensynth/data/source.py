@@ -30,7 +30,7 @@ class Source:
     originals   row id -> file that may be exported byte for byte: it has the model's size and carries no metadata
     quarantine  what was left out, and why
     notes       sentences for the user; the first says what was recognised
-    sha256      hash over sorted (row id, label, content hash)
+    sha256      hash over sorted (row id, label, content hash); "" of a table before `described_by`
     resized     how many images had another size than the model's
     recoloured  how many were grey beside coloured ones
     files       row id -> file it was read from, where there is one

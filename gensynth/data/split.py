@@ -97,7 +97,7 @@ def _carve(
     be more than half of all that is wanted of one of its classes does not fit: a split of one row repeated a thousand
     times tests nothing.
     """
-    tables = _group_counts(data.y, group, movable)
+    tables, alone = _group_counts(data.y, group, movable)
     pool = np.bincount(data.y[movable], minlength=len(data.schema.classes))
     left = np.bincount(data.y[split == "train"], minlength=len(data.schema.classes))  # rows still in train
     goals = {"test": _goals(pool, wanted["test"], 3), "val": _goals(pool, wanted["val"], 5)}  # rows still missed
@@ -124,7 +124,13 @@ def _carve(
             for g in groups:
                 if goal[k] <= 0:
                     break
-                if is_free(g) and _fits(tables[g], k, goal, most[part]):
+                if tables[g] is alone[k]:  # one row of the class alone fits whenever the class can spare it
+                    if left[k] > 1 and g not in chosen:
+                        chosen[g] = part
+                        goal[k] -= 1
+                        left[k] -= 1
+                        missed_all = False
+                elif is_free(g) and _fits(tables[g], k, goal, most[part]):
                     take(g, part)
                     missed_all = False
             if missed_all and (free := [g for g in groups if is_free(g)]):
@@ -135,16 +141,18 @@ def _carve(
         split[taken[group]] = part
 
 
-def _group_counts(y: np.ndarray, group: np.ndarray, movable: np.ndarray) -> dict[int, Counter[int]]:
-    """Rows by class of every group that may move as a whole."""
+def _group_counts(
+    y: np.ndarray, group: np.ndarray, movable: np.ndarray
+) -> tuple[dict[int, Counter[int]], list[Counter[int]]]:
+    """Rows by class of every group that may move as a whole, and the tables that groups of one row of a class share."""
     free = ~np.isin(group, group[~movable])
     counted = pd.DataFrame({"g": group[free], "k": y[free]}).value_counts(sort=False).reset_index()
-    alone = ~counted["g"].duplicated(keep=False) & (counted["count"] == 1)
+    single = ~counted["g"].duplicated(keep=False) & (counted["count"] == 1)
     one_of = [Counter({k: 1}) for k in range(y.max(initial=0) + 1)]  # most groups are one row: they share a table
-    tables = {g: one_of[k] for g, k, _ in counted[alone].itertuples(index=False)}
-    for g, k, n in counted[~alone].itertuples(index=False):
+    tables = {g: one_of[k] for g, k, _ in counted[single].itertuples(index=False)}
+    for g, k, n in counted[~single].itertuples(index=False):
         tables.setdefault(g, Counter())[k] = n
-    return tables
+    return tables, one_of
 
 
 def _goals(pool: np.ndarray, share: float, smallest: int) -> np.ndarray:

@@ -223,7 +223,8 @@ def build(
         readings = readings_of(here, shown, stated)
         notes = (first, *noted_labels, *notes_on_columns(shown, here, stated, readings), *noted)
         kept, by = form.marked(cells, schema.fields).set_axis(ids, axis=0), None if like else described
-        return Source(data, split, {}, (), notes, source_hash(data), cells=kept, describe=by, readings=readings)
+        sha256 = source_hash(data) if by is None or rows is not None else ""  # of all rows alone it is not final
+        return Source(data, split, {}, (), notes, sha256, cells=kept, describe=by, readings=readings)
 
     return described()
 

@@ -56,8 +56,9 @@ class Steps(Callback):
         return self.done == self.schedule.total_steps
 
     def every(self, times: int, least: int = 1) -> bool:
-        """Whether this is one of about so many moments in a run, at least so many steps apart."""
-        return self.done % max(least, self.schedule.total_steps // times) == 0
+        """Whether this is one of about so many moments in a run, at least so many steps apart and before the end."""
+        left = self.schedule.total_steps - self.done
+        return self.done % max(least, self.schedule.total_steps // times) == 0 and (left >= least or least == 1)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         for optimizer, state in zip(trainer.optimizers, self.optimizers, strict=bool(self.optimizers)):
@@ -179,7 +180,7 @@ class Appraisal(Callback):
         self.record = record or start | {"varied": [], "events": []}
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs, batch, batch_idx: int) -> None:
-        if self.steps.every(LOOKS, LEAST_APART) and self.steps.model.drawable(batch.phase) and not self.steps.over:
+        if self.steps.every(LOOKS, LEAST_APART) and self.steps.model.drawable(batch.phase):
             self.look(trainer)  # `settle` looks at the finished model
 
     def settle(self, trainer: Trainer) -> None:
