@@ -19,7 +19,7 @@ demo: install  ## the whole walk on embedded digits
 	$(BIN)/gensynth demo
 
 test: install  ## the tests, under ten minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install  ## wheel, notebooks, kills, long runs
 	$(BIN)/python -m pytest -m slow

@@ -22,7 +22,14 @@ with contextlib.suppress(ImportError), contextlib.redirect_stderr(sys.__stderr__
     import absl.logging  # noqa: F401
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+# Files of whole runs, the longest first: two processes share the files, and whichever comes last is waited for.
+LONG = ("cli", "tables", "modality", "training", "trust", "compare", "sounds", "no_trace", "api", "exam", "processes")
 FAST = ("trainer.max_samples=640", "trainer.accelerator=cpu", "logger=csv")
+
+
+def pytest_collection_modifyitems(items):
+    place = {f"test_{name}.py": i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture

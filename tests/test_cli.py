@@ -376,7 +376,7 @@ def test_a_finished_or_foreign_out_is_not_touched(finished, run_cli, tmp_path):
     assert run_cli("train", "digits", f"out={tmp_path}/file/below", *FAST)[0] == 2
 
 
-@pytest.mark.parametrize("original", [False, True])
+@pytest.mark.parametrize("original", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_files_of_another_size_or_with_metadata(run_cli, tmp_path, original):
     """Resized and stripped by default; byte for byte with export.original=true."""
     images = write_digit_folder(tmp_path / "images", {"zero": 30, "one": 20})
@@ -713,7 +713,7 @@ def test_a_signal_saves_and_the_named_command_continues(number, code, run_cli, t
         "train",
         "digits",
         f"out={tmp_path}/t",
-        "trainer.max_samples=24000",
+        "trainer.max_samples=12800",
         "trainer.accelerator=cpu",
         "logger=none",
         "model.width=8",

@@ -121,6 +121,7 @@ def test_kernel_distance_is_the_double_loop_and_free_of_chunks():
     assert kernel_distance(real=real, fake=fake, chunk=7) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_prdc_of_its_own_readme():
     found = prdc(real=normal(0, 10_000, 1000), fake=normal(1, 10_000, 1000), k=5)
     # One draw each, there and here: in 1,000 dimensions precision and recall move by some hundredths.

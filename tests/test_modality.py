@@ -19,7 +19,7 @@ from gensynth.evaluation.fidelity.spoiled import shuffled_columns
 from gensynth.types import LabelledData, Schema
 
 OWN = Path(__file__).parent / "own_kind"
-FAST = ("utility.seeds=3", "utility.steps=30", "logger=none", "trainer=cpu", "trainer.max_samples=1280")
+FAST = ("utility.seeds=3", "utility.steps=30", "logger=none", "trainer=cpu", "trainer.max_samples=640")
 
 
 IN_TURN = (

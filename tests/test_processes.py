@@ -69,6 +69,7 @@ def test_a_step_of_two_processes_is_that_of_one(model, tmp_path):
         torch.testing.assert_close(first[name], step, rtol=1e-3, atol=1e-5 * float(step.abs().max()) + 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cgan"])
 def test_two_processes_end_with_the_weights_of_one(model, tmp_path):
     """`fit` itself raises unless both processes hold the same weights, bit for bit."""

@@ -77,7 +77,7 @@ def run_fit(folder, words, *, resume=False, appraise=lambda draw: {}, loggers=()
     return module, result
 
 
-LONG = ("table-cvae-ended-early", "table-cgan", "cgan-warm", "cgan-cold")
+LONG = ("table-cvae-ended-early", "table-cgan", "table-cvae", "cgan-warm", "cgan-cold")
 
 
 @pytest.mark.parametrize("name", [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in TRAIN])

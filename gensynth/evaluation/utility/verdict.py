@@ -64,6 +64,10 @@ class Compared:
         """The gain over the best simple way that would have been seen in four of five cases."""
         return smallest_gain(self.found, list(self.against).index(self.best))
 
+    @property
+    def rows(self) -> str:
+        return f"{self.kind} rows" + (f" ({self.how_much})" if self.how_much else "")
+
     def described(self, arm: str) -> str:
         return AS_THEY_ARE if arm == self.baseline else self.wording.get(arm, arm)
 
@@ -207,9 +211,9 @@ def _use(found: Compared, forbidden: bool) -> str:
 
 def _advice(found: Compared, use: str, forbidden: list[str]) -> str:
     """What to do, in one line."""
-    rows, instead = f"{found.kind} rows", found.described(use)
+    rows, instead = found.rows, found.described(use)
     if found.answer == "helps" and not forbidden:
-        return f"Use the {rows}" + (f" ({found.how_much})" if found.how_much else "")
+        return f"Use the {rows}"
     return f"Use {instead} for now" if found.answer == "cannot_tell" else f"Use {instead}; leave the {rows} out"
 
 
@@ -227,7 +231,7 @@ def _why(found: Compared, use: str, forbidden: list[str]) -> str:
     if found.answer == "no_difference":
         return f"They make no difference of more than {found.margin:g}{against} ({interval})"
     return (
-        f"Whether the {found.kind} rows do better than {best} cannot be told ({gain.mean:+.3f}, {interval}). "
+        f"Whether the {found.rows} do better than {best} cannot be told ({gain.mean:+.3f}, {interval}). "
         f"These test rows could have shown a gain of {found.smallest:.3f}{_more_rows(found)}"
     )
 
