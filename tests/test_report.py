@@ -20,7 +20,7 @@ from gensynth.report.charts import Interval, curve_chart, interval_chart, reliab
 from gensynth.report.content import Report
 from gensynth.report.figures import TILE_SIZES_PX, Pictures, curves_view, lapse_view, shrink, tile_limit_px
 from gensynth.report.numbers import goodness, number, score
-from gensynth.report.page import verdict_view
+from gensynth.report.page import page_view, verdict_view
 from gensynth.report.report import render_html, write_report
 
 NASTY = "<script>alert(1)</script>"
@@ -160,15 +160,13 @@ def test_links_within_the_page_lead_somewhere() -> None:
 
 def test_sections_come_in_the_order_a_person_asks() -> None:
     seen = Page(page(facts(), pictures()))
-    order = [attrs["id"] for tag, attrs in seen.tags if tag in ("section", "header")]
-    assert order == [
-        "verdict",
-        "warnings",
-        "trust",
-        "counts",
-        "utility",
-        "samples",
-        "nearest",
+    open_, folded = (
+        [attrs["id"] for tag, attrs in seen.tags if tag in tags and "id" in attrs]
+        for tags in (("section", "header"), ("details",))
+    )
+    assert open_ == ["verdict", "samples", "warnings", "each", "trust"]
+    assert folded[:3] == ["counts", "utility", "nearest"]
+    assert set(folded[3:]) == {
         "classes",
         "fidelity",
         "privacy",
@@ -179,7 +177,22 @@ def test_sections_come_in_the_order_a_person_asks() -> None:
         "data",
         "timing",
         "provenance",
-    ]
+    }
+    assert not any("open" in attrs for tag, attrs in seen.tags if tag == "details")
+
+
+def test_each_class_says_what_is_wrong_or_that_nothing_was_tested() -> None:
+    told = facts()
+    told["faults"] = [{"code": "mode_drop", "set": "s", "class": "a", "text": "misses half"}]
+    told["data"]["classes"] = {
+        name: {"train": 5, "real": 5, "synthetic": 7, "augmented": 0} for name in ("a", "b", "c")
+    }
+    told["per_class"] = {"b": {"fid[x]": {"value": 1.0}}, "c": {"fid[x]": {"value": None, "reason": "not defined"}}}
+    lines = {line["name"]: line for line in page_view(Report.from_json(told), NOTHING)["each"]}
+    assert lines["a"]["faults"] == ["misses half"]
+    assert lines["b"]["faults"] == []
+    assert lines["c"]["faults"] == ["not tested: too few rows"]
+    assert (lines["a"]["real"], lines["a"]["added"]) == (5, 7)
 
 
 def test_json_and_page_hold_the_same_numbers(tmp_path: Path) -> None:
@@ -213,8 +226,9 @@ def test_what_is_no_plain_finite_value_is_refused_and_nothing_is_written(bad, er
 
 def test_an_empty_report_says_not_run_everywhere() -> None:
     text = page({})
-    sections = re.findall(r'<section id="(\w+)">(.*?)</section>', text, re.DOTALL)
-    assert len(sections) == 16
+    form = r'<(section|details class="part") id="(\w+)">(.*?)</(?:section|details)>'
+    sections = [found[1:] for found in re.findall(form, text, re.DOTALL)]
+    assert len(sections) == 17
     for name, body in sections:
         assert ("None." if name == "warnings" else "ot run") in body, name
     assert '<span class="tag not_run">not run</span>' in text

@@ -184,6 +184,7 @@ class Verdict(Part):
     answer         helps, no_difference, hurts, cannot_tell or not_run, against the best simple arm
     gain           {"against", "mean", "low", "high", "p"} to that arm; over_nothing: to real rows alone; "auc" beside
     margin         within which a gain makes no difference; smallest_gain: what the test rows could have shown
+    standing       {"arm", "mean", "low", "high"}: what every other arm gains over that one, intervals holding together
     test_rows_needed  {"gain", "class", "rows"} that would show a small gain, where these could not
     """
 
@@ -199,6 +200,7 @@ class Verdict(Part):
     margin: float | None = None
     smallest_gain: float | None = None
     test_rows_needed: dict[str, Any] | None = None
+    standing: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

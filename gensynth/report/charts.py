@@ -115,11 +115,15 @@ def count_chart(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture:
     return drawing.picture("Rows per class in the balanced training set, split by origin")
 
 
-def interval_chart(rows: Sequence[Interval], label: str) -> Picture:
-    """Dots with intervals, one row an arm; strong rows in the accent colour."""
+def interval_chart(rows: Sequence[Interval], label: str, *, zero: bool = False) -> Picture:
+    """Dots with intervals, one row an arm; strong rows in the accent colour; `zero`: with a line there."""
     low, high = min(row.low for row in rows), max(row.high for row in rows)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
     room = 0.04 * (high - low) or 0.5
     drawing, axis = _rows([row.label for row in rows], low - room, high + room, label)
+    if zero:
+        drawing.line("zero", axis(0.0), 0, axis(0.0), drawing.height - 38)
     for at, row in enumerate(rows):
         colour, y = "accent" if row.strong else "muted", _row_px(at)
         title = f"{row.label}: {row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"

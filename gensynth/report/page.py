@@ -28,6 +28,7 @@ ANSWERS = {
     "not_run": "not run",
 }
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
+SHOWN_CLASSES = 3  # whose samples are open
 MOST_CONFUSED = 16  # classes above which the confusion table is no picture any more
 Row = Mapping[str, Any]  # a line of report.json's "utility"
 
@@ -42,6 +43,8 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "verdict": verdict_view(utility.verdict, utility.utility),
         "notices": [fault for one in found.sets.values() for fault in one.fidelity.faults] + report.warnings,
         "trust": trust_view(report),
+        "each": each_view(report),
+        "shown_classes": SHOWN_CLASSES,
         "counts": counts_view(data.classes or {}),
         "utility": utility_view(utility),
         "utility_per_class": matrix(utility.utility_per_class),
@@ -122,7 +125,44 @@ def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
         "measured": f"{HEADLINE_METRIC} of {classifier} on the locked test rows".replace("_", " ") if here else "",
         "cards": [(label, score(row["arm"], row, lower=False)) for label, row in cards if row],
         "differences": verdict.details,
+        "chart": standing_chart(verdict),
+        "best": verdict.gain["against"] if verdict.gain else "",
     }
+
+
+def standing_chart(verdict: Verdict) -> charts.Picture | None:
+    """What every arm gains over the best simple one."""
+    rows = [
+        Interval(
+            line["arm"].replace("_", " "), line["mean"], line["low"], line["high"], line["arm"] == verdict.candidate
+        )
+        for line in verdict.standing or []
+    ]
+    return charts.interval_chart(rows, "gain in balanced accuracy", zero=True) if rows else None
+
+
+def each_view(report: Report) -> list[dict[str, Any]]:
+    """A line a class: real rows, added ones, recall without and with them, what is wrong."""
+    found, utility = report.assessment.best, report.assessment.utility
+    recall, candidate = utility.utility_per_class, utility.verdict.candidate
+    faults = [fault for one in report.assessment.sets.values() for fault in one.fidelity.faults]
+    return [
+        {
+            "name": name,
+            "real": counts.get("real", counts.get("train", 0)),
+            "added": counts.get("synthetic", 0) + counts.get("augmented", 0),
+            "without": recall.get(BASELINE, {}).get(name),
+            "with": recall.get(candidate, {}).get(name),
+            "faults": [f["text"] for f in faults if f["class"] == name] + _untested(found.fidelity.per_class.get(name)),
+        }
+        for name, counts in (report.data.classes or {}).items()
+    ]
+
+
+def _untested(scores_of_class: Mapping[str, Entry] | None) -> list[str]:
+    """Said where no score of the class is defined: no fault found is then no clean bill."""
+    defined = [entry for entry in (scores_of_class or {}).values() if entry["value"] is not None]
+    return [] if defined or not scores_of_class else ["not tested: too few rows"]
 
 
 def counts_view(classes: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | None:

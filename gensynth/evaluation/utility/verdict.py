@@ -129,6 +129,7 @@ def verdict(
         margin=margin,
         smallest_gain=compared.smallest,
         test_rows_needed=_needed(compared),
+        standing=_standing(compared),
     )
 
 
@@ -277,6 +278,17 @@ def _needed(found: Compared) -> dict[str, Any] | None:
         return facts | {"reason": "seeds of the classifiers differ more than that"}
     names = list(result.per_class_recall[found.candidate])
     return facts | {"class": "" if of_class is None else names[of_class]}
+
+
+def _standing(found: Compared) -> list[dict[str, Any]]:
+    """What every other arm gains over the best simple one."""
+    arms = [arm for arm in found.result.arms if arm != found.best]
+    pairs = [(arm, found.best) for arm in arms]
+    changes = together(differences(found.result, pairs, found.result.classifiers[0], HEADLINE_METRIC))
+    return [
+        {"arm": arm, "mean": change.mean, "low": change.low, "high": change.high}
+        for arm, change in zip(arms, changes, strict=True)
+    ]
 
 
 def _entry(change: Difference) -> dict[str, Any]:
