@@ -85,6 +85,7 @@ def test_images(run_cli, tmp_path):
     assert "1. oracle: no fault found" in out
 
 
+@pytest.mark.slow
 def test_tables_without_arms(run_cli, tmp_path):
     for name, rows in five_sets(read_breast_cancer().data, dropped=1).items():
         write_table(tmp_path / f"{name}.csv", rows)

@@ -155,6 +155,7 @@ def test_a_run_of_another_version_and_a_damaged_one_are_refused(folder, tmp_path
         read_job(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_shadows_are_trained_in_a_merge_of_a_run_that_had_them(folder, tmp_path, capsys):
     words = ["sampler=noise", "utility.run=false", "logger=none", "privacy.shadows=4"]
     assert main(["balance", str(folder), *words, f"out={tmp_path}/run"]) == 0

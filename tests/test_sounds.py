@@ -97,6 +97,7 @@ def test_a_line_of_the_ledger_gives_its_file_again(folder, balanced):
     assert hashlib.sha256(content).hexdigest() == line["content_sha256"]
 
 
+@pytest.mark.slow
 def test_a_run_is_merged_again_from_its_own_files(balanced, run_cli, tmp_path):
     code, _, err = run_cli("merge", balanced, f"out={tmp_path}/again")
     assert code == 0, err

@@ -331,7 +331,7 @@ def test_the_label_decides_what_is_drawn(model, tmp_path):
         assert (x[:, 1] == ["one", "zero"].index("one" if k else "zero")).mean() > 0.95
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [pytest.param(m, marks=pytest.mark.slow) if m == "cgan" else m for m in MODELS])
 def test_dependence_between_columns_is_learned(model, tmp_path):
     r = np.random.default_rng(0)
     a = r.normal(size=3000)

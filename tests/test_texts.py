@@ -242,6 +242,7 @@ def test_models_are_no_arms_for_texts(collection, run_cli, tmp_path):
     assert "no generator learns rows of kind text" in err
 
 
+@pytest.mark.slow
 def test_a_run_with_a_lexicon_is_merged_with_its_path_given_again(collection, run_cli, tmp_path):
     (tmp_path / "words.tsv").write_text("prize\taward\nfree\tgratis\n", encoding="utf-8")
     sampler = ("sampler=text_transforms", f"sampler.lexicon={tmp_path}/words.tsv")
