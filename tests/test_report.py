@@ -187,11 +187,13 @@ def test_each_class_says_what_is_wrong_or_that_nothing_was_tested() -> None:
     told["data"]["classes"] = {
         name: {"train": 5, "real": 5, "synthetic": 7, "augmented": 0} for name in ("a", "b", "c")
     }
+    told["data"]["classes"]["d"] = {"train": 9, "real": 9, "synthetic": 0, "augmented": 0}
     told["per_class"] = {"b": {"fid[x]": {"value": 1.0}}, "c": {"fid[x]": {"value": None, "reason": "not defined"}}}
     lines = {line["name"]: line for line in page_view(Report.from_json(told), NOTHING)["each"]}
     assert lines["a"]["faults"] == ["misses half"]
     assert lines["b"]["faults"] == []
     assert lines["c"]["faults"] == ["not tested: too few rows"]
+    assert lines["d"]["faults"] == ["nothing added"]
     assert (lines["a"]["real"], lines["a"]["added"]) == (5, 7)
 
 

@@ -146,17 +146,21 @@ def each_view(report: Report) -> list[dict[str, Any]]:
     found, utility = report.assessment.best, report.assessment.utility
     recall, candidate = utility.utility_per_class, utility.verdict.candidate
     faults = [fault for one in report.assessment.sets.values() for fault in one.fidelity.faults]
-    return [
-        {
-            "name": name,
-            "real": counts.get("real", counts.get("train", 0)),
-            "added": counts.get("synthetic", 0) + counts.get("augmented", 0),
-            "without": recall.get(BASELINE, {}).get(name),
-            "with": recall.get(candidate, {}).get(name),
-            "faults": [f["text"] for f in faults if f["class"] == name] + _untested(found.fidelity.per_class.get(name)),
-        }
-        for name, counts in (report.data.classes or {}).items()
-    ]
+    lines = []
+    for name, counts in (report.data.classes or {}).items():
+        added = counts.get("synthetic", 0) + counts.get("augmented", 0)
+        own = [fault["text"] for fault in faults if fault["class"] == name]
+        lines.append(
+            {
+                "name": name,
+                "real": counts.get("real", counts.get("train", 0)),
+                "added": added,
+                "without": recall.get(BASELINE, {}).get(name),
+                "with": recall.get(candidate, {}).get(name),
+                "faults": own + (_untested(found.fidelity.per_class.get(name)) if added else ["nothing added"]),
+            }
+        )
+    return lines
 
 
 def _untested(scores_of_class: Mapping[str, Entry] | None) -> list[str]:

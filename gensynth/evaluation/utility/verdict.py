@@ -275,7 +275,7 @@ def _needed(found: Compared) -> dict[str, Any] | None:
     of_class, rows = rows_needed(found.found, which, changes, result.labels, WORTH_SHOWING)
     facts = {"gain": WORTH_SHOWING, "class": "", "rows": rows}
     if rows is None:
-        return facts | {"reason": "seeds of the classifiers differ more than that"}
+        return facts | {"reason": "classifiers differ more than that from seed to seed; raise utility.seeds"}
     names = list(result.per_class_recall[found.candidate])
     return facts | {"class": "" if of_class is None else names[of_class]}
 
