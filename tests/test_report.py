@@ -190,7 +190,7 @@ def test_each_class_says_what_is_wrong_or_that_nothing_was_tested() -> None:
     told["data"]["classes"]["d"] = {"train": 9, "real": 9, "synthetic": 0, "augmented": 0}
     told["per_class"] = {"b": {"fid[x]": {"value": 1.0}}, "c": {"fid[x]": {"value": None, "reason": "not defined"}}}
     lines = {line["name"]: line for line in page_view(Report.from_json(told), NOTHING)["each"]}
-    assert lines["a"]["faults"] == ["misses half"]
+    assert lines["a"]["faults"] == ["misses half", "not tested"]
     assert lines["b"]["faults"] == []
     assert lines["c"]["faults"] == ["not tested: too few rows"]
     assert lines["d"]["faults"] == ["nothing added"]

@@ -26,7 +26,7 @@ from gensynth.evaluation.metrics.classification import (
 from gensynth.evaluation.utility import classifiers
 from gensynth.evaluation.utility.arms import free_arms, half_and_half
 from gensynth.evaluation.utility.classifiers import SmallCnn, logistic
-from gensynth.evaluation.utility.gain import against_best, alone, estimate, together
+from gensynth.evaluation.utility.gain import _rounded, against_best, alone, estimate, together
 from gensynth.evaluation.utility.utility import UNCHANGED, Arm, run_arms, summarise
 from gensynth.evaluation.utility.verdict import answer_arms, differences, not_run, verdict
 from gensynth.intervals import holm, joint_estimate
@@ -450,3 +450,16 @@ def test_a_gain_over_the_best_pays_for_its_being_the_best_of_many():
     assert np.mean([change.mean for change in found]) < -0.01
     assert np.mean([change.low <= 0 <= change.high for change in found]) >= 0.94
     assert against_best(of_layout(layout(np.array([0.2, 0.1, 0.3])[:, None, None], arms=3), labels, 0))[0] == 1
+
+
+def test_an_area_under_the_curve_over_one_rare_test_row_is_not_certain():
+    """Ten classes, one test row of the rarest: which row that is decides, and no row drawn again can show it."""
+    labels = np.repeat(np.arange(10), [1, *[40] * 9])
+    values, resampled = np.full((1, 3), 0.2), np.full((1, 1, 100), 0.2)
+    found = alone(estimate(values, resampled, labels, "auc"))
+    assert found.low < 0 < found.high
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1045.0, 1100), (104.2, 110), (99.1, 100), (7.2, 8), (1200.0, 1200)])
+def test_rows_that_are_needed_are_never_said_to_be_fewer(rows, said):
+    assert _rounded(rows) == said

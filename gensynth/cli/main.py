@@ -31,6 +31,8 @@ from gensynth.errors import GensynthError, Interrupted, UsageError, nearest
 from gensynth.run_folder import is_finished
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from omegaconf import DictConfig
 
     from gensynth.steps.job import Job
@@ -127,7 +129,8 @@ def run_hydra(verb: str, given: list[str], typed: list[str]) -> int:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # gives back the texts of a column when they are read
     flags, keys = flags_first(given)
     if not flags and not any(key.lstrip("+~").startswith("hydra") for key in keys):
-        task(_composed(verb, keys))
+        with _composed(verb, keys) as config:
+            task(config)
         return max(codes)
     sweep = tempfile.mkdtemp(prefix="gensynth-sweep-")  # Hydra writes multirun.yaml, with absolute paths, somewhere
     before, sys.argv = sys.argv, ["gensynth", *flags, *keys, *QUIET, f"hydra.sweep.dir={quoted(sweep)}"]
@@ -141,8 +144,11 @@ def run_hydra(verb: str, given: list[str], typed: list[str]) -> int:
     return max(codes, default=0)
 
 
-def _composed(verb: str, keys: list[str]) -> DictConfig:
+@contextlib.contextmanager
+def _composed(verb: str, keys: list[str]) -> Iterator[DictConfig]:
     """The configuration of one run, composed once: `hydra.main` does it a second time, to find out that it is one."""
+    import logging.config
+
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -154,10 +160,15 @@ def _composed(verb: str, keys: list[str]) -> DictConfig:
             config = hydra.compose(verb, keys, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(explain(verb, error)) from None
+    logging.config.dictConfig({"version": 1, "root": {"level": "ERROR"}})  # as Hydra's own entry with QUIET
+    before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]
-    return config
+    try:
+        yield config
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def compose(verb: str, given: list[str]) -> Job:

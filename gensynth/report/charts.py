@@ -233,7 +233,7 @@ def reliability_chart(curves: Mapping[str, Sequence[Mapping[str, float]]], of_cl
 def plane_chart(plane: Mapping[str, np.ndarray], classes: Sequence[str]) -> Picture:
     """Rows in the plane: real ones as hollow circles, synthetic ones as crosses, up to ten classes by colour."""
     xy, label, synthetic = plane["xy"], plane["label"], plane["synthetic"]
-    (left, bottom), (right, top) = xy.min(0), xy.max(0)
+    (left, bottom), (right, top) = xy.min(0), np.maximum(xy.max(0), xy.min(0) + 1e-9)
     drawing = Drawing(614, 422)
     wide = 480 if len(classes) <= COLOURS else 602
     across, up = Axis(left, right, 10, wide), Axis(bottom, top, 412, 10)

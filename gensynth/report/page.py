@@ -165,8 +165,9 @@ def each_view(report: Report) -> list[dict[str, Any]]:
 
 def _untested(scores_of_class: Mapping[str, Entry] | None) -> list[str]:
     """Said where no score of the class is defined: no fault found is then no clean bill."""
-    defined = [entry for entry in (scores_of_class or {}).values() if entry["value"] is not None]
-    return [] if defined or not scores_of_class else ["not tested: too few rows"]
+    if not scores_of_class:
+        return ["not tested"]
+    return [] if any(entry["value"] is not None for entry in scores_of_class.values()) else ["not tested: too few rows"]
 
 
 def counts_view(classes: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | None:

@@ -14,12 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincinv, stdtr, stdtrit
 
+from gensynth.evaluation.metrics.classification import PRECISION
 from gensynth.intervals import LEVEL, Difference
 from gensynth.rng import numpy_generator
 
 DRAWS, LEVELS = 20_000, 500  # of the largest of several differences; quantiles of its scale
 # Chosen by simulation (scripts/bench_verdict.py): a class whose few test rows all agree is not certain for that.
 ROWS_MORE, FREEDOM_MORE = 0.1, 5
+OF_ONE_CLASS = (
+    "auc",
+    "ap_rarest",
+    f"recall_at_precision_{PRECISION}",
+    "calibration_slope",
+)  # the rarest against the rest
 POWER = 0.8  # with which the smallest gain would have been seen
 
 
@@ -64,7 +71,7 @@ def estimate(
     by_seed = np.maximum(units.var(axis=1, ddof=1) / count - shared, 0.0)
     variance = by_rows + by_seed
     freedom = variance**2 / (by_rows**2 / row_freedom + by_seed**2 / (count - 1))
-    together = factor * _covariance(resampled.mean(axis=1)) + _covariance(units) / count
+    together = factor * _covariance(resampled.mean(axis=1)) + _covariance(units) / count + more * np.eye(len(values))
     spread = np.sqrt(np.diagonal(together)) + 1e-12
     correlation = together / np.outer(spread, spread)
     np.fill_diagonal(correlation, 1.0)
@@ -83,6 +90,8 @@ def _rows(labels: np.ndarray, metric: str) -> tuple[float, float, float]:
     counts = counts[counts > 0].astype(np.float64)
     if metric == "worst_class_recall":
         counts = counts[[counts.argmin()]]
+    elif metric in OF_ONE_CLASS and len(counts) > 1:
+        counts = np.array([counts.min(), counts.sum() - counts.min()])
     fewer = np.maximum(counts - 1, 1) / counts
     shares = 1 / counts  # of the variance, if rows of all classes vary alike
     more = ROWS_MORE * float(((1 / (len(counts) * counts)) ** 2).sum())
@@ -159,7 +168,8 @@ def rows_needed(
 
 
 def _rounded(rows: float) -> int:
-    return int(np.ceil(float(f"{rows:.2g}")))
+    step = 10 ** max(0, int(np.log10(max(rows, 1))) - 1)
+    return int(np.ceil(rows / step)) * step
 
 
 def _studentised(found: Estimates) -> np.ndarray:

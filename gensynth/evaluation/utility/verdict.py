@@ -285,10 +285,8 @@ def _standing(found: Compared) -> list[dict[str, Any]]:
     arms = [arm for arm in found.result.arms if arm != found.best]
     pairs = [(arm, found.best) for arm in arms]
     changes = together(differences(found.result, pairs, found.result.classifiers[0], HEADLINE_METRIC))
-    return [
-        {"arm": arm, "mean": change.mean, "low": change.low, "high": change.high}
-        for arm, change in zip(arms, changes, strict=True)
-    ]
+    named = dict(zip(arms, changes, strict=True)) | {found.candidate: found.gain}
+    return [{"arm": arm, "mean": c.mean, "low": c.low, "high": c.high} for arm, c in named.items()]
 
 
 def _entry(change: Difference) -> dict[str, Any]:
