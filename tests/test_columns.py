@@ -641,3 +641,17 @@ def test_other_rows_may_lack_a_column_that_is_not_learned(tmp_path):
     real = read_table(str(tmp_path / "real.csv"))
     other = read_table(str(tmp_path / "other.csv"), like=real.data.schema, min_classes=1)
     np.testing.assert_array_equal(other.data.x, real.data.x)
+
+
+def test_shares_with_and_without_a_percent_sign_are_not_one_number():
+    """0.562 beside 56.2% is a hundred times as much as 0.562 %."""
+    random = np.random.default_rng(0)
+    share = random.random(200).round(4)
+    half = np.array([f"{v:.3f}" if i % 2 else f"{100 * v:.1f}%" for i, v in enumerate(share)], object)
+    with pytest.raises(DataError, match="numbers"):
+        describe("share", half)
+    few = np.array([f"{v:.3f}" if i < 10 else f"{100 * v:.1f}%" for i, v in enumerate(share)], object)
+    column = describe("share", few)
+    assert column.kind == "numeric"
+    assert np.isnan(values_of(column, few[:10])).all()
+    assert column.misfits == pytest.approx(0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import stripes
 
@@ -12,6 +13,7 @@ from gensynth import rng
 from gensynth.errors import DataError
 from gensynth.samplers.image_transforms import ImageTransforms
 from gensynth.samplers.resample import RandomOversampling
+from gensynth.samplers.smote import Smote
 
 DATA = stripes(25, (1, 12, 10))
 
@@ -57,3 +59,24 @@ def test_flip_mirrors_half_the_rows_and_is_declared_at_risk():
     assert 0.4 < flips.mean() < 0.6
     for x, parent, flip in zip(rows.x, rows.parent, flips, strict=True):
         np.testing.assert_array_equal(x, source[parent][..., ::-1] if flip else source[parent])
+
+
+def test_what_a_class_never_has_is_not_invented_by_interpolation():
+    """A number and a date that are empty in every row of the rare class stay empty; others are interpolated."""
+    from gensynth.data.table_source import read_frame
+
+    random = np.random.default_rng(0)
+    rare = np.arange(120) < 20
+    frame = pd.DataFrame(
+        {
+            "never": np.where(rare, np.nan, random.normal(5, 1, 120).round(2)),
+            "always": random.normal(rare, 1, 120).round(2),
+            "kind": np.where(random.random(120) < 0.5, "u", "v"),
+            "label": np.where(rare, "rare", "common"),
+        }
+    )
+    train = read_frame(frame).data
+    k = train.schema.classes.index("rare")
+    x = Smote("smote", 5).fit(train).sample(np.full(30, k), np.arange(30, dtype=np.uint64)).x
+    assert np.isnan(x[:, 0]).all()
+    assert not np.isnan(x[:, 1]).any()

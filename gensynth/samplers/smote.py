@@ -24,7 +24,8 @@ class Smote(Sampler):
 
     kind        smote | adasyn (He et al., IJCNN 2008: more rows where the class is hard; numbers only)
     neighbours  of which one is interpolated towards; fewer where the class has fewer rows
-    Missing numbers take the class's median while neighbours are sought, a missing category is a category. A class of
+    Missing numbers take the class's median while neighbours are sought, a missing category is a category; what a class
+    never has stays missing. A class of
     one row has no neighbour: it is moved a little (an image: repeated) instead. A set is drawn as a whole (`per_set`).
     """
 
@@ -65,8 +66,10 @@ class Smote(Sampler):
                 whole, _ = self._sampler(count, seeds, plain=True).fit_resample(x, marks)
         # ADASYN meets counts only roughly.
         rows = np.resize(np.asarray(whole[len(x) :], np.float64), (len(seeds), x.shape[1]))
-        for cells, column in zip(rows.T, self._columns, strict=True):
+        unknown = np.isnan(self._train.x[is_class]).all(axis=0)  # nothing to interpolate between
+        for cells, column, empty in zip(rows.T, self._columns, unknown, strict=True):
             cells[:] = np.where(cells == -1, np.nan, cells) if column.discrete else round_values(column, cells)
+            cells[:] = np.nan if empty else cells
         return rows
 
     def _of_images(self, is_class: np.ndarray, seeds: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ LEAST = 0.8  # share of the cells that a form must read
 SETTLED_BY = 3000  # distinct cells by which a form is settled
 GROUPS = ",.'\u2019 \u00a0\u202f_"
 SURELY_GROUPED = 12  # cells of three digits after a mark, and none of another number of them
+SCALES = ("%", "\u2030")  # signs without which a number means another one: .5 is not .5 %
 MINUS = "-\u2212"
 _MINUS = "\u2212-"  # as characters of a class, the hyphen last
 _BESIDE = yaml.safe_load(Path(__file__).with_name("units.yaml").read_text(encoding="utf-8"))
@@ -128,7 +129,8 @@ def find_form(cells: np.ndarray, decimal_comma: bool = False) -> NumberForm | No
     if not (_is_currency(prefix) and (_is_currency(suffix) or _is_unit(suffix, found))):
         return None
     alike = [one for one in found if (one["prefix"] or "") in ("", prefix.strip(_BLANK))]
-    alike = [one for one in alike if (one["suffix"] or "").strip() in ("", suffix.strip())]
+    without = () if suffix.strip() in SCALES else ("",)
+    alike = [one for one in alike if (one["suffix"] or "").strip() in (*without, suffix.strip())]
     if len(alike) < LEAST * len(sample):
         return None
     marks = settle_marks([one["digits"] for one in alike], decimal_comma)
@@ -308,7 +310,8 @@ def _strict(form: NumberForm) -> str:
     digits = rf"(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
     blank = f"[{_BLANK}]?"
     prefix = rf"(?:{re.escape(form.prefix.strip())}{blank})?" if form.prefix.strip() else ""
-    suffix = rf"(?:{blank}{re.escape(form.suffix.strip())})?" if form.suffix.strip() else ""
+    suffix = rf"(?:{blank}{re.escape(form.suffix.strip())})" if form.suffix.strip() else ""
+    suffix += "?" if suffix and form.suffix.strip() not in SCALES else ""
     sign = f"[+{_MINUS}]?"
     return rf"\({prefix}{digits}{suffix}\)|{sign}{prefix}{sign}{digits}{suffix}-?"
 
