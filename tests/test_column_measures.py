@@ -35,6 +35,8 @@ MEASURED = {
     "some thousands": [f"{i + 1}K" if i % 5 else str(i) for i in range(N)],
     "bytes": [f"{i + 100}B" if i % 3 else f"{i / 8}K" for i in range(N)],
     "prices": [f"${i}-${i + 20}" for i in range(N)],
+    "pay": [f"${i}K-${i + 20}K" for i in range(N)],
+    "slots": [f"{i // 12:02d}:{5 * (i % 12):02d}-{(i + 9) // 12:02d}:{5 * ((i + 9) % 12):02d}" for i in range(N)],
     "and more": [f"{i * 7:,}+" for i in range(N)],
     "an unknown unit": [f"{i / 4:.2f}foo" for i in range(N)],
     "degrees north": [f"{x:.4f}°N" for x in SHARE],

@@ -21,14 +21,18 @@ _LONG_UNIT = "|".join(sorted((re.escape(unit) for unit in UNITS if not re.fullma
 _NUMBER = r"[$€£¥₹]?[+\x{2212}-]?\d{1,6}(?:[.,]\d+)?"
 # A letter right behind whole numbers may be of a code, as 12A is.
 _BEHIND = rf"(?: (?:{_UNIT})|(?:{_LONG_UNIT}))"
-_PAIR = rf"{_NUMBER}{_BEHIND}? ?(?:[/:;,|\x{{2013}}\x{{00b1}}~-]| to |\.\.) ?{_NUMBER}{_BEHIND}?"
+_BETWEEN = r" ?(?:[/:;,|\x{2013}\x{00b1}~-]| to |\.\.) ?"
+_PAIR = rf"{_NUMBER}{_BEHIND}?{_BETWEEN}{_NUMBER}{_BEHIND}?"
+_MONEY = rf"[$€£¥₹]\d{{1,6}}(?:[.,]\d+)? ?(?:{TEXTS})?{_BETWEEN}{_NUMBER} ?(?:{TEXTS})?"  # $88K-$102K
+_CLOCK = r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?: ?[AaPp][Mm])?"
 _TIMES = rf"{_NUMBER}{_BEHIND}?(?: ?[x×X*] ?{_NUMBER}{_BEHIND}?){{1,3}}"
 _LIST = rf"{_NUMBER}(?:[;|] ?{_NUMBER})+"
 _FEET = r"\d{1,2}' ?\d{1,2}(?:\"|'')?"
 _BOUND = rf"(?:[<>~≤≥≈±]|[<>]=) ?{_NUMBER}{_BEHIND}?|{_NUMBER}\+"
 _FRACTION = r"\W{0,4}\d{1,9}[.,]\d+\D{0,12}"  # of a unit that is not known
-_MEASURE = rf"^\s*\(?(?:{_PAIR}|{_TIMES}|{_LIST}|{_FEET}|{_BOUND}|{_FRACTION}|{_NUMBER}{_BEHIND})\)?\s*$"
+_MEASURE = rf"^\s*\(?(?:{_PAIR}|{_MONEY}|{_TIMES}|{_LIST}|{_FEET}|{_BOUND}|{_FRACTION}|{_NUMBER}{_BEHIND})\)?\s*$"
 _SHORT, _PLAIN = rf"^\s*{_NUMBER} ?(?:{TEXTS})\s*$", rf"^\s*{_NUMBER}\s*$"
+_SLOT = rf"^\s*{_CLOCK}{_BETWEEN}{_CLOCK}\s*$"  # 11:19-13:49
 _ZERO_BEFORE = r"(?:^|[^\d.,])0\d"
 
 
@@ -39,6 +43,8 @@ def are_measures(cells: np.ndarray) -> bool:
     0012-0345, are codes.
     """
     text = arrow.array(cells, arrow.string())
+    if _matches(text, _SLOT).mean() >= NEARLY_ALL:
+        return True
     short, plain = _matches(text, _SHORT), _matches(text, _PLAIN)
     counted = short | plain if short.mean() >= SOME else short
     zeros = _matches(text, _ZERO_BEFORE).any()
