@@ -6,6 +6,7 @@ import csv
 import hashlib
 import html
 import json
+import logging
 import os
 import shutil
 import signal
@@ -738,3 +739,13 @@ def test_a_signal_saves_and_the_named_command_continues(number, code, run_cli, t
     assert run_cli(*words, "resume=true")[0] == 0
     assert run_cli(*[f"out={tmp_path}/whole" if w.startswith("out=") else w for w in words])[0] == 0
     assert sha256(tmp_path / "t/generator/model.safetensors") == sha256(tmp_path / "whole/generator/model.safetensors")
+
+
+def test_a_run_leaves_hydra_as_it_was_and_libraries_quiet(run_cli, digit_folder, tmp_path, capsys):
+    """A single run does not go through Hydra's own entry, which would have done both."""
+    from hydra.core.hydra_config import HydraConfig
+
+    before = HydraConfig.instance().cfg
+    assert run_cli("explore", digit_folder, f"out={tmp_path}/x")[0] == 0
+    assert HydraConfig.instance().cfg is before
+    assert logging.getLogger().level == logging.ERROR

@@ -372,3 +372,15 @@ def test_a_curve_of_one_point_and_bins_of_few_rows_are_no_chart() -> None:
     picture = reliability_chart(many, "rare")
     assert picture is not None
     assert len(shapes(picture.svg, "circle")) == 8
+
+
+def test_a_class_line_speaks_of_the_set_it_shows() -> None:
+    """Of several sets the page shows the first: what is wrong with another stands in that one's own line."""
+    fault = {"code": "mode_drop", "set": "worse", "class": "a", "text": "misses half"}
+    scored = {"a": {"fid[x]": {"value": 1.0}}}
+    told = facts() | {
+        "sets": {"good": {"per_class": scored}, "worse": {"per_class": scored, "faults": [fault]}},
+    }
+    told["data"]["classes"] = {"a": {"train": 5, "real": 5, "synthetic": 7, "augmented": 0}}
+    (line,) = page_view(Report.from_json(told), NOTHING)["each"]
+    assert line["faults"] == []

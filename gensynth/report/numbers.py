@@ -15,19 +15,8 @@ Value = str | int | float | None
 # What a table has a column for; other keys of an entry are told beside its name.
 COLUMNS = frozenset(
     ("value", "mean", "low", "high", "n", "n_real", "n_synthetic", "floor", "ceiling", "space", "arm", "learner")
-    + (
-        "metric",
-        "seeds",
-        "better",
-        "space_sha256",
-        "difference",
-        "answer",
-        "p",
-        "p_holm",
-        "generator_seeds",
-        "expected",
-    )
-    + ("expected_from", "z", "text", "bounds", "ideal", "headline")
+    + ("metric", "seeds", "better", "space_sha256", "difference", "answer", "p", "p_holm", "generator_seeds")
+    + ("expected", "expected_from", "z", "text", "bounds", "ideal", "headline")
 )
 
 

@@ -145,11 +145,10 @@ def each_view(report: Report) -> list[dict[str, Any]]:
     """A line a class: real rows, added ones, recall without and with them, what is wrong."""
     found, utility = report.assessment.best, report.assessment.utility
     recall, candidate = utility.utility_per_class, utility.verdict.candidate
-    faults = [fault for one in report.assessment.sets.values() for fault in one.fidelity.faults]
     lines = []
     for name, counts in (report.data.classes or {}).items():
         added = counts.get("synthetic", 0) + counts.get("augmented", 0)
-        own = [fault["text"] for fault in faults if fault["class"] == name]
+        own = [fault["text"] for fault in found.fidelity.faults if fault["class"] == name]
         lines.append(
             {
                 "name": name,

@@ -158,7 +158,7 @@ class Watch(Callback):
 
 
 class Appraisal(Callback):
-    """Looks at the drawn rows of every class up to LOOKS times, notes what they cover, and keeps the best weights.
+    """Looks at the drawn rows of every class about LOOKS times, notes what they cover, and keeps the best weights.
 
     appraise  drawing function -> class -> coverage and variety (`evaluation/appraisal.py`)
     choose    last: the weights at the end; macro | worst: those of the look with the best mean or worst coverage
@@ -230,7 +230,7 @@ class Appraisal(Callback):
 
 
 class Preview(Callback):
-    """A grid of samples, one row a class and the same seeds each time, up to LOOKS times in a run."""
+    """A grid of samples, one row a class and the same seeds each time, about LOOKS times in a run."""
 
     def __init__(
         self, steps: Steps, folder: Path, classes: tuple[str, ...], picture: Callable[[Tensor], bytes]
