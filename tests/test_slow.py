@@ -67,7 +67,7 @@ def test_reading_a_report_in_a_notebook(tmp_path):
         "no real row",
     ):
         assert text in faults
-    assert "balanced accuracy on" in str(cells[-2].outputs)
+    assert "Balanced accuracy on" in str(cells[-2].outputs)
 
 
 def test_the_demo_keeps_its_promises(tmp_path):
