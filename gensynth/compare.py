@@ -25,7 +25,8 @@ from gensynth.samplers.mixing import Mixing
 from gensynth.samplers.online import Online, OnlineTransform
 from gensynth.samplers.sampler import OfGenerator, Sampler, check_modality, links_of, wants_generator
 from gensynth.samplers.transform import Transform
-from gensynth.steps.assess import assess, best_on_validation, probe_counts, why_no_arms
+from gensynth.steps.assess import assess, probe_counts, why_no_arms
+from gensynth.steps.choose import best_on_validation
 from gensynth.steps.component import Component
 from gensynth.steps.draw import (
     RequestedCounts,

@@ -25,7 +25,7 @@ from gensynth.data.kinds import modality_of, usual_format
 from gensynth.data.source import Source
 from gensynth.errors import DataError, GateError, UsageError
 from gensynth.evaluation.assessment import RealRows
-from gensynth.evaluation.utility.verdict import CANDIDATE
+from gensynth.evaluation.utility.verdict import CANDIDATE, WITH_CLASSICAL
 from gensynth.files import file_sha256, write_text
 from gensynth.models.generator import Generator
 from gensynth.progress import bar, say
@@ -37,8 +37,9 @@ from gensynth.run_folder import InPlace, RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
 from gensynth.steps import reopen, write
-from gensynth.steps.assess import advise_amount, assess, best_by_training, probe_counts
+from gensynth.steps.assess import advise_amount, assess, probe_counts
 from gensynth.steps.audit import refuse_biased
+from gensynth.steps.choose import best_by_training
 from gensynth.steps.draw import (
     conditions_of,
     counts_of,
@@ -52,6 +53,7 @@ from gensynth.steps.draw import (
     settings_of,
     shadow_trainer,
 )
+from gensynth.steps.folds import check_folds, folds_of
 from gensynth.steps.job import Job
 from gensynth.steps.read import SplitData, look
 from gensynth.steps.read import explore as explore
@@ -77,6 +79,7 @@ def balance(job: Job, source: Source | None = None) -> dict:
         sampler: Sampler = job.sampler.build()
         for one in (sampler, *([job.fallback.build()] if job.fallback else [])):
             check_modality(one, split_data.train.schema)
+        check_folds(job, split_data)
         conditions = conditions_of(job, split_data.train)
         bundle = None
         if wants_generator(sampler):
@@ -97,6 +100,7 @@ def merge(job: Job, finished: Path, model: type[Generator] | None = None) -> dic
     job    that of the run, with what this call changes
     model  class of the generator, where it is none of gensynth/models/
     """
+    job = replace(job, evaluate=replace(job.evaluate, folds=1))  # folds would have to be trained
     bundle = load_bundle(finished / "generator", model) if (finished / "generator").is_dir() else None
     reviewed = reopen.read_review(finished)
     split_data = reopen.reread(finished, bundle, job.data)
@@ -210,16 +214,17 @@ def _balance(
             raise GateError(review_facts["reason"])
         conditional = sampler.label_policy == "conditional"
         probe = draw_classes(probe_counts(real.train, requested.by_class)) if conditional else None
+    folds = folds_of(job, run, split_data, advice.amount)
     with run.step("evaluate"):
         opened = reopen.count_opening(run.path)
         to_assess = replace(
             set_of(job, conditions, sampler, bundle, [filled], len(reviewed)),
             arm=CANDIDATE,
-            classical_arm="real_plus_synthetic_and_classical",
+            classical_arm=WITH_CLASSICAL,
             probe=probe,
             shadow=shadow_trainer(job, split_data, bundle, conditions, filled.rows),
         )
-        found = assess(real, {"the synthetic rows": to_assess}, settings)
+        found = assess(real, {"the synthetic rows": to_assess}, settings, folds=folds)
     report = write.report_of(job, run, split_data, filled, sampler, bundle, found, opened)
     report = replace(report, how_much=advice, review=review_facts | {"blind": fool_rate(run.path / "review_blind.csv")})
     curves = read_curves(run.path / "run" / "metrics.csv")

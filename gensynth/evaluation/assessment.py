@@ -150,6 +150,15 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Another split of the same real rows, with what was drawn for it anew: what cross-fitting adds to a run."""
+
+    real: RealRows
+    sets: Mapping[str, SyntheticSet]
+    settings: EvaluationSettings
+
+
+@dataclass(frozen=True)
 class Part:
     """A part of report.json: a frozen dataclass whose fields are the keys; None and missing keys are the same."""
 

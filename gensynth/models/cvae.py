@@ -136,9 +136,10 @@ class CVAE(AutoencoderModel):
         free_bits: float,
         ema_half_life: float,
         patience: int,
+        weight_decay: float = 0.01,
     ) -> None:
         super().__init__(space, num_rows, nets, width, body, prior, ema_half_life)
-        self.lr, self.batch_size, self.patience = lr, batch_size, patience
+        self.lr, self.batch_size, self.patience, self.weight_decay = lr, batch_size, patience, weight_decay
         self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
         self.least_parts = parts_of(batch_size, self.autoencoder.most_rows)
         self.kept = copy.deepcopy(self.ema.average) if patience else nn.Module()
@@ -152,7 +153,7 @@ class CVAE(AutoencoderModel):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         vae = torch.optim.AdamW(
-            self.autoencoder.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+            self.autoencoder.parameters(), self.lr, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
         )
         if not isinstance(self.prior, FlowPrior):
             return [vae]

@@ -6,8 +6,8 @@ feature spaces and all arms once, and scores every set by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from gensynth.evaluation.assessment import (
     Bias,
     EvaluationSettings,
     Fidelity,
+    Fold,
     Internal,
     Notice,
     Privacy,
@@ -35,52 +36,28 @@ from gensynth.evaluation.fidelity.novelty import label_agreement, novelty, opera
 from gensynth.evaluation.fidelity.scorer import MOST_CLASSES, FidelityScorer, arms_utility
 from gensynth.evaluation.group_audit import audit_of, bias_of
 from gensynth.evaluation.labels.integrity import labels_of
-from gensynth.evaluation.metrics.classification import label_scores, tally
 from gensynth.evaluation.privacy.copies import Copies, copy_entries, nearest_rows
 from gensynth.evaluation.privacy.privacy import privacy_of
 from gensynth.evaluation.privacy.shadow import shadow_attack
 from gensynth.evaluation.utility.amount import Advice, advise, too_few
-from gensynth.evaluation.utility.arms import STANDARD, arms_of
+from gensynth.evaluation.utility.arms import arms_of
 from gensynth.evaluation.utility.classifiers import classifiers_of
 from gensynth.evaluation.utility.robustness import robustness
 from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
-from gensynth.evaluation.utility.utility import UtilityResult, run_arms
+from gensynth.evaluation.utility.utility import UtilityResult, pooled, rarest_class, run_arms
 from gensynth.evaluation.utility.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
 from gensynth.models.classifiers import RowClassifier, fit_row_classifier
 from gensynth.progress import say
 from gensynth.samplers.adversarial import Adversarial
 from gensynth.samplers.sampler import Sampler, links_of
 from gensynth.samplers.transform import OfOperations
+from gensynth.steps.choose import VAL, Choice, Choose, Scored, first_set
 from gensynth.types import SYNTHETIC, LabelledData
 
 SWEEP_SEEDS = 3
 MOST_POOL = 400_000
 PROBE_ROWS = 500
 SHADOW_TARGETS = 200  # a side
-VAL = "val"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What is known of every set before it is said which is the best: scores, copies, the arms that were trained."""
-
-    real: RealRows
-    sets: Mapping[str, SyntheticSet]
-    fidelity: dict[str, Fidelity]
-    copies: dict[str, Copies]
-    result: UtilityResult | None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Sets, best first, the arm that the verdict speaks of, and by what sets were ranked."""
-
-    order: list[str]
-    candidate: str
-    ranked_by: dict[str, float] = field(default_factory=dict)
-
-
-Choose = Callable[[Scored], Choice]
 
 
 def why_no_arms(real: RealRows, settings: EvaluationSettings) -> str:
@@ -126,44 +103,17 @@ def probe_counts(train: LabelledData, needed: Mapping[str, int]) -> dict[str, in
     return {name: PROBE_ROWS if asks and c == common else 0 for c, name in enumerate(train.schema.classes)}
 
 
-def first_set(scored: Scored) -> Choice:
-    """One set, assessed by the arm of its name."""
-    name, one = next(iter(scored.sets.items()))
-    return Choice([name, *(other for other in scored.sets if other != name)], one.arm)
-
-
-def best_by_training(scored: Scored) -> Choice:
-    """Sets without a fault first; among them, and among the others, the one from which a classifier learns most (train
-    on synthetic, test on real), or without classifiers the one closest to the test rows."""
-    ranked_by = {name: one.closeness() for name, one in scored.fidelity.items()}
-    if scored.result is not None:
-        raw, classifier = scored.result.raw, scored.result.classifiers[0]
-        alone = {name: raw[one.alone_arm, classifier, "balanced_accuracy"] for name, one in scored.sets.items()}
-        ranked_by = {name: float(values.mean()) for name, values in alone.items()}
-    order = sorted(scored.sets, key=lambda name: (bool(scored.fidelity[name].faults), -ranked_by[name]))
-    return Choice(order, scored.sets[order[0]].arm, ranked_by)
-
-
-def best_on_validation(scored: Scored) -> Choice:
-    """The arm with the highest balanced accuracy on validation rows, over its seeds; the first where there are none.
-
-    Of arms that need a network where there are any, else of what changes rows, else of all.
-    """
-    owners = {arm: name for name, one in scored.sets.items() for arm in one.arms}
-    networks = [arm for arm, name in owners.items() if not scored.sets[name].simple]
-    candidates = networks or [arm for arm in owners if arm not in STANDARD] or list(owners)
-    chosen = candidates[0]
-    if scored.result is not None and len(scored.real.val):
-        val, further = scored.real.val, scored.result.further
-        tallies = {arm: tally(val.y, further[arm, VAL].argmax(axis=2), len(val.schema.classes)) for arm in candidates}
-        chosen = max(candidates, key=lambda arm: float(label_scores(tallies[arm])["balanced_accuracy"].mean()))
-    return Choice(sorted(scored.sets, key=lambda name: name != owners[chosen]), chosen)
-
-
 def assess(
-    real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings, choose: Choose = first_set
+    real: RealRows,
+    sets: Mapping[str, SyntheticSet],
+    settings: EvaluationSettings,
+    choose: Choose = first_set,
+    folds: Sequence[Fold] = (),
 ) -> Assessment:
-    """Score every set on the same locked test rows; `choose` says which the verdict and the report speak of."""
+    """Score every set on the same locked test rows; `choose` says which the verdict and the report speak of.
+
+    folds  further splits of the same rows, on whose test rows the verdict rests too
+    """
     operating = {name: one.sampler for name, one in sets.items() if one.sampler and _with_operations(one.sampler)}
     scorable = bool(len(real.test)) and any(len(one.rows[0]) for one in sets.values())
     evaluation_classifier = None
@@ -172,7 +122,8 @@ def assess(
     if evaluation_classifier is None or not scorable:
         found = _nothing_to_score(real, sets, settings)
     else:
-        found = _scored(real, sets, settings, FidelityScorer.of(real, evaluation_classifier, settings), choose)
+        scorer = FidelityScorer.of(real, evaluation_classifier, settings)
+        found = _scored(real, sets, settings, scorer, choose, folds)
     operations: dict[str, list[dict[str, Any]]] = {}
     for name, sampler in operating.items():
         lines = _operations(sampler, real, settings, evaluation_classifier)
@@ -208,6 +159,7 @@ def _scored(
     settings: EvaluationSettings,
     scorer: FidelityScorer,
     choose: Choose,
+    folds: Sequence[Fold],
 ) -> Assessment:
     copies = {name: scorer.copies(one.rows[0]) for name, one in sets.items()}
     fidelity = {name: Fidelity() for name in sets}
@@ -215,11 +167,16 @@ def _scored(
         fidelity = {name: scorer.score(name, one.rows[0], copies[name]) for name, one in sets.items()}
     reason = why_no_arms(real, settings)
     result = None if reason else _train_arms(real, sets, settings)
-    scored = Scored(real, sets, fidelity, copies, result)
+    over_folds = result
+    if result is not None and folds:
+        others = [_train_arms(fold.real, fold.sets, fold.settings) for fold in folds]
+        labels = np.concatenate([real.test.y, *(fold.real.test.y for fold in folds)])
+        over_folds = pooled([result, *others], rarest_class(real.train.counts(), labels))
+    scored = Scored(real, sets, fidelity, copies, result, over_folds)
     choice = choose(scored)
     utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *scorer.warnings()]
-    if result is not None:
-        utility = arms_utility(result, choice.candidate, real.train, settings.margin)
+    if result is not None and over_folds is not None:
+        utility = arms_utility(over_folds, choice.candidate, real.train, settings.margin)
         answer = _verdict(scored, choice.candidate, settings)
         shortcut = _shortcut(real, sets, choice, result, settings)
         utility = replace(utility, verdict=answer, shortcut=shortcut)
@@ -251,14 +208,14 @@ def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: Eval
 
 def _verdict(scored: Scored, candidate: str, settings: EvaluationSettings) -> Verdict:
     """Of one arm: what its rows are, by their origin, what is wrong with them, and what it has to match."""
-    assert scored.result is not None
+    assert scored.over_folds is not None
     sets = scored.sets
     name, owner = next((name, one) for name, one in sets.items() if candidate in one.arms)
     origins = set(owner.rows[0].origin.tolist()) | ({"augmented"} if candidate == owner.classical_arm else set())
     named = settings.how_much and candidate != CANDIDATE
     simple = {one.arm: f"the sampler {one.arm}" for one in sets.values() if one.simple and one.arm}
     return verdict(
-        scored.result,
+        scored.over_folds,
         candidate=candidate,
         how_much=f"{candidate}: {settings.how_much}" if named else settings.how_much,
         simple_arms=SIMPLE_ARMS | simple | {name: name for name in settings.online},

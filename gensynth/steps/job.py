@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERSION = 1
 GIVEN = "given"  # the field of a part that holds the keys which are no fields of it
 FILE = "run/job.json"
+EFFORTS = ("quick", "full")
 REMOVED = object()  # the value of a key that an override takes away
 SAMPLERS = ("gensynth.samplers.",)
 ROOMS = {  # where what a run's file names must lie
@@ -40,6 +41,10 @@ ROOMS = {  # where what a run's file names must lie
 }
 PATH_KEYS = ("path", "test", "card", *SAMPLER_PATHS)
 CHOSEN_ANEW = {"filter": "; filter=[NAMES] names others", "fallback": "; sampler@fallback=NAME names another"}
+
+
+def _is_count(value: object, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and (value >= least or least == 0)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,23 @@ class UtilitySettings:
     def __post_init__(self) -> None:
         if self.seeds < 3:
             raise UsageError(f"utility.seeds must be at least 3, got {self.seeds}")
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """The `evaluate` group: quick leaves out what the verdict can do without; full adds stronger arms and classifiers.
+
+    folds  1: the run's own test rows; more: a generator is trained anew for each, and every row is a test row once
+    """
+
+    effort: str = "quick"
+    folds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.effort not in EFFORTS:
+            raise UsageError(f"evaluate={self.effort} is not known; {nearest(str(self.effort), EFFORTS)}")
+        if not _is_count(self.folds) or self.folds == 2:
+            raise UsageError(f"evaluate.folds must be 1, or 3 and more, got {self.folds}")
 
 
 @dataclass(frozen=True)
@@ -148,6 +170,7 @@ class Job:
     export: ExportSettings = ExportSettings()
     utility: UtilitySettings = UtilitySettings()
     verdict: VerdictSettings = VerdictSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     bias: BiasLimits = BiasLimits()
     privacy: PrivacySettings = PrivacySettings()
     review: ReviewSettings = ReviewSettings()
@@ -287,10 +310,6 @@ def _refuse_key(tree: Mapping[str, Any], keys: list[str], root: str, depth: int)
     where = ".".join(keys[:depth]) or root
     anew = CHOSEN_ANEW.get(root, "")
     raise UsageError(f"{'.'.join(keys)}: the run's {where} holds {held or 'nothing'}{anew}")
-
-
-def _is_count(value: object, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and (value >= least or least == 0)
 
 
 def _plain(value: Any) -> Any:

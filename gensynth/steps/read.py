@@ -63,7 +63,7 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     if job.strict and source.quarantine:
         raise DataError("strict=true and some files cannot be used", tell(source.quarantine))
     with run.step("explore"):
-        subject = _subject(source, job.data.subject or source.subject)
+        subject = subjects(source, job.data.subject or source.subject)
         seed, content = rng.child(job.seed, "split"), source.content_keys()
         split = split_rows(source.data, job.data.split, seed, source.split, subject, content)
         source = source.described_by(split == "train")
@@ -96,7 +96,8 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     )
 
 
-def _subject(source: Source, column: str) -> np.ndarray | None:
+def subjects(source: Source, column: str) -> np.ndarray | None:
+    """Whose every row is, text (N,); None where no column says so. UsageError for a column that is not there."""
     if not column:
         return None
     if column not in source.data.groups:

@@ -50,13 +50,22 @@ class Estimates:
 
 
 def estimate(
-    values: np.ndarray, resampled: np.ndarray, labels: np.ndarray, metric: str, generators: int = 1
+    values: np.ndarray,
+    resampled: np.ndarray,
+    labels: np.ndarray,
+    metric: str,
+    generators: int = 1,
+    by_fold: np.ndarray | None = None,
 ) -> Estimates:
     """From differences of each seed (A, S), and those over test rows drawn again within their class (A, R, B).
 
     R is S, or 1 where rows were drawn again for one seed alone: then shared luck is not told apart, and intervals are
     wider. With `generators` > 1, seed s used generator s modulo that number, and the variance between generators takes
     the place of that between seeds.
+    by_fold  differences of each fold (A, F), where every fold's rows were held out from a training of its own. What
+             folds differ by beyond rows and seeds is the luck of training rows. Those of different folds overlap, so
+             this part counts 1/F + 1/(F - 1) times (Nadeau and Bengio, "Inference for the generalization error", 2003,
+             section 3), the second term being test rows over training rows.
     """
     units = values
     if generators > 1:
@@ -69,13 +78,26 @@ def estimate(
         shared = (factor * resampled.var(axis=2, ddof=1).mean(axis=1) - by_rows) / (seeds - 1)
     by_rows = by_rows + more
     by_seed = np.maximum(units.var(axis=1, ddof=1) / count - shared, 0.0)
-    variance = by_rows + by_seed
-    freedom = variance**2 / (by_rows**2 / row_freedom + by_seed**2 / (count - 1))
-    together = factor * _covariance(resampled.mean(axis=1)) + _covariance(units) / count + more * np.eye(len(values))
+    by_training, folds = _by_training(by_fold, by_rows + by_seed)
+    variance = by_rows + by_seed + by_training
+    parts = by_rows**2 / row_freedom + by_seed**2 / (count - 1) + by_training**2 / max(folds - 1, 1)
+    freedom = variance**2 / parts
+    apart = more + by_training
+    together = factor * _covariance(resampled.mean(axis=1)) + _covariance(units) / count + np.diag(apart)
     spread = np.sqrt(np.diagonal(together)) + 1e-12
     correlation = together / np.outer(spread, spread)
     np.fill_diagonal(correlation, 1.0)
     return Estimates(values.mean(axis=1), np.sqrt(variance), freedom, correlation, by_rows)
+
+
+def _by_training(by_fold: np.ndarray | None, of_mean: np.ndarray) -> tuple[np.ndarray, int]:
+    """Variance (A,) by the luck of training rows, and the number of folds; `of_mean` (A,): of rows and seeds in the
+    mean of all folds."""
+    if by_fold is None or by_fold.shape[1] < 2:
+        return np.zeros_like(of_mean), 1
+    folds = by_fold.shape[1]
+    between = np.maximum(by_fold.var(axis=1, ddof=1) - folds * of_mean, 0.0)
+    return between * (1 / folds + 1 / (folds - 1)), folds
 
 
 def _covariance(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ seed of classifier and left-out rows; with several generators, training the gene
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,6 +67,9 @@ class UtilityResult:
     further           {(arm, name): float32 (S, P, K)} of the first classifier for other rows that were asked for
     per_class_recall  {arm: {class: mean recall of the first classifier, None without test rows}}
     labels            int64 (N,) of the test rows; seeds (S,); generators {arm: how many}
+    folds             which fold each test row lies in, int64 (N,), where predictions of several trainings are pooled
+    by_fold           {(arm, classifier, metric): (F,)}, mean over seeds of the rows of each fold; empty for one fold
+    prior_ratio       {arm: (K,)}: class shares of real train rows over those that the arm's classifier learned from
     """
 
     rows: list[dict[str, Any]]
@@ -79,6 +82,9 @@ class UtilityResult:
     probabilities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     further: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     generators: dict[str, int] = field(default_factory=dict)
+    folds: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    by_fold: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+    prior_ratio: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def classifiers(self) -> list[str]:
@@ -135,16 +141,51 @@ def run_arms(
                 probabilities[arm.name, classifier.name] = np.stack([one[0] for one in found])
                 for place, name in enumerate(requested, start=2):
                     others[arm.name, name] = np.stack([one[place] for one in found])
-    result = summarise(predictions, test.y, test.schema.classes, tuple(seeds), {a.name: len(a.rows) for a in arms})
-    result = replace(result, probabilities=probabilities, further=others)
     wanted = arms[0].rows[0].counts()
-    rarest = rarest_class(wanted, test.y)
+    even = np.full(classes, 1 / classes)
+    ratios = {a.name: _prior(wanted) / (even if a.class_weights else _prior(a.rows[0].counts())) for a in arms}
+    result = summarise(predictions, test.y, test.schema.classes, tuple(seeds), {a.name: len(a.rows) for a in arms})
+    result = replace(result, probabilities=probabilities, further=others, prior_ratio=ratios)
+    return _with_probability_scores(result, rarest_class(wanted, test.y))
+
+
+def pooled(results: Sequence[UtilityResult], rarest: int | None) -> UtilityResult:
+    """Predictions of several trainings, each for test rows of its own, scored together.
+
+    rarest  the class whose probabilities are scored
+    Arms that every training has; `further` is that of the first. A classifier's seed s is the same in all of them.
+    """
+    first = results[0]
+    pairs = [pair for pair in first.predictions if all(pair in one.predictions for one in results)]
+    predictions = {pair: np.concatenate([one.predictions[pair] for one in results], axis=1) for pair in pairs}
+    probabilities = {pair: np.concatenate([one.probabilities[pair] for one in results], axis=1) for pair in pairs}
+    labels = np.concatenate([one.labels for one in results])
+    classes = tuple(next(iter(first.per_class_recall.values())))
+    result = summarise(predictions, labels, classes, first.seeds, first.generators)
+    by_fold = {}
+    for arm, classifier, metric in result.raw:
+        if any(one.labels.size and len(np.unique(one.labels)) < len(np.unique(labels)) for one in results):
+            break  # a fold without a class has another balanced accuracy
+        by_fold[arm, classifier, metric] = np.array([one.raw[arm, classifier, metric].mean() for one in results])
+    folds = np.repeat(np.arange(len(results)), [len(one.labels) for one in results])
+    result = replace(
+        result,
+        probabilities=probabilities,
+        further=first.further,
+        prior_ratio=first.prior_ratio,
+        folds=folds,
+        by_fold=by_fold,
+    )
+    return _with_probability_scores(result, rarest)
+
+
+def _with_probability_scores(result: UtilityResult, rarest: int | None) -> UtilityResult:
+    """The same with the scores of probabilities, where there is a class to score them of; lines in arms' order."""
     if rarest is not None:
-        for arm in arms:
-            ratio = np.full(classes, 1 / classes) if arm.class_weights else _prior(arm.rows[0].counts())
-            for classifier in classifiers:
-                add_probability_scores(result, arm.name, classifier.name, rarest, _prior(wanted) / ratio)
-    order = {pair: i for i, pair in enumerate((a.name, ln.name) for ln in classifiers for a in arms)}
+        for arm in result.arms:
+            for classifier in result.classifiers:
+                add_probability_scores(result, arm, classifier, rarest, result.prior_ratio[arm])
+    order = {pair: i for i, pair in enumerate(result.predictions)}
     result.rows.sort(key=lambda row: order[row["arm"], row["learner"]])
     return result
 

@@ -26,6 +26,7 @@ from gensynth.intervals import Difference, holm
 
 HEADLINE_METRIC, RANKING_METRIC = "balanced_accuracy", "auc"
 BASELINE, CANDIDATE = "real_only", "real_plus_synthetic"
+WITH_CLASSICAL = "real_plus_synthetic_and_classical"  # the candidate, half of whose rows are classical ones
 MARGIN = 0.01  # gains and losses within it make no difference
 WORTH_SHOWING = 0.02  # the gain for which it is said how many test rows would show it
 SIMPLE_ARMS: dict[str, str] = yaml.safe_load(Path(__file__).with_name("simple_arms.yaml").read_text(encoding="utf-8"))
@@ -157,7 +158,11 @@ def differences(result: UtilityResult, pairs: Sequence[tuple[str, str]], classif
         for side in (result.raw, result.resampled)
     )
     generators = max(result.generators[arm] for pair in pairs for arm in pair)
-    return estimate(values, spread, result.labels, metric, generators)
+    keys = [[(arm, classifier, metric) for arm in pair] for pair in pairs]
+    by_fold = None
+    if all(key in result.by_fold for pair in keys for key in pair):
+        by_fold = np.stack([result.by_fold[one] - result.by_fold[other] for one, other in keys])
+    return estimate(values, spread, result.labels, metric, generators, by_fold)
 
 
 def answer_arms(result: UtilityResult, baseline: str = BASELINE, margin: float = MARGIN) -> None:
@@ -257,8 +262,11 @@ def _scores(found: Compared) -> str:
     generators = result.generators[found.candidate]
     trained = f", {generators} generators" if generators > 1 else ""
     change = found.over_nothing
+    which = "locked test rows"
+    if result.folds.any():
+        which = f"rows, each held out once in {int(result.folds.max()) + 1} folds"
     return (
-        f"Balanced accuracy on {len(result.labels)} locked test rows: {mean(found.candidate):.3f} with them{simple}, "
+        f"Balanced accuracy on {len(result.labels)} {which}: {mean(found.candidate):.3f} with them{simple}, "
         f"{mean(found.baseline):.3f} with real rows only ({change.mean:+.3f}, {change.low:+.3f} to {change.high:+.3f}; "
         f"{len(result.seeds)} seeds{trained})"
     )
