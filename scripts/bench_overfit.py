@@ -45,12 +45,13 @@ WAYS = "model.weight_decay=0.01 model.patience=0|"  # what it was, and the defau
 
 def sources(names: list[str], shared: Path, folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Words of the command line that name each data set and a budget."""
+    bare = ["data.header=false"]
     known = {
         "digits": ["digits_longtail", "trainer.max_samples=180000"],
         "fashion": [str(shared / "data/fashion-mnist"), "data.long_tail=[3000,30]", "trainer.max_samples=300000"],
         "cells": [str(folder / "cells"), "trainer.max_samples=60000"],
-        "adult": [str(shared / "data/adult/adult-train.csv"), "data.header=false", "trainer.max_samples=600000"],
-        "mammography": [str(shared / "data/mammography/mammography.csv"), "data.header=false"],
+        "adult": [str(shared / "data/adult/adult-train.csv"), *bare, "data.label=14", "trainer.max_samples=600000"],
+        "mammography": [str(shared / "data/mammography/mammography.csv"), *bare, "data.label=6"],
     }
     known["mammography"].append("trainer.max_samples=600000")
     for name in names:

@@ -32,6 +32,8 @@ OTHER = {
     "bias.favourable": "bias.favourable=one",
     "privacy.shadows": "privacy.shadows=4",
     "verdict.margin": "verdict.margin=0.02",
+    "evaluate.folds": "evaluate.folds=5",
+    "evaluate.effort": "evaluate=full",
     # groups, by one key each
     "data": "data.image_size=6",
     "model": "model.width=9",
@@ -41,6 +43,7 @@ OTHER = {
     "fallback": "sampler@fallback=noise",
     "filter": "filter=[near_copy]",
     "metric": "metric=[coverage]",
+    "evaluate": "evaluate=full",
     "filter.near_copy.ratio": "filter.near_copy.ratio=0.2",
 }
 # Of one call: where and how it runs, whom it trusts, and what a person accepts.

@@ -115,6 +115,7 @@ class EvaluationSettings:
     parts      of PARTS; those left out are not measured
     fallback   the classical sampler of the modality
     seeds      classifier seeds of every arm; steps: of the network, 0: by the number of rows
+    full       whether stronger arms and further classifiers are trained
     margin     gains and losses within it make no difference
     inception  whether the literature's feature space is added
     needed     rows that the plan adds to every class, by which simple arms are filled; how_much: the same in words
@@ -131,6 +132,7 @@ class EvaluationSettings:
     fallback: Sampler
     seeds: int = 5
     steps: int = 0
+    full: bool = False
     margin: float = 0.01
     inception: bool = False
     parts: frozenset[str] = PARTS

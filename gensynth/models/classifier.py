@@ -151,18 +151,21 @@ class Classifier:
         balanced: bool,
         weights: np.ndarray | None = None,
         learning_rate: float = LEARNING_RATE,
+        offsets: np.ndarray | None = None,
         change: BatchChange = as_it_is,
     ) -> Classifier:
         """Train on uint8 pixels x (N, C, H, W) and labels y (N,).
 
         Adam, learning rate falling linearly to a thousandth, `steps` batches of 128 drawn with replacement;
         `balanced` draws the class first, uniformly over the classes that have rows. `weights` (K,) are
-        class weights of the cross-entropy; without them all classes weigh the same. `change` is done to every batch.
+        class weights of the cross-entropy; without them all classes weigh the same. `offsets` (K,) are added to the
+        logits while it learns, and not afterwards. `change` is done to every batch.
         ValueError if there are no rows, the lengths differ or a label is outside [0, num_classes).
         """
         _check(x, y, num_classes)
         network = seeded_cnn(x.shape[1:], num_classes, seed).train()
         loss_weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+        added = torch.zeros(num_classes) if offsets is None else torch.from_numpy(offsets)
         labels = np.asarray(y, dtype=np.int64)
         order = numpy_generator(seed, "judge", "batches")
         pools = [np.flatnonzero(y == c) for c in np.unique(y)] if balanced else [np.arange(len(y))]
@@ -171,7 +174,8 @@ class Classifier:
         def loss(step: int) -> Tensor:
             rows = draw_rows(rows_by_pool, sizes, order)
             pixels, targets = change(x[rows], labels[rows], step)
-            return F.cross_entropy(network(scale_pixels(pixels)), torch.from_numpy(targets), weight=loss_weights)
+            logits = network(scale_pixels(pixels)) + added
+            return F.cross_entropy(logits, torch.from_numpy(targets), weight=loss_weights)
 
         descend(map(loss, range(steps)), [network], learning_rate, LAST_PART, max(steps - 1, 1))
         return cls(network, num_classes)

@@ -27,6 +27,7 @@ from gensynth.types import Space
 CUTS, CUT = 2, 0.25  # how often the learning rate falls before training ends early, and to which part
 LEAST_GAIN = 1e-3  # nats a row that count as an improvement
 PRIOR_BATCH = 1024  # codes a step: a small network on small batches spends its time between the products
+LEAST_DECAY, MOST_DECAY, DECAY_ROWS = 0.01, 7.0, 4_000  # of weights; by scripts/bench_overfit.py
 FEW_ROWS = 2_000  # below this `prior=auto` fits mixtures: a flow network would memorise the codes
 
 
@@ -58,6 +59,18 @@ def held_out_bound(autoencoder: Autoencoder, rows: TrainingRows, chunk: int = 20
         nll = autoencoder.nll(x, mean + noise * (0.5 * log_variance).exp(), y)
         total += len(x) * (nll + kl_per_dimension(mean, log_variance).sum())
     return total / len(rows.x)
+
+
+def decay_of(given: float | str, num_rows: int) -> float:
+    """Weight decay: a number as it is; auto: DECAY_ROWS over the number of rows, as a prior over weights has it that a
+    row more speaks against, within LEAST_DECAY and MOST_DECAY. UsageError for any other word.
+
+    >>> decay_of("auto", 200), decay_of("auto", 8_000), decay_of("auto", 10**6), decay_of(0.1, 200)
+    (7.0, 0.5, 0.01, 0.1)
+    """
+    if isinstance(given, str) and given != "auto":
+        raise UsageError(f"model.weight_decay takes auto or a number, got {given!r}")
+    return min(MOST_DECAY, max(LEAST_DECAY, DECAY_ROWS / num_rows)) if isinstance(given, str) else float(given)
 
 
 def parts_of(batch_size: int, most_rows: int) -> int:
@@ -114,6 +127,7 @@ class CVAE(AutoencoderModel):
 
     prior_share  part of the time budget for the prior stage, where it is a network
     patience     looks at held-out rows (one an epoch) without improvement that are borne; 0: never look
+    weight_decay  of AdamW; auto: by the number of rows, see `decay_of`
     """
 
     least: Tensor
@@ -136,10 +150,11 @@ class CVAE(AutoencoderModel):
         free_bits: float,
         ema_half_life: float,
         patience: int,
-        weight_decay: float = 0.01,
+        weight_decay: float | str = 0.01,
     ) -> None:
         super().__init__(space, num_rows, nets, width, body, prior, ema_half_life)
-        self.lr, self.batch_size, self.patience, self.weight_decay = lr, batch_size, patience, weight_decay
+        self.lr, self.batch_size, self.patience = lr, batch_size, patience
+        self.weight_decay = decay_of(weight_decay, num_rows)
         self.kl_warmup, self.free_bits, self.prior_share = kl_warmup, free_bits, prior_share
         self.least_parts = parts_of(batch_size, self.autoencoder.most_rows)
         self.kept = copy.deepcopy(self.ema.average) if patience else nn.Module()

@@ -42,9 +42,11 @@ from gensynth.evaluation.privacy.shadow import shadow_attack
 from gensynth.evaluation.utility.amount import Advice, advise, too_few
 from gensynth.evaluation.utility.arms import arms_of
 from gensynth.evaluation.utility.classifiers import classifiers_of
+from gensynth.evaluation.utility.pooled import pooled
 from gensynth.evaluation.utility.robustness import robustness
 from gensynth.evaluation.utility.shortcut import PROBE, shortcut_gap
-from gensynth.evaluation.utility.utility import UtilityResult, pooled, rarest_class, run_arms
+from gensynth.evaluation.utility.strong import further_classifiers, strong_arms
+from gensynth.evaluation.utility.utility import UtilityResult, rarest_class, run_arms
 from gensynth.evaluation.utility.verdict import CANDIDATE, SIMPLE_ARMS, not_run, verdict
 from gensynth.models.classifiers import RowClassifier, fit_row_classifier
 from gensynth.progress import say
@@ -54,7 +56,7 @@ from gensynth.samplers.transform import OfOperations
 from gensynth.steps.choose import VAL, Choice, Choose, Scored, first_set
 from gensynth.types import SYNTHETIC, LabelledData
 
-SWEEP_SEEDS = 3
+SWEEP_SEEDS, SWEEP_SEEDS_QUICK = 3, 2
 MOST_POOL = 400_000
 PROBE_ROWS = 500
 SHADOW_TARGETS = 200  # a side
@@ -91,8 +93,8 @@ def advise_amount(
         train=without_groups(real.train),
         pool=without_groups(pool),
         val=real.val,
-        classifier=classifiers_of(real.train, settings.steps)[0],
-        seeds=settings.arm_seeds()[:SWEEP_SEEDS],
+        classifier=classifiers_of(real.train, settings.steps)[0].budgets[0],
+        seeds=settings.arm_seeds()[: SWEEP_SEEDS if settings.full else SWEEP_SEEDS_QUICK],
     )
 
 
@@ -196,9 +198,14 @@ def _scored(
 def _train_arms(real: RealRows, sets: Mapping[str, SyntheticSet], settings: EvaluationSettings) -> UtilityResult:
     """All arms on all classifiers; the first one's probabilities of val and probe rows are kept by name."""
     probes = {f"{PROBE} {name}": one.probe.x for name, one in sets.items() if one.probe is not None and len(one.probe)}
+    classifiers = classifiers_of(real.train, settings.steps, full=settings.full)
+    arms = arms_of(real, sets, settings)
+    if settings.full:
+        arms += strong_arms(real.train, classifiers[0])
+        classifiers += further_classifiers(real.train)
     return run_arms(
-        arms=arms_of(real, sets, settings),
-        classifiers=classifiers_of(real.train, settings.steps),
+        arms=arms,
+        classifiers=classifiers,
         val=real.val,
         test=real.test,
         further={VAL: real.val.x} | probes,

@@ -183,6 +183,7 @@ def settings_of(job: Job, real: RealRows, needed: Mapping[str, int]) -> Evaluati
         fallback=ready_fallback(job, real.train),
         seeds=job.utility.seeds,
         steps=job.utility.steps,
+        full=job.evaluate.effort == "full",
         margin=job.verdict.margin,
         inception=job.features == "inception",
         parts=PARTS if job.utility.run else PARTS - {"utility"},

@@ -6,7 +6,7 @@ The first carries the verdict. All take rows in source units and give probabilit
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -36,12 +36,20 @@ LOGISTIC_DIMS = 64
 LOGISTIC_ITERATIONS = 300
 # With four times the classifier's learning rate, half of its steps reach the same accuracy (docs/experiments.md).
 LEARNING_RATE, MOST_STEPS = 4e-3, 750
+DOUBLINGS, DOUBLINGS_FULL = 2, 4  # of half the steps
 
 
 class ArmClassifier(Protocol):
-    """A classifier by name; `probabilities` trains it anew."""
+    """A classifier by name; `probabilities` trains it anew.
+
+    budgets  the same with more and more of what it learns by, of which an arm takes what is best for it on validation
+             rows; of a classifier that knows its own end it alone
+    """
 
     name: str
+
+    @property
+    def budgets(self) -> Sequence[ArmClassifier]: ...
 
     def probabilities(
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
@@ -52,11 +60,18 @@ class ArmClassifier(Protocol):
         """
 
 
-def classifiers_of(train: LabelledData, steps: int) -> list[ArmClassifier]:
-    """The strong and the weak classifier of the rows' kind; `steps` of the network, 0: by the number of rows."""
+def classifiers_of(train: LabelledData, steps: int, *, full: bool = False) -> list[ArmClassifier]:
+    """The strong and the weak classifier of the rows' kind; `full`: with larger budgets, where they have any.
+
+    steps  of the network; 0: by the number of rows, and from half to twice as many as an arm gains by
+    """
     kind = modality_of(train.schema)
     usual = _of_points if kind.pictures is None else _of_pictures
-    return (kind.classifiers or CLASSIFIERS.get(kind.name, usual))(train, steps)
+    found = (kind.classifiers or CLASSIFIERS.get(kind.name, usual))(train, steps)
+    for one in found:
+        if isinstance(one, SmallCnn) and not steps:
+            one.doublings = DOUBLINGS_FULL if full else DOUBLINGS
+    return found
 
 
 @dataclass(frozen=True)
@@ -90,12 +105,27 @@ CLASSIFIERS: dict[str, Callable[[LabelledData, int], list[ArmClassifier]]] = {
 
 
 class SmallCnn:
-    """`Classifier`, for the same number of steps whatever the arm; the seed sets its weights and the order of rows."""
+    """`Classifier`, for a number of steps; the seed sets its weights and the order of rows."""
 
     name = "small_cnn"
 
-    def __init__(self, steps: int, front: Front = PIXELS) -> None:
-        self.steps, self.front = steps, front
+    def __init__(self, steps: int, front: Front = PIXELS, doublings: int = 0, adjusted: bool = False) -> None:
+        """doublings: of half the steps, of which an arm takes as many as it gains by; 0: `steps` for every arm.
+
+        adjusted  the logarithm of the class shares is added to its outputs while it learns
+        """
+        self.steps, self.front, self.doublings, self.adjusted = steps, front, doublings, adjusted
+
+    @property
+    def budgets(self) -> Sequence[SmallCnn]:
+        if not self.doublings:
+            return (self,)
+        numbers = [max(1, self.steps << power >> 1) for power in range(self.doublings + 1)]
+        return [SmallCnn(steps, self.front, 0, self.adjusted) for steps in numbers]
+
+    def adjusted_by_shares(self) -> SmallCnn:
+        """The same, with adjusted outputs."""
+        return SmallCnn(self.steps, self.front, self.doublings, adjusted=True)
 
     def probabilities(
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online
@@ -110,9 +140,20 @@ class SmallCnn:
             balanced=False,
             weights=class_weights,
             learning_rate=LEARNING_RATE,
+            offsets=log_shares(rows.y, len(rows.schema.classes)) if self.adjusted else None,
             change=online.batches(len(rows.schema.classes), seed) if self.front.online else as_it_is,
         )
         return [classifier.probabilities(self.front.see(x)).astype(np.float32) for x in inputs]
+
+
+def log_shares(y: np.ndarray, num_classes: int) -> np.ndarray:
+    """Logarithm of the share of every class, (K,) float32, as if each had a row more than it has.
+
+    >>> log_shares(np.array([0, 0, 0]), 2).round(2).tolist()  # 4 and 1 of 5
+    [-0.2199999988079071, -1.6100000143051147]
+    """
+    counts = np.bincount(y, minlength=num_classes) + 1
+    return np.log(counts / counts.sum()).astype(np.float32)
 
 
 Model = tuple[Points, Pipeline | BoostedTrees]  # what a model sees of rows, and the model
@@ -126,6 +167,10 @@ class OnPoints:
 
     def __init__(self, name: str, model_of: Callable[[LabelledData, int], Model], most: int = 2**31) -> None:
         self.name, self.model_of, self.most = name, model_of, most
+
+    @property
+    def budgets(self) -> Sequence[OnPoints]:
+        return (self,)
 
     def probabilities(
         self, rows: LabelledData, class_weights: np.ndarray | None, inputs: list[np.ndarray], seed: int, online: Online

@@ -9,7 +9,8 @@ seed of classifier and left-out rows; with several generators, training the gene
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +46,7 @@ class Arm:
     """Training rows of one arm, a set for each generator seed; whether classes are weighted or the threshold tuned.
 
     online  what happens to the rows while a classifier learns from them
+    own     the classifier of an arm that is one itself, an ensemble say: it stands in the place of all others
     """
 
     name: str
@@ -52,6 +54,7 @@ class Arm:
     class_weights: bool = False
     tuned_threshold: bool = False
     online: Online = UNCHANGED
+    own: ArmClassifier | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class UtilityResult:
     folds             which fold each test row lies in, int64 (N,), where predictions of several trainings are pooled
     by_fold           {(arm, classifier, metric): (F,)}, mean over seeds of the rows of each fold; empty for one fold
     prior_ratio       {arm: (K,)}: class shares of real train rows over those that the arm's classifier learned from
+    budgets           {(arm, classifier): steps} that a network took, chosen on validation rows
+    seconds           {arm: of the first classifier, for all seeds}
     """
 
     rows: list[dict[str, Any]]
@@ -85,6 +90,8 @@ class UtilityResult:
     folds: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     by_fold: dict[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
     prior_ratio: dict[str, np.ndarray] = field(default_factory=dict)
+    budgets: dict[tuple[str, str], int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def classifiers(self) -> list[str]:
@@ -119,67 +126,89 @@ def run_arms(
     _check(arms, test, seeds)
     classes = len(test.schema.classes)
     predictions, probabilities, others = {}, {}, {}
+    budgets: dict[tuple[str, str], int] = {}
+    seconds: dict[str, float] = {}
     with bar("training classifiers", len(classifiers) * len(arms) * len(seeds)) as advance:
         for classifier in classifiers:
             requested = further if classifier is classifiers[0] else {}
-            inputs = [test.x, val.x, *requested.values()]
-            done: dict[tuple[int, bool, int, int], list[np.ndarray]] = {}
+            done: Done = {}
             for arm in arms:
-                found = []
-                for turn, seed in enumerate(seeds):
-                    rows = arm.rows[turn % len(arm.rows)]
-                    key = (id(rows), arm.class_weights, id(arm.online), seed)
-                    if key not in done:
-                        done[key] = _trained(classifier, rows, arm, inputs, seed)
-                    found.append(done[key])
-                    advance(1)
+                begun = time.monotonic()
+                found, steps = _outputs(arm, classifier, [test.x, val.x, *requested.values()], val.y, seeds, done)
+                advance(len(seeds))
+                pair = arm.name, classifier.name
+                seconds.setdefault(arm.name, time.monotonic() - begun)
                 predicted = [one[0] for one in found]
                 if arm.tuned_threshold and len(val):
                     counts = arm.rows[0].counts()
                     predicted = [one[0] / tuned_prior(one[1], val.y, counts) for one in found]
-                predictions[arm.name, classifier.name] = np.stack([shares.argmax(1) for shares in predicted])
-                probabilities[arm.name, classifier.name] = np.stack([one[0] for one in found])
+                predictions[pair] = np.stack([shares.argmax(1) for shares in predicted])
+                probabilities[pair] = np.stack([one[0] for one in found])
+                budgets |= {pair: steps} if steps else {}
                 for place, name in enumerate(requested, start=2):
                     others[arm.name, name] = np.stack([one[place] for one in found])
     wanted = arms[0].rows[0].counts()
     even = np.full(classes, 1 / classes)
     ratios = {a.name: _prior(wanted) / (even if a.class_weights else _prior(a.rows[0].counts())) for a in arms}
     result = summarise(predictions, test.y, test.schema.classes, tuple(seeds), {a.name: len(a.rows) for a in arms})
-    result = replace(result, probabilities=probabilities, further=others, prior_ratio=ratios)
-    return _with_probability_scores(result, rarest_class(wanted, test.y))
-
-
-def pooled(results: Sequence[UtilityResult], rarest: int | None) -> UtilityResult:
-    """Predictions of several trainings, each for test rows of its own, scored together.
-
-    rarest  the class whose probabilities are scored
-    Arms that every training has; `further` is that of the first. A classifier's seed s is the same in all of them.
-    """
-    first = results[0]
-    pairs = [pair for pair in first.predictions if all(pair in one.predictions for one in results)]
-    predictions = {pair: np.concatenate([one.predictions[pair] for one in results], axis=1) for pair in pairs}
-    probabilities = {pair: np.concatenate([one.probabilities[pair] for one in results], axis=1) for pair in pairs}
-    labels = np.concatenate([one.labels for one in results])
-    classes = tuple(next(iter(first.per_class_recall.values())))
-    result = summarise(predictions, labels, classes, first.seeds, first.generators)
-    by_fold = {}
-    for arm, classifier, metric in result.raw:
-        if any(one.labels.size and len(np.unique(one.labels)) < len(np.unique(labels)) for one in results):
-            break  # a fold without a class has another balanced accuracy
-        by_fold[arm, classifier, metric] = np.array([one.raw[arm, classifier, metric].mean() for one in results])
-    folds = np.repeat(np.arange(len(results)), [len(one.labels) for one in results])
     result = replace(
         result,
         probabilities=probabilities,
-        further=first.further,
-        prior_ratio=first.prior_ratio,
-        folds=folds,
-        by_fold=by_fold,
+        further=others,
+        prior_ratio=ratios,
+        budgets=budgets,
+        seconds=seconds,
     )
-    return _with_probability_scores(result, rarest)
+    return with_probability_scores(result, rarest_class(wanted, test.y))
 
 
-def _with_probability_scores(result: UtilityResult, rarest: int | None) -> UtilityResult:
+Done = dict[tuple[int, bool, int, int, int], tuple[ArmClassifier, list[np.ndarray]]]
+
+
+def _outputs(
+    arm: Arm,
+    classifier: ArmClassifier,
+    inputs: list[np.ndarray],
+    val_y: np.ndarray,
+    seeds: list[int],
+    done: Done,
+) -> tuple[list[list[np.ndarray]], int]:
+    """Probabilities of all inputs, the second being validation rows, for every seed, and the steps of a network.
+
+    The first seed settles how long a network trains; arms of the same rows share what is `done`.
+    """
+    used, found = arm.own or classifier, []
+    for turn, seed in enumerate(seeds):
+        rows = arm.rows[turn % len(arm.rows)]
+        key = (id(rows), arm.class_weights, id(arm.online), id(arm.own or classifier), seed)
+        if key not in done:
+            done[key] = (
+                (used, _trained(used, rows, arm, inputs, seed))
+                if turn
+                else _settled(used, rows, arm, inputs, val_y, seed)
+            )
+        used, outputs = done[key]
+        found.append(outputs)
+    return found, getattr(used, "steps", 0)
+
+
+def _settled(
+    classifier: ArmClassifier, rows: LabelledData, arm: Arm, inputs: list[np.ndarray], val_y: np.ndarray, seed: int
+) -> tuple[ArmClassifier, list[np.ndarray]]:
+    """The first of a classifier's growing budgets after which balanced accuracy on validation rows rises no more."""
+    if not len(val_y):
+        return classifier, _trained(classifier, rows, arm, inputs, seed)
+    best, outputs, reached = classifier, list[np.ndarray](), -1.0
+    for one in classifier.budgets:
+        found = _trained(one, rows, arm, inputs, seed)
+        score = float(label_scores(tally(val_y, found[1].argmax(1)[None], found[1].shape[1]))["balanced_accuracy"][0])
+        if score <= reached:
+            break
+        best, outputs, reached = one, found, score
+    return best, outputs
+
+
+def with_probability_scores(result: UtilityResult, rarest: int | None) -> UtilityResult:
     """The same with the scores of probabilities, where there is a class to score them of; lines in arms' order."""
     if rarest is not None:
         for arm in result.arms:
