@@ -112,4 +112,5 @@ def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarra
     keep = cut_long_tail(
         source.data.y, split, first, last, len(source.data.schema.classes), rng.child(job.seed, "tail")
     )
-    return replace(source, data=source.data[keep], split=source.split[keep]), split[keep]
+    people = {name: cells[keep] for name, cells in source.people.items()}
+    return replace(source, data=source.data[keep], split=source.split[keep], people=people), split[keep]
