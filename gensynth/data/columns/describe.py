@@ -327,7 +327,8 @@ def _kind_of_texts(name: str, rows: int, present: Cells) -> str:
     if len(distinct) >= LEAST_IDENTIFIERS and _matches(distinct, _UUID).mean() > NEARLY_ALL:
         return "identifier"
     if _is_free_text(len(present), distinct):
-        return "text"
+        short = max(map(len, distinct)) <= _TEXT_LENGTH
+        return "identifier" if short and _alike(pd.Series(distinct[:1000], dtype=object)) else "text"
     is_boolean = len(distinct) == 2 and {category.lower() for category in distinct.tolist()} in _BOOLEANS
     return "boolean" if is_boolean else "categorical"
 
