@@ -15,8 +15,10 @@ import pytest
 
 from gensynth.cli import main
 from gensynth.data.columns import Column, describe, issue
+from gensynth.data.explore import find_personal
 from gensynth.data.table_source import read_table
-from gensynth.provenance.subjects import hash_of
+from gensynth.errors import DataError
+from gensynth.provenance.subjects import Subjects, hash_of, write_subjects
 
 ROWS, EACH = 180, 2  # rows of the table, and of each person
 TINY = ("data.label=y", "model.width=8", "trainer.max_samples=640", "trainer=cpu", "logger=none")
@@ -182,6 +184,27 @@ def test_each_run_has_its_own_salt_and_no_data_set_has_any(base):
     for path in (base / "runs").rglob("*"):
         if path.is_file() and path.name != "subjects.json":
             assert not any(facts["salt"].encode() in path.read_bytes() for facts in keys.values()), path
+
+
+def test_a_run_that_goes_on_keeps_its_salt_and_gaps_and_notes_are_searched_inside(tmp_path):
+    frame = people(60, 1).drop(columns=list(SHAPES))
+    frame["ref"] = [f"{4000 + 37 * i}.0" if i % 9 else "" for i in range(60)]
+    frame["note"] = [f"call number {i}, or write to Kim.{i}@Example.org" for i in range(60)]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    source = read_table(str(tmp_path / "t.csv"), label="y", id="ref")
+    personal = find_personal(source)
+    for _ in range(2):
+        write_subjects(tmp_path, source, personal)
+        files = [(tmp_path / name).read_bytes() for name in ("run/subjects.csv", "run/subjects.json")]
+    write_subjects(tmp_path, source, personal)
+    assert files == [(tmp_path / name).read_bytes() for name in ("run/subjects.csv", "run/subjects.json")]
+    kept = Subjects.of(tmp_path)
+    assert kept.by_identifier("4037") == {"1": "ref"}
+    assert kept.by_identifier("kim.12@example.org") == {"12": "note"}
+    assert kept.by_identifier("") == {}
+    (tmp_path / "run/subjects.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="damaged"):
+        Subjects.of(tmp_path)
 
 
 def test_no_identifier_stands_in_hashes_documents_or_ledgers(base):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 import secrets
 import unicodedata
 from collections import Counter
@@ -38,15 +39,18 @@ HEADER = ("row_id", "origin", "content_sha256", "subjects")
 VERSION = 1
 KINDS = ("identifier", "name", "email", "uuid", "phone", "iban", "credit_card", "national_id")  # that say who it is
 _BYTES = 16
+_WHOLE = re.compile(r"\d+\.0")
 
 
 def normalised(value: str) -> str:
-    """An identifier without blanks around it, in one Unicode form; addresses of mail in small letters.
+    """An identifier without blanks around it, in one Unicode form; addresses of mail in small letters, and whole
+    numbers without the point that a gap in their column brings.
 
-    >>> normalised(" Ann@Example.org "), normalised("CLM-00123")
-    ('ann@example.org', 'CLM-00123')
+    >>> normalised(" Ann@Example.org "), normalised("CLM-00123"), normalised("4711.0")
+    ('ann@example.org', 'CLM-00123', '4711')
     """
     text = unicodedata.normalize("NFC", value).strip()
+    text = text[:-2] if _WHOLE.fullmatch(text) else text
     return text.casefold() if "@" in text else text
 
 
@@ -84,7 +88,7 @@ def write_subjects(run: Path, source: Source, personal: Iterable[Mapping[str, An
 
 def _columns(source: Source, personal: Collection[str], subject: str) -> dict[str, np.ndarray]:
     """Cells (N,) of all columns that say who a row is about, those that data.id names as they were read."""
-    data, cells = source.data, source.cells
+    data, cells = source.data, _cells(source)
     described = data.schema.fields.get("columns", ())
     found = [*personal, *(c["name"] for c in described if c["kind"] == "identifier"), *([subject] if subject else [])]
     columns = dict(source.people)
@@ -94,6 +98,13 @@ def _columns(source: Source, personal: Collection[str], subject: str) -> dict[st
         elif name not in columns and name in data.groups:
             columns[name] = data.groups[name]
     return columns
+
+
+def _cells(source: Source) -> pd.DataFrame | None:
+    """Text cells of the rows (N): data.long_tail cuts rows, and leaves the cells that they stood in."""
+    if source.cells is None or len(source.cells) == len(source.data):
+        return source.cells
+    return source.cells.loc[source.data.ids]
 
 
 def _marks(place: int, cells: np.ndarray, key: bytes) -> list[str]:
@@ -117,8 +128,8 @@ def contents_of(source: Source) -> list[str]:
     By it a row of one run is found in another one, whose source was the data set of the first.
     """
     data = source.data
-    if source.cells is not None:
-        return row_hashes(source.cells)
+    if (cells := _cells(source)) is not None:
+        return row_hashes(cells)
     if source.files:
         found = {path: file_sha256(path) for path in set(source.files.values())}
         return [found[source.files[i]] if i in source.files else "" for i in data.ids.tolist()]
