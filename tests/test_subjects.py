@@ -152,6 +152,19 @@ def test_a_test_row_taints_no_generator(base, run_cli, tmp_path):
     assert not any(one["generators"] or one["drawn"] for one in found.values())
 
 
+def test_generators_of_cross_fitting_may_have_learned_from_a_test_row(base, run_cli, tmp_path):
+    shutil.copytree(base / "runs/A", tmp_path / "runs/A")
+    shutil.copytree(base / "runs/B/generator", tmp_path / "runs/A/run/folds/2/generator")
+    shutil.copytree(base / "runs/SB", tmp_path / "runs/SB")  # drawn from it
+    who = people()["claim_no"][of_split(base, "test")]
+    code, found, printed = facts(run_cli, tmp_path, who, tmp_path / "runs")
+    assert code == 0
+    assert found["A"]["generators"] == {}
+    assert found["A"]["folds"].keys() == {"run/folds/2/generator"}
+    assert found["SB"]["drawn"] == {"cvae": 60}
+    assert "1 generators in run/folds have learned from all rows but those of their own test" in printed
+
+
 @pytest.mark.parametrize("who", ["nobody@example.org", "CLM-99999", "no.png", "100000", "Zed Zedson"])
 def test_who_is_not_found_is_exit_6_with_the_runs_named(who, base, run_cli):
     code, out, err = run_cli("forget", who, f"runs={base}/runs")

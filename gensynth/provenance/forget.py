@@ -50,6 +50,7 @@ class Dependence:
     source_rows {row id of the source: how it was found}: row, file name, the name of a column, or "same as in RUN"
     splits      {row id of the source: train, val or test}
     taken       {folder: rows of the source} that were drawn there from what has learned from the person
+    folds       sha256 of bundles of cross-fitting, each of which has learned from all rows but those it was scored on
     """
 
     run: str
@@ -62,6 +63,7 @@ class Dependence:
     source_rows: dict[str, str] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     taken: dict[str, int] = field(default_factory=dict)
+    folds: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -107,8 +109,15 @@ class _Run:
     @cached_property
     def bundles(self) -> dict[str, str]:
         """sha256 of every bundle that the run trained, by its folder."""
-        places = [*self.out.glob("generator/manifest.json"), *self.out.glob("arms/*/generator/manifest.json")]
-        return {path.parent.relative_to(self.out).as_posix(): file_sha256(path) for path in sorted(places)}
+        return self._bundles("generator", "arms/*/generator")
+
+    @cached_property
+    def folds(self) -> dict[str, str]:
+        return self._bundles("run/folds/*/generator")
+
+    def _bundles(self, *places: str) -> dict[str, str]:
+        found = sorted(path for place in places for path in self.out.glob(f"{place}/manifest.json"))
+        return {path.parent.relative_to(self.out).as_posix(): file_sha256(path) for path in found}
 
     @property
     def ledger(self) -> list[Line]:
@@ -173,7 +182,9 @@ def _name(folder: Path, runs: Path) -> str:
 def _splits(out: Path) -> Iterator[tuple[str, str]]:
     """(row id, split) of every row of a run's source."""
     with (out / "run" / "split.csv").open(encoding="utf-8", newline="") as file:
-        yield from ((line["row_id"], line["split"]) for line in csv.DictReader(file))
+        lines = csv.reader(file)
+        next(lines, None)
+        yield from ((line[0], line[1]) for line in lines)
 
 
 def _find_directly(known: Iterable[_Run], who: str) -> None:
@@ -214,7 +225,7 @@ def _leave_out_other_numbers(known: Iterable[_Run], who: str) -> None:
 
 
 def _held(one: _Run) -> Iterator[tuple[str, str]]:
-    yield from ((line["row_id"], line["content_sha256"]) for line in one.subjects.lines() if line["content_sha256"])
+    yield from ((row, content) for row, _, content, _ in one.subjects.lines() if content)
 
 
 def _contents(
@@ -246,8 +257,9 @@ def _contents(
 
 def _drawn_elsewhere(known: Iterable[_Run], runs: Path) -> Iterator[tuple[Dependence, list[Line]]]:
     """Folders below `runs` whose ledger names a bundle that has learned from the person, with the ledger's lines."""
-    learned = [one for one in known if (one.own or one.taken) and one.has_learned()]
+    learned = [one for one in known if one.has_learned()]
     makers = {sha256: one for one in learned for sha256 in one.bundles.values()}
+    makers |= {sha256: one for one in known if one.own or one.taken for sha256 in one.folds.values()}
     own = {one.out / "dataset" for one in learned}
     for path in sorted(runs.rglob("ledger.csv")) if makers else ():
         text = path.read_bytes() if path.parent not in own else b""
@@ -273,6 +285,7 @@ def _dependence(one: _Run) -> Dependence:
         source_rows=one.own,
         splits={row: split for row, split in splits.items() if row in one.own},
         taken=dict(Counter(one.taken.values())),
+        folds=one.folds,
     )
 
 
@@ -336,8 +349,12 @@ def _lines_on(who: str, one: Dependence) -> list[str]:
     lines = [f"{one.run}: {_head(who, one)}"]
     lines += [f"  {n} rows of its source were drawn in {folder}" for folder, n in one.taken.items()]
     lines += [f"  generator {sha256[:16]} ({place}) was trained on it" for place, sha256 in one.generators.items()]
+    if one.folds:
+        lines.append(
+            f"  {len(one.folds)} generators in run/folds have learned from all rows but those of their own test"
+        )
     sentences = {
-        "real": "the row itself",
+        "real": "of its own rows",
         "taken": "drawn elsewhere with its help and taken for real rows here",
         "parent": "made from it",
         "named": "made from another row with its help",

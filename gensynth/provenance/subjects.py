@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import re
 import secrets
 import unicodedata
 from collections import Counter
@@ -32,14 +31,14 @@ from gensynth.data.identifiers import find
 from gensynth.data.source import Source
 from gensynth.errors import DataError
 from gensynth.files import file_sha256, write_atomically, write_json
-from gensynth.types import LabelledData
+from gensynth.types import REAL, LabelledData
 
 FILE, KEY = "run/subjects.csv", "run/subjects.json"
 HEADER = ("row_id", "origin", "content_sha256", "subjects")
 VERSION = 1
 KINDS = ("identifier", "name", "email", "uuid", "phone", "iban", "credit_card", "national_id")  # that say who it is
 _BYTES = 16
-_WHOLE = re.compile(r"\d+\.0")
+_MISSING = frozenset(MISSING)
 
 
 def normalised(value: str) -> str:
@@ -49,8 +48,8 @@ def normalised(value: str) -> str:
     >>> normalised(" Ann@Example.org "), normalised("CLM-00123"), normalised("4711.0")
     ('ann@example.org', 'CLM-00123', '4711')
     """
-    text = unicodedata.normalize("NFC", value).strip()
-    text = text[:-2] if _WHOLE.fullmatch(text) else text
+    text = (value if value.isascii() else unicodedata.normalize("NFC", value)).strip()
+    text = text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
     return text.casefold() if "@" in text else text
 
 
@@ -115,11 +114,12 @@ def _marks(place: int, cells: np.ndarray, key: bytes) -> list[str]:
 
 
 def _mark(place: int, cell: str, key: bytes) -> str:
-    if cell in MISSING:
+    if cell in _MISSING:
         return ""
-    inside = find(cell) if " " in cell.strip() else []  # a number without blanks is one by itself
-    parts = dict.fromkeys([normalised(cell), *(normalised(cell[start:end]) for start, end, _ in inside)])
-    return " ".join(f"{place}:{hash_of(part, key)}" for part in parts)
+    if " " not in cell:  # a number or an address by itself
+        return f"{place}:{hash_of(cell, key)}"
+    parts = [hash_of(part, key) for part in [cell, *(cell[start:end] for start, end, _ in find(cell))]]
+    return " ".join(f"{place}:{part}" for part in dict.fromkeys(parts))
 
 
 def contents_of(source: Source) -> list[str]:
@@ -162,36 +162,35 @@ class Subjects:
         except (ValueError, KeyError, TypeError):
             raise DataError(f"{KEY} of {run.name} is damaged") from None
 
-    def lines(self) -> Iterator[dict[str, str]]:
-        """Every line of run/subjects.csv, none of a run without it."""
+    def lines(self) -> Iterator[list[str]]:
+        """The cells of every line of run/subjects.csv, in the order of HEADER; nothing of a run without it."""
         if not self.kept:
             return
         with (self.run / FILE).open(encoding="utf-8", errors="surrogatepass", newline="") as file:
-            yield from csv.DictReader(file)
+            lines = csv.reader(file)
+            next(lines, None)
+            yield from lines
 
     def by_identifier(self, who: str) -> dict[str, str]:
         """{row id: column} of the rows that hold this identifier."""
         wanted = hash_of(who, self.key) if self.kept and self.columns else ""
         found = {}
-        for line in self.lines() if wanted else ():
-            if wanted in line["subjects"]:
-                place = next(mark for mark in line["subjects"].split(" ") if mark.endswith(wanted)).partition(":")[0]
-                found[line["row_id"]] = self.columns[int(place)]
+        for row, _, _, subjects in self.lines() if wanted else ():
+            if wanted in subjects:
+                place = next(mark for mark in subjects.split(" ") if mark.endswith(wanted)).partition(":")[0]
+                found[row] = self.columns[int(place)]
         return found
 
     def by_content(self, contents: Container[str]) -> list[tuple[str, str]]:
         """(row id, content) of the rows that hold any of these."""
-        found = [
-            (line["row_id"], line["content_sha256"]) for line in self.lines() if line["content_sha256"] in contents
-        ]
-        return [(row, content) for row, content in found if content]
+        return [(row, content) for row, _, content, _ in self.lines() if content and content in contents]
 
     def contents(self, rows: Container[str]) -> set[str]:
         """What some rows hold, without what several rows hold, which says nothing of whom they are about."""
-        held = {line["content_sha256"] for line in self.lines() if line["row_id"] in rows} - {""}
+        held = {content for row, _, content, _ in self.lines() if row in rows} - {""}
         seen = Counter(content for _, content in self.by_content(held))
         return {content for content, n in seen.items() if n == 1}
 
     def drawn(self) -> set[str]:
         """Rows that say of themselves that they are augmented or synthetic: a generator learns from all of them."""
-        return {line["row_id"] for line in self.lines() if line["origin"] != "real"}
+        return {row for row, origin, *_ in self.lines() if origin != REAL}
