@@ -21,7 +21,6 @@ from gensynth.errors import DataError, UsageError, nearest
 from gensynth.evaluation.bias.bias import audit_lines, audit_rows
 from gensynth.files import write_json, write_text
 from gensynth.progress import say
-from gensynth.provenance.subjects import write_subjects
 from gensynth.run_folder import RunFolder
 from gensynth.steps.job import FILE, Job
 from gensynth.types import REAL, LabelledData
@@ -86,7 +85,9 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     write_json(run.path / "explore.json", facts)
     write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
-    if job.verb != "explore":  # of which nothing is left that depends on a row
+    if job.verb != "explore":  # of which nothing is left that depends on a row, and which loads no network
+        from gensynth.provenance.subjects import write_subjects
+
         write_subjects(run.path, source, facts["personal"], job.data.subject or source.subject)
     say("\n".join([*explore_lines(facts), *(audit_lines(facts["bias"]) if "bias" in facts else [])]))
     return SplitData(
