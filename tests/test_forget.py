@@ -119,7 +119,7 @@ def test_row_ids_survive_the_quoting(row):
 
 def test_an_unknown_row_and_a_folder_without_runs(runs, tmp_path, run_cli):
     code, out, _ = run_cli("forget", "nobody.png", f"runs={runs}")
-    assert (code, out.strip()) == (0, 'no run knows the row "nobody.png"')
+    assert (code, out.strip()) == (6, '"nobody.png" not found in 2 runs looked at: deep/one, two')
     (tmp_path / "empty").mkdir()
     code, _, err = run_cli("forget", "x", f"runs={tmp_path}/empty")
     assert code == 2
@@ -130,6 +130,45 @@ def test_an_unknown_row_and_a_folder_without_runs(runs, tmp_path, run_cli):
     code, _, err = run_cli("forget")
     assert code == 2
     assert "forget needs the name of a row" in err
+
+
+@pytest.mark.parametrize("form", ["{0}", "/home/me/in/{0}", "in/{0}", "C:\\\\in\\\\{1}", "train/{0}"])
+def test_a_file_is_found_by_its_name_with_more_folders_or_other_strokes(form, runs, run_cli):
+    row = of_split(runs / "two", "train", "zero")
+    code, out, err = run_cli("forget", form.format(row, row.replace("/", "\\")), f"runs={runs}")
+    assert code == 0, err
+    assert f'two: row "{row}" in train' in out
+
+
+def test_a_file_name_alone_finds_the_files_of_every_folder(runs, run_cli):
+    code, out, _ = run_cli("forget", "img003.png", f"runs={runs}/two")
+    assert code == 0
+    assert out.count("/img003.png") >= 3
+    assert "by file name, source in" in out
+    code, _, _ = run_cli("forget", "g003.png", f"runs={runs}/two")
+    assert code == 6
+
+
+def test_a_run_on_the_images_of_a_run_is_followed_where_files_were_moved(runs, tmp_path, run_cli):
+    base = tmp_path / "runs"
+    shutil.copytree(runs / "two", base / "two")
+    moved = tmp_path / "moved"
+    for i, path in enumerate(sorted((base / "two/dataset/train").rglob("*.png"))):
+        place = moved / path.parent.name / f"{i}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    words = ("utility.run=false", "metric=[]", "filter=[]", "sampler=smote", "target=62", "data.allow_synthetic=true")
+    code, _, err = run_cli("balance", moved, *words, f"out={base}/three")
+    assert code == 0, err
+    row = of_split(base / "two", "train", "few")
+    code, _, err = run_cli("forget", row, f"runs={base}", f"out={tmp_path}/facts.json")
+    assert code == 0, err
+    two, three = sorted(json.loads((tmp_path / "facts.json").read_text())["runs"], key=lambda one: one["run"] != "two")
+    ledger = rows(base / "two/dataset/ledger.csv")
+    of_few = sum(line["sampler"] == "smote" and line["label"] == "few" for line in ledger)
+    assert two["may_hold"] == {"smote": of_few}
+    assert list(three["source_rows"].values()) == ["same as in two"]
+    assert three["taken"] == {"two": of_few}
 
 
 def test_a_file_that_is_there_is_not_written_over(runs, tmp_path, run_cli):

@@ -126,16 +126,17 @@ def _samplers_of(dataset: Path, trust: list[str]) -> tuple[list[Sampler], str]:
     return samplers, why_not
 
 
-def _forget(config: Config, typed: list[str], choices: Choices) -> None:
+def _forget(config: Config, typed: list[str], choices: Choices) -> int:
     from gensynth.provenance.forget import forget, forget_lines
 
-    row, out = str(config["row"]), Path(config["out"])
+    who, out = str(config["row"]), Path(config["out"])
     if config["out"] and out.exists():
         raise UsageError(f"out={out} is there already; nothing was touched, choose a new file")
-    found = forget(row, Path(config["runs"]))
-    print("\n".join(forget_lines(row, found)))
+    answer = forget(who, Path(config["runs"]))
+    print("\n".join(forget_lines(who, answer)))
     if config["out"]:
-        out.write_text(json.dumps({"row": row, "runs": [one.to_json() for one in found]}, indent=1), encoding="utf-8")
+        out.write_text(json.dumps({"row": who} | answer.to_json(), indent=1), encoding="utf-8")
+    return 0 if answer.found else 6
 
 
 def _compare(config: Config, typed: list[str], choices: Choices) -> None:

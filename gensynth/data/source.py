@@ -38,6 +38,7 @@ class Source:
     deidentified  what was done to columns that name people: column, action, number of cells
     describe    tables: reads the same cells by what columns are in some of the rows
     readings    tables: of every column two cells and, where it could be something else, what: "examples", "or"
+    people      column -> cells (N,), before anything was taken out, that say who a row is about: what data.id names
     subject     name of a column in data.groups whose rows never straddle a split, where no person names one
     """
 
@@ -53,6 +54,7 @@ class Source:
     cells: pd.DataFrame | None = None
     deidentified: tuple[dict[str, str | int], ...] = ()
     readings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    people: Mapping[str, np.ndarray] = field(default_factory=dict)
     subject: str = ""
     describe: Callable[[np.ndarray], Source] | None = None
 

@@ -49,18 +49,18 @@ def read_path(
     max_seconds: float = 60.0,
     mask: str = "",
     crop: bool = False,
+    id: str = "",
     deidentify: Mapping[str, str] | None = None,
     allow_lost: Collection[str] = (),
     range: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
 ) -> Source:
     """Reads labelled images (folder, IDX pair, .npz), sounds (folder) or a table; rows of `test` get split "test".
 
-    label        column of a metadata.csv; test: a second path, whose rows are the test split
+    label, id    columns of a metadata.csv, id: who or what a row is about; test: a second path, rows of the test split
     image_size   (height, width) in pixels; None: as they are, at most 64
     mask         column of a metadata.csv that names an image a row, light where the object is; kept as groups[MASK]
     max_pixels   cap on width x height of one file; min_classes: classes that must have rows
-    seconds      length of every sound, 0: covers 95 % of the files, and 95 % of the sound of every class; max_seconds:
-                 cap on one file
+    seconds      of every sound, 0: covers 95 % of the files, and of the sound of every class; max_seconds: of one file
     sample_rate_hz  rate of all sounds, 0: the commonest
     crop         a row for every box of COCO's, Pascal VOC's or YOLO's label files
     deidentify   column of a metadata.csv or table -> drop | mask | replace
@@ -73,7 +73,7 @@ def read_path(
     of_images = {"range": range if not isinstance(range, Mapping) else None, **of_files}
     if path.strip() and is_table(Path(os.path.expanduser(path))):
         refuse_keys("a table", images=of_images)
-        return read_table(path, label=label, test=test, min_classes=min_classes, deidentify=deidentify)
+        return read_table(path, label=label, test=test, min_classes=min_classes, id=id, deidentify=deidentify)
     image_size, ranges = check_image_size(image_size, max_pixels), declared_ranges(range)
     listings, arrays = _parts(path, test, label, max_pixels, crop)
 
@@ -95,7 +95,14 @@ def read_path(
     if test:
         _check_test_classes(source)
     _check_count(source, min_classes)
-    return _deidentified(source, deidentify) if deidentify else source
+    return _deidentified(_with_people(source, id), deidentify or {})
+
+
+def _with_people(source: Source, column: str) -> Source:
+    """The source with the column that data.id names, before anything is taken out; UsageError without it."""
+    if column and column not in source.data.groups:
+        raise UsageError(f"data.id={column} is not a column here; {nearest(column, source.data.groups)}")
+    return replace(source, people={column: source.data.groups[column]}) if column else source
 
 
 def refuse_keys(found: str, **keys: Mapping[str, Any]) -> None:
@@ -110,6 +117,8 @@ def refuse_keys(found: str, **keys: Mapping[str, Any]) -> None:
 
 
 def _deidentified(source: Source, actions: Mapping[str, str]) -> Source:
+    if not actions:
+        return source
     groups, done = deidentified_columns(source.data.groups, actions, kept={})
     data = replace(source.data, groups=groups)
     return replace(source, data=data, deidentified=done, notes=(*source.notes, *notes_on(done)))

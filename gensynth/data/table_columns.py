@@ -23,6 +23,7 @@ from gensynth.data.columns import (
     values_in,
     values_of,
 )
+from gensynth.data.columns.codes import sieve_of
 from gensynth.data.columns.numbers import infinite
 from gensynth.data.finding import printable
 from gensynth.data.identifiers import flag_columns, masked
@@ -112,6 +113,15 @@ def described_columns(cells: Mapping[str, Cells], stated: Stated, decimal_comma:
         return [_described(name, column, stated, decimal_comma) for name, column in cells.items()]
     except ValueError as error:
         raise DataError(str(error)) from None
+
+
+def not_issued(columns: list[Column], cells: Mapping[str, Cells]) -> list[Column]:
+    """The columns, whose new identifiers are none of the cells of any split: nothing is learned from these, and a row
+    that `sample` draws is not given the number of a test row's person."""
+    return [
+        replace(column, sieve=sieve_of(cells[column.name].different)) if column.kind == "identifier" else column
+        for column in columns
+    ]
 
 
 def _described(name: str, cells: Cells, stated: Stated, decimal_comma: bool) -> Column:

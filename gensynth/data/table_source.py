@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from gensynth.data.table_columns import (
     check_columns,
     columns_like,
     described_columns,
+    not_issued,
     notes_on_columns,
     read_column,
     readings_of,
@@ -50,6 +51,7 @@ def read_table(
     delimiter: str = "",
     encoding: str = "",
     subject: str = "",
+    id: str = "",
     groups: list[str] | None = None,
     deidentify: Mapping[str, str] | None = None,
     min_classes: int = 2,
@@ -63,6 +65,7 @@ def read_table(
     kinds    column -> kind, where the found one is wrong
     formats  column -> format of its dates, see `columns/dates.py`
     subject  column that says whom a row belongs to: an identifier, kept in `groups`
+    id       column that says who or what a row is about: an identifier, kept in `people` as it is read
     groups   further columns kept in `groups` as text, by which bias is looked at; they are learned like any other
     deidentify  column -> drop | mask | replace, before anything else is looked at
     like     schema whose classes and columns the rows are read with, for sets that are compared with other rows
@@ -72,13 +75,12 @@ def read_table(
     cells, split, ids, tables, notes = read_cells(path, test, form)
     if deidentify:
         label = label_column(cells.drop(columns=[SOURCE_COLUMN], errors="ignore"), label)
+    people = people_in(cells, id, label)
     written, cells, done = form_and_cells(tables, cells, deidentify or {}, needed(label, subject, groups), "")
-    first = next(iter(tables.values()))
-    given = dict(kinds or {}) | ({subject: "identifier"} if subject in cells.columns else {})
     check_columns(groups or [], cells, "data.groups: no")
     beside = {name: cells[name].to_numpy(str) for name in [*(groups or []), subject] if name in cells.columns}
-
-    stated = Stated(ignore or (), keep or (), groups or (), kinds=given, formats=formats or {})
+    kinds = dict(kinds or {}) | of_people((subject, id), cells, deidentify or {})
+    stated = Stated(ignore or (), keep or (), groups or (), kinds=kinds, formats=formats or {})
 
     def with_notes(source: Source) -> Source:
         by = source.describe
@@ -87,14 +89,29 @@ def read_table(
             data=replace(source.data, groups=beside),
             notes=(*source.notes, *notes_on(done), *notes),
             deidentified=done,
+            people=people,
             describe=None if by is None else lambda rows: with_notes(by(rows)),
         )
 
-    source = with_notes(
-        build(cells, label, first.kind, split, ids, stated=stated, like=like, tables=tables, form=written)
-    )
+    kind = next(iter(tables.values())).kind
+    source = with_notes(build(cells, label, kind, split, ids, stated=stated, like=like, tables=tables, form=written))
     check_classes(source.data.schema.classes, min_classes)
     return source
+
+
+def people_in(cells: pd.DataFrame, column: str, label: str) -> dict[str, np.ndarray]:
+    """{column: cells (N,)} of the one that data.id names, before anything is taken out; UsageError without it."""
+    if not column:
+        return {}
+    check_columns([column], cells, "data.id: no")
+    if column == label:
+        raise UsageError(f"data.id={column} is the label; name the column that says who a row is about")
+    return {column: cells[column].to_numpy(object)}
+
+
+def of_people(names: Iterable[str], cells: pd.DataFrame, actions: Mapping[str, str]) -> dict[str, str]:
+    """The kinds of the columns that say who rows are about; what is masked says it no more."""
+    return {name: "identifier" for name in names if name in cells.columns and actions.get(name) != "mask"}
 
 
 def check_classes(classes: tuple[str, ...], least: int) -> None:
@@ -209,7 +226,7 @@ def build(
         """By what columns are in some rows, bool (N,), or in all."""
         shown = texts if rows is None else {c: of[rows] for c, of in texts.items()}
         comma = kind.startswith("CSV with semicolons")
-        columns = columns_like(like, cells) if like else described_columns(shown, stated, comma)
+        columns = columns_like(like, cells) if like else not_issued(described_columns(shown, stated, comma), texts)
         x, noted = _values(columns, texts, stated, like is not None)
         if not x.shape[1]:
             raise DataError(f'no column beside the label "{name}" can be learned from')

@@ -36,6 +36,7 @@ def read_text(
     delimiter: str = "",
     encoding: str = "",
     subject: str = "",
+    id: str = "",
     groups: list[str] | None = None,
     deidentify: Mapping[str, str] | None = None,
     min_classes: int = 2,
@@ -46,7 +47,7 @@ def read_text(
     """Reads the texts and labels of a CSV, TSV, JSON Lines or Parquet file, or of a folder of such train, val and test.
 
     text    name or position of the column of texts; texts are kept character for character
-    label   name or position of the label column; subject, groups and deidentify as for tables
+    label   name or position of the label column; subject, id, groups and deidentify as for tables
     allow_lost  classes that may lose all or more than half of their rows
     like    schema whose classes the rows are read with, for sets that are compared with other rows
     language  code of the texts' language, or auto: found by their function words; see `text_languages.py`
@@ -58,10 +59,8 @@ def read_text(
     cells, split, ids, tables, notes = table_source.read_cells(path, test, form)
     origin = table_source.origin_of(cells)
     cells = cells.drop(columns=[table_source.SOURCE_COLUMN], errors="ignore")
-    name, column = (
-        table_source.label_column(cells, label),
-        table_source.label_column(cells, text, "data.text", "the texts"),
-    )
+    name = table_source.label_column(cells, label)
+    column = table_source.label_column(cells, text, "data.text", "the texts")
     if name == column:
         raise UsageError(f"data.text and data.label both name the column {column!r}")
     labels, noted = table_source.labels_of(cells[name])
@@ -69,10 +68,11 @@ def read_text(
     beside = [*(groups or []), *([subject] if subject else [])]
     check_columns(beside, cells)
     kept = {column: "data.text"} | table_source.needed(name, subject, groups)
+    people = table_source.people_in(cells, id, name)
     written, cells, done = form_and_cells(tables, cells, deidentify or {}, kept, column)
     keep, quarantine, lost = _usable(cells[column].to_numpy(object), labels, ids, allow_lost)
     cells, split, ids, origin = cells[keep].reset_index(drop=True), split[keep], ids[keep], origin[keep]
-    labels = labels[keep]
+    labels, people = labels[keep], {who: own[keep] for who, own in people.items()}
     classes = table_source.classes_of(set(labels.tolist()), like)
     table_source.check_classes(classes, min_classes)
     languages = languages_of(language, cells[column].tolist())
@@ -84,7 +84,7 @@ def read_text(
     facts = (first, language_note(language, languages), *_blank_notes(cells, name, column))
     shown = (*facts, *noted, *notes_on(done), *notes, *lost)
     cells = written[keep].marked(cells, schema.fields).set_axis(ids, axis=0)
-    return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done)
+    return Source(data, split, {}, quarantine, shown, source_hash(data), cells=cells, deidentified=done, people=people)
 
 
 def _blank_notes(cells: pd.DataFrame, label: str, text: str) -> list[str]:

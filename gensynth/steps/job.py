@@ -53,6 +53,7 @@ class DataSettings:
 
     name         what reports call the data
     long_tail    (first, last) cuts train for experiments
+    id           column that says who or what a row is about, by which `forget` finds it
     groups       columns by which bias is looked at
     allow_lost   classes that may lose all or more than half of their files
     allow_synthetic  whether rows that are marked as synthetic may be trained on
@@ -65,6 +66,7 @@ class DataSettings:
     split: tuple[float, float, float] = (0.7, 0.1, 0.2)
     long_tail: tuple[int, int] | None = None
     subject: str = ""
+    id: str = ""
     groups: tuple[str, ...] = ()
     allow_lost: tuple[str, ...] = ()
     allow_synthetic: bool = False

@@ -85,6 +85,10 @@ def look(job: Job, run: RunFolder, source: Source | None = None) -> SplitData:
     write_json(run.path / "explore.json", facts)
     write_text(run.path / "run" / "quarantine.csv", quarantine_csv(source.quarantine))
     write_text(run.path / "run" / "split.csv", csv_text(("row_id", "split"), zip(source.data.ids, split, strict=True)))
+    if job.verb != "explore":  # of which nothing is left that depends on a row, and which loads no network
+        from gensynth.provenance.subjects import write_subjects
+
+        write_subjects(run.path, source, facts["personal"], job.data.subject or source.subject)
     say("\n".join([*explore_lines(facts), *(audit_lines(facts["bias"]) if "bias" in facts else [])]))
     return SplitData(
         source,
@@ -112,4 +116,5 @@ def _cut(source: Source, split: np.ndarray, job: Job) -> tuple[Source, np.ndarra
     keep = cut_long_tail(
         source.data.y, split, first, last, len(source.data.schema.classes), rng.child(job.seed, "tail")
     )
-    return replace(source, data=source.data[keep], split=source.split[keep]), split[keep]
+    people = {name: cells[keep] for name, cells in source.people.items()}
+    return replace(source, data=source.data[keep], split=source.split[keep], people=people), split[keep]

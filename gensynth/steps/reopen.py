@@ -297,6 +297,8 @@ def carry_over(finished: Path, out: Path) -> None:
         "run/state.json",
         "run/split.csv",
         "run/quarantine.csv",
+        "run/subjects.csv",
+        "run/subjects.json",
         "run/metrics.csv",
         *(p.relative_to(finished).as_posix() for p in (finished / "run" / "samples").glob("*.png")),
         "run/review.csv",

@@ -22,8 +22,11 @@ ATTEMPTS = 40
 SHAPED_BY = 1000  # cells by which a shape is found
 ALIKE = 0.9  # share of the cells that must have the runs of the shape
 FEW = 12  # different texts of a run that are written again as they are: domains of addresses, say
+LEAST_SHARED = 5  # cells from which a part of them is no person's own
+NO_DOMAIN = "example.com"  # of nobody (RFC 2606, section 3)
 CHANCE = 1e-9  # of never seeing the letters of an alphabet that are not there, by which it has them
 _RUNS = re.compile(r"\d+|[^\W\d_]+|[\W_]+")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _UPPER_HEX, _LOWER_HEX = string.digits + "ABCDEF", string.digits + "abcdef"
 ALPHABETS = (
     string.digits,
@@ -42,22 +45,40 @@ Run = dict[str, Any]
 def find_shape(cells: np.ndarray) -> list[Run]:
     """Runs of cells (N,): {"text"}, {"low", "high"}, {"texts", "counts"}, or {"places"} and, of words, {"lengths"}.
 
-    The cells of most have one length and one alphabet a place, or the same sequence of digits, letters and marks; else
-    the shape is that of the commonest length.
+    The cells of most have one length and one alphabet a place, or the same sequence of digits, letters and marks, or
+    are addresses of mail; else the shape is that of the commonest sequence or of the commonest length.
     """
     sample = cells[:: -(-len(cells) // SHAPED_BY)].tolist()
     lengths = Counter(map(len, sample))
     length, count = lengths.most_common(1)[0]
-    if count < ALIKE * len(sample) or "@" in sample[0]:
+    addresses = sum(_ADDRESS.fullmatch(cell) is not None for cell in sample) >= ALIKE * len(sample)
+    if count < ALIKE * len(sample) or addresses:
         split = [_RUNS.findall(cell) for cell in sample]
         kinds = [tuple(_kind(run) for run in runs) for runs in split]
         usual, alike = Counter(kinds).most_common(1)[0]
-        if alike >= ALIKE * len(sample):
+        if addresses and alike < ALIKE * len(sample):
+            return _address([cell.split("@") for cell in sample if _ADDRESS.fullmatch(cell)])
+        if alike >= ALIKE * len(sample) or alike > count:
             table = [runs for runs, kind in zip(split, kinds, strict=True) if kind == usual]
             # Of an address only what follows the "@" may be written again: what stands before it are people.
-            people = usual.index("@") if "@" in usual else 0
+            people = usual.index("@") or len(usual) if "@" in usual else 0
             return [_run([runs[i] for runs in table], len(table), again=i >= people) for i in range(len(usual))]
     return _places([cell for cell in sample if len(cell) == length])
+
+
+def _address(pairs: Sequence[Sequence[str]]) -> list[Run]:
+    """Runs of addresses of mail that are built in several ways: letters and digits before the "@", then a domain."""
+    people = ["".join(letter for letter in name if letter.isalnum()) or "a" for name, _ in pairs]
+    first, longest = {name[0] for name in people}, max(map(len, people))
+    places = [_alphabet(first), *[_alphabet({c for name in people for c in name[1:]} or first)] * (longest - 1)]
+    domains = Counter(domain for _, domain in pairs)
+    shared = {domain: n for domain, n in domains.most_common(FEW) if n >= LEAST_SHARED}
+    domain = {"texts": sorted(shared), "counts": [shared[one] for one in sorted(shared)]}
+    return [
+        {"places": places, "lengths": sorted(map(len, people))[:: -(-len(people) // 50)]},
+        {"text": "@"},
+        domain if shared else {"text": NO_DOMAIN},
+    ]
 
 
 def _kind(run: str) -> str:
@@ -72,12 +93,25 @@ def _run(texts: Sequence[str], rows: int, again: bool) -> Run:
     if all(text.isdigit() and (text == "0" or text[0] != "0") for text in texts):
         numbers = [int(text) for text in texts]
         if max(numbers) < 1 << 62:
-            return {"low": min(numbers), "high": max(numbers)}
-    if again and len(counts) <= FEW and rows >= 4 * len(counts):
-        return {"texts": sorted(counts), "counts": [counts[text] for text in sorted(counts)]}
+            return dict(zip(("low", "high"), _bounds(min(numbers), max(numbers)), strict=True))
+    if again and len(counts) <= FEW and rows >= 4 * len(counts) and max(counts.values()) >= LEAST_SHARED:
+        shared = sorted(text for text, n in counts.items() if n >= LEAST_SHARED)
+        return {"texts": shared, "counts": [counts[text] for text in shared]}
     longest = max(map(len, texts))
     places = [_alphabet({text[i] for text in texts if len(text) > i}) for i in range(longest)]
     return {"places": places, "lengths": sorted(map(len, texts))[:: -(-len(texts) // 50)]}
+
+
+def _bounds(low: int, high: int) -> tuple[int, int]:
+    """Bounds of numbers, from 1,000 on rounded outwards to two digits: the smallest and the largest are somebody's.
+
+    >>> _bounds(1, 254), _bounds(10017, 98765)
+    ((1, 254), (10000, 98999))
+    """
+    if high < 1000:
+        return low, high
+    step = 10 ** (len(str(high)) - 2)
+    return low // step * step, (high // step + 1) * step - 1
 
 
 def _places(cells: Sequence[str]) -> list[Run]:
@@ -183,13 +217,16 @@ def issue_codes(
 
 
 def _grown(runs: Sequence[Mapping[str, Any]], more: int) -> list[Mapping[str, Any]]:
-    """The shape with so many more digits: in the last run that ends with digits, else behind all."""
+    """The shape with so many more digits: in the last run that ends with digits, else before an "@" or behind all."""
     out = list(runs)
     numbers = [i for i, run in enumerate(out) if "places" in run and "lengths" not in run]
     numbers = [i for i in numbers if set(out[i]["places"][-1]) <= set(string.digits)]
     if more and numbers:
         out[numbers[-1]] = {"places": [*out[numbers[-1]]["places"], *[string.digits] * more]}
-    return out if numbers or not more else [*out, {"places": [string.digits] * more}]
+    if more and not numbers:
+        at = next((i for i, run in enumerate(out) if run.get("text") == "@"), len(out))
+        out.insert(at, {"places": [string.digits] * more})
+    return out
 
 
 def _drawn(name: str, runs: Sequence[Mapping[str, Any]], seeds: np.ndarray, attempt: int) -> list[str]:

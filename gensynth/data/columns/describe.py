@@ -32,6 +32,13 @@ _NAMED_ID = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_NAMED_ID = re.compile(r"(^|[_\s.-])(id|idx|index|key|uuid|guid|rownum|row_number)$", re.IGNORECASE)
+# Numbers of one person or case, who may have several rows; "vehicle_claim" would be an amount.
+_OF_ONE = re.compile(
+    r"(^|[_\s.-])(id|uuid|guid|no|nr|number|ref|serial|token|customer|client|patient|member)$|(?-i:[a-z](Id|ID|No|Nr)$)",
+    re.IGNORECASE,
+)
+_UUID = r"^\s*[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\s*$"
+MOST_ROWS_EACH = 5  # of one person or case, on average
 _CODE = re.compile(r"\d|@")
 
 
@@ -127,6 +134,8 @@ def _plain_number(name: str, cells: Cells, marks: np.ndarray, distinct: np.ndarr
             return _settled(Column(name, "datetime", format=date.format), cells, marks)
         if len(distinct) == len(cells) >= LEAST_IDENTIFIERS and _counts_or_named(name, known):
             return _identifier(name, cells, "")
+        if _is_of_one(name, len(distinct), int(cells.counts[~marks].sum())):
+            return _identifier(name, cells.where(~marks), cells.commonest(marks))
         if np.abs(known).max() > EXACT:
             return _of_texts(name, cells, is_missing(cells.different, texts=True), "")
     form = numbers.find_form(distinct) or numbers.PLAIN
@@ -148,6 +157,12 @@ def _counts_or_named(name: str, known: np.ndarray) -> bool:
         known.max() - known.min() == len(known) - 1 or bool((np.diff(known) > 0).all()) or len(known) >= SURELY_ROWS
     )
     return bool(dense and counts) or _NUMBER_NAMED_ID.search(name) is not None
+
+
+def _is_of_one(name: str, distinct: int, rows: int) -> bool:
+    """Whether a column is called as numbers of people or cases are, and has few rows of each."""
+    few_each = distinct >= LEAST_IDENTIFIERS and rows <= MOST_ROWS_EACH * distinct
+    return few_each and _OF_ONE.search(name) is not None
 
 
 def _stated_number(name: str, distinct: np.ndarray, decimal_comma: bool) -> Column:
@@ -307,8 +322,13 @@ def _kind_of_texts(name: str, rows: int, present: Cells) -> str:
             return "text"
         if _identifies(distinct, named):
             return "identifier"
+    if _is_of_one(name, len(distinct), len(present)) and _identifies(distinct, named=False):
+        return "identifier"
+    if len(distinct) >= LEAST_IDENTIFIERS and _matches(distinct, _UUID).mean() > NEARLY_ALL:
+        return "identifier"
     if _is_free_text(len(present), distinct):
-        return "text"
+        short = max(map(len, distinct)) <= _TEXT_LENGTH
+        return "identifier" if short and _alike(pd.Series(distinct[:1000], dtype=object)) else "text"
     is_boolean = len(distinct) == 2 and {category.lower() for category in distinct.tolist()} in _BOOLEANS
     return "boolean" if is_boolean else "categorical"
 
