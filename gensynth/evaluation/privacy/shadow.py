@@ -18,7 +18,8 @@ import numpy as np
 
 from gensynth.data.split import row_groups
 from gensynth.evaluation.metrics.roc import auc_entry, tpr_entries
-from gensynth.evaluation.privacy.membership import FLOOR, ROWS_ONLY, K, Points, halved
+from gensynth.evaluation.privacy.membership import ROWS_ONLY, K, Points, halved
+from gensynth.evaluation.privacy.row_attacks import FLOOR
 from gensynth.neighbours import nearest_distances
 from gensynth.progress import bar
 from gensynth.rng import child, numpy_generator

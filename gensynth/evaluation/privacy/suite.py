@@ -1,0 +1,219 @@
+"""Many attacks, one answer: the strongest of all, corrected for having been the strongest of so many.
+
+Which rows were trained on is a draw: had it fallen otherwise, every attack would have come out otherwise. So membership
+is dealt out anew, PERMUTATIONS times, class by class, rows of one subject together, and every attack is measured again,
+on all rows and on each class alone; attacks that learn are fitted again. Each measure is divided by the spread it
+has over the deals. The largest of a deal says how large the largest of all comes out by chance alone: p-values
+and intervals hold for all attacks and classes together (max-t; Westfall and Young, "Resampling-based multiple testing",
+1993, section 2.4). They come from one quantile: an interval lies above 0.5 exactly where p <= ERROR.
+
+Two measures: the AUC, and the share of members among the TOP rows with the highest scores. The second finds what an AUC
+hides, a few rows that are known for certain (Carlini et al., "Membership inference attacks from first principles",
+IEEE S&P 2022, section III).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from gensynth.evaluation.privacy.membership import Roles
+from gensynth.evaluation.privacy.row_attacks import NOTHING, Scored
+from gensynth.rng import numpy_generator
+
+PERMUTATIONS = 499
+AT_ONCE = 1 << 20  # labels of deals that are held at the same time
+ERROR = 0.05
+SAME = 1e-9  # deals that differ by less came out alike
+TOP, LEAST_TOP = 0.025, 10  # part of the rows that an attack is surest of
+LEAST_ROWS = 20  # a side, in all
+LEAST_IN_CLASS = 8  # a side: no order of fewer is rare enough to be found among many tests
+APART = 0.005  # p of the attack that sees no synthetic row, from which on the two sides differ by themselves
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measure of one attack: on the rows of class `of` (None: of all), as it was and in every deal, (1 + B,)."""
+
+    attack: str
+    release: str
+    kind: str
+    of: int | None
+    values: np.ndarray
+
+    @property
+    def std(self) -> float:
+        return float(self.values[1:].std(ddof=1))
+
+    def standardised(self) -> np.ndarray:
+        """Distance from chance in standard deviations, (1 + B,); 0 where it is the same in every deal."""
+        return (self.values - 0.5) / self.std if self.std > 0 else np.zeros_like(self.values)
+
+
+def deals(roles: Roles, count: int) -> np.ndarray:
+    """Who is a member, bool (R, 1 + count): as it was, then dealt out anew among the subjects of each class."""
+    member, units = roles.is_member, roles.units
+    unit = np.unique(2 * units + member, return_inverse=True)[1]  # whoever is on both sides counts on each
+    first = np.unique(unit, return_index=True)[1]
+    own, classes = member[first], np.concatenate([roles.members.y, roles.non_members.y])[first]
+    random = numpy_generator(roles.seed, "deals")
+    dealt = np.tile(own, (count, 1))
+    for c in np.unique(classes):
+        dealt[:, classes == c] = random.permuted(dealt[:, classes == c], axis=1)
+    return np.concatenate([own[None], dealt])[:, unit].T
+
+
+def measured(scored: Sequence[Scored], roles: Roles, count: int = PERMUTATIONS) -> list[Measured]:
+    """Every measure of every attack: AUC on all rows and on each class with enough of them, `top` on all rows."""
+    scopes = _scopes(roles)
+    fixed = [one for one in scored if one.refit is None]
+    ranks = [rankdata(np.stack([one.scores for one in fixed])[:, rows], axis=1) for _, rows in scopes]
+    tops = np.stack([_top_weights(one.scores) for one in fixed])
+    of_fixed, of_learned = [], []
+    for labels in _chunks(deals(roles, count)):
+        whole = labels.astype(np.float64)
+        aucs = [_auc(own @ whole[rows], labels[rows]) for own, (_, rows) in zip(ranks, scopes, strict=True)]
+        of_fixed.append(np.stack([*aucs, _top(tops @ whole, tops[0].sum(), labels)]))
+        of_learned.append([_learned(one, labels, scopes) for one in scored if one.refit is not None])
+    values = np.concatenate(of_fixed, axis=2)  # (scopes + 1, attacks, 1 + B)
+    names = [("auc", of) for of, _ in scopes] + [("top", None)]
+    out = [
+        Measured(one.attack, one.release, kind, of, values[i, j])
+        for j, one in enumerate(fixed)
+        for i, (kind, of) in enumerate(names)
+    ]
+    for j, one in enumerate(one for one in scored if one.refit is not None):
+        own = np.concatenate([chunk[j] for chunk in of_learned], axis=1)
+        out += [Measured(one.attack, one.release, kind, of, own[i]) for i, (kind, of) in enumerate(names)]
+    return out
+
+
+def _scopes(roles: Roles) -> list[tuple[int | None, np.ndarray]]:
+    """(class or None for all, numbers of its rows) of what is measured."""
+    y = np.concatenate([roles.members.y, roles.non_members.y])
+    counts = np.minimum(roles.members.counts(), roles.non_members.counts())
+    tested = np.flatnonzero(counts >= LEAST_IN_CLASS) if (counts > 0).sum() > 1 else np.zeros(0, int)
+    return [(None, np.arange(len(y))), *((int(c), np.flatnonzero(y == c)) for c in tested)]
+
+
+def _chunks(labels: np.ndarray) -> Iterator[np.ndarray]:
+    size = max(AT_ONCE // max(len(labels), 1), 1)
+    return (labels[:, start : start + size] for start in range(0, labels.shape[1], size))
+
+
+def _auc(rank_sums: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """AUC (..., B) from the sum of members' ranks; 0.5 where a deal leaves one side empty."""
+    n = labels.sum(axis=0, dtype=np.float64)
+    pairs = n * (len(labels) - n)
+    return np.where(pairs > 0, (rank_sums - n * (n + 1) / 2) / np.maximum(pairs, 1), 0.5)
+
+
+def _top(hits: np.ndarray, size: float | np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of members among the top rows (..., B), 0.5 if it is that among all."""
+    return hits / size - labels.mean(axis=0) + 0.5
+
+
+def _top_weights(scores: np.ndarray) -> np.ndarray:
+    """How far each row (R,) belongs to the top ones: 1 or 0, and a share where several tie for the last places.
+
+    >>> float(_top_weights(np.r_[np.arange(9.0), 9.0, 9.0, 9.0]).sum())
+    10.0
+    """
+    size = top_size(len(scores))
+    edge = np.sort(scores)[-size]
+    above, tied = scores > edge, scores == edge
+    return above + tied * (size - above.sum()) / tied.sum()
+
+
+def _learned(one: Scored, labels: np.ndarray, scopes: Sequence[tuple[int | None, np.ndarray]]) -> np.ndarray:
+    """All measures (scopes + 1, B) of an attack that is fitted anew in every deal."""
+    assert one.refit is not None
+    scores = one.refit.scores(labels)
+    ranks = _ranks(scores)
+    out = [_auc((ranks * labels).sum(axis=0), labels)]
+    out += [_auc((_ranks(scores[rows]) * labels[rows]).sum(axis=0), labels[rows]) for _, rows in scopes[1:]]
+    highest = ranks >= len(labels) + 1 - top_size(len(labels))  # none of those that tie for the last places
+    counted = np.maximum(highest.sum(axis=0), 1)
+    return np.stack([*out, _top((highest & labels).sum(axis=0), counted, labels)])
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """Ranks from 1 of each column of (R, B); of equal scores the mean rank, from a sort in either direction."""
+    down = np.arange(len(scores), 0, -1.0)[:, None]
+    order, back = np.argsort(scores, axis=0, kind="stable"), np.argsort(scores[::-1], axis=0, kind="stable")
+    one, other = np.empty(scores.shape), np.empty(scores.shape)
+    np.put_along_axis(one, order, len(scores) + 1 - np.broadcast_to(down, scores.shape), axis=0)
+    np.put_along_axis(other, back, len(scores) + 1 - np.broadcast_to(down, scores.shape), axis=0)
+    return (one + other[::-1]) / 2
+
+
+def strongest_of(found: Sequence[Measured], roles: Roles) -> dict[str, Any]:
+    """The strongest of some measures, corrected for their number.
+
+    {"attack", "auc", "low", "high", "p"} on all rows; "per_attack" {attack: p} likewise; "n_members", "n_non_members",
+    "tests": how many measures; "top" {"attack", "value", "low", "high", "p", "n"}; "per_class" {class: {"attack",
+    "auc", "low", "high", "p"} or {"auc": None, "reason"}}, empty where there is one class only
+    """
+    away = np.stack([one.standardised() for one in found])
+    chance = np.sort(np.abs(away[:, 1:]).max(axis=0))[::-1]
+    quantile = float(chance[max(int(ERROR * (len(chance) + 1)) - 1, 0)])
+
+    def p_of(i: int) -> float:
+        return (1 + int((chance >= away[i, 0] - SAME).sum())) / (1 + len(chance))
+
+    def best(kind: str, of: int | None) -> dict[str, Any]:
+        i = max((i for i, one in enumerate(found) if (one.kind, one.of) == (kind, of)), key=lambda i: away[i, 0])
+        value, reach = min(float(found[i].values[0]), 1.0), quantile * found[i].std
+        ends = {"low": max(value - reach, 0.0), "high": min(value + reach, 1.0), "p": p_of(i)}
+        return {"attack": found[i].attack, "auc" if kind == "auc" else "value": value, **ends}
+
+    tested = {one.of for one in found if one.of is not None}
+    per_class: dict[str, Any] = {}
+    for c, name in enumerate(roles.members.schema.classes):
+        count = min(int(roles.members.counts()[c]), int(roles.non_members.counts()[c]))
+        few = f"not tested: {count} rows to attack, {LEAST_IN_CLASS} needed"
+        per_class[name] = best("auc", c) if c in tested else {"auc": None, "reason": few}
+    return {
+        **best("auc", None),
+        "per_attack": {one.attack: p_of(i) for i, one in enumerate(found) if (one.kind, one.of) == ("auc", None)},
+        "n_members": len(roles.members),
+        "n_non_members": len(roles.non_members),
+        "tests": len(found),
+        "top": best("top", None) | {"n": top_size(len(roles.is_member))},
+        "per_class": per_class if (roles.members.counts() > 0).sum() > 1 else {},
+    }
+
+
+def top_size(rows: int) -> int:
+    """How many rows are the top ones."""
+    return min(max(LEAST_TOP, int(np.ceil(TOP * rows))), rows)
+
+
+def maximum(scored: Sequence[Scored], roles: Roles) -> list[dict[str, Any]]:
+    """What may be known by whoever holds the rows, and by whoever holds the model too: `strongest_of` a line a release.
+
+    Who holds the model holds the rows as well, and may use all attacks. `apart` is the AUC of the attack that sees
+    no synthetic row, with p, where by that the two sides differ by themselves: no line then speaks of the rows alone.
+    """
+    if min(len(roles.members), len(roles.non_members)) < LEAST_ROWS or not scored:
+        return []
+    found = measured(scored, roles)
+    blind = [one for one in found if one.release == NOTHING and (one.kind, one.of) == ("auc", None)]
+    apart = [{"auc": float(one.values[0]), "p": p} for one in blind if (p := _two_sided(one)) <= APART]
+    lines, held = [], list[Measured]()
+    for release in dict.fromkeys(one.release for one in scored if one.release != NOTHING):
+        held += [one for one in found if one.release == release]
+        attacks = len({one.attack for one in held})
+        line = {"release": release, **strongest_of(held, roles), "attacks": attacks}
+        lines.append(line | ({"apart": apart[0]} if apart else {}))
+    return lines
+
+
+def _two_sided(one: Measured) -> float:
+    """p of one measure alone, in either direction."""
+    away = np.abs(one.standardised())
+    return float((1 + (away[1:] >= away[0] - SAME).sum()) / len(away))
