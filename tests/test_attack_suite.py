@@ -74,9 +74,10 @@ def test_measures_are_those_of_a_loop_in_every_deal():
     train, fresh, held_out = three_ways(noise(600, 6, 0), 0)
     roles, scored = attacked(mixture(train, fresh, 0.5, 0), train, held_out)
     dealt, y = deals(roles, 5), np.concatenate([roles.members.y, roles.non_members.y])
+    exposed = np.concatenate(roles.exposed)
     for one in measured(scored, roles, 5):
         source = next(s for s in scored if s.attack == one.attack)
-        rows = np.ones(len(y), bool) if one.of is None else y == one.of
+        rows = exposed if one.of == "exposed" else np.ones(len(y), bool) if one.of is None else y == one.of
         for b in range(6):
             mine = dealt[:, b]
             scores = source.scores if source.refit is None else source.refit.scores(mine)

@@ -18,9 +18,8 @@ from gensynth.rng import numpy_generator
 from gensynth.types import LabelledData
 
 MOST_POOL = 5_000  # rows that cells are read off
-MOST_COLUMNS, LEAST_COLUMNS = 12, 2
-PAIRS = 2.5e8  # cells of all tables of distances together
-TIED = 1e-5  # squared distances closer than this are the same
+MOST_COLUMNS, LEAST_COLUMNS = 8, 2
+PAIRS = 1e8  # cells of all tables of distances together
 
 
 def column_reconstruction(
@@ -52,16 +51,15 @@ def column_reconstruction(
 
 def _errors(query: list[Tensor], pool: list[Tensor], wanted: np.ndarray) -> np.ndarray:
     """Distances (N, W), at most 1, of the wanted cells from those of the pool's row that is nearest in all other
-    columns; of rows that are equally near the mean."""
+    columns; of rows that are equally near any, as the pool is in random order."""
     q, p = torch.cat(query, dim=1), torch.cat(pool, dim=1)
     out = np.empty((len(q), len(wanted)))
     for rows in row_chunks(len(q), len(p), 512):
         whole = squared(q[rows], p)
         for i, j in enumerate(wanted):
             apart = squared(query[j][rows], pool[j])
-            others = whole - apart
-            nearest = (others <= others.min(dim=1, keepdim=True).values + TIED).float()
-            out[rows, i] = ((apart.sqrt().clamp_max_(1.0) * nearest).sum(dim=1) / nearest.sum(dim=1)).numpy()
+            nearest = torch.sub(whole, apart).argmin(dim=1, keepdim=True)
+            out[rows, i] = apart.gather(1, nearest)[:, 0].sqrt().clamp_max(1.0).numpy()
     return out
 
 

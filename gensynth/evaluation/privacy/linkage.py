@@ -15,7 +15,7 @@ import torch
 from gensynth.data.kinds import modality_of
 from gensynth.data.table import TablePoints
 from gensynth.evaluation.metrics.roc import Z, undefined
-from gensynth.evaluation.privacy.columns import TIED, squared
+from gensynth.evaluation.privacy.columns import squared
 from gensynth.evaluation.privacy.membership import MOST_SYNTHETIC, Roles
 from gensynth.neighbours import row_chunks
 from gensynth.rng import numpy_generator
@@ -26,6 +26,7 @@ CANDIDATES = 4_000  # predicates that are tried; those that hold for one synthet
 ATTRIBUTES = 3  # that a predicate speaks of
 MOST_TARGETS = 2_000  # a side
 LEAST_TRIED = 20
+TIED = 1e-5  # squared distances closer than this are the same
 
 
 def linkage_risks(roles: Roles, synthetic: LabelledData) -> dict[str, Entry]:

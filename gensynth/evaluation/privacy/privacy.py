@@ -30,6 +30,7 @@ def privacy_of(
     points: Callable[[np.ndarray], np.ndarray],
     subject: str = "",
     attacks: Sequence[ModelAttack] = (),
+    families: int = 1,
 ) -> Privacy:
     """Copies, and attacks on who was in the real rows that a set was learned from.
 
@@ -39,6 +40,7 @@ def privacy_of(
     points    rows x -> (N, P) in which near means alike
     subject   column of groups that says whom a row belongs to, or an empty text
     attacks   with the model, run on the same members and non-members
+    families  how many suites of attacks are run: 2 where shadow generators follow
     """
     roles = roles_of(seen, held_out, synthetic, points, seed, subject)
     scored = row_scores(roles, synthetic, points)
@@ -47,7 +49,7 @@ def privacy_of(
     lines = attack_lines(scored, roles)
     if not any(one.release == ROWS_ONLY for one in scored):
         lines = not_attacked(roles, synthetic) + lines
-    strongest = maximum(scored, roles)
+    strongest = maximum(scored, roles, families)
     corrected = strongest[-1]["per_attack"] if strongest else {}
     return replace(
         Privacy.from_json(copy_entries(copied)),

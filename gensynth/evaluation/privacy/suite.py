@@ -2,10 +2,10 @@
 
 Which rows were trained on is a draw: had it fallen otherwise, every attack would have come out otherwise. So membership
 is dealt out anew, PERMUTATIONS times, class by class, rows of one subject together, and every attack is measured again,
-on all rows and on each class alone; attacks that learn are fitted again. Each measure is divided by the spread it
-has over the deals. The largest of a deal says how large the largest of all comes out by chance alone: p-values
-and intervals hold for all attacks and classes together (max-t; Westfall and Young, "Resampling-based multiple testing",
-1993, section 2.4). They come from one quantile: an interval lies above 0.5 exactly where p <= ERROR.
+on all rows, on each class and on the rows that stand out most; attacks that learn are fitted again. Each measure is
+divided by the spread it has over the deals. The largest of a deal says how large the largest of all comes out by chance
+alone: p-values and intervals hold for all attacks and classes together (max-t; Westfall and Young, "Resampling-based
+multiple testing", 1993, section 2.4). They come from one quantile: an interval lies above 0.5 exactly where p <= ERROR.
 
 Two measures: the AUC, and the share of members among the TOP rows with the highest scores. The second finds what an AUC
 hides, a few rows that are known for certain (Carlini et al., "Membership inference attacks from first principles",
@@ -25,7 +25,7 @@ from gensynth.evaluation.privacy.membership import Roles
 from gensynth.evaluation.privacy.row_attacks import NOTHING, Scored
 from gensynth.rng import numpy_generator
 
-PERMUTATIONS = 499
+PERMUTATIONS = 999
 AT_ONCE = 1 << 20  # labels of deals that are held at the same time
 ERROR = 0.05
 SAME = 1e-9  # deals that differ by less came out alike
@@ -34,15 +34,19 @@ LEAST_ROWS = 20  # a side, in all
 LEAST_IN_CLASS = 8  # a side: no order of fewer is rare enough to be found among many tests
 APART = 0.005  # p of the attack that sees no synthetic row, from which on the two sides differ by themselves
 
+EXPOSED = "exposed"
+Of = int | str | None
+
 
 @dataclass(frozen=True)
 class Measured:
-    """One measure of one attack: on the rows of class `of` (None: of all), as it was and in every deal, (1 + B,)."""
+    """One measure of one attack: on all rows (`of` is None), on those of a class or on the most exposed tenth, as it
+    was and in every deal, (1 + B,)."""
 
     attack: str
     release: str
     kind: str
-    of: int | None
+    of: Of
     values: np.ndarray
 
     @property
@@ -68,7 +72,8 @@ def deals(roles: Roles, count: int) -> np.ndarray:
 
 
 def measured(scored: Sequence[Scored], roles: Roles, count: int = PERMUTATIONS) -> list[Measured]:
-    """Every measure of every attack: AUC on all rows and on each class with enough of them, `top` on all rows."""
+    """Every measure of every attack: AUC on all rows, on each class with enough of them and on the most exposed tenth;
+    `top` on all rows."""
     scopes = _scopes(roles)
     fixed = [one for one in scored if one.refit is None]
     ranks = [rankdata(np.stack([one.scores for one in fixed])[:, rows], axis=1) for _, rows in scopes]
@@ -92,12 +97,16 @@ def measured(scored: Sequence[Scored], roles: Roles, count: int = PERMUTATIONS) 
     return out
 
 
-def _scopes(roles: Roles) -> list[tuple[int | None, np.ndarray]]:
-    """(class or None for all, numbers of its rows) of what is measured."""
+def _scopes(roles: Roles) -> list[tuple[Of, np.ndarray]]:
+    """(what, numbers of its rows) of all that is measured, all rows first."""
     y = np.concatenate([roles.members.y, roles.non_members.y])
     counts = np.minimum(roles.members.counts(), roles.non_members.counts())
     tested = np.flatnonzero(counts >= LEAST_IN_CLASS) if (counts > 0).sum() > 1 else np.zeros(0, int)
-    return [(None, np.arange(len(y))), *((int(c), np.flatnonzero(y == c)) for c in tested)]
+    scopes: list[tuple[Of, np.ndarray]] = [(None, np.arange(len(y)))]
+    scopes += [(int(c), np.flatnonzero(y == c)) for c in tested]
+    if min(side.sum() for side in roles.exposed) >= LEAST_IN_CLASS:
+        scopes.append((EXPOSED, np.flatnonzero(np.concatenate(roles.exposed))))
+    return scopes
 
 
 def _chunks(labels: np.ndarray) -> Iterator[np.ndarray]:
@@ -129,54 +138,53 @@ def _top_weights(scores: np.ndarray) -> np.ndarray:
     return above + tied * (size - above.sum()) / tied.sum()
 
 
-def _learned(one: Scored, labels: np.ndarray, scopes: Sequence[tuple[int | None, np.ndarray]]) -> np.ndarray:
+def _learned(one: Scored, labels: np.ndarray, scopes: Sequence[tuple[Of, np.ndarray]]) -> np.ndarray:
     """All measures (scopes + 1, B) of an attack that is fitted anew in every deal."""
     assert one.refit is not None
-    scores = one.refit.scores(labels)
-    ranks = _ranks(scores)
-    out = [_auc((ranks * labels).sum(axis=0), labels)]
-    out += [_auc((_ranks(scores[rows]) * labels[rows]).sum(axis=0), labels[rows]) for _, rows in scopes[1:]]
-    highest = ranks >= len(labels) + 1 - top_size(len(labels))  # none of those that tie for the last places
-    counted = np.maximum(highest.sum(axis=0), 1)
-    return np.stack([*out, _top((highest & labels).sum(axis=0), counted, labels)])
+    # In an order that knows nothing of members, equal scores favour nobody.
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    place = np.argsort(shuffled)
+    scores = np.ascontiguousarray(one.refit.scores(labels)[shuffled].T)
+    dealt = np.ascontiguousarray(labels[shuffled].T)
+    out = []
+    for of, rows in scopes:
+        own = np.sort(place[rows])
+        falling = np.take_along_axis(dealt[:, own], np.argsort(scores[:, own], axis=1), axis=1)
+        out.append(_auc(falling @ np.arange(1.0, len(rows) + 1), labels[rows]))
+        if of is None:
+            size = top_size(len(rows))
+            top = _top(falling[:, -size:].sum(axis=1), size, labels)
+    return np.stack([*out, top])
 
 
-def _ranks(scores: np.ndarray) -> np.ndarray:
-    """Ranks from 1 of each column of (R, B); of equal scores the mean rank, from a sort in either direction."""
-    down = np.arange(len(scores), 0, -1.0)[:, None]
-    order, back = np.argsort(scores, axis=0, kind="stable"), np.argsort(scores[::-1], axis=0, kind="stable")
-    one, other = np.empty(scores.shape), np.empty(scores.shape)
-    np.put_along_axis(one, order, len(scores) + 1 - np.broadcast_to(down, scores.shape), axis=0)
-    np.put_along_axis(other, back, len(scores) + 1 - np.broadcast_to(down, scores.shape), axis=0)
-    return (one + other[::-1]) / 2
-
-
-def strongest_of(found: Sequence[Measured], roles: Roles) -> dict[str, Any]:
-    """The strongest of some measures, corrected for their number.
+def strongest_of(found: Sequence[Measured], roles: Roles, families: int = 1) -> dict[str, Any]:
+    """The strongest of some measures, corrected for their number, and for that of families of which these are one
+    (Bonferroni).
 
     {"attack", "auc", "low", "high", "p"} on all rows; "per_attack" {attack: p} likewise; "n_members", "n_non_members",
     "tests": how many measures; "top" {"attack", "value", "low", "high", "p", "n"}; "per_class" {class: {"attack",
-    "auc", "low", "high", "p"} or {"auc": None, "reason"}}, empty where there is one class only
+    "auc", "low", "high", "p"} or {"auc": None, "reason"}}, empty where there is one class only; "most_exposed" likewise
     """
     away = np.stack([one.standardised() for one in found])
     chance = np.sort(np.abs(away[:, 1:]).max(axis=0))[::-1]
-    quantile = float(chance[max(int(ERROR * (len(chance) + 1)) - 1, 0)])
+    quantile = float(chance[max(int(ERROR / families * (len(chance) + 1)) - 1, 0)])
 
     def p_of(i: int) -> float:
-        return (1 + int((chance >= away[i, 0] - SAME).sum())) / (1 + len(chance))
+        return min(families * (1 + int((chance >= away[i, 0] - SAME).sum())) / (1 + len(chance)), 1.0)
 
-    def best(kind: str, of: int | None) -> dict[str, Any]:
+    def best(kind: str, of: Of) -> dict[str, Any]:
         i = max((i for i, one in enumerate(found) if (one.kind, one.of) == (kind, of)), key=lambda i: away[i, 0])
         value, reach = min(float(found[i].values[0]), 1.0), quantile * found[i].std
         ends = {"low": max(value - reach, 0.0), "high": min(value + reach, 1.0), "p": p_of(i)}
         return {"attack": found[i].attack, "auc" if kind == "auc" else "value": value, **ends}
 
-    tested = {one.of for one in found if one.of is not None}
+    tested = {one.of for one in found}
     per_class: dict[str, Any] = {}
     for c, name in enumerate(roles.members.schema.classes):
         count = min(int(roles.members.counts()[c]), int(roles.non_members.counts()[c]))
         few = f"not tested: {count} rows to attack, {LEAST_IN_CLASS} needed"
         per_class[name] = best("auc", c) if c in tested else {"auc": None, "reason": few}
+    few = f"not tested: {min(int(side.sum()) for side in roles.exposed)} rows to attack, {LEAST_IN_CLASS} needed"
     return {
         **best("auc", None),
         "per_attack": {one.attack: p_of(i) for i, one in enumerate(found) if (one.kind, one.of) == ("auc", None)},
@@ -184,6 +192,7 @@ def strongest_of(found: Sequence[Measured], roles: Roles) -> dict[str, Any]:
         "n_non_members": len(roles.non_members),
         "tests": len(found),
         "top": best("top", None) | {"n": top_size(len(roles.is_member))},
+        "most_exposed": best("auc", EXPOSED) if EXPOSED in tested else {"auc": None, "reason": few},
         "per_class": per_class if (roles.members.counts() > 0).sum() > 1 else {},
     }
 
@@ -193,7 +202,7 @@ def top_size(rows: int) -> int:
     return min(max(LEAST_TOP, int(np.ceil(TOP * rows))), rows)
 
 
-def maximum(scored: Sequence[Scored], roles: Roles) -> list[dict[str, Any]]:
+def maximum(scored: Sequence[Scored], roles: Roles, families: int = 1) -> list[dict[str, Any]]:
     """What may be known by whoever holds the rows, and by whoever holds the model too: `strongest_of` a line a release.
 
     Who holds the model holds the rows as well, and may use all attacks. `apart` is the AUC of the attack that sees
@@ -208,7 +217,7 @@ def maximum(scored: Sequence[Scored], roles: Roles) -> list[dict[str, Any]]:
     for release in dict.fromkeys(one.release for one in scored if one.release != NOTHING):
         held += [one for one in found if one.release == release]
         attacks = len({one.attack for one in held})
-        line = {"release": release, **strongest_of(held, roles), "attacks": attacks}
+        line = {"release": release, **strongest_of(held, roles, families), "attacks": attacks}
         lines.append(line | ({"apart": apart[0]} if apart else {}))
     return lines
 
