@@ -104,6 +104,11 @@ def sets_of(train: LabelledData, fresh: LabelledData, seed: int) -> dict[str, tu
     return found
 
 
+def surest(one: dict[str, Any]) -> float:
+    """The smaller p of AUC and top rows."""
+    return min(one["p"], one["top"]["p"])
+
+
 def trial(rows: LabelledData, subject: str, seed: int) -> list[dict[str, Any]]:
     train, fresh, held_out = quarters(rows, subject, seed)
     points = points_of(LabelledData.concat([train, held_out]))
@@ -113,9 +118,9 @@ def trial(rows: LabelledData, subject: str, seed: int) -> list[dict[str, Any]]:
         roles = roles_of(train, held_out, synthetic, points, seed, subject)
         scored, n = row_scores(roles, synthetic, points), len(roles.members)
         (found,) = maximum(scored, roles)
-        classes = {c: one["p"] for c, one in found["per_class"].items() if one["auc"] is not None}
+        classes = {c: surest(one) for c, one in found["per_class"].items() if one["auc"] is not None}
         by = {"auc": found["p"], "top": found["top"]["p"], "class": min(classes.values(), default=1.0)}
-        by["exposed"] = found["most_exposed"].get("p", 1.0)
+        by["exposed"] = surest(found["most_exposed"]) if "p" in found["most_exposed"] else 1.0
         risks = {key: one.get("low") for key, one in linkage_risks(roles, synthetic).items()}
         lines.append(
             {

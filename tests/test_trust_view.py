@@ -34,6 +34,7 @@ def strongest(value, low, high, release="rows", **more):
 
 
 SURE = {"attack": "density_ratio", "auc": 0.9, "low": 0.8, "high": 1.0, "p": 0.01}
+BY_TOP = SURE | {"p": 0.3, "top": SURE | {"n": 10}}
 FEW = {"auc": None, "reason": "not tested: 5 rows to attack, 8 needed"}
 NO_COPIES = {"value": 0.0, "low": 0.0, "high": 0.01, "ceiling": 0.0}
 
@@ -57,13 +58,14 @@ def test_nothing_known_is_said_to_be_open():
         (
             [strongest(0.52, 0.48, 0.56, top=SURE | {"n": 20})],
             "bad",
-            "of the 20 rows that an attack is surest of, 90 %",
+            "of the 20 that an attack is surest of, 90 %",
         ),
         (
             [strongest(0.52, 0.48, 0.56, per_class={"a": SURE, "b": FEW})],
             "bad",
-            "Rows of class a are found with an AUC",
+            "Class a: an AUC of 0.90 (0.80 to 1.00).",
         ),
+        ([strongest(0.52, 0.48, 0.56, per_class={"a": BY_TOP})], "bad", "Class a: of the 10 that an attack is surest"),
         (
             [strongest(0.52, 0.48, 0.56, per_class={"a": FEW})],
             "good",
@@ -72,9 +74,9 @@ def test_nothing_known_is_said_to_be_open():
         (
             [strongest(0.52, 0.48, 0.56, most_exposed=SURE)],
             "bad",
-            "The tenth of the rows that stand out most are found",
+            "The tenth of the rows that stand out most: an AUC",
         ),
-        ([strongest(0.52, 0.48, 0.56, shadows=SURE)], "bad", "Who trains such generators himself finds the rows"),
+        ([strongest(0.52, 0.48, 0.56, shadows=SURE)], "bad", "Attacked by generators trained for it (LiRA)"),
         ([strongest(0.6, 0.57, 0.63, apart={"auc": 0.6, "p": 0.001})], "open", "differ by themselves"),
         ([], "open", "whether they can be shared is not tested"),
     ],

@@ -98,21 +98,20 @@ def _leaks(privacy: Privacy) -> Answer:
 
 
 def _release(line: Mapping[str, Any]) -> dict[str, Any]:
-    """What the attacks on one release found: {"tone", "auc", "attacks", "certain", "classes", "exposed", "shadows",
-    "untested"}, the last four those that are surely above a coin, and the classes that are not tested.
+    """What the attacks on one release found: {"tone", "auc", "attacks", "leaks", "certain", "exposed", "classes",
+    "shadows", "untested"}: what is surely above a coin, and the classes that are not tested.
 
     Bad is what surely leaks. A leak that is surely small, and one that so few rows cannot rule out, ask for care.
     """
-    sure = {name: _sure(line.get(name)) for name in ("top", "most_exposed", "shadows")}
     per_class = line["per_class"]
     found = {
         "auc": _as_entry(line),
         "attacks": line["attacks"],
         "leaks": line["p"] <= ERROR,
-        "certain": sure["top"],
-        "exposed": sure["most_exposed"],
-        "shadows": sure["shadows"],
-        "classes": {name: entry for name, one in per_class.items() if (entry := _sure(one))},
+        "certain": _sure(line["top"]),
+        "exposed": _surest(line["most_exposed"]),
+        "shadows": _surest(line.get("shadows")),
+        "classes": {name: entry for name, one in per_class.items() if (entry := _surest(one))},
         "untested": [name for name, one in per_class.items() if one["auc"] is None],
     }
     beside = any(found[name] for name in ("certain", "exposed", "shadows", "classes"))
@@ -124,6 +123,11 @@ def _release(line: Mapping[str, Any]) -> dict[str, Any]:
 def _sure(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The entry of a finding that is surely above a coin, None for others."""
     return _as_entry(one) if one and one.get("p", 1.0) <= ERROR else None
+
+
+def _surest(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The AUC, else the share of members among the top rows, whichever is surely above a coin."""
+    return _sure(one) or _sure((one or {}).get("top"))
 
 
 def _as_entry(one: Mapping[str, Any]) -> dict[str, Any]:

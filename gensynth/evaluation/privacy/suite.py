@@ -72,29 +72,28 @@ def deals(roles: Roles, count: int) -> np.ndarray:
 
 
 def measured(scored: Sequence[Scored], roles: Roles, count: int = PERMUTATIONS) -> list[Measured]:
-    """Every measure of every attack: AUC on all rows, on each class with enough of them and on the most exposed tenth;
-    `top` on all rows."""
+    """Every measure of every attack: AUC and `top`, on all rows, classes with enough of them and the most exposed."""
     scopes = _scopes(roles)
     fixed = [one for one in scored if one.refit is None]
-    ranks = [rankdata(np.stack([one.scores for one in fixed])[:, rows], axis=1) for _, rows in scopes]
-    tops = np.stack([_top_weights(one.scores) for one in fixed])
-    of_fixed, of_learned = [], []
+    learned = [one for one in scored if one.refit is not None]
+    parts = [np.stack([one.scores for one in fixed])[:, rows] for _, rows in scopes] if fixed else []
+    ranks = [rankdata(part, axis=1) for part in parts]
+    tops = [np.apply_along_axis(_top_weights, 1, part) for part in parts]
+    values = []
     for labels in _chunks(deals(roles, count)):
-        whole = labels.astype(np.float64)
-        aucs = [_auc(own @ whole[rows], labels[rows]) for own, (_, rows) in zip(ranks, scopes, strict=True)]
-        of_fixed.append(np.stack([*aucs, _top(tops @ whole, tops[0].sum(), labels)]))
-        of_learned.append([_learned(one, labels, scopes) for one in scored if one.refit is not None])
-    values = np.concatenate(of_fixed, axis=2)  # (scopes + 1, attacks, 1 + B)
-    names = [("auc", of) for of, _ in scopes] + [("top", None)]
-    out = [
-        Measured(one.attack, one.release, kind, of, values[i, j])
-        for j, one in enumerate(fixed)
-        for i, (kind, of) in enumerate(names)
+        whole, chunk = labels.astype(np.float64), []
+        for i, (_, rows) in enumerate(scopes if fixed else ()):
+            auc = _auc(ranks[i] @ whole[rows], labels[rows])
+            chunk.append(np.stack([auc, _top(tops[i] @ whole[rows], labels[rows])]))
+        mine = [np.stack(chunk, axis=2).transpose(1, 2, 0, 3)] if fixed else []  # (attacks, scopes, 2, B)
+        values.append(np.concatenate([*mine, *(_learned(one, labels, scopes)[None] for one in learned)]))
+    every = np.concatenate(values, axis=3)
+    return [
+        Measured(one.attack, one.release, kind, of, every[j, i, k])
+        for j, one in enumerate([*fixed, *learned])
+        for i, (of, _) in enumerate(scopes)
+        for k, kind in enumerate(("auc", "top"))
     ]
-    for j, one in enumerate(one for one in scored if one.refit is not None):
-        own = np.concatenate([chunk[j] for chunk in of_learned], axis=1)
-        out += [Measured(one.attack, one.release, kind, of, own[i]) for i, (kind, of) in enumerate(names)]
-    return out
 
 
 def _scopes(roles: Roles) -> list[tuple[Of, np.ndarray]]:
@@ -121,16 +120,25 @@ def _auc(rank_sums: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(pairs > 0, (rank_sums - n * (n + 1) / 2) / np.maximum(pairs, 1), 0.5)
 
 
-def _top(hits: np.ndarray, size: float | np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _top(hits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Share of members among the top rows (..., B), 0.5 if it is that among all."""
-    return hits / size - labels.mean(axis=0) + 0.5
+    return hits / top_size(len(labels)) - labels.mean(axis=0) + 0.5
+
+
+def top_size(rows: int) -> int:
+    """How many of so many rows are the top ones.
+
+    >>> top_size(16), top_size(40), top_size(4_000)
+    (4, 10, 100)
+    """
+    return min(max(LEAST_TOP, int(np.ceil(TOP * rows))), max(rows // 4, 1))
 
 
 def _top_weights(scores: np.ndarray) -> np.ndarray:
     """How far each row (R,) belongs to the top ones: 1 or 0, and a share where several tie for the last places.
 
-    >>> float(_top_weights(np.r_[np.arange(9.0), 9.0, 9.0, 9.0]).sum())
-    10.0
+    >>> _top_weights(np.array([0.0, 3.0, 3.0, 3.0, 1.0, 4.0, 1.0, 1.0])).round(2).tolist()
+    [0.0, 0.33, 0.33, 0.33, 0.0, 1.0, 0.0, 0.0]
     """
     size = top_size(len(scores))
     edge = np.sort(scores)[-size]
@@ -139,7 +147,7 @@ def _top_weights(scores: np.ndarray) -> np.ndarray:
 
 
 def _learned(one: Scored, labels: np.ndarray, scopes: Sequence[tuple[Of, np.ndarray]]) -> np.ndarray:
-    """All measures (scopes + 1, B) of an attack that is fitted anew in every deal."""
+    """All measures (scopes, 2, B) of an attack that is fitted anew in every deal."""
     assert one.refit is not None
     # In an order that knows nothing of members, equal scores favour nobody.
     shuffled = np.random.default_rng(0).permutation(len(labels))
@@ -147,23 +155,21 @@ def _learned(one: Scored, labels: np.ndarray, scopes: Sequence[tuple[Of, np.ndar
     scores = np.ascontiguousarray(one.refit.scores(labels)[shuffled].T)
     dealt = np.ascontiguousarray(labels[shuffled].T)
     out = []
-    for of, rows in scopes:
+    for _, rows in scopes:
         own = np.sort(place[rows])
-        falling = np.take_along_axis(dealt[:, own], np.argsort(scores[:, own], axis=1), axis=1)
-        out.append(_auc(falling @ np.arange(1.0, len(rows) + 1), labels[rows]))
-        if of is None:
-            size = top_size(len(rows))
-            top = _top(falling[:, -size:].sum(axis=1), size, labels)
-    return np.stack([*out, top])
+        rising = np.take_along_axis(dealt[:, own], np.argsort(scores[:, own], axis=1), axis=1)
+        auc = _auc(rising @ np.arange(1.0, len(rows) + 1), labels[rows])
+        out.append(np.stack([auc, _top(rising[:, -top_size(len(rows)) :].sum(axis=1), labels[rows])]))
+    return np.stack(out)
 
 
 def strongest_of(found: Sequence[Measured], roles: Roles, families: int = 1) -> dict[str, Any]:
     """The strongest of some measures, corrected for their number, and for that of families of which these are one
     (Bonferroni).
 
-    {"attack", "auc", "low", "high", "p"} on all rows; "per_attack" {attack: p} likewise; "n_members", "n_non_members",
-    "tests": how many measures; "top" {"attack", "value", "low", "high", "p", "n"}; "per_class" {class: {"attack",
-    "auc", "low", "high", "p"} or {"auc": None, "reason"}}, empty where there is one class only; "most_exposed" likewise
+    {"attack", "auc", "low", "high", "p", "top"} on all rows, top {"attack", "value", "low", "high", "p", "n"};
+    "per_class" {class: the same, or {"auc": None, "reason"}}, empty where there is one class only; "most_exposed"
+    likewise; "per_attack" {attack: p of its AUC on all rows}; "n_members", "n_non_members", "tests": how many measures
     """
     away = np.stack([one.standardised() for one in found])
     chance = np.sort(np.abs(away[:, 1:]).max(axis=0))[::-1]
@@ -178,28 +184,26 @@ def strongest_of(found: Sequence[Measured], roles: Roles, families: int = 1) -> 
         ends = {"low": max(value - reach, 0.0), "high": min(value + reach, 1.0), "p": p_of(i)}
         return {"attack": found[i].attack, "auc" if kind == "auc" else "value": value, **ends}
 
+    def both(of: Of, members: int, others: int) -> dict[str, Any]:
+        if of not in tested:
+            few = f"not tested: {min(members, others)} rows to attack, {LEAST_IN_CLASS} needed"
+            return {"auc": None, "reason": few}
+        return best("auc", of) | {"top": best("top", of) | {"n": top_size(members + others)}}
+
     tested = {one.of for one in found}
-    per_class: dict[str, Any] = {}
-    for c, name in enumerate(roles.members.schema.classes):
-        count = min(int(roles.members.counts()[c]), int(roles.non_members.counts()[c]))
-        few = f"not tested: {count} rows to attack, {LEAST_IN_CLASS} needed"
-        per_class[name] = best("auc", c) if c in tested else {"auc": None, "reason": few}
-    few = f"not tested: {min(int(side.sum()) for side in roles.exposed)} rows to attack, {LEAST_IN_CLASS} needed"
+    counts = roles.members.counts().tolist(), roles.non_members.counts().tolist()
+    classes = [*zip(roles.members.schema.classes, *counts, strict=True)]
+    several = sum(members > 0 for _, members, _ in classes) > 1
+    n, m = len(roles.members), len(roles.non_members)
     return {
-        **best("auc", None),
+        **both(None, n, m),
         "per_attack": {one.attack: p_of(i) for i, one in enumerate(found) if (one.kind, one.of) == ("auc", None)},
-        "n_members": len(roles.members),
-        "n_non_members": len(roles.non_members),
+        "n_members": n,
+        "n_non_members": m,
         "tests": len(found),
-        "top": best("top", None) | {"n": top_size(len(roles.is_member))},
-        "most_exposed": best("auc", EXPOSED) if EXPOSED in tested else {"auc": None, "reason": few},
-        "per_class": per_class if (roles.members.counts() > 0).sum() > 1 else {},
+        "most_exposed": both(EXPOSED, *(int(side.sum()) for side in roles.exposed)),
+        "per_class": {name: both(c, *sizes) for c, (name, *sizes) in enumerate(classes)} if several else {},
     }
-
-
-def top_size(rows: int) -> int:
-    """How many rows are the top ones."""
-    return min(max(LEAST_TOP, int(np.ceil(TOP * rows))), rows)
 
 
 def maximum(scored: Sequence[Scored], roles: Roles, families: int = 1) -> list[dict[str, Any]]:
