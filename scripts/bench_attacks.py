@@ -1,7 +1,7 @@
 """The suite of membership attacks as a test: how often it calls chance a leak, what it finds, what its intervals hold.
 
     python scripts/bench_attacks.py only=digits,subjects trials=200       # embedded and simulated rows
-    python scripts/bench_attacks.py only=adult shared=../shared trials=100
+    python scripts/bench_attacks.py only=adult shared=../shared trials=100 sets=oracle,twentieth,half
     python scripts/bench_attacks.py only=speed
 
 oracle      fresh rows                                      wanted: found in at most 5 % of the trials
@@ -109,12 +109,14 @@ def surest(one: dict[str, Any]) -> float:
     return min(one["p"], one["top"]["p"])
 
 
-def trial(rows: LabelledData, subject: str, seed: int) -> list[dict[str, Any]]:
+def trial(rows: LabelledData, subject: str, seed: int, wanted: str) -> list[dict[str, Any]]:
     train, fresh, held_out = quarters(rows, subject, seed)
     points = points_of(LabelledData.concat([train, held_out]))
     rarest = train.schema.classes[train.counts().argmin()]
     lines = []
     for name, (synthetic, share) in sets_of(train, fresh, seed).items():
+        if wanted and name not in wanted.split(","):
+            continue
         roles = roles_of(train, held_out, synthetic, points, seed, subject)
         scored, n = row_scores(roles, synthetic, points), len(roles.members)
         (found,) = maximum(scored, roles)
@@ -189,7 +191,9 @@ def speed() -> None:
 
 
 def main(words: list[str]) -> None:
-    options = read_words(words, {"shared": "../shared", "only": "digits,subjects", "trials": "100", "first": "0"})
+    options = read_words(
+        words, {"shared": "../shared", "only": "digits,subjects", "trials": "100", "first": "0", "sets": ""}
+    )
     digits = read_digits().data
     sources: dict[str, tuple[Callable[[int], LabelledData], str]] = {
         "digits": (lambda seed: digits, ""),
@@ -202,7 +206,7 @@ def main(words: list[str]) -> None:
             continue
         make, subject = sources[name]
         seeds = range(int(options["first"]), int(options["first"]) + int(options["trials"]))
-        summary(name, [line for seed in seeds for line in trial(make(seed), subject, seed)])
+        summary(name, [line for seed in seeds for line in trial(make(seed), subject, seed, options["sets"])])
 
 
 if __name__ == "__main__":

@@ -195,6 +195,8 @@ def test_a_class_of_few_rows_is_not_called_clean():
     few = line["per_class"]["c"]
     assert few["auc"] is None
     assert few["reason"].endswith(f"rows to attack, {LEAST_IN_CLASS} needed")
+    without = rows_only(fresh[fresh.y > 0], train, held_out)["per_class"]["a"]
+    assert without == {"auc": None, "reason": "not tested: no synthetic rows"}
 
 
 def test_who_holds_the_model_holds_the_rows_too():

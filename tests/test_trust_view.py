@@ -50,7 +50,11 @@ def test_nothing_known_is_said_to_be_open():
     ("found", "tone", "words"),
     [
         ([strongest(0.51, 0.47, 0.55)], "good", "The rows are safe to share at this level: an AUC of 0.51 (0.47 to"),
-        ([strongest(0.51, 0.47, 0.55)] * 2, "good", "The rows and the generator are safe to share at this level"),
+        (
+            [strongest(0.51, 0.47, 0.55), strongest(0.51, 0.47, 0.55, "rows+model")],
+            "good",
+            "The rows and the generator are safe to share at this level",
+        ),
         ([strongest(0.69, 0.49, 0.84)], "care", "No attack on the rows is surely better than a coin: the strongest"),
         ([strongest(0.69, 0.49, 0.84)], "care", "So few held-out rows cannot rule out 0.84."),
         ([strongest(0.53, 0.51, 0.55)], "care", "That is little, but it is no accident."),
@@ -69,7 +73,7 @@ def test_nothing_known_is_said_to_be_open():
         (
             [strongest(0.52, 0.48, 0.56, per_class={"a": FEW})],
             "good",
-            "Not tested, since too few rows are held out: class a",
+            "Not tested: class a (5 rows to attack, 8 needed).",
         ),
         (
             [strongest(0.52, 0.48, 0.56, most_exposed=SURE)],
@@ -105,6 +109,9 @@ def test_what_is_released_decides_the_advice():
         == "Who holds the generator too can tell training rows from new ones with an AUC of 1.00 (0.95 to 1.00)."
     )
     assert first(strongest(0.6, 0.4, 0.8), model)[0].startswith("Keep the generator private; no attack on the rows is")
+    lines = first(model)
+    assert lines[0].startswith("Too few rows to attack the synthetic rows")
+    assert lines[1] == "Who holds the generator can tell training rows from new ones: an AUC of 1.00 (0.95 to 1.00)."
     lines = first(strongest(0.7, 0.62, 0.78), model)
     assert lines[0].startswith("Do not share the rows")
     assert "With the generator as well the AUC is 1.00 (0.95 to 1.00)." in lines
@@ -182,6 +189,23 @@ def test_tables_hold_a_line_for_every_cell_and_class():
     assert "<td>0.10<small>0.05 to 0.20</small></td>" in re.search("<tr><td>a</td>.*?</tr>", page)[0]
     attacks = re.search("density ratio<small.*?</tr>", page)[0]
     assert attacks.count("not defined") == 3  # caught at 1 %, the most exposed tenth, the control
+
+
+def test_the_page_shows_the_corrected_maximum_and_what_tables_give_away():
+    rate = {"value": 0.3, "low": 0.25, "high": 0.35, "n": 200}
+    privacy = {
+        "membership": [attack(0.62, 0.55, 0.69) | {"p": 0.031}],
+        "maximum": [strongest(0.62, 0.51, 0.73)],
+        "linkage": {
+            "singling_out": {"value": 0.21, "low": 0.1, "high": 0.32, "train": rate, "control": rate},
+            "linkability": {"value": None, "reason": "not defined: 1 columns"},
+        },
+    }
+    page = render_html(Report.from_json({"privacy": privacy}), Pictures())
+    assert "the strongest of 6 attacks, density ratio, has an AUC of 0.62 (0.51 to 0.73), p 0.010" in page
+    assert "<td>0.031</td>" in page
+    assert "<td>singling out</td><td>0.21 (0.10 to 0.32)</td><td>0.30 (0.25 to 0.35)</td>" in page
+    assert "<td>linkability</td><td>not defined: 1 columns</td>" in page
 
 
 def test_what_was_rejected_is_counted_over_classes():

@@ -83,13 +83,13 @@ def _leaks(privacy: Privacy) -> Answer:
     """What the strongest attacks say of sharing the rows, and the generator, if one was attacked."""
     if privacy.membership is None:
         return OPEN, "not_run", {}
-    releases = [_release(line) for line in privacy.maximum or []]
+    releases = {line["release"]: _release(line) for line in privacy.maximum or []}
     apart = next((line["apart"] for line in privacy.maximum or [] if "apart" in line), None)
-    found = OPEN if apart or not releases else max((one["tone"] for one in releases), key=TONES.index)
+    found = OPEN if apart or not releases else max((one["tone"] for one in releases.values()), key=TONES.index)
     copied, copies = _copies(privacy)
     facts = {
-        "rows": releases[0] if releases else None,
-        "model": releases[-1] if len(releases) > 1 else None,
+        "rows": releases.get("rows"),
+        "model": releases.get("rows+model"),
         "apart": apart,
         "copies": copies,
         "dp": (privacy.dp or {}).get("sentence") or "No privacy was promised.",
@@ -112,7 +112,7 @@ def _release(line: Mapping[str, Any]) -> dict[str, Any]:
         "exposed": _surest(line["most_exposed"]),
         "shadows": _surest(line.get("shadows")),
         "classes": {name: entry for name, one in per_class.items() if (entry := _surest(one))},
-        "untested": [name for name, one in per_class.items() if one["auc"] is None],
+        "untested": {name: one["reason"] for name, one in per_class.items() if one["auc"] is None},
     }
     beside = any(found[name] for name in ("certain", "exposed", "shadows", "classes"))
     wide = found["auc"]["high"] > WEAK

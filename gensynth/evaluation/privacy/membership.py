@@ -36,6 +36,7 @@ Points = Callable[[np.ndarray], np.ndarray]
 class Roles:
     """Who plays whom: disjoint real rows, members and non-members equally many of each class.
 
+    drawn    how many synthetic rows there are of each class; empty: not known
     exposed  for members and for non-members, whether a row is among the tenth that lies farthest from reference rows
              (Meeus et al., "Achilles' heels", 2023): chosen alike on both sides, without a look at any synthetic row
     """
@@ -46,6 +47,7 @@ class Roles:
     exposed: tuple[np.ndarray, np.ndarray]
     seed: int
     subject: str
+    drawn: tuple[int, ...] = ()
 
     @property
     def is_member(self) -> np.ndarray:
@@ -86,7 +88,7 @@ def roles_of(
         for rows in (train, rest)
     )
     exposed = _exposed([members, non_members], reference, points)
-    return Roles(members, non_members, reference, exposed, seed, subject)
+    return Roles(members, non_members, reference, exposed, seed, subject, tuple(synthetic.counts().tolist()))
 
 
 def _alone(train: LabelledData, held_out: LabelledData) -> tuple[np.ndarray, np.ndarray]:

@@ -185,6 +185,8 @@ def strongest_of(found: Sequence[Measured], roles: Roles, families: int = 1) -> 
         return {"attack": found[i].attack, "auc" if kind == "auc" else "value": value, **ends}
 
     def both(of: Of, members: int, others: int) -> dict[str, Any]:
+        if isinstance(of, int) and roles.drawn and not roles.drawn[of]:
+            return {"auc": None, "reason": "not tested: no synthetic rows"}
         if of not in tested:
             few = f"not tested: {min(members, others)} rows to attack, {LEAST_IN_CLASS} needed"
             return {"auc": None, "reason": few}
