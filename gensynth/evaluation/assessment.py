@@ -242,9 +242,7 @@ COPIES = ("nearer_to_train", "close_copies", "exact_copies", "near_copies")
 class Privacy(Part):
     """Copies and attacks of one set; entries that are not defined are None. dp: what is left of a DP guarantee.
 
-    membership  a line an attack, with p of its AUC corrected for all
-    maximum     the strongest of all, a line a release, see `suite.maximum`
-    linkage     singling out and linkability of tables
+    membership  a line an attack, p corrected for all; maximum: see `suite.maximum`; linkage: see `linkage_risks`
     """
 
     nearer_to_train: Entry | None = None
