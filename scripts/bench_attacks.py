@@ -24,7 +24,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,11 @@ def subjects_rows(seed: int) -> LabelledData:
     return replace(rows, groups={"who": whose.astype(str)})
 
 
+all_of_adult = cache(adult_rows)
+
+
 def adult_sample(shared: Path, seed: int) -> LabelledData:
-    rows = adult_rows(shared)
+    rows = all_of_adult(shared)
     return rows[np.random.default_rng([seed, 8]).permutation(len(rows))[:ADULT_ROWS]]
 
 
