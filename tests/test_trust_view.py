@@ -9,7 +9,7 @@ import pytest
 from gensynth.report.content import Report
 from gensynth.report.figures import Pictures
 from gensynth.report.report import render_html
-from gensynth.report.trust_view import strongest, trust_view
+from gensynth.report.trust_view import trust_view
 
 ENTRY = {"value": 0.5, "low": 0.4, "high": 0.6}
 GATE = {"reasons": [], "accepted": False}
@@ -24,6 +24,21 @@ def attack(value, low, high, release="rows"):
     return {"attack": "density_ratio", "release": release, "auc": auc, "tpr": {}, "control": {}}
 
 
+def strongest(value, low, high, release="rows", **more):
+    """A line of `privacy.maximum`: p is below 5 % where the interval lies above a coin."""
+    p = 0.01 if low > 0.5 else 0.4
+    auc = {"attack": "density_ratio", "auc": value, "low": low, "high": high, "p": p}
+    top = {"attack": "density_ratio", "value": 0.6, "low": 0.4, "high": 0.8, "p": 0.9, "n": 20}
+    beside = {"top": top, "most_exposed": {"auc": None, "reason": "few"}, "per_class": {}}
+    return {"release": release, **auc, "attacks": 6, "tests": 9, "n_members": 99, "n_non_members": 99, **beside, **more}
+
+
+SURE = {"attack": "density_ratio", "auc": 0.9, "low": 0.8, "high": 1.0, "p": 0.01}
+BY_TOP = SURE | {"p": 0.3, "top": SURE | {"n": 10}}
+FEW = {"auc": None, "reason": "not tested: 5 rows to attack, 8 needed"}
+NO_COPIES = {"value": 0.0, "low": 0.0, "high": 0.01, "ceiling": 0.0}
+
+
 def test_nothing_known_is_said_to_be_open():
     reported = answers({})
     assert [tone for tone, _ in reported.values()] == ["care", "open", "open", "open", "open", "open"]
@@ -32,44 +47,79 @@ def test_nothing_known_is_said_to_be_open():
 
 
 @pytest.mark.parametrize(
-    ("attacks", "tone", "words"),
+    ("found", "tone", "words"),
     [
-        ([attack(0.51, 0.47, 0.55)], "good", "no better than by a coin: 0.51 (0.47 to 0.55)"),
-        ([attack(0.51, 0.47, 0.55), attack(0.9, 0.85, 0.95, "rows+model")], "bad", "holds rows and model can tell"),
-        ([attack(0.69, 0.50, 0.84)], "care", "was not seen to tell training rows from new ones better than by a coin"),
-        ([attack(0.69, 0.50, 0.84)], "care", "as few rows as these cannot rule out 0.84"),
-        ([attack(0.52, 0.501, 0.539), attack(0.5, 0.48, 0.52)], "good", "no better than by a coin: 0.52"),  # one of two
-        ([attack(0.6, 0.57, 0.63, "nothing"), attack(0.6, 0.57, 0.63)], "open", "differ by themselves"),
+        ([strongest(0.51, 0.47, 0.55)], "good", "The rows are safe to share at this level: an AUC of 0.51 (0.47 to"),
         (
-            [attack(0.5, 0.47, 0.53) | {"most_exposed": {"auc": ENTRY | {"low": 0.8, "value": 0.9}}}],
-            "care",
-            "0.90 (0.80",
+            [strongest(0.51, 0.47, 0.55), strongest(0.51, 0.47, 0.55, "rows+model")],
+            "good",
+            "The rows and the generator are safe to share at this level",
         ),
-        ([{"attack": "density_ratio", "release": "rows", "auc": {"value": None, "reason": "few"}}], "open", "Too few"),
+        ([strongest(0.69, 0.49, 0.84)], "care", "No attack on the rows is surely better than a coin: the strongest"),
+        ([strongest(0.69, 0.49, 0.84)], "care", "So few held-out rows cannot rule out 0.84."),
+        ([strongest(0.53, 0.51, 0.55)], "care", "That is little, but it is no accident."),
+        ([strongest(0.7, 0.62, 0.78)], "bad", "Do not share the rows: who holds them can tell training rows from new"),
+        (
+            [strongest(0.52, 0.48, 0.56, top=SURE | {"n": 20})],
+            "bad",
+            "of the 20 that an attack is surest of, 90 %",
+        ),
+        (
+            [strongest(0.52, 0.48, 0.56, per_class={"a": SURE, "b": FEW})],
+            "bad",
+            "Class a: an AUC of 0.90 (0.80 to 1.00).",
+        ),
+        ([strongest(0.52, 0.48, 0.56, per_class={"a": BY_TOP})], "bad", "Class a: of the 10 that an attack is surest"),
+        (
+            [strongest(0.52, 0.48, 0.56, per_class={"a": FEW})],
+            "good",
+            "Not tested: class a (5 rows to attack, 8 needed).",
+        ),
+        (
+            [strongest(0.52, 0.48, 0.56, most_exposed=SURE)],
+            "bad",
+            "The tenth of the rows that stand out most: an AUC",
+        ),
+        ([strongest(0.52, 0.48, 0.56, shadows=SURE)], "bad", "Attacked by generators trained for it (LiRA)"),
+        ([strongest(0.6, 0.57, 0.63, apart={"auc": 0.6, "p": 0.001})], "open", "differ by themselves"),
+        ([], "open", "whether they can be shared is not tested"),
     ],
 )
-def test_the_strongest_attack_decides_what_could_leak(attacks, tone, words):
-    none = {"value": 0.0, "low": 0.0, "high": 0.01, "ceiling": 0.0}
-    privacy = {"membership": attacks, "exact_copies": none, "near_copies": none}
+def test_the_strongest_attack_decides_what_could_leak(found, tone, words):
+    privacy = {"membership": [], "maximum": found, "exact_copies": NO_COPIES, "near_copies": NO_COPIES}
     got, text = answers({"privacy": privacy})["What could leak?"]
     assert got == tone
     assert words in text
     assert "real training rows too" in text
+    assert ("safe to share" in text) == (tone == "good" or "no accident" in text)
 
 
-def test_the_worst_release_is_told_first():
-    attacks = [attack(0.5, 0.47, 0.53), attack(0.9, 0.85, 0.95, "rows+model")]
-    leak = next(
-        part
-        for part in trust_view(Report.from_json({"privacy": {"membership": attacks}}))
-        if "leak" in part["question"]
+def test_what_is_released_decides_the_advice():
+    """Rows that say little may go where the generator may not, and the line that a terminal shows says both."""
+
+    def first(*lines):
+        facts = Report.from_json({"privacy": {"membership": [], "maximum": list(lines)}})
+        return next(part for part in trust_view(facts) if "leak" in part["question"])["lines"]
+
+    model = strongest(1.0, 0.95, 1.0, "rows+model")
+    lines = first(strongest(0.53, 0.48, 0.58), model)
+    assert lines[0].startswith("Keep the generator private; the rows are safe to share at this level: an AUC of 0.53")
+    assert (
+        lines[1]
+        == "Who holds the generator too can tell training rows from new ones with an AUC of 1.00 (0.95 to 1.00)."
     )
-    assert leak["lines"][0].startswith("Somebody who holds rows and model can tell")
+    assert first(strongest(0.6, 0.4, 0.8), model)[0].startswith("Keep the generator private; no attack on the rows is")
+    lines = first(model)
+    assert lines[0].startswith("Too few rows to attack the synthetic rows")
+    assert lines[1] == "Who holds the generator can tell training rows from new ones: an AUC of 1.00 (0.95 to 1.00)."
+    lines = first(strongest(0.7, 0.62, 0.78), model)
+    assert lines[0].startswith("Do not share the rows")
+    assert "With the generator as well the AUC is 1.00 (0.95 to 1.00)." in lines
 
 
 def test_copies_beyond_what_real_rows_repeat_are_an_alarm():
     exact = {"value": 0.2, "low": 0.18, "high": 0.22, "ceiling": 0.01}
-    privacy = {"membership": [attack(0.5, 0.46, 0.54)], "exact_copies": exact}
+    privacy = {"membership": [], "maximum": [strongest(0.5, 0.46, 0.54)], "exact_copies": exact}
     tone, text = answers({"privacy": privacy})["What could leak?"]
     assert tone == "bad"
     assert "20 % of the synthetic rows are copies of a training row; of new real rows 1 % are." in text
@@ -79,17 +129,12 @@ def test_copies_beyond_what_real_rows_repeat_are_an_alarm():
 
 
 def test_copies_that_were_not_measured_are_not_called_none():
-    privacy = {"membership": [attack(0.5, 0.46, 0.54)], "near_copies": {"value": None, "reason": "not defined: few"}}
+    near = {"value": None, "reason": "not defined: few"}
+    privacy = {"membership": [], "maximum": [strongest(0.5, 0.46, 0.54)], "near_copies": near}
     tone, text = answers({"privacy": privacy})["What could leak?"]
     assert tone == "care"
     assert "Near copies could not be told: not defined: few." in text
     assert "0 %" not in text
-
-
-def test_the_strongest_attack_is_the_one_that_is_surest():
-    wide, sure = attack(0.8, 0.3, 0.99), attack(0.7, 0.6, 0.8)
-    assert strongest([wide, sure]) is sure
-    assert strongest([]) is None
 
 
 def bias(gate):
@@ -144,6 +189,23 @@ def test_tables_hold_a_line_for_every_cell_and_class():
     assert "<td>0.10<small>0.05 to 0.20</small></td>" in re.search("<tr><td>a</td>.*?</tr>", page)[0]
     attacks = re.search("density ratio<small.*?</tr>", page)[0]
     assert attacks.count("not defined") == 3  # caught at 1 %, the most exposed tenth, the control
+
+
+def test_the_page_shows_the_corrected_maximum_and_what_tables_give_away():
+    rate = {"value": 0.3, "low": 0.25, "high": 0.35, "n": 200}
+    privacy = {
+        "membership": [attack(0.62, 0.55, 0.69) | {"p": 0.031}],
+        "maximum": [strongest(0.62, 0.51, 0.73)],
+        "linkage": {
+            "singling_out": {"value": 0.21, "low": 0.1, "high": 0.32, "train": rate, "control": rate},
+            "linkability": {"value": None, "reason": "not defined: 1 columns"},
+        },
+    }
+    page = render_html(Report.from_json({"privacy": privacy}), Pictures())
+    assert "the strongest of 6 attacks, density ratio, has an AUC of 0.62 (0.51 to 0.73), p 0.010" in page
+    assert "<td>0.031</td>" in page
+    assert "<td>singling out</td><td>0.21 (0.10 to 0.32)</td><td>0.30 (0.25 to 0.35)</td>" in page
+    assert "<td>linkability</td><td>not defined: 1 columns</td>" in page
 
 
 def test_what_was_rejected_is_counted_over_classes():

@@ -240,7 +240,10 @@ COPIES = ("nearer_to_train", "close_copies", "exact_copies", "near_copies")
 
 @dataclass(frozen=True)
 class Privacy(Part):
-    """Copies and attacks of one set; entries that are not defined are None. dp: what is left of a DP guarantee."""
+    """Copies and attacks of one set; entries that are not defined are None. dp: what is left of a DP guarantee.
+
+    membership  a line an attack, p corrected for all; maximum: see `suite.maximum`; linkage: see `linkage_risks`
+    """
 
     nearer_to_train: Entry | None = None
     close_copies: Entry | None = None
@@ -250,6 +253,8 @@ class Privacy(Part):
     real_duplicates: dict[str, Entry] | None = None
     alarm: str | None = None
     membership: list[dict[str, Any]] | None = None
+    maximum: list[dict[str, Any]] | None = None
+    linkage: dict[str, Entry] | None = None
     threat_model: list[str] | None = None
     dp: dict[str, Any] | None = None
 

@@ -121,6 +121,13 @@ class AutoencoderModel(Generator):
     def decode(self, z: Tensor, labels: Tensor) -> Tensor:
         return self.ema.average.decode(z, labels).float().cpu()
 
+    @torch.no_grad()
+    def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The evidence bound with the latent at its posterior mean, and its first term alone."""
+        average = self.ema.average
+        mean, log_variance = average.encode(x, labels)
+        return known_rows(mean, log_variance, average.decoder.row_nll(mean, average.embed(labels), x))
+
 
 class CVAE(AutoencoderModel):
     """Conditional VAE.
@@ -252,13 +259,6 @@ class CVAE(AutoencoderModel):
         if isinstance(self.prior, MixturePrior):
             fit_mixture(self.prior, self.ema.average, rows, random)
             self.prior_ema.average.load_state_dict(self.prior.state_dict())
-
-    @torch.no_grad()
-    def membership_scores(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The evidence bound with the latent at its posterior mean, and its first term alone."""
-        average = self.ema.average
-        mean, log_variance = average.encode(x, labels)
-        return known_rows(mean, log_variance, average.decoder.row_nll(mean, average.embed(labels), x))
 
 
 def known_rows(mean: Tensor, log_variance: Tensor, nll: Tensor) -> dict[str, Tensor]:

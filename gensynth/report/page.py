@@ -70,6 +70,8 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "privacy": scores(best.privacy.copies(), risk=True),
         "alarm": best.privacy.alarm or "",
         "attacks": best.privacy.membership or [],
+        "strongest": best.privacy.maximum or [],
+        "linkage": best.privacy.linkage or {},
         "threat_model": best.privacy.threat_model or [],
         "dp": best.privacy.dp,
         "cell_tables": cell_tables(best.bias),

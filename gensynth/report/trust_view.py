@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scipy.stats import norm
-
 from gensynth.evaluation.assessment import Bias, Labels, Privacy
 from gensynth.evaluation.bias.bias import LINE
-from gensynth.evaluation.fidelity.fidelity import Entry
+from gensynth.intervals import LEVEL as ERROR
 from gensynth.report.content import Report
 from gensynth.report.numbers import has, templates
 
@@ -20,10 +18,8 @@ GOOD, CARE, BAD, OPEN = "good", "care", "bad", "open"
 NOT_RECORDED = "not recorded"
 BY_A_PERSON = "were turned down by a person"
 TONES = (GOOD, OPEN, CARE, BAD)  # the worst last
-COIN, WEAK = 0.5, 0.55  # an AUC that is surely below the second is called weak
-STRICTER = 10  # by so much less chance may call training and held-out rows unlike
+WEAK = 0.6  # an AUC that is surely below it gives little away
 Answer = tuple[str, str, dict[str, Any]]  # tone, macro of trust.txt.j2, what it is given
-Attack = Mapping[str, Any]
 
 
 def trust_view(report: Report) -> list[dict[str, Any]]:
@@ -37,11 +33,18 @@ def trust_view(report: Report) -> list[dict[str, Any]]:
         "What was rejected, and why?": _rejected(filters, report.filter_reasons or {}),
         "Who looked?": _reviewed_by(report.review),
     }
-    texts = templates().overlay(autoescape=False, finalize=_one_line).get_template("trust.txt.j2")
+    environment = templates().overlay(autoescape=False, finalize=_one_line)
+    environment.globals["weak"] = WEAK
+    environment.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
+    texts = environment.get_template("trust.txt.j2")
     return [
-        {"question": question, "tone": tone, "lines": getattr(texts.module, macro)(**facts).strip().split("\n")}
+        {"question": question, "tone": tone, "lines": _lines(getattr(texts.module, macro)(**facts))}
         for question, (tone, macro, facts) in parts.items()
     ]
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in map(str.strip, text.split("\n")) if line]
 
 
 def _one_line(value: object) -> str:
@@ -77,47 +80,59 @@ def _below_line(tables: Mapping[str, Any]) -> bool:
 
 
 def _leaks(privacy: Privacy) -> Answer:
+    """What the strongest attacks say of sharing the rows, and the generator, if one was attacked."""
     if privacy.membership is None:
         return OPEN, "not_run", {}
-    attacks = [one for one in privacy.membership if one["release"] != "nothing"]
-    count = sum(has(one["auc"]) for one in attacks)
-    surest = sorted(attacks, key=lambda one: -one["auc"].get("low", 0.0))  # a terminal shows the first line alone
-    releases = []
-    for release in dict.fromkeys(one["release"] for one in surest):
-        mine = [one for one in attacks if one["release"] == release and has(one["auc"])]
-        if worst := strongest(mine):
-            releases.append((release, worst["auc"], _tone(worst["auc"], count), len(mine)))
-    # The tenth of the rows that are easiest to tell, where they surely can be.
-    most_exposed = [one["most_exposed"]["auc"] for one in attacks if one.get("most_exposed")]  # {} where not tested
-    exposed = [auc for auc in most_exposed if _beyond(auc, count) > 0]
-    blind = [one["auc"] for one in privacy.membership if one["release"] == "nothing"]
-    apart = [auc for auc in blind if _beyond(auc, STRICTER)]
+    releases = {line["release"]: _release(line) for line in privacy.maximum or []}
+    apart = next((line["apart"] for line in privacy.maximum or [] if "apart" in line), None)
+    found = OPEN if apart or not releases else max((one["tone"] for one in releases.values()), key=TONES.index)
     copied, copies = _copies(privacy)
-    found = OPEN if apart or not count else max((_tone(one["auc"], count) for one in attacks), key=TONES.index)
     facts = {
-        "releases": releases,
-        "exposed": max(exposed, key=lambda auc: auc["low"], default=None),
-        "apart": apart[0] if apart else None,
+        "rows": releases.get("rows"),
+        "model": releases.get("rows+model"),
+        "apart": apart,
         "copies": copies,
         "dp": (privacy.dp or {}).get("sentence") or "No privacy was promised.",
     }
-    return max(found, copied, CARE if exposed else GOOD, key=TONES.index), "leaks", facts
+    return max(found, copied, key=TONES.index), "leaks", facts
 
 
-def _beyond(auc: Entry, tests: int) -> int:
-    """1 where an AUC is surely above a coin among so many tests (Bonferroni), -1 where below, else 0."""
-    if not has(auc):
-        return 0
-    wider = float(norm.ppf(1 - 0.025 / max(tests, 1)) / norm.ppf(0.975))
-    low, high = auc["value"] - wider * (auc["value"] - auc["low"]), auc["value"] + wider * (auc["high"] - auc["value"])
-    return int(low > COIN) - int(high < COIN)
+def _release(line: Mapping[str, Any]) -> dict[str, Any]:
+    """What the attacks on one release found: {"tone", "auc", "attacks", "leaks", "certain", "exposed", "classes",
+    "shadows", "untested"}: what is surely above a coin, and the classes that are not tested.
+
+    Bad is what surely leaks. A leak that is surely small, and one that so few rows cannot rule out, ask for care.
+    """
+    per_class = line["per_class"]
+    found = {
+        "auc": _as_entry(line),
+        "attacks": line["attacks"],
+        "leaks": line["p"] <= ERROR,
+        "certain": _sure(line["top"]),
+        "exposed": _surest(line["most_exposed"]),
+        "shadows": _surest(line.get("shadows")),
+        "classes": {name: entry for name, one in per_class.items() if (entry := _surest(one))},
+        "untested": {name: one["reason"] for name, one in per_class.items() if one["auc"] is None},
+    }
+    beside = any(found[name] for name in ("certain", "exposed", "shadows", "classes"))
+    wide = found["auc"]["high"] > WEAK
+    found["tone"] = BAD if beside or (found["leaks"] and wide) else CARE if found["leaks"] or wide else GOOD
+    return found
 
 
-def _tone(auc: Entry, count: int) -> str:
-    """Good is an attack that is shown to be weak; one that was not found to be strong may be either."""
-    if not has(auc):
-        return OPEN
-    return BAD if _beyond(auc, count) > 0 else GOOD if auc["high"] <= WEAK else CARE
+def _sure(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The entry of a finding that is surely above a coin, None for others."""
+    return _as_entry(one) if one and one.get("p", 1.0) <= ERROR else None
+
+
+def _surest(one: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The AUC, else the share of members among the top rows, whichever is surely above a coin."""
+    return _sure(one) or _sure((one or {}).get("top"))
+
+
+def _as_entry(one: Mapping[str, Any]) -> dict[str, Any]:
+    value = one["auc"] if "auc" in one else one["value"]
+    return {"value": value, "low": one["low"], "high": one["high"], "n": one.get("n")}
 
 
 def _copies(privacy: Privacy) -> tuple[str, dict[str, Any]]:
@@ -129,12 +144,6 @@ def _copies(privacy: Privacy) -> tuple[str, dict[str, Any]]:
     tone = BAD if share > usual + 0.05 else CARE if more or not known else GOOD
     reason = (privacy.near_copies or {}).get("reason", "not measured")
     return tone, {"names": list(known), "share": share, "usual": usual, "reason": reason}
-
-
-def strongest(attacks: Sequence[Attack]) -> Attack | None:
-    """The attack with the highest lower end of its interval, None where no attack has a number."""
-    defined = [one for one in attacks if has(one["auc"]) and one["release"] != "nothing"]
-    return max(defined, key=lambda one: one["auc"]["low"], default=None)
 
 
 def _labels(labels: Labels) -> Answer:

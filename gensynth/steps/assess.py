@@ -38,7 +38,7 @@ from gensynth.evaluation.group_audit import audit_of, bias_of
 from gensynth.evaluation.labels.integrity import labels_of
 from gensynth.evaluation.privacy.copies import Copies, copy_entries, nearest_rows
 from gensynth.evaluation.privacy.privacy import privacy_of
-from gensynth.evaluation.privacy.shadow import shadow_attack
+from gensynth.evaluation.privacy.shadow import SUITES, shadow_attack
 from gensynth.evaluation.utility.amount import Advice, advise, too_few
 from gensynth.evaluation.utility.arms import arms_of
 from gensynth.evaluation.utility.classifiers import classifiers_of
@@ -295,22 +295,34 @@ def _privacy(one: SyntheticSet, copied: Copies, real: RealRows, settings: Evalua
     seen, held_out, rows, subject = real.seen, real.held_out, one.rows[0], settings.subject
     points = points_of(LabelledData.concat([seen, held_out]))  # of rows seen alone, all others would lie far
     seed = rng.child(settings.seed, "privacy")
-    found = privacy_of(seen, held_out, rows, copied, seed=seed, points=points, subject=subject, attacks=one.attacks)
-    if not settings.shadows or one.shadow is None:
+    shadow = one.shadow if settings.shadows else None
+    found = privacy_of(
+        seen,
+        held_out,
+        rows,
+        copied,
+        seed=seed,
+        points=points,
+        subject=subject,
+        attacks=one.attacks,
+        families=SUITES if shadow else 1,
+    )
+    if shadow is None:
         return found
     say(f"privacy: {settings.shadows} shadow generators")
     line = shadow_attack(
         seen,
         held_out,
         rows,
-        one.shadow,
+        shadow,
         runs=settings.shadows,
         targets=SHADOW_TARGETS,
         points=points,
         seed=rng.child(settings.seed, "shadows"),
         subject=subject,
     )
-    return replace(found, membership=[*(found.membership or []), line])
+    strongest = [of_release | {"shadows": line["corrected"]} for of_release in found.maximum or []]
+    return replace(found, membership=[*(found.membership or []), line], maximum=strongest)
 
 
 def _with_operations(sampler: Sampler) -> list[OfOperations]:

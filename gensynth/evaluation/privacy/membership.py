@@ -1,16 +1,8 @@
 """Membership inference: can one tell from what is released whether a real row was in the training data?
 
 Members are real train rows, non-members held-out rows of the same classes in equal number, and a reference of further
-held-out rows says how near rows lie to new ones anyway. Three attacks look at the synthetic rows alone:
-
-density_ratio        mean over k of log distance to the k-th nearest reference row minus that to the k-th nearest
-                     synthetic row: a nearest-neighbour estimate of the density ratio of DOMIAS (van Breugel et al.,
-                     "Membership inference attacks against synthetic data through overfitting detection", AISTATS 2023).
-                     The k-th distance alone sees no copies, since one copy is one neighbour
-calibrated_distance  minus the distance to the nearest synthetic row over the mean distance to the K nearest reference
-                     rows: the calibrated attack of Chen et al., "GAN-Leaks", CCS 2020, section 4.4, as a quotient;
-                     their difference is ruled by rows in thin regions
-nearest_distance     minus the distance to the nearest synthetic row: theirs without calibration
+held-out rows says how near rows lie to new ones anyway. An attack gives each of them a score (`row_attacks.py` from the
+synthetic rows alone, `whitebox.py` with the model); here is who plays whom, and what an attack's scores amount to.
 
 Every attack is run on a control too, one half of the non-members in the role of members: its AUC must be 0.5.
 Rows of one subject never lie on two sides, or non-members would be given away by their kin among the reference. Their
@@ -21,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from gensynth.data.split import row_groups
-from gensynth.evaluation.metrics.roc import Clusters, auc_entry, tpr_entries, undefined
+from gensynth.evaluation.metrics.roc import Clusters, auc_entry, tpr_entries
 from gensynth.neighbours import nearest_distances
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
@@ -34,7 +27,6 @@ from gensynth.types import LabelledData
 K = 5
 MOST_ROWS, MOST_SYNTHETIC = 10_000, 20_000
 LEAST_QUERIES, PRODUCTS = 500, 2e11  # of rows a side, where distances would take more than so many products
-FLOOR = 1e-12  # distances below count as this one in logarithms: a row at 0 comes before all others
 EXPOSED = 0.1
 ROWS_ONLY = "rows"
 Points = Callable[[np.ndarray], np.ndarray]
@@ -44,6 +36,7 @@ Points = Callable[[np.ndarray], np.ndarray]
 class Roles:
     """Who plays whom: disjoint real rows, members and non-members equally many of each class.
 
+    drawn    how many synthetic rows there are of each class; empty: not known
     exposed  for members and for non-members, whether a row is among the tenth that lies farthest from reference rows
              (Meeus et al., "Achilles' heels", 2023): chosen alike on both sides, without a look at any synthetic row
     """
@@ -54,6 +47,21 @@ class Roles:
     exposed: tuple[np.ndarray, np.ndarray]
     seed: int
     subject: str
+    drawn: tuple[int, ...] = ()
+
+    @property
+    def is_member(self) -> np.ndarray:
+        """Of all members and then all non-members, bool (R,)."""
+        return np.repeat([True, False], [len(self.members), len(self.non_members)])
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """Number (R,) of whom a row belongs to, from 0 on without gaps: a row by itself where no subject is named."""
+        own = np.arange(len(self.members) + len(self.non_members))
+        if not self.subject or not len(own):
+            return own
+        whose = np.concatenate([side.groups[self.subject] for side in (self.members, self.non_members)]).astype(str)
+        return np.unique(row_groups(own.astype(str), whose), return_inverse=True)[1]
 
 
 def roles_of(
@@ -80,7 +88,7 @@ def roles_of(
         for rows in (train, rest)
     )
     exposed = _exposed([members, non_members], reference, points)
-    return Roles(members, non_members, reference, exposed, seed, subject)
+    return Roles(members, non_members, reference, exposed, seed, subject, tuple(synthetic.counts().tolist()))
 
 
 def _alone(train: LabelledData, held_out: LabelledData) -> tuple[np.ndarray, np.ndarray]:
@@ -148,54 +156,4 @@ def subjects_of(roles: Roles) -> Clusters | None:
     one is a subject by itself."""
     if not roles.subject:
         return None
-    whose = np.concatenate([side.groups[roles.subject] for side in (roles.members, roles.non_members)]).astype(str)
-    number = row_groups(np.arange(len(whose)).astype(str), whose)
-    return number[: len(roles.members)], number[len(roles.members) :]
-
-
-def density_ratio(to_reference: np.ndarray, to_synthetic: np.ndarray) -> np.ndarray:
-    """Scores (N,) from distances (N, K) to the nearest reference and synthetic rows.
-
-    >>> density_ratio(np.array([[1.0, 4.0]]), np.array([[0.5, 2.0]])).round(4).tolist()  # log 2
-    [0.6931]
-    """
-    return (np.log(np.maximum(to_reference, FLOOR)) - np.log(np.maximum(to_synthetic, FLOOR))).mean(axis=1)
-
-
-def calibrated_distance(to_reference: np.ndarray, to_synthetic: np.ndarray) -> np.ndarray:
-    """Scores (N,) from distances (N, K).
-
-    >>> calibrated_distance(np.array([[1.0, 3.0]]), np.array([[0.5, 2.0]])).tolist()
-    [-0.25]
-    """
-    return -to_synthetic[:, 0] / np.maximum(to_reference.mean(axis=1), FLOOR)
-
-
-def nearest_distance(to_reference: np.ndarray, to_synthetic: np.ndarray) -> np.ndarray:
-    """Scores (N,) from distances (N, K): minus the first of those to synthetic rows."""
-    return -to_synthetic[:, 0]
-
-
-ATTACKS = (density_ratio, calibrated_distance, nearest_distance)
-
-
-def rows_attacks(roles: Roles, synthetic: LabelledData, points: Points) -> list[dict[str, Any]]:
-    """Lines of the attacks that hold the synthetic rows only (at most MOST_SYNTHETIC of them), and of `no_rows`.
-
-    `no_rows` sees no synthetic row, only how far a row lies from reference rows: an AUC off 0.5 there says that train
-    and held-out rows differ by themselves, and that the other attacks measure that too (Das et al., "Blind baselines
-    beat membership inference attacks for foundation models", 2024).
-    """
-    drawn = synthetic[numpy_generator(roles.seed, "synthetic rows").permutation(len(synthetic))[:MOST_SYNTHETIC]]
-    if min(len(roles.reference), len(drawn)) < K:
-        reason = undefined(f"{len(drawn)} made and {len(roles.reference)} reference rows, {K} of each needed")
-        rest: dict[str, Any] = {"tpr": {}, "per_class": {}, "most_exposed": {}, "control": {}}
-        return [{"attack": one.__name__, "release": ROWS_ONLY, "auc": reason, **rest} for one in ATTACKS]
-    of_reference, of_synthetic = points(roles.reference.x), points(drawn.x)
-    members, non_members = (
-        [nearest_distances(points(side.x), others, K)[0] for others in (of_reference, of_synthetic)]
-        for side in (roles.members, roles.non_members)
-    )
-    lines = [attack_entry(one.__name__, ROWS_ONLY, one(*members), one(*non_members), roles) for one in ATTACKS]
-    blind = -members[0].mean(axis=1), -non_members[0].mean(axis=1)
-    return [*lines, attack_entry("no_rows", "nothing", blind[0], blind[1], roles)]
+    return roles.units[: len(roles.members)], roles.units[len(roles.members) :]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gensynth.evaluation.assessment import Privacy
 from gensynth.evaluation.privacy.copies import ALARM, Copies, copies_per_class, copy_entries, real_duplicates
-from gensynth.evaluation.privacy.membership import Roles, attack_entry, roles_of, rows_attacks
+from gensynth.evaluation.privacy.linkage import linkage_risks
+from gensynth.evaluation.privacy.membership import ROWS_ONLY, Roles, roles_of
+from gensynth.evaluation.privacy.row_attacks import Scored, attack_lines, not_attacked, row_scores
+from gensynth.evaluation.privacy.suite import maximum
 from gensynth.evaluation.privacy.whitebox import ModelAttack
 from gensynth.types import LabelledData
 
@@ -28,6 +30,7 @@ def privacy_of(
     points: Callable[[np.ndarray], np.ndarray],
     subject: str = "",
     attacks: Sequence[ModelAttack] = (),
+    families: int = 1,
 ) -> Privacy:
     """Copies, and attacks on who was in the real rows that a set was learned from.
 
@@ -37,20 +40,29 @@ def privacy_of(
     points    rows x -> (N, P) in which near means alike
     subject   column of groups that says whom a row belongs to, or an empty text
     attacks   with the model, run on the same members and non-members
+    families  how many suites of attacks are run: 2 where shadow generators follow
     """
     roles = roles_of(seen, held_out, synthetic, points, seed, subject)
+    scored = row_scores(roles, synthetic, points)
+    if len(roles.members):
+        scored += [_with_model(one, roles) for one in attacks]
+    lines = attack_lines(scored, roles)
+    if not any(one.release == ROWS_ONLY for one in scored):
+        lines = not_attacked(roles, synthetic) + lines
+    strongest = maximum(scored, roles, families)
+    corrected = strongest[-1]["per_attack"] if strongest else {}
     return replace(
         Privacy.from_json(copy_entries(copied)),
         copies_per_class=copies_per_class(copied),
         real_duplicates=real_duplicates(copied),
         alarm=f"Copies are {ALARM}.",
-        membership=rows_attacks(roles, synthetic, points) + [_with_model(one, roles) for one in attacks],
+        membership=[line | ({"p": corrected[line["attack"]]} if line["attack"] in corrected else {}) for line in lines],
+        maximum=strongest,
+        linkage=linkage_risks(roles, synthetic) or None,
         threat_model=THREAT_MODEL.read_text(encoding="utf-8").splitlines(),
     )
 
 
-def _with_model(attack: ModelAttack, roles: Roles) -> dict[str, Any]:
-    members, others = (
-        attack.score(side) if len(roles.members) else np.zeros(0) for side in (roles.members, roles.non_members)
-    )
-    return attack_entry(attack.attack, attack.release, members, others, roles)
+def _with_model(attack: ModelAttack, roles: Roles) -> Scored:
+    sides = [attack.score(side) for side in (roles.members, roles.non_members)]
+    return Scored(attack.attack, attack.release, np.concatenate(sides))

@@ -22,33 +22,47 @@ LEAST_VARIANCE = math.exp(-12)  # of a pixel in [-1, 1]: a third of a grey level
 
 
 class Decoder(nn.Module):
-    """Latent (N, D), class embedding (N, E) and what else a row is drawn with -> rows; images, where not overridden."""
+    """Latent (N, D), class embedding (N, E) and what else a row is drawn with -> rows.
+
+    What a decoder says of given rows is its own affair: none inherits the likelihood of another kind of rows.
+    """
 
     def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
-        """Negative log-likelihood (N,) of rows, nats; no row depends on another.
+        """Negative log-likelihood (N,) of rows under what this decoder draws from, nats; no row depends on another."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how likely rows are")
 
-        Of images each with its own optimal sigma: that of Rybkin et al. ("Simple and effective VAE training with
-        calibrated decoders", ICML 2021, section 4.3), taken over the pixels of one row.
-        """
+    def imitate(self, z: Tensor, e: Tensor, random: StepNoise) -> Tensor:
+        """Rows as a discriminator sees them, drawn with a gradient."""
+        raise NotImplementedError(f"{type(self).__name__} shows no discriminator its rows")
+
+    def seen(self, x: Tensor) -> Tensor:
+        """What a discriminator sees of rows (N, *shape)."""
+        raise NotImplementedError(f"{type(self).__name__} shows no discriminator its rows")
+
+    def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
+        """What ties fakes, as seen, to the real rows x whose latents they are drawn from: a scalar, smaller nearer."""
+        raise NotImplementedError(f"{type(self).__name__} shows no discriminator its rows")
+
+
+class GaussianDecoder(Decoder):
+    """Of images whose pixels vary alike round what is drawn."""
+
+    def row_nll(self, z: Tensor, e: Tensor, x: Tensor) -> Tensor:
+        """Each image with its own optimal sigma: that of Rybkin et al. ("Simple and effective VAE training with
+        calibrated decoders", ICML 2021, section 4.3), taken over the pixels of one row."""
         variance = (x - self(z, e)).square().flatten(1).mean(1).clamp_min(LEAST_VARIANCE)
         return 0.5 * x[0].numel() * (variance.log() + 1 + math.log(2 * math.pi))
 
     def imitate(self, z: Tensor, e: Tensor, random: StepNoise) -> Tensor:
-        """Rows as a discriminator sees them, drawn with a gradient.
-
-        Images are cut to [-1, 1], so that an exactly black background needs no fine tuning.
-        """
+        """Cut to [-1, 1], so that an exactly black background needs no fine tuning."""
         return self(z, e).clamp(-1, 1)
 
     def seen(self, x: Tensor) -> Tensor:
-        """What a discriminator sees of rows (N, *shape): of images all."""
+        """All of an image."""
         return x
 
     def tie(self, real: Tensor, fake: Tensor, x: Tensor, z: Tensor, e: Tensor) -> Tensor:
-        """What ties fakes, as seen, to the real rows x whose latents they are drawn from: a scalar, smaller nearer.
-
-        Of images the log likelihood of real pixels around fake ones under the optimal sigma, a pixel, negative.
-        """
+        """The log likelihood of real pixels around fake ones under the optimal sigma, a pixel, negative."""
         return 0.5 * shared_mean((real - fake).square().mean()).log()
 
 

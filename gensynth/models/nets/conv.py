@@ -125,7 +125,7 @@ class Encoder(nn.Module):
         return mean, log_variance.clamp(-8, 4)
 
 
-class Decoder(nets.Decoder):
+class Decoder(nets.GaussianDecoder):
     """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1].
 
     `noise` (N, 0) is what other decoders draw with; an image is drawn from its latent alone.

@@ -31,7 +31,7 @@ class Encoder(nn.Module):
         return mean, log_variance.clamp(-8, 4)
 
 
-class Decoder(nets.Decoder):
+class Decoder(nets.GaussianDecoder):
     """Latent (N, D) and class embedding (N, E) -> image (N, C, H, W), unbounded around [-1, 1]."""
 
     def __init__(self, shape: tuple[int, ...], width: int, embedding: int) -> None:
