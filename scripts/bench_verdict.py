@@ -12,7 +12,7 @@ and the answers. Three settings of the other arms: one alone, five alike, so tha
 and one ahead of four. Of one alone 0.93 to 0.97 and at most 1.1 are wanted; beside several, intervals are wider, since
 a gain must hold over each.
 
-    python scripts/bench_verdict.py folds=5 [trials=400]
+    python scripts/bench_verdict.py folds=5 rows=200 effects=0,0.02,0.06 [others=one] [trials=400]
 
 The same for evaluate.folds=5, where as many test rows lie in every fold and each fold has the luck of training rows of
 its own, a fifth of it shared by all: power is the share of "helps" at a true gain of 0.06, of 200 test rows a fold.
@@ -24,6 +24,7 @@ import sys
 from collections import Counter
 
 import numpy as np
+from bench_words import read_words
 from scipy.special import ndtri
 
 from gensynth.evaluation.utility.gain import against_best, estimate
@@ -40,13 +41,14 @@ RESAMPLES = 400
 
 
 def main() -> None:
-    given = {"trials": "400", "seeds": "5", "folds": "1"} | dict(word.split("=") for word in sys.argv[1:])
+    defaults = {"trials": "400", "seeds": "5", "folds": "1", "rows": "100,300,1000", "effects": "0,0.02,0.05"}
+    given = read_words(sys.argv[1:], defaults | {"others": ",".join(OTHERS)})
     trials, seeds, folds = (int(given[name]) for name in ("trials", "seeds", "folds"))
     print("others       rows effect   holds  width   answers")
-    for name, behind in OTHERS.items():
-        for rows in (100, 200, 300, 1000):
-            for effect in (0.0, 0.02, 0.05, 0.06):
-                found = line(rows, effect, np.array(behind), trials, seeds, folds)
+    for name in given["others"].split(","):
+        for rows in map(int, given["rows"].split(",")):
+            for effect in map(float, given["effects"].split(",")):
+                found = line(rows, effect, np.array(OTHERS[name]), trials, seeds, folds)
                 print(f"{name:<12}{rows:>5}{effect:>7}{found}", flush=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,10 +52,16 @@ def test_rows_of_one_person_lie_in_one_fold(tmp_path):
 
 def test_a_source_with_test_rows_of_its_own_has_no_folds(tmp_path, capsys):
     path = tmp_path / "rows.csv"
-    path.write_text("x,label\n" + "\n".join(f"{i},{'ab'[i % 2]}" for i in range(60)), encoding="utf-8")
+    order = np.random.default_rng(0)
+    path.write_text("x,label\n" + "\n".join(f"{order.normal():.3f},{'ab'[i % 2]}" for i in range(60)), encoding="utf-8")
     words = [str(path), f"data.test={path}", "data.label=label", "sampler=smote", "evaluate.folds=5"]
     assert main(["balance", *words, f"out={tmp_path / 'run'}"]) == 2
     assert "this source names its own test rows" in capsys.readouterr().err
+
+
+def test_verbs_that_draw_no_rows_of_one_sampler_have_no_folds(tmp_path, capsys):
+    assert main(["compare", "breast_cancer", "evaluate.folds=5", f"out={tmp_path / 'run'}"]) == 2
+    assert "compare takes no evaluate.folds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folds", ["0", "2", "1.5"])
@@ -63,13 +70,21 @@ def test_numbers_that_are_no_folds_are_refused(folds, tmp_path, capsys):
     assert "evaluate.folds must be" in capsys.readouterr().err
 
 
-def test_a_run_over_folds_speaks_of_all_rows_and_keeps_a_bundle_for_each(tmp_path):
-    out = tmp_path / "run"
-    words = ["trainer.max_samples=600", "model.width=4", "logger=none", "utility.seeds=3", "trainer=cpu"]
-    assert main(["balance", "breast_cancer", *words, "evaluate.folds=3", f"out={out}"]) == 0
+@pytest.mark.parametrize(
+    "network",
+    [[], pytest.param(["sampler=generator", "trainer.max_samples=600", "model.width=4"], marks=pytest.mark.slow)],
+)
+def test_a_run_over_folds_speaks_of_all_rows(network, tmp_path):
+    out, path = tmp_path / "run", tmp_path / "rows.csv"
+    order = np.random.default_rng(0)
+    lines = [f"{order.normal() + (i % 4 == 0):.3f},{order.normal():.3f},{'ab'[i % 4 == 0]}" for i in range(240)]
+    path.write_text("x,y,label\n" + "\n".join(lines), encoding="utf-8")
+    words = ["sampler=smote", "logger=none", "utility.seeds=3", "trainer=cpu", *network]
+    assert main(["balance", str(path), *words, "evaluate.folds=3", f"out={out}"]) == 0
     facts = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert "on 569 rows, each held out once in 3 folds" in facts["verdict"]["sentence"]
-    assert [(out / f"run/folds/{k}/generator/manifest.json").is_file() for k in (2, 3)] == [True, True]
+    assert "on 240 rows, each held out once in 3 folds" in facts["verdict"]["sentence"]
+    kept = [(out / f"run/folds/{k}/generator/manifest.json").is_file() for k in (2, 3)]
+    assert kept == [bool(network)] * 2, "every fold's bundle is kept, so that a resumed run need not train it again"
     assert main(["verify", str(out / "dataset")]) == 0
 
 
@@ -78,7 +93,8 @@ def result_of(right: np.ndarray, labels: np.ndarray):
     names = ("real_only", "real_plus_synthetic")
     predictions = {(arm, "m"): np.where(one, labels, 1 - labels) for arm, one in zip(names, right, strict=True)}
     found = summarise(predictions, labels, ("a", "b"), tuple(SEEDS), dict.fromkeys(names, 1))
-    return found
+    shares = {pair: np.eye(2)[one] for pair, one in predictions.items()}
+    return replace(found, probabilities=shares, seconds=dict.fromkeys(names, 1.0))
 
 
 def test_folds_are_pooled_row_by_row():
@@ -143,15 +159,18 @@ def test_steps_that_were_named_hold_for_every_arm():
 
 def test_logit_adjustment_finds_the_rare_class():
     """With nothing to learn from, a network says the common class; with its shares put right it says both."""
-    order = np.random.default_rng(0)
-    y = np.repeat([0, 1], [270, 30])
-    x = order.integers(0, 200, size=(300, 1, 8, 8))
-    x[y == 1] += 8
-    rows = LabelledData.of_real(x.astype(np.uint8), y, Schema("image", ("common", "rare")))
-    plain, adjusted = SmallCnn(150), SmallCnn(150).adjusted_by_shares()
-    called = [one.probabilities(rows, None, [rows.x], 0, UNCHANGED)[0].argmax(1) for one in (plain, adjusted)]
-    recall = [(one[y == 1] == 1).mean() for one in called]
-    assert recall[1] > recall[0] + 0.1
+
+    def noise(seed):
+        y = np.repeat([0, 1], [270, 30])
+        x = np.random.default_rng(seed).integers(0, 200, size=(300, 1, 8, 8))
+        x[y == 1] += 8
+        return LabelledData.of_real(x.astype(np.uint8), y, Schema("image", ("common", "rare")))
+
+    rows, test = noise(0), noise(1)
+    plain, adjusted = SmallCnn(40), SmallCnn(40).adjusted_by_shares()
+    called = [one.probabilities(rows, None, [test.x], 0, UNCHANGED)[0].argmax(1) for one in (plain, adjusted)]
+    recall = [(one[test.y == 1] == 1).mean() for one in called]
+    assert recall[1] > recall[0] + 0.2
     (arm,) = strong_arms(rows, plain)
     assert (arm.name, arm.own.adjusted) == ("logit_adjustment", True)
 
