@@ -40,7 +40,7 @@ from gensynth.steps.draw import (
 from gensynth.steps.job import Job
 from gensynth.steps.read import SplitData, look
 from gensynth.steps.train import check_learnable, trained
-from gensynth.steps.write import data_facts, pictures_of, shared_with_train
+from gensynth.steps.write import data_facts, pictures_of, shared_with_train, with_arms
 from gensynth.training.bundle import Bundle
 
 SIMPLE = {"none" if name == "real_only" else name: name for name in STANDARD}
@@ -118,10 +118,11 @@ def _report(
         assessment=found,
         beside=True,
         data=data_facts(job, split_data, sets[found.best_name].rows[0]),
-        timing=run.timing,
+        timing=with_arms(run.timing, found),
         provenance={
             "version": __version__,
             "seed": job.seed,
+            "evaluate": job.evaluate.effort,
             "source_sha256": split_data.source.sha256,
             "test_opened": 1,
             "generator_seeds": job.generator_seeds,

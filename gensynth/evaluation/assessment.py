@@ -216,7 +216,10 @@ class Verdict(Part):
 
 @dataclass(frozen=True)
 class Utility(Part):
-    """What arms yielded: lines of all arms, recall by class, confusion and reliability of baseline and candidate."""
+    """What arms yielded: lines of all arms, recall by class, confusion and reliability of baseline and candidate.
+
+    seconds  that the first classifier took for each arm; they vary, so they stand with the timing of the report
+    """
 
     utility: list[dict[str, Any]] = field(default_factory=list)
     utility_per_class: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -226,9 +229,12 @@ class Utility(Part):
     operations: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     robustness: list[dict[str, Any]] = field(default_factory=list)
     verdict: Verdict = Verdict()
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return super().to_json() | {"verdict": self.verdict.to_json()}
+        facts = super().to_json() | {"verdict": self.verdict.to_json()}
+        del facts["seconds"]
+        return facts
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from gensynth.evaluation.assessment import Assessment, Notice, Part
 from gensynth.evaluation.utility.amount import Advice
+from gensynth.report.notices import with_rank
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,14 @@ class DataFacts(Part):
 
 @dataclass(frozen=True)
 class Report(Part):
-    """All of report.json. `beside`: sets stand side by side, and each is told; else there is one, told as a whole."""
+    """All of report.json. `beside`: sets stand side by side, and each is told; else there is one, told as a whole.
+
+    timing  seconds of every step, and under "arms" those that each arm's classifier took
+    """
 
     assessment: Assessment
     data: DataFacts = DataFacts()
-    timing: dict[str, float] = field(default_factory=dict)
+    timing: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     warnings: list[Notice] = field(default_factory=list)
     filters: dict[str, dict[str, int | str]] | None = None
@@ -44,6 +48,7 @@ class Report(Part):
 
     def to_json(self) -> dict[str, Any]:
         facts = self.assessment.to_json() | super().to_json() | {"data": self.data.to_json()}
+        facts["warnings"] = with_rank(self.warnings)
         if self.how_much is not None:
             facts["how_much"] = self.how_much.to_json()
         if self.beside:

@@ -10,19 +10,24 @@ from typing import Any, TypeGuard
 import jinja2
 
 from gensynth.evaluation.fidelity.fidelity import Entry
+from gensynth.report.digits import number, percent, signed
+from gensynth.report.glossary import help_of, name_of
 
 Value = str | int | float | None
 # What a table has a column for; other keys of an entry are told beside its name.
 COLUMNS = frozenset(
     ("value", "mean", "low", "high", "n", "n_real", "n_synthetic", "floor", "ceiling", "space", "arm", "learner")
     + ("metric", "seeds", "better", "space_sha256", "difference", "answer", "p", "p_holm", "generator_seeds")
-    + ("expected", "expected_from", "z", "text", "bounds", "ideal", "headline")
+    + ("expected", "expected_from", "z", "text", "bounds", "ideal", "headline", "steps")
 )
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number as the page shows it; empty text where a part is not known, `bar` in percent or None."""
+    """One number as the page shows it; empty text where a part is not known, `bar` in percent or None.
+
+    against  how it stands to what is expected, in a word; help: what it is, its range, which end is better
+    """
 
     label: str
     value: str
@@ -34,43 +39,8 @@ class Score:
     bar: float | None = None
     note: str = ""
     expected: str = ""
-    z: str = ""
-
-
-def number(value: float | int) -> str:
-    """Three significant digits for fractions, whole numbers in full.
-
-    >>> [number(v) for v in (0.81239, -12.0, 12345, 98765.4, 0.00001234, 0.0, 1.0)]
-    ['0.812', '−12.0', '12,345', '98,800', '1.23e−5', '0', '1.00']
-    """
-    if isinstance(value, int):
-        text = f"{value:,}" if abs(value) >= 10_000 else str(value)
-    elif value == 0:
-        text = "0"
-    elif abs(value) < 1e-4 or abs(value) >= 1e9:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        text = f"{mantissa}e{int(exponent)}"
-    elif abs(value) >= 99.95:
-        rounded = float(f"{value:.3g}")
-        text = f"{rounded:,.0f}" if abs(rounded) >= 10_000 else f"{rounded:.0f}"
-    else:
-        text = f"{value:#.3g}"
-    return text.replace("-", "−")
-
-
-def signed(value: float, digits: int) -> str:
-    """`+0.012`, with the sign that print has."""
-    return f"{value:+.{digits}f}".replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """A share as a whole percentage; below one percent as it is.
-
-    >>> percent(0.123), percent(0.004), percent(0.0)
-    ('12 %', '0.4 %', '0 %')
-    """
-    value = 100 * share
-    return f"{value:.1f} %" if 0 < value < 1 else f"{value:.0f} %"
+    against: str = ""
+    help: str = ""
 
 
 def between(entry: Mapping[str, Any], digits: int = 2) -> str:
@@ -108,14 +78,15 @@ def goodness(value: float, floor: float, ceiling: float, lower_is_better: bool) 
     return 100.0 * min(max((value - worst) / (best - worst), 0.0), 1.0)
 
 
-def score(label: str, entry: Mapping[str, Any], lower: bool = False) -> Score:
+def score(label: str, entry: Mapping[str, Any], lower: bool = False, term: str = "") -> Score:
     """An entry of report.json as one row.
 
     The entry says which end is better with `better` ("lower" or "higher"); `lower` counts where it does not.
+    term  what the glossary calls the number; empty: like the row
     """
     value = entry["value"] if "value" in entry else entry["mean"]
     if value is None:
-        return Score(label, str(entry["reason"]), n=_n(entry))
+        return Score(label, str(entry["reason"]), n=_n(entry), help=help_of(term or label))
     entry = {key: part for key, part in entry.items() if part is not None}  # an interval may be not defined by itself
     floor, ceiling = entry.get("floor"), entry.get("ceiling")
     lower = entry["better"] == "lower" if "better" in entry else lower
@@ -130,8 +101,18 @@ def score(label: str, entry: Mapping[str, Any], lower: bool = False) -> Score:
         None if floor is None or ceiling is None else goodness(value, floor, ceiling, lower),
         "; ".join(f"{key} {text(part)}" for key, part in entry.items() if key not in COLUMNS),
         _written(entry.get("expected")),
-        signed(entry["z"], 1) if "z" in entry else "",
+        _against(entry["z"]) if "z" in entry else "",
+        help_of(term or label, entry),
     )
+
+
+def _against(z: float) -> str:
+    """How far a score lies from the expected one, by the standard errors between them.
+
+    >>> _against(-1.2), _against(3.0), _against(-41.4)
+    ('as expected', 'off', 'far off')
+    """
+    return "as expected" if abs(z) < 2 else "off" if abs(z) < 5 else "far off"
 
 
 def scores(entries: Mapping[str, Entry], risk: bool = False) -> list[Score]:
@@ -171,6 +152,8 @@ def templates() -> jinja2.Environment:
         "between": between,
         "signed": signed,
         "whole": "{:,}".format,
+        "named": name_of,
+        "help": help_of,
     }
     environment.globals["has"] = has
     return environment

@@ -99,14 +99,18 @@ SHOWN: dict[str, Callable[[LabelledData, LabelledData], dict[str, Any]]] = {
 def wall_pictures(
     real: LabelledData, synthetic: LabelledData, realism_of: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Up to TILES real and synthetic rows of every class that has any; these from most to least realistic."""
+    """Up to TILES synthetic rows of every class that has any, from most to least realistic, and beside each the nearest
+    real row of its class: (real rows, synthetic rows), the class with most of these first."""
     walls = {}
-    for c, name in enumerate(real.schema.classes):
-        mine = np.flatnonzero(synthetic.y == c)
+    for c in np.argsort(-synthetic.counts(), kind="stable").tolist():
+        mine, others = np.flatnonzero(synthetic.y == c), real.x[real.y == c]
         if len(mine):
             sorted_rows = mine[np.argsort(-realism_of[mine], kind="stable")]
-            shown = sorted_rows[np.linspace(0, len(mine) - 1, min(len(mine), TILES)).round().astype(int)]
-            walls[name] = (real.x[real.y == c][:TILES], synthetic.x[shown])
+            shown = synthetic.x[sorted_rows[np.linspace(0, len(mine) - 1, min(len(mine), TILES)).round().astype(int)]]
+            if len(others):
+                _, nearest = nearest_distances(flat_pixels(shown), flat_pixels(others), k=1)
+                others = others[nearest[:, 0]]
+            walls[real.schema.classes[c]] = (others, shown)
     return walls
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -54,10 +55,12 @@ def report_of(
         data=replace(data_facts(job, split_data, filled.rows), recognised=notes[:1], notes=notes),
         filters=filled.counts,
         filter_reasons=filled.reasons,
-        timing=run.timing,
+        timing=with_arms(run.timing, found),
         provenance={
             "version": __version__,
             "seed": job.seed,
+            "evaluate": job.evaluate.effort,
+            "folds": job.evaluate.folds,
             "sampler": sampler.name,
             "source_sha256": split_data.source.sha256,
             "generator_sha256": bundle.sha256 if bundle else "",
@@ -77,6 +80,11 @@ def report_of(
             *found.warnings,
         ],
     )
+
+
+def with_arms(timing: Mapping[str, float], found: Assessment) -> dict[str, Any]:
+    """Seconds of every step and, under "arms", of every arm's classifier where any was trained."""
+    return {**timing, **({"arms": found.utility.seconds} if found.utility.seconds else {})}
 
 
 def data_facts(job: Job, split_data: SplitData, added: LabelledData) -> DataFacts:
@@ -237,8 +245,8 @@ def ranking_report(
         assessment=found,
         beside=True,
         data=DataFacts(found.best_name, ranking=list(found.sets)),
-        timing=run.timing,
-        provenance={"version": __version__, "seed": job.seed, "test_opened": 1},
+        timing=with_arms(run.timing, found),
+        provenance={"version": __version__, "seed": job.seed, "evaluate": job.evaluate.effort, "test_opened": 1},
         warnings=[
             *warning("shared_rows", shared_rows(real.seen, real.test)),
             *warning("quarantined", left_out),

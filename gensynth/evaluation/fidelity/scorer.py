@@ -165,8 +165,12 @@ def arms_utility(result: UtilityResult, candidate: str, train: LabelledData, mar
         for arm in (BASELINE, candidate):
             score = result.probabilities[arm, classifier][:, :, rarest].mean(axis=0)
             curves[arm] = reliability(score.astype(np.float64), result.labels == rarest)
+    for row in result.rows:
+        if steps := result.budgets.get((row["arm"], row["learner"])):
+            row["steps"] = steps
     return Utility(
         utility=result.rows,
+        seconds={arm: round(seconds, 2) for arm, seconds in result.seconds.items()},
         utility_per_class=result.per_class_recall,
         confusion={"classes": list(classes), "learner": classifier, **tables},
         reliability={"class": "" if rarest is None else classes[rarest], "learner": classifier, "curves": curves},
