@@ -25,6 +25,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 WIDTHS_PX = (1280, 768, 390)
+TALLEST_PX = 15_000
 OPEN_ALL = "document.querySelectorAll('details').forEach(part => part.open = true)"
 MEASURE = """
 const shown = node => node.checkVisibility({contentVisibilityAuto: true});
@@ -46,9 +47,9 @@ const tables = over.filter(node => node.tagName === 'TABLE').length
 return {over: over.map(name), scrolls: scrolls.map(name), tables};
 """
 LOADED = "const one = performance.getEntriesByType('navigation')[0]; return Math.round(one.loadEventEnd);"
-AXE = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(found => done(found.violations));"
+AXE = "axe.run(document, {resultTypes: ['violations']}).then(found => arguments[0](found.violations));"
 UNREACHED = """
-return [...document.querySelectorAll('a[href], summary, button, th[data-sortable], [data-help], audio')]
+return [...document.querySelectorAll('a[href], summary, button, [data-help], audio')]
   .filter(node => node.checkVisibility() && node.tabIndex < 0).length;
 """
 
@@ -68,8 +69,10 @@ def browser(width_px: int, scheme: str = "light") -> webdriver.Chrome:
 
 
 def shot(driver: webdriver.Chrome, path: Path) -> None:
-    """The whole page as a picture."""
-    found = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+    """The page as a picture, as far as a picture reaches."""
+    size = driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+    clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], TALLEST_PX), "scale": 1}
+    found = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
     path.write_bytes(base64.b64decode(found["data"]))
 
 

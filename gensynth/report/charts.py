@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gensynth.intervals import wilson_interval
+from gensynth.report.glossary import name_of
 
 ROW_PX, LETTER_PX, LONGEST_LABEL = 28, 6.4, 28
 MAX_BARS = 40
 MAX_POINTS, HOVER_POINTS = 300, 40
-LEAST_IN_BIN = 10  # rows behind a point of a reliability curve
+LEAST_IN_BIN, LEAST_POINTS = 10, 3  # rows behind a point of a reliability curve; points of a curve
+SCALE_PX, STRONGEST = 330, 0.75  # width of a scale of changes; opacity at its ends
 COLOURS = 10  # classes that are told apart by colour
 
 
@@ -115,19 +117,28 @@ def count_chart(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture:
     return drawing.picture("Rows per class in the balanced training set, split by origin")
 
 
-def interval_chart(rows: Sequence[Interval], label: str, *, zero: bool = False) -> Picture:
-    """Dots with intervals, one row an arm; strong rows in the accent colour; `zero`: with a line there."""
+def interval_chart(rows: Sequence[Interval], label: str, *, zero: bool = False, better: str = "higher") -> Picture:
+    """Dots with intervals, one row an arm; strong rows in the accent colour; `zero`: with a line there.
+
+    better  "higher" or "lower": which end of the axis is called so
+    """
     low, high = min(row.low for row in rows), max(row.high for row in rows)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     room = 0.04 * (high - low) or 0.5
-    drawing, axis = _rows([row.label for row in rows], low - room, high + room, label)
+    drawing, axis = _rows([row.label for row in rows], low - room, high + room, "")
+    ends = ("← worse", "better →") if better == "higher" else ("← better", "worse →")
+    for x, text, anchor in zip((axis.start, axis.end), ends, ("start", "end"), strict=True):
+        drawing.text("muted", x, drawing.height - 6, text, anchor)
+    drawing.text("muted", (axis.start + axis.end) / 2, drawing.height - 6, label, "middle")
     if zero:
         drawing.line("zero", axis(0.0), 0, axis(0.0), drawing.height - 38)
     for at, row in enumerate(rows):
         colour, y = "accent" if row.strong else "muted", _row_px(at)
         title = f"{row.label}: {row.mean:.3f} ({row.low:.3f} to {row.high:.3f})"
         drawing.line(f"{colour} interval", axis(row.low), y, axis(row.high), y, title)
+        if row.strong:
+            drawing.shape("rect", "accent band", title, x=0, y=y - 12, width=axis.end, height=24)
         drawing.shape("circle", f"{colour} mark", title, cx=axis(row.mean), cy=y, r=4.5)
     return drawing.picture(f"{label} of every arm with its interval")
 
@@ -174,26 +185,27 @@ def scale_chart(rows: Sequence[tuple[str, float, str]]) -> Picture:
         drawing.shape("rect", "faint", title, x=axis(0), y=y - 7, width=axis(100) - axis(0), height=14)
         drawing.shape("rect", "accent", title, x=axis(0), y=y - 7, width=axis(percent) - axis(0), height=14)
         drawing.text("ink", axis(102), y + 4, value)
-    drawing.text("muted", axis(0), drawing.height - 8, "floor")
-    drawing.text("muted", axis(100), drawing.height - 8, "ceiling", "end")
+    drawing.text("muted", axis(0), drawing.height - 8, "floor: no resemblance")
+    drawing.text("muted", axis(100), drawing.height - 8, "ceiling: as real rows", "end")
     return drawing.picture("Where each score lies between floor and ceiling")
 
 
 def change_chart(classes: Sequence[str], before: np.ndarray, after: np.ndarray) -> Picture:
-    """Confusion table (K, K) of shares after, minus that before, in points: good is one colour, bad the other."""
+    """Confusion table (K, K) of shares after, minus that before, in points, on one scale from worse to better."""
     change = 100 * (after - before)
     limit, side = max(float(np.abs(change).max()), 1.0), 40
     names = [_cut(name, 12) for name in classes]
     left, top = 16 + LETTER_PX * max(map(_letters, names)), 24
     upright = max(map(_letters, names)) > 4
     below = 24 + (LETTER_PX * max(map(_letters, names)) if upright else 14)
-    drawing = Drawing(left + side * len(names) + 8, top + side * len(names) + below)
+    bottom = top + side * len(names) + below
+    drawing = Drawing(max(left + side * len(names) + 8, left + SCALE_PX), bottom + 24)
     for i, j in np.ndindex(*change.shape):
         value, x, y = float(change[i, j]), left + side * j, top + side * i
         good = (value > 0) == (i == j)
         title = f"{classes[i]} called {classes[j]}: {100 * before[i, j]:.0f} % before, {100 * after[i, j]:.0f} % after"
-        opacity = {"fill_opacity": f"{min(abs(value) / limit, 1) * 0.75:.2f}"}
-        drawing.shape("rect", "good" if good else "bad", title, x=x, y=y, width=side - 1, height=side - 1, **opacity)
+        opacity = {"fill_opacity": f"{min(abs(value) / limit, 1) * STRONGEST:.2f}"}
+        drawing.shape("rect", "up" if good else "down", title, x=x, y=y, width=side - 1, height=side - 1, **opacity)
         if abs(value) >= 0.5:
             drawing.text("ink cell", x + side / 2, y + side / 2 + 4, f"{value:+.0f}".replace("-", "\u2212"), "middle")
     for i, name in enumerate(names):
@@ -202,29 +214,49 @@ def change_chart(classes: Sequence[str], before: np.ndarray, after: np.ndarray) 
         turned = {"transform": f"rotate(-90 {_short(x + 4)} {_short(y)})"} if upright else {}
         drawing.text("ink", x + 4 if upright else x, y, name, "end" if upright else "middle", **turned)
     drawing.text("muted", left, 14, "rows: true class, columns: called")
+    _diverging(drawing, left, bottom, limit)
     return drawing.picture("What the added rows change in the confusion of classes, in points")
 
 
-def reliability_chart(curves: Mapping[str, Sequence[Mapping[str, float]]], of_class: str) -> Picture | None:
-    """Share of the class among rows by the probability they were given, and 95 % intervals; the diagonal is calibrated.
+def _diverging(drawing: Drawing, left: float, top: float, limit: float) -> None:
+    """The scale of a change: from a worsening of so many points over none to as large an improvement."""
+    drawing.text("muted", left, top + 11, f"{limit:.0f} points worse")
+    start, step = left + LETTER_PX * 17, 13
+    for i in range(-4, 5):
+        opacity = {"fill_opacity": f"{abs(i) / 4 * STRONGEST:.2f}"}
+        drawing.shape(
+            "rect", "up" if i > 0 else "down", x=start + step * (i + 4), y=top, width=12, height=14, **opacity
+        )
+    drawing.text("muted", start + step * 9 + 6, top + 11, f"{limit:.0f} better")
 
-    Points rest on at least LEAST_IN_BIN rows; None where no curve has two of them.
+
+def reliability_chart(curves: Mapping[str, Sequence[Mapping[str, float]]], of_class: str) -> Picture | None:
+    """Share of the class among rows by the probability they were given, and bands of 95 %; the diagonal is calibrated.
+
+    Points rest on at least LEAST_IN_BIN rows and a curve on LEAST_POINTS of them; None where no curve has so many.
     """
     enough = {name: [p for p in points if p["n"] >= LEAST_IN_BIN] for name, points in curves.items()}
-    if not any(len(points) > 1 for points in enough.values()):
+    enough = {name: points for name, points in enough.items() if len(points) >= LEAST_POINTS}
+    if not enough:
         return None
     drawing, across, up = _plot(403, 326, (0.0, 1.0), (0.0, 1.0), top=40)
     _grid(drawing, across, up, most=5)
     drawing.line("dashed", across(0), up(0), across(1), up(1))
-    for (name, points), colour in zip(enough.items(), ("muted", "accent"), strict=False):
+    colours = dict(zip(curves, ("muted", "accent"), strict=False))
+    for name, points in enough.items():
+        colour = colours[name]
         places = " ".join(f"{_short(across(p['score']))},{_short(up(p['share']))}" for p in points)
+        ends = [wilson_interval(p["share"], int(p["n"])) for p in points]
+        edge = [(p["score"], high) for p, (_, high) in zip(points, ends, strict=True)]
+        edge += [(p["score"], low) for p, (low, _) in zip(points[::-1], ends[::-1], strict=True)]
+        around = " ".join(f"{_short(across(x))},{_short(up(y))}" for x, y in edge)
+        drawing.shape("polygon", f"{colour} band", points=around)
         drawing.shape("polyline", f"{colour} line", points=places)
-        for p in points:
-            low, high = wilson_interval(p["share"], int(p["n"]))
-            title = f"{name.replace('_', ' ')}: given {p['score']:.2f}, share {p['share']:.2f} of {int(p['n'])} rows"
+        for p, (low, high) in zip(points, ends, strict=True):
+            title = f"{name_of(name)}: given {p['score']:.2f}, share {p['share']:.2f} of {int(p['n'])} rows"
             drawing.line(f"{colour} thin", across(p["score"]), up(low), across(p["score"]), up(high), title)
             drawing.shape("circle", f"{colour} mark", title, cx=across(p["score"]), cy=up(p["share"]), r=3.5)
-    _legend(drawing, [(name.replace("_", " "), c) for name, c in zip(enough, ("muted", "accent"), strict=False)])
+    _legend(drawing, [(name_of(name), colours[name]) for name in enough])
     drawing.text("muted", across.end, 322, f"probability given to class {of_class}"[:60], "end")
     drawing.text("muted", across.start, 36, "share of rows that are of it")
     return drawing.picture("Reliability of the classifiers' probabilities")

@@ -22,7 +22,7 @@ MANY = ("coverage/", "variety/", "kl/")  # curves of which there is one a class 
 class Pictures:
     """What the page shows besides numbers; every image array is uint8 (n, C, H, W).
 
-    walls    class -> (real rows, synthetic rows)
+    walls    class -> (real rows, synthetic rows), each beside the real row that lies nearest to it
     nearest  class -> (synthetic rows, nearest real training rows, distances (n,))
     curves   name -> (samples seen, value)
     columns  tables: title of a chart -> (labels of the bars, real shares, synthetic shares)
@@ -97,12 +97,16 @@ def lapse_view(pictures: Pictures, limit_px: int) -> tuple[Picture, str] | None:
     return Picture(data_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt), seen
 
 
-def wall(x: np.ndarray, limit_px: int, alt: str) -> Picture:
-    """Contact sheet of images uint8 (n, C, H, W), WALL_COLUMNS in a row."""
-    tiles = shrink(x, limit_px)
-    scale = _scale(tiles)
-    sheet = contact_sheet([tiles[i : i + WALL_COLUMNS] for i in range(0, len(tiles), WALL_COLUMNS)], scale)
-    return Picture(data_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt)
+def pairs(real: np.ndarray, synthetic: np.ndarray, limit_px: int, name: str) -> list[Picture]:
+    """Synthetic rows uint8 (n, C, H, W) above the real ones beside them, WALL_COLUMNS a picture."""
+    upper, lower = (shrink(x, limit_px) for x in (synthetic, real))
+    pictures = []
+    for i in range(0, len(upper), WALL_COLUMNS):
+        rows = [x[i : i + WALL_COLUMNS] for x in (upper, lower) if len(x)]
+        sheet = contact_sheet(rows, _scale(upper))
+        alt = f"synthetic rows of class {name}" + (", below each the nearest real row" if len(lower) else "")
+        pictures.append(Picture(data_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt))
+    return pictures
 
 
 def tile(x: np.ndarray, limit_px: int, alt: str) -> Picture:

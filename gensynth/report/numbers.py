@@ -14,6 +14,7 @@ from gensynth.report.digits import number, percent, signed
 from gensynth.report.glossary import help_of, name_of
 
 Value = str | int | float | None
+Row = Mapping[str, Any]  # a line of report.json's "utility"
 # What a table has a column for; other keys of an entry are told beside its name.
 COLUMNS = frozenset(
     ("value", "mean", "low", "high", "n", "n_real", "n_synthetic", "floor", "ceiling", "space", "arm", "learner")

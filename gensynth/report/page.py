@@ -10,27 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.assessment import Utility, Verdict
+from gensynth.evaluation.assessment import Utility
 from gensynth.evaluation.fidelity.fidelity import Entry
-from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC, SIMPLE_ARMS
+from gensynth.evaluation.metrics.classification import LABEL_METRICS
+from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC
 from gensynth.report import charts, figures
 from gensynth.report.charts import Interval
 from gensynth.report.content import DataFacts, Report
 from gensynth.report.figures import Pictures
-from gensynth.report.numbers import Score, fact, facts, interval, number, score, scores, unique
+from gensynth.report.glossary import name_of
+from gensynth.report.head import ANSWERS, best_arm, headline, is_simple, own_arm, verdict_view
+from gensynth.report.notices import ranked
+from gensynth.report.numbers import Row, Score, fact, facts, interval, number, score, scores, unique
 from gensynth.report.trust_view import cell_tables, trust_view
 
-ANSWERS = {
-    "helps": "helps",
-    "no_difference": "no difference",
-    "hurts": "hurts",
-    "cannot_tell": "cannot tell",
-    "not_run": "not run",
-}
 COUNT_COLUMNS = ("train", "val", "test", "before", "after", "real", "augmented", "synthetic")
 SHOWN_CLASSES = 3  # whose samples are open
 MOST_CONFUSED = 16  # classes above which the confusion table is no picture any more
-Row = Mapping[str, Any]  # a line of report.json's "utility"
+SHOWN_COLUMNS = 2  # charts of a table that are open: what differs most, what differs least
 
 
 def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
@@ -41,12 +38,13 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
     return {
         "name": data.name,
         "verdict": verdict_view(utility.verdict, utility.utility),
-        "notices": [fault for one in found.sets.values() for fault in one.fidelity.faults] + report.warnings,
+        "notices": ranked([fault for one in found.sets.values() for fault in one.fidelity.faults] + report.warnings),
         "trust": trust_view(report),
         "each": each_view(report),
         "shown_classes": SHOWN_CLASSES,
         "counts": counts_view(data.classes or {}),
-        "utility": utility_view(utility),
+        "utility": utility_view(utility, report.timing.get("arms", {})),
+        "evaluation": {"effort": report.provenance.get("evaluate", ""), "folds": report.provenance.get("folds", 1)},
         "utility_per_class": matrix(utility.utility_per_class),
         "confusion": confusion_view(utility),
         "reliability": reliability_view(utility),
@@ -60,11 +58,11 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "plane": charts.plane_chart(pictures.plane, list(best.fidelity.per_class)) if pictures.plane else None,
         "walls": pictures.walls,
         "sounds": pictures.sounds,
-        "columns": [(title, charts.column_chart(title, *bars)) for title, bars in pictures.columns.items()],
+        "columns": columns_view(pictures),
         "cells": list(pictures.cells.items()),
         "nearest": figures.nearest_view(pictures),
         "limit_px": limit_px,
-        **{"wall": figures.wall, "tile": figures.tile, "data_uri": figures.data_uri},
+        **{"pairs": figures.pairs, "tile": figures.tile, "data_uri": figures.data_uri},
         "per_class": per_class_view(best.fidelity.per_class),
         "fidelity": [(name, scores(part), scale_view(scores(part))) for name, part in best.fidelity.fidelity.items()],
         "privacy": scores(best.privacy.copies(), risk=True),
@@ -85,62 +83,6 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "timing": timing_view(report.timing),
         "provenance": facts(report.provenance),
     }
-
-
-def is_simple(arm: str) -> bool:
-    """Whether an arm works without a trained generator."""
-    return arm in (BASELINE, *SIMPLE_ARMS)
-
-
-def best_arm(rows: Sequence[Row], *, simple: bool) -> Row | None:
-    """Row of the best simple (or best generator) arm among rows of one classifier and the headline metric."""
-    return max((row for row in rows if is_simple(row["arm"]) == simple), key=lambda row: row["mean"], default=None)
-
-
-def own_arm(rows: Sequence[Row], verdict: Verdict) -> Row | None:
-    """Row of the arm that the verdict speaks of; where it names none, of the best generator arm."""
-    named = [row for row in rows if row["arm"] == verdict.candidate]
-    return named[0] if named else best_arm(rows, simple=False)
-
-
-def headline(rows: Sequence[Row], classifier: str) -> list[Row]:
-    return [row for row in rows if row["learner"] == classifier and row["metric"] == HEADLINE_METRIC]
-
-
-def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
-    """Tag, sentence and the numbers that carry them."""
-    opening, _, numbers = verdict.sentence.partition(". Balanced accuracy on ")
-    advice = verdict.advice or (f"{opening}." if numbers else opening)
-    classifier = rows[0]["learner"] if rows else ""
-    here = headline(rows, classifier)
-    cards = [
-        ("with synthetic rows", own_arm(here, verdict)),
-        ("best simple arm", best_arm([row for row in here if row["arm"] != BASELINE], simple=True)),
-        ("real rows only", next((row for row in here if row["arm"] == BASELINE), None)),
-    ]
-    return {
-        "answer": verdict.answer,
-        "tag": ANSWERS[verdict.answer],
-        "sentence": advice,
-        "why": verdict.why or "",
-        "numbers": f"Balanced accuracy on {numbers}" if numbers else "",
-        "measured": f"{HEADLINE_METRIC} of {classifier} on the locked test rows".replace("_", " ") if here else "",
-        "cards": [(label, score(row["arm"], row, lower=False)) for label, row in cards if row],
-        "differences": verdict.details,
-        "chart": standing_chart(verdict),
-        "best": verdict.gain["against"] if verdict.gain else "",
-    }
-
-
-def standing_chart(verdict: Verdict) -> charts.Picture | None:
-    """What every arm gains over the best simple one."""
-    rows = [
-        Interval(
-            line["arm"].replace("_", " "), line["mean"], line["low"], line["high"], line["arm"] == verdict.candidate
-        )
-        for line in verdict.standing or []
-    ]
-    return charts.interval_chart(rows, "gain in balanced accuracy", zero=True) if rows else None
 
 
 def each_view(report: Report) -> list[dict[str, Any]]:
@@ -183,31 +125,39 @@ def counts_view(classes: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | No
     return {"columns": columns, "rows": rows, "totals": totals, "chart": chart, "hidden": hidden}
 
 
-def utility_view(utility: Utility) -> list[dict[str, Any]]:
-    """Per classifier: a table of arms by metrics and a chart of the headline metric."""
+def utility_view(utility: Utility, seconds: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Per classifier: tables of arms by metrics and a chart of the headline metric; seconds are of the first one."""
     classifiers = unique(row["learner"] for row in utility.utility)
-    return [_classifier_view(classifier, utility) for classifier in classifiers]
+    return [_classifier_view(c, utility, seconds if c == classifiers[0] else {}) for c in classifiers]
 
 
-def _classifier_view(classifier: str, utility: Utility) -> dict[str, Any]:
+def _classifier_view(classifier: str, utility: Utility, seconds: Mapping[str, float]) -> dict[str, Any]:
     rows = [row for row in utility.utility if row["learner"] == classifier]
     metrics, shown = unique(row["metric"] for row in rows), headline(rows, classifier)
     best, own = best_arm(shown, simple=True), own_arm(shown, utility.verdict)
-    table = []
-    for arm in unique(row["arm"] for row in rows):
-        by_metric = {row["metric"]: row for row in rows if row["arm"] == arm}
-        line = {
-            "arm": arm,
-            "generator": not is_simple(arm),
-            "cells": [score(name, by_metric[name]) for name in metrics],
-            "seeds": str(by_metric[HEADLINE_METRIC]["seeds"]),
-            "answer": _answer(by_metric[HEADLINE_METRIC]),
-            "best_simple": best is by_metric[HEADLINE_METRIC],
+    cells = {(row["arm"], row["metric"]): score(row["metric"], row) for row in rows}
+    effort = {row["arm"]: (row["seeds"], row.get("steps"), seconds.get(row["arm"])) for row in shown}
+    lines = [
+        {
+            "arm": row["arm"],
+            "generator": not is_simple(row["arm"]),
+            "answer": _answer(row),
+            "best_simple": row is best,
+            "effort": ["–" if value is None else number(value) for value in effort[row["arm"]]],
         }
-        table.append(line)
-    dots = [Interval(row["arm"].replace("_", " "), row["mean"], row["low"], row["high"], row is own) for row in shown]
-    chart = charts.interval_chart(dots, HEADLINE_METRIC.replace("_", " "))
-    return {"learner": classifier, "metrics": metrics, "rows": table, "chart": chart, "headline": HEADLINE_METRIC}
+        for row in shown
+    ]
+    labels = [metric for metric in metrics if metric in LABEL_METRICS]
+    tables = [part for part in (labels, [metric for metric in metrics if metric not in labels]) if part]
+    dots = [Interval(name_of(row["arm"]), row["mean"], row["low"], row["high"], row is own) for row in shown]
+    return {
+        "learner": classifier,
+        "tables": tables,
+        "rows": lines,
+        "cells": cells,
+        "chart": charts.interval_chart(dots, name_of(HEADLINE_METRIC)),
+        "headline": HEADLINE_METRIC,
+    }
 
 
 def _answer(row: Row) -> str:
@@ -221,7 +171,9 @@ def per_class_view(classes: Mapping[str, Mapping[str, Entry]]) -> list[dict[str,
     views = []
     for space in unique(_space_of(metric) for metric in metrics):
         own = [metric for metric in metrics if _space_of(metric) == space]
-        table = {m: [score(c, part[m]) for c, part in classes.items() if m in part] for m in own}
+        table = {
+            m: [score(c, part[m], term=m.partition("[")[0]) for c, part in classes.items() if m in part] for m in own
+        }
         shown = [m for m, cells in table.items() if any(cell.sort for cell in cells)]
         by_class = {m: {cell.label: cell for cell in table[m]} for m in shown}
         rows = [(name, [by_class[m].get(name) for m in shown]) for name in classes]
@@ -236,7 +188,7 @@ def _space_of(metric: str) -> str:
 
 def scale_view(rows: list[Score]) -> charts.Picture | None:
     """Bars from floor to ceiling of the scores of one space that have both."""
-    bars = [(row.label.replace("_", " "), row.bar, row.value) for row in rows if row.bar is not None]
+    bars = [(name_of(row.label), row.bar, row.value) for row in rows if row.bar is not None]
     return charts.scale_chart(bars) if len(bars) > 1 else None
 
 
@@ -268,7 +220,7 @@ def how_much_view(report: Report) -> dict[str, Any] | None:
         )
         for line in advice.amounts
     ]
-    chart = charts.interval_chart(dots, "balanced log loss on validation rows") if dots else None
+    chart = charts.interval_chart(dots, "balanced log loss on validation rows", better="lower") if dots else None
     return {"sentence": advice.sentence, "chart": chart}
 
 
@@ -282,15 +234,33 @@ def shortcut_view(utility: Utility) -> dict[str, Any] | None:
     return {"score": score("shortcut gap", entry, lower=True), "shares": shares}
 
 
+def columns_view(pictures: Pictures) -> dict[str, list[tuple[str, str, charts.Picture]]]:
+    """Charts of columns, (how alike, title, chart): the one that differs most and the one that differs least, the rest.
+
+    By total variation distance: half of the summed differences of shares.
+    """
+    apart = {name: float(abs(real - synthetic).sum() / 2) for name, (_, real, synthetic) in pictures.columns.items()}
+    order = sorted(apart, key=lambda name: -apart[name])
+    first = order if len(order) <= SHOWN_COLUMNS else [order[0], order[-1]]
+    drawn = {name: charts.column_chart(name, *pictures.columns[name]) for name in order}
+    note = {order[0]: "least alike", order[-1]: "most alike"} if len(order) > 1 else {}
+    lines = [(note.get(name, ""), name, drawn[name]) for name in order]
+    return {
+        "shown": [line for line in lines if line[1] in first],
+        "rest": [line for line in lines if line[1] not in first],
+    }
+
+
 def data_view(data: DataFacts) -> list[Score]:
     rest = {"recognised": data.recognised, "notes": data.notes, "ranking": data.ranking}
     return facts({name: lines for name, lines in rest.items() if lines})
 
 
-def timing_view(timing: Mapping[str, float]) -> list[Score]:
-    """Seconds per step, with a bar for its share of the longest step."""
-    longest = max(timing.values(), default=0) or 1
-    return [Score(step, number(value), repr(value), bar=100 * value / longest) for step, value in timing.items()]
+def timing_view(timing: Mapping[str, Any]) -> list[Score]:
+    """Seconds per step, with a bar for its share of the longest step; those of arms stand with the arms."""
+    steps = {step: value for step, value in timing.items() if step != "arms"}
+    longest = max(steps.values(), default=0) or 1
+    return [Score(step, number(value), repr(value), bar=100 * value / longest) for step, value in steps.items()]
 
 
 def matrix(part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
