@@ -8,8 +8,8 @@ from __future__ import annotations
 import html
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gensynth.intervals import wilson_interval
 from gensynth.report.glossary import name_of
 
 ROW_PX, LETTER_PX, LONGEST_LABEL = 28, 6.4, 28
+WIDE_PX, NARROW_PX = 614, 358
 MAX_BARS = 40
 MAX_POINTS, HOVER_POINTS = 300, 40
 LEAST_IN_BIN, LEAST_POINTS = 10, 3  # rows behind a point of a reliability curve; points of a curve
@@ -26,12 +27,16 @@ COLOURS = 10  # classes that are told apart by colour
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of the page: data URI or SVG, width in CSS pixels, text for those who cannot see it."""
+    """An image of the page: data URI or SVG, width in CSS pixels, text for those who cannot see it.
+
+    narrow  the SVG for a phone, where the wide one would be too small to read
+    """
 
     uri: str
     width_px: int
     alt: str
     svg: str = ""
+    narrow: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,12 +104,20 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def for_all_widths(draw: Callable[[float], Picture]) -> Picture:
+    """A chart as it is drawn at a given width in pixels, for a wide page and for a phone."""
+    return replace(draw(WIDE_PX), narrow=draw(NARROW_PX).svg)
+
+
 def count_chart(rows: Sequence[tuple[str, Mapping[str, float]]]) -> Picture:
     """Stacked bars of real, augmented and synthetic rows per class (first MAX_BARS classes)."""
-    rows = rows[:MAX_BARS]
+    return for_all_widths(lambda width: _counts(rows[:MAX_BARS], width))
+
+
+def _counts(rows: Sequence[tuple[str, Mapping[str, float]]], wide: float) -> Picture:
     parts = [part for part in ("real", "augmented", "synthetic") if any(counts.get(part) for _, counts in rows)]
     most = max((sum(float(counts.get(part) or 0) for part in parts) for _, counts in rows), default=0.0)
-    drawing, axis = _rows([name for name, _ in rows], 0.0, max(most, 1.0), "training rows", legend=True)
+    drawing, axis = _rows([name for name, _ in rows], 0.0, max(most, 1.0), wide, "training rows", legend=True)
     for row, (name, counts) in enumerate(rows):
         left = 0.0
         for part in parts:
@@ -122,15 +135,20 @@ def interval_chart(rows: Sequence[Interval], label: str, *, zero: bool = False, 
 
     better  "higher" or "lower": which end of the axis is called so
     """
+    return for_all_widths(lambda width: _intervals(rows, label, zero, better, width))
+
+
+def _intervals(rows: Sequence[Interval], label: str, zero: bool, better: str, wide: float) -> Picture:
     low, high = min(row.low for row in rows), max(row.high for row in rows)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     room = 0.04 * (high - low) or 0.5
-    drawing, axis = _rows([row.label for row in rows], low - room, high + room, "")
+    drawing, axis = _rows([row.label for row in rows], low - room, high + room, wide)
     ends = ("← worse", "better →") if better == "higher" else ("← better", "worse →")
     for x, text, anchor in zip((axis.start, axis.end), ends, ("start", "end"), strict=True):
         drawing.text("muted", x, drawing.height - 6, text, anchor)
-    drawing.text("muted", (axis.start + axis.end) / 2, drawing.height - 6, label, "middle")
+    if axis.end - axis.start > LETTER_PX * (_letters(label) + 20):
+        drawing.text("muted", (axis.start + axis.end) / 2, drawing.height - 6, label, "middle")
     if zero:
         drawing.line("zero", axis(0.0), 0, axis(0.0), drawing.height - 38)
     for at, row in enumerate(rows):
@@ -179,7 +197,11 @@ def column_chart(title: str, labels: list[str], real: np.ndarray, synthetic: np.
 
 def scale_chart(rows: Sequence[tuple[str, float, str]]) -> Picture:
     """One bar a metric from floor (0 %) to ceiling (100 %): (name, percent reached, text of the value)."""
-    drawing, axis = _rows([name for name, _, _ in rows], 0, 112, "", scale=False)
+    return for_all_widths(lambda width: _scale(rows, width))
+
+
+def _scale(rows: Sequence[tuple[str, float, str]], wide: float) -> Picture:
+    drawing, axis = _rows([name for name, _, _ in rows], 0, 100 + 4200 / wide, wide, scale=False)
     for row, (name, percent, value) in enumerate(rows):
         y, title = _row_px(row), f"{name}: {value}, {percent:.0f} % of the way from floor to ceiling"
         drawing.shape("rect", "faint", title, x=axis(0), y=y - 7, width=axis(100) - axis(0), height=14)
@@ -287,14 +309,21 @@ _PART = {"real": "pale", "augmented": "muted", "synthetic": "accent"}
 
 
 def _rows(
-    names: Sequence[str], low: float, high: float, label: str, *, legend: bool = False, scale: bool = True
+    names: Sequence[str],
+    low: float,
+    high: float,
+    wide: float,
+    label: str = "",
+    *,
+    legend: bool = False,
+    scale: bool = True,
 ) -> tuple[Drawing, Axis]:
     """A drawing with one name a row and an axis across, with its round numbers where there is a scale."""
-    names = [_cut(name, LONGEST_LABEL) for name in names]
+    names = [_cut(name, LONGEST_LABEL if wide == WIDE_PX else LONGEST_LABEL - 6) for name in names]
     left = 14 + LETTER_PX * max(map(_letters, names), default=0)
-    drawing = Drawing(614, ROW_PX * len(names) + 44 + 24 * legend)
-    axis = Axis(low, high, left, 600)
-    for value in ticks(low, high) if scale else ():
+    drawing = Drawing(wide, ROW_PX * len(names) + 44 + 24 * legend)
+    axis = Axis(low, high, left, wide - 14)
+    for value in ticks(low, high, 6 if wide == WIDE_PX else 3) if scale else ():
         drawing.line("grid", axis(value), 24 * legend, axis(value), drawing.height - 38)
         drawing.text("muted", axis(value), drawing.height - 24, f"{value:,.10g}", "middle")
     for row, name in enumerate(names):

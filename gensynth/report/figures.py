@@ -13,6 +13,7 @@ from gensynth.report.charts import Picture, curve_chart
 TILE_SIZES_PX = (96, 64, 48, 32, 24, 16)
 WALL_COLUMNS = 8
 PAIRS_SHOWN = 8
+PAIR_GAP_PX = 5
 BUDGET_BYTES = 1_500_000
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (samples seen, value)
 MANY = ("coverage/", "variety/", "kl/")  # curves of which there is one a class or a latent dimension
@@ -102,8 +103,9 @@ def pairs(real: np.ndarray, synthetic: np.ndarray, limit_px: int, name: str) -> 
     upper, lower = (shrink(x, limit_px) for x in (synthetic, real))
     pictures = []
     for i in range(0, len(upper), WALL_COLUMNS):
-        rows = [x[i : i + WALL_COLUMNS] for x in (upper, lower) if len(x)]
-        sheet = contact_sheet(rows, _scale(upper))
+        rows = [contact_sheet([x[i : i + WALL_COLUMNS]], _scale(upper)) for x in (upper, lower) if len(x)]
+        gap = np.full((PAIR_GAP_PX, *rows[0].shape[1:]), 255, np.uint8)
+        sheet = np.concatenate([*(part for row in rows[:-1] for part in (row, gap)), rows[-1]])
         alt = f"synthetic rows of class {name}" + (", below each the nearest real row" if len(lower) else "")
         pictures.append(Picture(data_uri("image/png", png_bytes(np.moveaxis(sheet, -1, 0))), sheet.shape[1], alt))
     return pictures

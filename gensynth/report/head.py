@@ -43,25 +43,33 @@ def headline(rows: Sequence[Row], classifier: str) -> list[Row]:
     return [row for row in rows if row["learner"] == classifier and row["metric"] == HEADLINE_METRIC]
 
 
+def advice(verdict: Verdict) -> str:
+    """What to do, in the imperative."""
+    opening, _, numbers = verdict.sentence.partition(". Balanced accuracy on ")
+    if not verdict.gain or verdict.use == verdict.candidate:
+        return verdict.advice or (f"{opening}." if numbers else opening)
+    instead = "the real rows as they are" if verdict.use == BASELINE else name_of(verdict.use)
+    return f"Use {instead} for now." if verdict.answer == "cannot_tell" else f"Use {instead}. Leave the added rows out."
+
+
 def why(verdict: Verdict) -> str:
     """How sure the advice is, in one sentence of two numbers; where a fault forbids what helps, the verdict's own."""
     gain = verdict.gain
     if gain is None or (verdict.answer == "helps" and verdict.use != verdict.candidate):
         return verdict.why or ""
     low, high, best = signed(gain["low"], 3), signed(gain["high"], 3), name_of(gain["against"])
-    change = f"balanced accuracy changes by {low} to {high} (95 % interval)"
+    change = f"In place of {best} they change balanced accuracy by {low} to {high}"
     return {
-        "helps": f"The synthetic rows gain {low} to {high} of balanced accuracy over {best} (95 % interval).",
-        "hurts": f"The synthetic rows lose against {best}: {change}.",
-        "no_difference": f"With the synthetic rows in place of {best} {change}: too little to matter.",
-        "cannot_tell": f"With the synthetic rows in place of {best} {change}: that may be a loss or a gain.",
+        "helps": f"They gain {low} to {high} of balanced accuracy over {best}, at 95 % confidence.",
+        "hurts": f"{change}, at 95 % confidence: they do harm.",
+        "no_difference": f"{change}, at 95 % confidence: too little to matter.",
+        "cannot_tell": f"{change.replace('they', 'the added rows')}, at 95 % confidence: that may be a loss or a gain.",
     }[verdict.answer]
 
 
 def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
     """Tag, sentences, at most three numbers and the chart that carry them."""
-    opening, _, numbers = verdict.sentence.partition(". Balanced accuracy on ")
-    advice = verdict.advice or (f"{opening}." if numbers else opening)
+    numbers = verdict.sentence.partition(". Balanced accuracy on ")[2]
     classifier = rows[0]["learner"] if rows else ""
     here = headline(rows, classifier)
     cards = [
@@ -73,7 +81,7 @@ def verdict_view(verdict: Verdict, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "answer": verdict.answer,
         "tag": ANSWERS[verdict.answer],
-        "sentence": advice,
+        "sentence": advice(verdict),
         "why": short,
         "long": verdict.why if verdict.why and verdict.why != short else "",
         "numbers": f"Balanced accuracy on {numbers}" if numbers else "",

@@ -41,6 +41,7 @@ def page_view(report: Report, pictures: Pictures) -> dict[str, Any]:
         "notices": ranked([fault for one in found.sets.values() for fault in one.fidelity.faults] + report.warnings),
         "trust": trust_view(report),
         "each": each_view(report),
+        "sizes": {line["name"]: f"{line['real']:,} real, {line['added']:,} added" for line in each_view(report)},
         "shown_classes": SHOWN_CLASSES,
         "counts": counts_view(data.classes or {}),
         "utility": utility_view(utility, report.timing.get("arms", {})),
