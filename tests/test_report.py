@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,14 +15,19 @@ import pytest
 import torch
 from PIL import Image
 
+import gensynth
 from gensynth.data.image import ImageCodec, first_tiles
 from gensynth.evaluation.assessment import Verdict
-from gensynth.report.charts import Interval, curve_chart, interval_chart, reliability_chart, ticks
+from gensynth.report.charts import Interval, change_chart, curve_chart, interval_chart, reliability_chart, ticks
 from gensynth.report.content import Report
 from gensynth.report.figures import TILE_SIZES_PX, Pictures, curves_view, lapse_view, shrink, tile_limit_px
+from gensynth.report.head import advice, verdict_view, why
+from gensynth.report.notices import RANKS, ranked
 from gensynth.report.numbers import goodness, number, score
-from gensynth.report.page import page_view, verdict_view
+from gensynth.report.page import columns_view, page_view
 from gensynth.report.report import render_html, write_report
+from gensynth.report.samples import wall_pictures
+from gensynth.types import LabelledData, Schema
 
 NASTY = "<script>alert(1)</script>"
 NOTHING = Pictures()
@@ -131,7 +137,7 @@ def test_the_page_and_its_charts_fetch_nothing() -> None:
     assert sources
     assert all(value.startswith(("data:image/", "#")) for value in sources)
     charts = charts_of(text)
-    assert len(charts) == 4
+    assert len(charts) == 2 * 3 + 1  # all but the training curve are drawn for a phone too
     for part in (text, *charts):
         assert not re.search(r"url\(\s*['\"]?(?!#)", part)
         assert "@import" not in part
@@ -148,8 +154,7 @@ def test_the_card_shows_the_arm_of_the_verdict_not_the_best_on_test_rows() -> No
         for arm, mean in (("real_only", 0.5), ("cvae", 0.6), ("cgan", 0.7))
     ]
     verdict = Verdict("helps", "cvae", "cvae", "s")
-    cards = {label: row.label for label, row in verdict_view(verdict, rows)["cards"]}
-    assert cards["with synthetic rows"] == "cvae"
+    assert [row.label for _, row in verdict_view(verdict, rows)["cards"]] == ["cvae", "real_only"]
 
 
 def test_links_within_the_page_lead_somewhere() -> None:
@@ -201,7 +206,8 @@ def test_json_and_page_hold_the_same_numbers(tmp_path: Path) -> None:
     html = write_report(tmp_path, Report.from_json(facts()), pictures())
     assert html == tmp_path / "report.html"
     saved = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert {name: saved[name] for name in facts()} == facts()
+    ranked = [{**line, "rank": "careful"} for line in facts()["warnings"]]
+    assert {name: saved[name] for name in facts()} == facts() | {"warnings": ranked}
     text = html.read_text(encoding="utf-8")
     cells = set(re.findall(r"<td[^>]*>([^<]*)<", text)) | set(re.findall(r"<small>([^<]*)<", text))
     for row in saved["utility"]:
@@ -257,8 +263,8 @@ def test_a_report_that_was_written_is_read_again_as_it_was() -> None:
 
 
 def test_the_best_simple_arm_is_marked_for_every_learner() -> None:
-    rows = re.findall(r"<td>(\w+)<span class=\"mark\">best simple arm", page(facts()))
-    assert rows == ["smote", "smote"]
+    rows = re.findall(r"<td><abbr[^>]*>(\w+)</abbr><span class=\"mark\">best simple way", page(facts()))
+    assert rows == ["SMOTE", "SMOTE"]
 
 
 def test_ten_classes_of_colour_noise_stay_below_three_megabytes() -> None:
@@ -290,8 +296,9 @@ def test_small_tiles_keep_their_pixels() -> None:
     found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
     images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("L")) for png in found]
     assert len(images) == 2 + 2 * 8
-    real, scale = shown.walls["b"][0], 7
-    np.testing.assert_array_equal(images[0][: 8 * scale : scale, : 8 * scale : scale], real[0, 0])
+    (real, synthetic), scale = shown.walls["b"], 7
+    np.testing.assert_array_equal(images[0][: 8 * scale : scale, : 8 * scale : scale], synthetic[0, 0])
+    np.testing.assert_array_equal(images[0][-8 * scale :: scale, : 8 * scale : scale], real[0, 0])
     closest_first = shown.nearest["b"][0][-1, 0]
     np.testing.assert_array_equal(images[2], closest_first)
 
@@ -312,7 +319,7 @@ def test_the_bar_is_full_at_the_better_end() -> None:
 
 def test_a_score_without_interval_floor_or_z_shows_what_there_is() -> None:
     row = score("a", {"value": 0.5, "low": None, "high": None, "floor": None, "ceiling": 1.0, "z": None}, lower=False)
-    assert (row.value, row.interval, row.floor, row.z, row.bar) == ("0.500", "", "", "", None)
+    assert (row.value, row.interval, row.floor, row.against, row.bar) == ("0.500", "", "", "", None)
 
 
 def test_curves_of_single_classes_and_dimensions_are_left_to_the_dashboard() -> None:
@@ -384,3 +391,147 @@ def test_a_class_line_speaks_of_the_set_it_shows() -> None:
     told["data"]["classes"] = {"a": {"train": 5, "real": 5, "synthetic": 7, "augmented": 0}}
     (line,) = page_view(Report.from_json(told), NOTHING)["each"]
     assert line["faults"] == []
+
+
+def test_warnings_come_worst_first_each_with_what_to_do() -> None:
+    given = [
+        {"code": "licence_missing", "text": "no licence"},
+        {"code": "never_heard_of", "text": "odd"},
+        {"code": "mode_drop", "set": "s", "class": "b", "text": "a mode is missing"},
+        {"code": "never_heard_of", "set": "s", "class": "b", "text": "odd too"},
+        {"code": "memoriser", "set": "s", "class": "", "text": "copies"},
+    ]
+    lines = ranked(given)
+    assert [(line["code"], line["rank"]) for line in lines] == [
+        ("memoriser", "stop"),
+        ("mode_drop", "careful"),
+        ("never_heard_of", "careful"),
+        ("licence_missing", "note"),
+        ("never_heard_of", "note"),
+    ]
+    text = page(facts() | {"warnings": given})
+    order = [text.index(f'<span class="rank">{rank}</span>') for rank in RANKS]
+    assert order == sorted(order)
+    for line in lines:
+        if line["code"] != "never_heard_of":
+            assert line["action"].endswith(".")
+            assert line["action"].replace("'", "&#39;") in text
+
+
+def test_every_fault_and_warning_of_the_package_has_a_rank_and_an_action() -> None:
+    source = "\n".join(path.read_text("utf-8") for path in Path(gensynth.__file__).parent.rglob("*.py"))
+    codes = set(re.findall(r'"code": "(\w+)"', source)) | {"memoriser", "label_swap", "noise", "mode_drop"}
+    codes -= {"odd"}  # of a doctest
+    assert len(codes) > 8
+    assert not [line["code"] for line in ranked([{"code": c, "text": ""} for c in codes]) if not line["action"]]
+
+
+def verdict_of(answer: str, use: str, low: float, high: float) -> Verdict:
+    gain = {"against": "smote", "mean": (low + high) / 2, "low": low, "high": high, "p": 0.5}
+    return Verdict(answer, "real_plus_synthetic", use, "Long. Balanced accuracy on 9 rows.", advice="A.", gain=gain)
+
+
+@pytest.mark.parametrize(
+    ("answer", "use", "low", "high", "does"),
+    [
+        ("helps", "real_plus_synthetic", 0.012, 0.05, "A."),
+        ("hurts", "smote", -0.05, -0.012, "Use SMOTE. Leave the added rows out."),
+        ("no_difference", "real_only", -0.004, 0.006, "Use the real rows as they are. Leave the added rows out."),
+        ("cannot_tell", "real_only", -0.03, 0.02, "Use the real rows as they are for now."),
+    ],
+)
+def test_the_head_advises_and_says_how_sure_it_is_in_two_numbers(answer, use, low, high, does) -> None:
+    verdict = verdict_of(answer, use, low, high)
+    assert advice(verdict) == does
+    numbers = re.findall(r"[+\u2212]\d\.\d+", why(verdict))
+    assert [float(n.replace("\u2212", "-")) for n in numbers] == [low, high]
+    assert why(verdict).count(". ") == 0
+
+
+def test_a_fault_that_forbids_what_helps_is_the_reason_that_is_given() -> None:
+    verdict = replace(verdict_of("helps", "real_only", 0.01, 0.05), why="They gain, and yet: copies training rows.")
+    assert why(verdict) == "They gain, and yet: copies training rows."
+    assert advice(verdict).startswith("Use the real rows")
+
+
+def test_a_person_reads_no_word_of_the_workshop() -> None:
+    """Words of the code stay out of the page: ways to train have names, a distance to chance is a word."""
+    told = facts()
+    told["fidelity"]["pixels"]["fid"] |= {"z": 41.4, "expected": 1.0}
+    told["utility"][0]["arm"] = "real_only"
+    told["warnings"] = told["faults"] = []  # which say their codes
+    texts = Page(page(told, pictures())).texts
+    start, end = (
+        next(i for i, text in enumerate(texts) if word in text) for word in ("report \u00b7", "beside this page")
+    )
+    visible = " ".join(texts[start : end + 1])
+    assert "far off" in visible
+    assert not re.findall(r"\b(made|judge|arms?|void|learner|\w+_\w+)\b|z \+", visible)
+
+
+def test_every_number_is_explained_with_range_direction_floor_and_ceiling() -> None:
+    tags = Page(page(facts())).tags
+    helps = [str(attrs["data-help"]) for tag, attrs in tags if tag == "abbr"]
+    assert all(attrs.get("tabindex") == "0" for tag, attrs in tags if tag == "abbr")
+    fid = [text for text in helps if text.startswith("Distance between means")]
+    assert any("ower is better; no resemblance: 2.00; real training rows: 42.0" in text for text in fid)
+    assert any("Range 0 to 1; higher is better" in text for text in helps)
+
+
+def test_arms_say_their_steps_and_seconds() -> None:
+    told = facts()
+    for row in told["utility"]:
+        row["steps"] = 1500
+    told["timing"]["arms"] = {"real_only": 12.5}
+    told["provenance"] |= {"evaluate": "full", "folds": 5}
+    view = page_view(Report.from_json(told), NOTHING)
+    first, second = view["utility"]
+    assert [line["effort"] for line in first["rows"]][:2] == [["5", "1500", "12.5"], ["5", "1500", "–"]]
+    assert second["rows"][0]["effort"] == ["5", "1500", "–"]  # seconds are those of the first classifier
+    assert [row.label for row in view["timing"]] == ["train"]
+    text = page(told)
+    assert "evaluate=full" in text
+    assert "held out once, in 5 folds" in text
+
+
+def test_synthetic_pictures_stand_above_the_nearest_real_row() -> None:
+    x = np.array([0, 100, 200, 90, 210, 10], np.uint8).reshape(6, 1, 1, 1).repeat(4, 2).repeat(4, 3)
+    schema = Schema("image", ("a",), {"height": 4, "width": 4, "channels": 1})
+    origin = np.array(["real"] * 3 + ["synthetic"] * 3)
+    rows = LabelledData(x, np.zeros(6, int), schema, np.arange(6).astype(str), origin, np.full(6, ""), {})
+    real, synthetic = wall_pictures(rows[:3], rows[3:], np.array([0.1, 0.3, 0.2]))["a"]
+    assert synthetic[:, 0, 0, 0].tolist() == [210, 10, 90]  # most realistic first
+    assert real[:, 0, 0, 0].tolist() == [200, 0, 100]
+
+
+def test_of_columns_the_least_and_the_most_alike_are_open() -> None:
+    flat = np.full(2, 0.5)
+    columns = {name: (["x", "y"], flat, flat + np.array([d, -d])) for name, d in (("a", 0.1), ("b", 0.4), ("c", 0.0))}
+    view = columns_view(Pictures(columns=columns))
+    assert [(note, name) for note, name, _ in view["shown"]] == [("least alike", "b"), ("most alike", "c")]
+    assert [name for _, name, _ in view["rest"]] == ["a"]
+
+
+def test_a_change_is_drawn_on_one_scale_with_both_ends_named() -> None:
+    before, after = np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([[0.9, 0.1], [0.4, 0.6]])
+    chart = change_chart(["a", "b"], before, after).svg
+    cells = [one for one in shapes(chart, "rect") if float(one["width"]) > 20]
+    assert [one["class"] for one in cells] == ["up", "up", "down", "down"]
+    opacity = [float(one["fill-opacity"]) for one in cells]
+    assert opacity[0] == opacity[1] == 0.75
+    assert opacity[2] == pytest.approx(0.75 / 2, abs=0.01)
+    assert "40 points worse" in chart
+    assert "40 better" in chart
+
+
+def test_a_reliability_curve_of_two_points_is_no_curve_and_bands_are_wilson_intervals() -> None:
+    points = [{"score": 0.1 * i, "share": 0.1 * i, "n": 40} for i in (1, 3, 8)]
+    assert reliability_chart({"a": points[:2]}, "rare") is None
+    picture = reliability_chart({"a": points}, "rare")
+    assert picture is not None
+    (band,) = shapes(picture.svg, "polygon")
+    corners = [tuple(map(float, corner.split(","))) for corner in band["points"].split()]
+    dots = [(float(one["cx"]), float(one["cy"])) for one in shapes(picture.svg, "circle")]
+    assert [x for x, _ in corners] == [x for x, _ in dots] + [x for x, _ in dots[::-1]]
+    for (_, high), (_, y), (_, low) in zip(corners[:3], dots, corners[:2:-1], strict=True):
+        assert high < y < low  # pixels count from the top

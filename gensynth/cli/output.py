@@ -4,40 +4,95 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
+from gensynth.evaluation.assessment import Verdict
 from gensynth.report.content import Report
+from gensynth.report.digits import signed
+from gensynth.report.glossary import name_of
+from gensynth.report.head import ANSWERS, advice, why
+from gensynth.report.notices import ranked
 from gensynth.report.numbers import between
 from gensynth.report.trust_view import cell_tables, trust_view
 
+COLOURS = {"helps": "bold green", "hurts": "bold red", "stop": "bold red", "careful": "yellow", "note": "dim"}
+BAR = 31  # characters from the lowest to the highest end of all intervals
+
+
+def coloured(text: str, style: str = "") -> None:
+    """A line on stdout; styles only where a terminal shows them."""
+    Console(highlight=False, soft_wrap=True).print(Text(text, style))
+
+
+def print_head(facts: dict) -> None:
+    """What to do, how sure that is, what every way to train gains: as the head of the page."""
+    verdict = Verdict.from_json(facts["verdict"])
+    coloured(f"\n{advice(verdict)}", COLOURS.get(verdict.answer, "bold"))
+    if sure := why(verdict):
+        coloured(sure)
+    if verdict.standing and verdict.gain:
+        print(f"\ngain over {name_of(verdict.gain['against'])} in balanced accuracy, 95 % intervals")
+        ends = [0.0, *(line[end] for line in verdict.standing for end in ("low", "high"))]
+        for line in verdict.standing:
+            bar, style = interval_bar(line, min(ends), max(ends)), "blue" if line["arm"] == verdict.candidate else ""
+            numbers = f"{signed(line['mean'], 3)}   {signed(line['low'], 3)} to {signed(line['high'], 3)}"
+            coloured(f"  {name_of(line['arm']):<34}{numbers}   {bar}", style)
+    print(f"\nverdict: {verdict.answer}\n{verdict.sentence}")
+
+
+def interval_bar(line: dict, low: float, high: float) -> str:
+    """An interval drawn from low to high, and where zero is.
+
+    >>> interval_bar({"low": 0.0, "mean": 0.5, "high": 1.0}, -1.0, 1.0)
+    '               |------o--------'
+    """
+
+    def place(value: float) -> int:
+        return round((value - low) / ((high - low) or 1.0) * (BAR - 1))
+
+    first, last = place(line["low"]), place(line["high"])
+    signs = ["-" if first <= i <= last else " " for i in range(BAR)]
+    signs[place(0.0)] = "|"
+    signs[place(line["mean"])] = "o"
+    return "".join(signs).rstrip()
+
 
 def print_warnings(facts: dict) -> None:
-    for warning in facts["warnings"]:
-        print(f"warning: {warning['text']}")
+    """Warnings and faults, worst first, each with what to do."""
+    faults = facts.get("faults", [])
+    for one in ranked([*faults, *facts["warnings"]]):
+        of_class = f" ({one['class']})" if one.get("class") else ""
+        coloured(
+            f"{one['rank']}: {one['title']}{of_class}: {one['text']}. {one['action']}".rstrip(), COLOURS[one["rank"]]
+        )
 
 
 def print_ranking(facts: dict, out: Path) -> None:
     """Sets of `evaluate`, best first, with the faults of each."""
-    print_warnings(facts)
+    print_warnings(facts | {"faults": []})
     for place, name in enumerate(facts["data"]["ranking"], 1):
         found = facts["sets"][name]
         faults = "; ".join(f"{fault['code']}: {fault['text']}" for fault in found["faults"]) or "no fault found"
         print(f"{place}. {name}: {faults}")
-    print(facts["verdict"]["sentence"])
+    print_head(facts)
     print(f"report: {out / 'report.html'}")
 
 
 def print_arms(rows: list[dict]) -> None:
     """Balanced accuracy of every arm, strong classifier, with its answer against doing nothing."""
     classifier = rows[0]["learner"]
-    print(f"\n{'arm':<36}{'balanced accuracy':>18}   {'95 % interval':<16}  against real rows only ({classifier})")
+    title = f"against real rows only ({name_of(classifier)})"
+    print(f"\n{'trained with':<36}{'balanced accuracy':>18}   {'95 % interval':<16}  {title}")
     for row in rows:
         if row["learner"] == classifier and row["metric"] == "balanced_accuracy":
-            answer = row.get("answer", "").replace("_", " ")
+            answer = ANSWERS.get(row.get("answer", ""), "")
             print(f"{row['arm']:<36}{row['mean']:>18.3f}   {row['low']:.3f} to {row['high']:.3f}    {answer}")
 
 
 def print_beside(sets: dict[str, dict]) -> None:
     """How new the rows of every arm are, whether labels hold, what they cost."""
-    print(f"\n{'arm':<36}{'novelty':>10}{'labels agree':>15}{'s per 1,000 rows':>19}")
+    print(f"\n{'rows of':<36}{'novelty':>10}{'labels agree':>15}{'s per 1,000 rows':>19}")
     for name, facts in sets.items():
         new, agree = facts["novelty"]["value"], facts["label_agreement"]["value"]
         cells = [f"{value:.2f}" if value is not None else "-" for value in (new, agree)]
@@ -46,13 +101,14 @@ def print_beside(sets: dict[str, dict]) -> None:
 
 def print_run(facts: dict, out: Path) -> None:
     """The end of the walk on stdout: verdict, counts before and after, where the report lies."""
+    print_head(facts)
+    print()
     print_warnings(facts)
     print(f"\n{'class':<24}{'before':>8}{'after':>8}   of which added")
     for name, row in facts["data"]["classes"].items():
         synthetic = f"{row['synthetic']} synthetic" + (f", {row['augmented']} augmented" if row["augmented"] else "")
         print(f"{name:<24}{row['before']:>8}{row['after']:>8}   {synthetic}")
-    print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
-    print(facts["how_much"]["sentence"])
+    print(f"\n{facts['how_much']['sentence']}")
     _print_trust(facts)
     print(f"report: {out / 'report.html'}")
 

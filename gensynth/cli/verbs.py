@@ -141,7 +141,7 @@ def _forget(config: Config, typed: list[str], choices: Choices) -> int:
 
 def _compare(config: Config, typed: list[str], choices: Choices) -> None:
     from gensynth import compare
-    from gensynth.cli.output import print_arms, print_beside, print_warnings
+    from gensynth.cli.output import print_arms, print_beside, print_head, print_warnings
 
     job = job_of("compare", config, typed, choices)
     if not isinstance(job.generator_seeds, int) or not 1 <= job.generator_seeds <= job.utility.seeds:
@@ -150,9 +150,10 @@ def _compare(config: Config, typed: list[str], choices: Choices) -> None:
         )
     names = sorted(path.stem for path in (conf_dir() / "sampler").glob("*.yaml"))
     facts = compare.compare(job, names)
+    print_head(facts)
+    print()
     print_warnings(facts)
     print_arms(facts["utility"])
-    print(f"\nverdict: {facts['verdict']['answer']}\n{facts['verdict']['sentence']}")
     print_beside(facts["sets"])
     if choice := compare.choice_of(facts, job.models):
         print(f"what the verdict asks for: {balance_command(typed, choice)}")

@@ -216,10 +216,7 @@ class Verdict(Part):
 
 @dataclass(frozen=True)
 class Utility(Part):
-    """What arms yielded: lines of all arms, recall by class, confusion and reliability of baseline and candidate.
-
-    seconds  that the first classifier took for each arm; they vary, so they stand with the timing of the report
-    """
+    """What arms yielded: lines of all arms, recall by class, confusion and reliability of baseline and candidate."""
 
     utility: list[dict[str, Any]] = field(default_factory=list)
     utility_per_class: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -229,12 +226,10 @@ class Utility(Part):
     operations: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     robustness: list[dict[str, Any]] = field(default_factory=list)
     verdict: Verdict = Verdict()
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] | None = None  # of each arm; they vary, so they stand with the timing of the report
 
     def to_json(self) -> dict[str, Any]:
-        facts = super().to_json() | {"verdict": self.verdict.to_json()}
-        del facts["seconds"]
-        return facts
+        return Part.to_json(replace(self, seconds=None)) | {"verdict": self.verdict.to_json()}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""Warnings and faults in the order in which they should be read: what stops, what asks for care, what is good to know."""
+"""Warnings and faults in the order in which they are read: what stops, what asks for care, what is good to know."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ templates/report.html.j2 only lays them out; None or an empty list means "not ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
