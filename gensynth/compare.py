@@ -40,7 +40,7 @@ from gensynth.steps.draw import (
 from gensynth.steps.job import Job
 from gensynth.steps.read import SplitData, look
 from gensynth.steps.train import check_learnable, trained
-from gensynth.steps.write import data_facts, pictures_of, shared_with_train, with_arms
+from gensynth.steps.write import data_facts, pictures_of, rows_sha256, shared_with_train, with_arms
 from gensynth.training.bundle import Bundle
 
 SIMPLE = {"none" if name == "real_only" else name: name for name in STANDARD}
@@ -124,6 +124,7 @@ def _report(
             "seed": job.seed,
             "evaluate": job.evaluate.effort,
             "source_sha256": split_data.source.sha256,
+            "test_sha256": rows_sha256(split_data.test),
             "test_opened": 1,
             "generator_seeds": job.generator_seeds,
         },

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from gensynth.steps.job import Job
 
-IN_PLACE = ("merge", "verify", "forget")  # verbs without a folder of their own where out is left out
+IN_PLACE = ("merge", "verify", "forget", "diff")  # verbs without a folder of their own where out is left out
 LISTS_OF_NAMES = ("data.groups", "data.ignore", "data.columns", "data.allow", "trust")
 QUIET = (
     "hydra.run.dir=.",

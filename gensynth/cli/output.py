@@ -9,10 +9,11 @@ from rich.text import Text
 
 from gensynth.evaluation.assessment import Verdict
 from gensynth.report.content import Report
-from gensynth.report.digits import signed
+from gensynth.report.diff import BETTER, WORSE, Diff
+from gensynth.report.digits import number, signed
 from gensynth.report.glossary import name_of
 from gensynth.report.head import ANSWERS, advice, why
-from gensynth.report.notices import ranked
+from gensynth.report.notices import ranked, title_of
 from gensynth.report.numbers import between
 from gensynth.report.trust_view import cell_tables, trust_view
 
@@ -39,6 +40,30 @@ def print_head(facts: dict) -> None:
             numbers = f"{signed(line['mean'], 3)}   {signed(line['low'], 3)} to {signed(line['high'], 3)}"
             coloured(f"  {name_of(line['arm']):<34}{numbers}   {bar}", style)
     print(f"\nverdict: {verdict.answer}\n{verdict.sentence}")
+
+
+def print_diff(found: Diff) -> None:
+    """What got better and worse, the numbers of the verdict whatever they do, faults that came and went."""
+    counts = ", ".join(f"{n} {answer.replace('_', ' ')}" for answer, n in found.counts.items())
+    print(f"verdict: {found.answers['before']} before, {found.answers['after']} after\n{counts}")
+    shown = [one for one in found.changes if one.part == "verdict" or one.answer in (BETTER, WORSE)]
+    if shown:
+        print(f"\n{'':<64}{'before':>9}{'after':>9}   difference (95 %, all of a part together)")
+    for one in sorted(shown, key=lambda one: (one.part != "verdict", one.answer)):
+        ends = "no interval" if one.low is None or one.high is None else f"{one.low:+.3g} to {one.high:+.3g}"
+        style = {BETTER: "green", WORSE: "red"}.get(one.answer, "")
+        text = f"{one.name:<64}{number(one.before):>9}{number(one.after):>9}   {one.difference:+.3g} ({ends})"
+        coloured(f"{text}  {one.answer.replace('_', ' ')}", style)
+    for when, lines in found.faults.items():
+        for line in lines:
+            of_class = f" ({line['class']})" if line["class"] else ""
+            coloured(f"{when}: {title_of(line['code'])}{of_class}: {line['text']}", COLOURS[line["rank"]])
+    for when, names in found.alone.items():
+        if names:
+            print(f"{len(names)} numbers only {when}")
+    print(
+        "Runs are taken for independent; on the same test rows a difference is known better than these intervals say."
+    )
 
 
 def interval_bar(line: dict, low: float, high: float) -> str:

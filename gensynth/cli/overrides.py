@@ -26,6 +26,7 @@ def read_yaml(path: Path) -> Any:
 
 
 COMMANDS: dict[str, Any] = read_yaml(Path(__file__).parent / "commands.yaml")
+EXPANDED = ("dataset", "before", "after")  # bare words in which ~ is the home folder
 SECRET = re.compile(r"key|token|secret|passw|auth", re.IGNORECASE)
 
 
@@ -46,9 +47,11 @@ def conf_dir() -> Path:
 def overrides(verb: str, given: list[str]) -> list[str]:
     """Turn what a person types into Hydra overrides: bare DATA, paths with any characters, mappings."""
     out, rest = [], list(given)
-    position = next((i for i, word in enumerate(rest) if _is_bare(verb, word, rest[i - 1] if i else "")), None)
-    if position is not None:
-        out.extend(_positional(verb, rest.pop(position), rest))
+    keys = COMMANDS["positional"].get(verb)
+    for key in keys if isinstance(keys, list) else [keys]:
+        position = next((i for i, word in enumerate(rest) if _is_bare(verb, word, rest[i - 1] if i else "")), None)
+        if position is not None:
+            out.extend(_positional(verb, key, rest.pop(position), rest))
     for word in rest:
         is_key = "=" in word and not re.match(r"--(config|cfg|package|hydra|info|experimental)", word)
         out.append(_one(word.removeprefix("--") if is_key else word))
@@ -116,12 +119,11 @@ def _is_bare(verb: str, word: str, before: str) -> bool:
     return "=" not in word or (os.path.lexists(word) and word.split("=", 1)[0] not in known_keys())
 
 
-def _positional(verb: str, word: str, rest: list[str]) -> list[str]:
-    key = COMMANDS["positional"].get(verb)
+def _positional(verb: str, key: str | None, word: str, rest: list[str]) -> list[str]:
     if key is None:
         raise UsageError(f'{verb} takes key=value words only, got "{word}"')
     if key != "data":
-        return [f"{key}={quoted(_expanded(word) if key == 'dataset' else word)}"]
+        return [f"{key}={quoted(_expanded(word) if key in EXPANDED else word)}"]
     folders = [conf_dir() / "data", *(Path(d) / "data" for d in _config_dirs(rest))]
     names = {p.stem for folder in folders for p in folder.glob("*.yaml")} - {"auto", *COMMANDS["choices"]}
     if word in names:

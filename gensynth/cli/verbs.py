@@ -129,14 +129,37 @@ def _samplers_of(dataset: Path, trust: list[str]) -> tuple[list[Sampler], str]:
 def _forget(config: Config, typed: list[str], choices: Choices) -> int:
     from gensynth.provenance.forget import forget, forget_lines
 
-    who, out = str(config["row"]), Path(config["out"])
-    if config["out"] and out.exists():
-        raise UsageError(f"out={out} is there already; nothing was touched, choose a new file")
+    who, out = str(config["row"]), refuse_existing(config["out"])
     answer = forget(who, Path(config["runs"]))
     print("\n".join(forget_lines(who, answer)))
-    if config["out"]:
+    if out:
         out.write_text(json.dumps({"row": who} | answer.to_json(), indent=1), encoding="utf-8")
     return 0 if answer.found else 6
+
+
+def _diff(config: Config, typed: list[str], choices: Choices) -> None:
+    from gensynth.cli.output import print_diff
+    from gensynth.report.diff import check_same_data, diff, read_report
+
+    out = refuse_existing(config["out"])
+    margin = config["margin"]
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < 1:
+        raise UsageError(f"margin must be a number from 0 to below 1, got {margin!r}")
+    before, after = (read_report(Path(config[key])) for key in ("before", "after"))
+    if not config["any_data"]:
+        check_same_data(before, after)
+    found = diff(before, after, margin)
+    print_diff(found)
+    if out:
+        out.write_text(json.dumps(found.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+        print(f"all numbers: {out}")
+
+
+def refuse_existing(out: str) -> Path | None:
+    """The file to write, None for no file; UsageError where it is there already."""
+    if out and Path(out).exists():
+        raise UsageError(f"out={out} is there already; nothing was touched, choose a new file")
+    return Path(out) if out else None
 
 
 def _compare(config: Config, typed: list[str], choices: Choices) -> None:
@@ -188,4 +211,5 @@ ACTIONS: dict[str, Callable[[Config, list[str], Choices], int | None]] = {
     "compare": _compare,
     "verify": _verify,
     "forget": _forget,
+    "diff": _diff,
 }

@@ -12,6 +12,7 @@ from gensynth.data.columns import Column, cells_of
 from gensynth.data.table import modelled_columns
 from gensynth.evaluation.fidelity.features import flat_pixels
 from gensynth.neighbours import nearest_distances
+from gensynth.report.digits import number
 from gensynth.types import LabelledData
 
 TILES = 16
@@ -85,7 +86,7 @@ def _bars(column: Column, real: np.ndarray, synthetic: np.ndarray) -> tuple[list
         np.histogram(np.clip(side[~np.isnan(side)], edges[0], edges[-1]), edges)[0] / max(len(side), 1)
         for side in (real, synthetic)
     ]
-    return [f"{m:.3g}" for m in middles], shares[0], shares[1]
+    return [number(float(m)) for m in middles], shares[0], shares[1]
 
 
 # What a kind shows beside pictures, by the names of `Pictures`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -63,6 +65,7 @@ def report_of(
             "folds": job.evaluate.folds,
             "sampler": sampler.name,
             "source_sha256": split_data.source.sha256,
+            "test_sha256": rows_sha256(split_data.test),
             "generator_sha256": bundle.sha256 if bundle else "",
             "latent_nats": bundle.facts["training"]["latent_nats"] if bundle else "",
             "test_opened": opened,
@@ -85,6 +88,13 @@ def report_of(
 def with_arms(timing: Mapping[str, float], found: Assessment) -> dict[str, Any]:
     """Seconds of every step and, under "arms", of every arm's classifier where any was trained."""
     return {**timing, **({"arms": found.utility.seconds} if found.utility.seconds else {})}
+
+
+def rows_sha256(rows: LabelledData) -> str:
+    """sha256 over sorted (content hash, class): the same rows in another order or under other names hash alike."""
+    labels = [rows.schema.classes[k] for k in rows.y.tolist()]
+    lines = sorted(zip(rows.content_hashes().tolist(), labels, strict=True))
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
 def data_facts(job: Job, split_data: SplitData, added: LabelledData) -> DataFacts:
@@ -246,7 +256,13 @@ def ranking_report(
         beside=True,
         data=DataFacts(found.best_name, ranking=list(found.sets)),
         timing=with_arms(run.timing, found),
-        provenance={"version": __version__, "seed": job.seed, "evaluate": job.evaluate.effort, "test_opened": 1},
+        provenance={
+            "version": __version__,
+            "seed": job.seed,
+            "evaluate": job.evaluate.effort,
+            "test_sha256": rows_sha256(real.test),
+            "test_opened": 1,
+        },
         warnings=[
             *warning("shared_rows", shared_rows(real.seen, real.test)),
             *warning("quarantined", left_out),
