@@ -19,11 +19,10 @@ from gensynth.evaluation.privacy.copies import (
     copy_entries,
     find_copies,
     near_threshold,
-    nearer_to_train,
     nearest_rows,
     real_duplicates,
-    shuffled_variance,
 )
+from gensynth.evaluation.privacy.nearer import nearer_to_train, shuffled_variance
 from gensynth.types import LabelledData, Schema
 
 

@@ -108,7 +108,7 @@ def _cell_scores(sides: Sides, noise: np.ndarray, copied: Copies, seed: int) -> 
     )
     copies = cell_copies(
         Side(copied.exact | copied.near, synthetic.y, synthetic.groups),
-        Side(copied.real.exact | copied.real.below(copied.threshold), fresh.y, fresh.groups),
+        Side(copied.real.exact | copied.real.below(copied.thresholds), fresh.y, fresh.groups),
         classes,
     )
     return {"coverage": coverage, "copies": copies}

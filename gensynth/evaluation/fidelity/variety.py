@@ -1,0 +1,101 @@
+"""How varied the rows of a class are, and whether they lie where real rows lie: statistics of their distances."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gensynth.evaluation.fidelity.exchange import (
+    Statistic,
+    against_chance,
+    distance_table,
+    mean_over,
+    neighbour_logs,
+    pair_mean,
+    rank_z,
+)
+from gensynth.neighbours import nearest_distances
+
+# Least sizes: of distances, as a part of those of rows called synthetic at random.
+CLOSE, SHRUNK, FAR, MISSED = 0.7, 0.8, 1.2, 1.08
+OUTSIDE = 0.9  # share of rows farther from real rows than 19 of 20 real ones are
+PAIRS, TIES = 0.7, 0.15
+MOST_PAIRS = 2_000  # of columns
+
+
+def distance_statistics(points: np.ndarray, called: np.ndarray, outside: float) -> list[Statistic]:
+    """Of points (N, P) of a class, real rows first: too close together, too little spread, far from real rows (as noise
+    is, or less), real rows without a synthetic one near.
+
+    outside  share of the synthetic rows that lie farther from real rows of any class than 19 of 20 real ones do
+    """
+    table = distance_table(points)
+    to_synthetic, to_real = neighbour_logs(table, called)
+    close, apart = against_chance(-mean_over(to_synthetic, called))
+    shrunk, less = against_chance(-np.log(pair_mean(table, called) + 1e-12))
+    far, beyond = against_chance(mean_over(to_real, called))
+    missed, lost = against_chance(mean_over(to_synthetic, ~called))
+
+    def times(effect: float) -> str:
+        return f"{np.exp(-effect):.2f} times"
+
+    return [
+        Statistic("noise", far, outside, OUTSIDE, lambda e: f"looks like no real row: {e:.0%} lie farther out"),
+        Statistic(
+            "collapse",
+            close,
+            apart,
+            -np.log(CLOSE),
+            lambda e: f"rows are alike: the nearest lies {times(e)} as far as among real rows",
+        ),
+        Statistic(
+            "collapse",
+            shrunk,
+            less,
+            -np.log(SHRUNK),
+            lambda e: f"rows vary too little: they lie {times(e)} as far apart as real rows",
+        ),
+        Statistic(
+            "mode_drop",
+            missed,
+            lost,
+            np.log(MISSED),
+            lambda e: f"misses a part of its variety: the nearest row to a real one lies {np.exp(e):.2f} times as far",
+        ),
+        Statistic(
+            "off_support",
+            far,
+            beyond,
+            np.log(FAR),
+            lambda e: f"rows lie where no real rows do: {np.exp(e):.2f} times as far from them as real ones",
+        ),
+    ]
+
+
+def outside(real: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Whether rows (M, P) lie farther from the nearest real row (N, P) than 19 of 20 real ones do, (M,)."""
+    if len(real) < 2:
+        return np.zeros(len(rows), dtype=bool)
+    usual = nearest_distances(real, real, 1, exclude_self=True)[0][:, 0]
+    return nearest_distances(rows, real, 1)[0][:, 0] > np.quantile(usual, 0.95)
+
+
+def column_statistics(points: np.ndarray, cells: np.ndarray, called: np.ndarray) -> list[Statistic]:
+    """Of a table's class, real rows first: columns that go together otherwise, and numbers that take few values.
+
+    points  (N, P) standardised columns and categories; cells (N, D): its numbers, missing ones NaN
+    """
+    real = ~called[0]
+    spread = points[real].std(axis=0)
+    x = (points[:, spread > 0] - points[real][:, spread > 0].mean(axis=0)) / spread[spread > 0]
+    one, other = (side[:MOST_PAIRS] for side in np.triu_indices(x.shape[1], 1))
+    out = []
+    if len(one):
+        squares = (rank_z(x[:, one] * x[:, other], called) ** 2).mean(axis=1)
+        z, gap = against_chance(np.log(squares + 1e-12))
+        out.append(Statistic("combinations", z, gap, PAIRS, lambda e: "columns do not go together as in real rows"))
+    if cells.shape[1]:
+        equal = np.mean([column[:, None] == column[None, :] for column in cells.T], axis=0)
+        z, gap = against_chance(pair_mean(equal, called))
+        text = "numbers take few values: two rows share {:.0%} more of them than real rows do"
+        out.append(Statistic("coarse_values", z, gap, TIES, text.format))
+    return out
