@@ -20,6 +20,7 @@ WAYS = 999
 ALL = -1  # in the place of a class: all of them together
 Named = tuple[int, str, str]  # class or ALL, code of a fault, what is wrong in words
 NEAREST = 24
+EQUAL = 0.1  # of the usual distance: below it, logs of distances differ little
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,10 @@ def distance_table(points: np.ndarray) -> np.ndarray:
     return np.sqrt(squared)
 
 
-def neighbour_logs(distances: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log distance of every row to its nearest other row among those called synthetic, and among the rest, (B + 1, N).
+def neighbour_logs(distances: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log distance of every row to its nearest other row among those called synthetic, and among the rest, (B + 1, N);
+    last, by how much the latter exceeds that of the neighbour itself: above what is usual where rows lie in gaps of the
+    rest, but not where the rest is sparse.
 
     Of a row without such a neighbour among its NEAREST, the distance to the last of those counts.
     """
@@ -104,12 +107,14 @@ def neighbour_logs(distances: np.ndarray, called: np.ndarray) -> tuple[np.ndarra
     k = min(NEAREST, n - 1)
     near = np.argsort(apart, axis=1, kind="stable")[:, :k]
     lengths = np.take_along_axis(apart, near, axis=1)
-    logs = np.log(lengths + 1e-3 * np.median(lengths) + 1e-12)
+    logs = np.log(lengths + EQUAL * np.median(lengths) + 1e-12)
     out = []
     for side in (called, ~called):
         of_side = side[:, near]  # (B + 1, N, k)
-        out.append(logs[np.arange(n), np.where(of_side.any(axis=2), of_side.argmax(axis=2), k - 1)])
-    return out[0], out[1]
+        place = np.where(of_side.any(axis=2), of_side.argmax(axis=2), k - 1)
+        out.append(logs[np.arange(n), place])
+    neighbour = near[np.arange(n), place]
+    return out[0], out[1], out[1] - np.take_along_axis(out[1], neighbour, axis=1)
 
 
 def mean_over(values: np.ndarray, called: np.ndarray) -> np.ndarray:
@@ -123,6 +128,21 @@ def pair_mean(table: np.ndarray, called: np.ndarray) -> np.ndarray:
     m = side.sum(axis=1)
     inner = ((side @ table) * side).sum(axis=1) - side @ np.diagonal(table)
     return inner / np.maximum(m * (m - 1), 1)
+
+
+def energy(table: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """How different rows called synthetic and the others are, (B + 1,): 0 for equal distributions, at most 1.
+
+    Szekely and Rizzo, "Energy statistics", 2013, section 2: 2 E|X - Y| - E|X - X'| - E|Y - Y'|, here over 2 E|X - Y|.
+    """
+    side = called.astype(np.float64)
+    m = side.sum(axis=1)
+    to_side, to_all = side @ table, table.sum(axis=1)
+    inner, crossing = (to_side * side).sum(axis=1), (to_side * (1 - side)).sum(axis=1)
+    rest = ((to_all - to_side) * (1 - side)).sum(axis=1)
+    n = called.shape[1] - m
+    between = crossing / (m * n)
+    return np.clip(2 * between - inner / m**2 - rest / n**2, 0, None) / np.maximum(2 * between, 1e-12)
 
 
 def against_chance(values: np.ndarray) -> tuple[np.ndarray, float]:

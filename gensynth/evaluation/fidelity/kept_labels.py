@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +48,13 @@ class KeptLabels:
         shares = np.nan_to_num(forest.oob_decision_function_)
         return KeptLabels(forest, points, x, real.y, forest.classes_[shares.argmax(axis=1)])
 
-    def swapped(self, rows: LabelledData, alpha: float) -> tuple[list[Named], dict[int, str]]:
-        """(classes whose rows look like another one more often than real rows do, class -> why it cannot be tested)."""
+    def swapped(
+        self, rows: LabelledData, alpha: float, looks_like: Callable[[LabelledData, np.ndarray], bool]
+    ) -> tuple[list[Named], dict[int, str]]:
+        """(classes whose rows look like another one more often than real rows do, class -> why it cannot be tested).
+
+        looks_like  (rows, classes they are taken for (M,)) -> whether they have what real rows of those have
+        """
         x, classes = self.points(rows.x), rows.schema.classes
         found = self.forest.predict(x)
         present = [int(c) for c in np.unique(rows.y) if (self.y == c).any()]
@@ -63,7 +69,9 @@ class KeptLabels:
             mine, real = (rows.y == c, self.y == c) if c != ALL else (rows.y >= 0, np.isin(self.y, present))
             wrong = mine & (found != rows.y)
             agree, usual = 1 - wrong.sum() / mine.sum(), float((self.found == self.y)[real].mean())
-            if p[i] >= alpha or agree > AGREEMENT * usual or not self._as_real(x[wrong], found[wrong]):
+            if p[i] >= alpha or agree > AGREEMENT * usual or not wrong.any():
+                continue
+            if not (self._as_real(x[wrong], found[wrong]) and looks_like(rows[wrong], found[wrong])):
                 continue
             share = f"{agree:.0%} are taken for what their label says (real rows {usual:.0%})"
             if c != ALL:

@@ -69,13 +69,13 @@ def copied_faults(found: Copies, train: LabelledData, rows: LabelledData, alpha:
     seen = found.synthetic.compared
     of_real, real_y = (np.concatenate(side) for side in zip(*sits, strict=True))
     kinds = [
-        counted("equal one", found.exact, y, *_usual_repeats(found), k),
+        _equal(found),
         counted("sit on one", found.synthetic.sits[seen], y[seen], of_real, real_y, k),
         *_changed(train, rows, found.exact),
     ]
     out = [(c, "memoriser", f"copies training rows: {text}") for c, text in significant(kinds, COPIES, alpha)]
     nearer = found.nearer
-    repeats = found.repeated.mean() if len(found.repeated) else 0.0
+    repeats = (found.equal_to > 1).mean() if len(found.equal_to) else 0.0
     # Where real rows repeat each other and a split keeps them together, half is not what new rows would give.
     if not out and nearer.get("z", 0) > 3 and repeats < COPIES and nearer["value"] >= NEARER:
         code, does = ("memoriser", "copies") if nearer["value"] >= COPIER else ("close_to_train", "keeps close to")
@@ -84,13 +84,21 @@ def copied_faults(found: Copies, train: LabelledData, rows: LabelledData, alpha:
     return out
 
 
-def _usual_repeats(found: Copies) -> tuple[np.ndarray, np.ndarray]:
-    """Whether real rows repeat train rows, and their classes: train rows among themselves or held-out ones, whichever
-    do more often, since a split may keep equal rows together."""
-    of_train = found.repeated, found.train_y
-    if not len(found.real.y) or found.repeated.mean() >= found.real.exact.mean():
-        return of_train
-    return found.real.exact, found.real.y
+def _equal(found: Copies) -> Counted:
+    """Rows that equal a train row that no other one equals; of train rows those that one other one equals.
+
+    Where real rows repeat a few values often, rows of those values say nothing of copying. A row counts for the class
+    of the train row that it equals.
+    """
+    k = len(found.classes)
+    single = found.equal_to[found.synthetic.nearest.clip(min=0)] == 1
+    y = np.where(found.exact, found.train_y[found.synthetic.nearest.clip(min=0)], found.synthetic.y)
+    hits = found.exact & single
+    if len(found.real.y):
+        of_real = found.real.exact & (found.equal_to[found.real.nearest.clip(min=0)] == 1)
+        if of_real.mean() > (found.equal_to == 2).mean():  # a split may keep equal rows together, or not
+            return counted("equal one", hits, y, of_real, found.real.y, k)
+    return counted("equal one", hits, y, found.equal_to == 2, found.train_y, k)
 
 
 def _changed(train: LabelledData, rows: LabelledData, exact: np.ndarray) -> Iterator[Counted]:

@@ -8,6 +8,7 @@ from gensynth.evaluation.fidelity.exchange import (
     Statistic,
     against_chance,
     distance_table,
+    energy,
     mean_over,
     neighbour_logs,
     pair_mean,
@@ -16,10 +17,14 @@ from gensynth.evaluation.fidelity.exchange import (
 from gensynth.neighbours import nearest_distances
 
 # Least sizes: of distances, as a part of those of rows called synthetic at random.
-CLOSE, SHRUNK, FAR, MISSED = 0.7, 0.8, 1.2, 1.08
+CLOSE, SHRUNK, SHRUNK_LITTLE, FAR, ELSEWHERE, MISSED = 0.7, 0.75, 0.92, 1.12, 1.2, 1.08
 OUTSIDE = 0.9  # share of rows farther from real rows than 19 of 20 real ones are
+APART = 0.02  # energy distance
 PAIRS, TIES = 0.7, 0.15
 MOST_PAIRS = 2_000  # of columns
+MISSES = "misses a part of its variety: energy distance to real rows {:.2f}"
+MISSES_NEAR = "misses a part of its variety: the nearest row to a real one lies {:.2f} times as far as a real one"
+AWAY = "rows lie elsewhere than real ones: energy distance {:.2f}"
 
 
 def distance_statistics(points: np.ndarray, called: np.ndarray, outside: float) -> list[Statistic]:
@@ -29,45 +34,30 @@ def distance_statistics(points: np.ndarray, called: np.ndarray, outside: float) 
     outside  share of the synthetic rows that lie farther from real rows of any class than 19 of 20 real ones do
     """
     table = distance_table(points)
-    to_synthetic, to_real = neighbour_logs(table, called)
+    to_synthetic, to_real, gaps = neighbour_logs(table, called)
     close, apart = against_chance(-mean_over(to_synthetic, called))
     shrunk, less = against_chance(-np.log(pair_mean(table, called) + 1e-12))
-    far, beyond = against_chance(mean_over(to_real, called))
+    far = against_chance(mean_over(to_real, called))[0]
+    between, beyond = against_chance(mean_over(gaps, called))
     missed, lost = against_chance(mean_over(to_synthetic, ~called))
+    differ = energy(table, called)
+    other, gap = against_chance(np.sqrt(differ))[0], float(differ[0] - differ[1:].mean())
+    within = beyond < np.log(ELSEWHERE)  # else real rows are missed because the synthetic ones lie elsewhere
 
-    def times(effect: float) -> str:
-        return f"{np.exp(-effect):.2f} times"
+    def line(code: str, z: np.ndarray, effect: float, least: float, text: str, sign: int = 1) -> Statistic:
+        return Statistic(code, z, effect, least, lambda e: text.format(np.exp(sign * e)))
 
+    alike = "rows are alike: the nearest lies {:.2f} times as far as among real rows"
+    little = "rows vary too little: they lie {:.2f} times as far apart as real rows"
     return [
         Statistic("noise", far, outside, OUTSIDE, lambda e: f"looks like no real row: {e:.0%} lie farther out"),
-        Statistic(
-            "collapse",
-            close,
-            apart,
-            -np.log(CLOSE),
-            lambda e: f"rows are alike: the nearest lies {times(e)} as far as among real rows",
-        ),
-        Statistic(
-            "collapse",
-            shrunk,
-            less,
-            -np.log(SHRUNK),
-            lambda e: f"rows vary too little: they lie {times(e)} as far apart as real rows",
-        ),
-        Statistic(
-            "mode_drop",
-            missed,
-            lost,
-            np.log(MISSED),
-            lambda e: f"misses a part of its variety: the nearest row to a real one lies {np.exp(e):.2f} times as far",
-        ),
-        Statistic(
-            "off_support",
-            far,
-            beyond,
-            np.log(FAR),
-            lambda e: f"rows lie where no real rows do: {np.exp(e):.2f} times as far from them as real ones",
-        ),
+        line("collapse", close, apart, -np.log(CLOSE), alike, -1),
+        line("collapse", shrunk, less, -np.log(SHRUNK), little, -1),
+        line("low_variety", shrunk, less, -np.log(SHRUNK_LITTLE), little, -1),
+        line("mode_drop", missed, lost if within else 0.0, np.log(MISSED), MISSES_NEAR),
+        Statistic("mode_drop", other, gap if within else 0.0, APART, MISSES.format),
+        line("off_support", between, beyond, np.log(FAR), "rows lie in gaps between real ones: {:.2f} times as far"),
+        Statistic("off_support", other, 0.0 if within else gap, APART, AWAY.format),
     ]
 
 

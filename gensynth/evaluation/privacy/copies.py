@@ -65,7 +65,7 @@ class Copies:
     fresh        numbers of the held-out rows that synthetic ones are held against, at most MOST_ROWS; real: their
                  nearness
     own          nearness of at most MOST_ROWS train rows to the other ones; of equal ones only the first is among them
-    repeated     whether a train row (N,) equals another one; train_y (N,)
+    equal_to     how many train rows equal a train row (N,), itself among them; train_y (N,)
     thresholds   (K,) of calibrated distances; 0 where no near copy can be told, for the reason given
     pooled       bool (K,), classes with too few real rows for a threshold of their own: that of all classes holds
     nearer       entry of the share of synthetic rows nearer to train than to held-out rows
@@ -79,12 +79,17 @@ class Copies:
     fresh: np.ndarray
     real: Nearness
     own: Nearness
-    repeated: np.ndarray
+    equal_to: np.ndarray
     train_y: np.ndarray
     thresholds: np.ndarray
     pooled: np.ndarray
     reason: str
     nearer: Entry
+
+    @property
+    def repeated(self) -> np.ndarray:
+        """Whether a train row (N,) equals another one."""
+        return self.equal_to > 1
 
 
 def find_copies(
@@ -110,7 +115,7 @@ def find_copies(
         fresh=fresh,
         real=of_real,
         own=own,
-        repeated=counts[place] > 1,
+        equal_to=counts[place],
         train_y=train.y,
         thresholds=thresholds,
         pooled=pooled,
