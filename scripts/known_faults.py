@@ -14,7 +14,7 @@ import numpy as np
 from known_sets import called_synthetic, nonsense
 from scipy.signal import lfilter
 
-from gensynth.data.kinds import modality_of
+from gensynth.data.kinds import modality_of, points_of
 from gensynth.data.modality import flat
 from gensynth.evaluation.fidelity.spoiled import _main_axis, blurred, noisy, swapped
 from gensynth.rng import numpy_generator
@@ -67,11 +67,11 @@ def near_memoriser(train: LabelledData, fresh: LabelledData, seed: int) -> Label
 
 
 def mode_drop(train: LabelledData, fresh: LabelledData, seed: int) -> LabelledData:
-    """Distinct rows of one side of the class's main axis."""
-    picked = []
+    """Distinct rows of one side of the class's main axis, in the space in which near means alike."""
+    picked, points = [], points_of(fresh)(fresh.x)
     for c in np.unique(fresh.y):
         mine = np.flatnonzero(fresh.y == c)
-        picked.append(mine[np.argsort(_main_axis(fresh.x[mine]), kind="stable")[: (len(mine) + 1) // 2]])
+        picked.append(mine[np.argsort(_main_axis(points[mine]), kind="stable")[: (len(mine) + 1) // 2]])
     return fresh[np.concatenate(picked)]
 
 

@@ -33,7 +33,7 @@ from gensynth.evaluation.fidelity.exchange import (
 from gensynth.evaluation.fidelity.kept_labels import KeptLabels
 from gensynth.evaluation.fidelity.looks import Look, looks_of
 from gensynth.evaluation.fidelity.repeats import copied_faults, repeated_rows
-from gensynth.evaluation.fidelity.variety import column_statistics, distance_statistics, outside
+from gensynth.evaluation.fidelity.variety import CLEAR, column_statistics, distance_statistics, outside
 from gensynth.evaluation.metrics.metric import Entry
 from gensynth.evaluation.privacy.copies import Copies
 from gensynth.rng import child, numpy_generator
@@ -41,10 +41,9 @@ from gensynth.types import LabelledData
 
 ALPHA = 0.01
 MOST_ROWS, MOST_IN_ALL = 200, 4_000  # rows of a class and of all classes, on a side
-CLEAR = 0.2  # by how much the chance that a synthetic row exceeds a real one differs from a half
 _VARIETY = {"repeats", "collapse", "mode_drop", "off_support", "combinations", "low_variety"}
 _LOOKS = {"blur", "grain", "contrast", "colour", "coarse_values", "timbre", "loudness", "silence", "shifted", "bounds"}
-# Likewise, of rows that do not look like the class they are taken for; in standard deviations, where they are few.
+# How far the chance that a synthetic row exceeds a real one lies from a half, of rows that do not look like the class they are taken for; in standard deviations, where they are few.
 UNLIKE, UNSURE = 0.25, 4.0
 MOST = 0.5  # share of classes that must have a fault before the whole set is said to have it
 FEWEST = 12  # rows of a class that are compared, however many classes there are

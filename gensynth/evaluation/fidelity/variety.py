@@ -13,14 +13,16 @@ from gensynth.evaluation.fidelity.exchange import (
     neighbour_logs,
     pair_mean,
     rank_z,
+    superiority,
 )
 from gensynth.neighbours import nearest_distances
 
 # Least sizes: of distances, as a part of those of rows called synthetic at random.
-CLOSE, SHRUNK, SHRUNK_LITTLE, FAR, ELSEWHERE, MISSED = 0.7, 0.75, 0.92, 1.12, 1.2, 1.08
-OUTSIDE = 0.9  # share of rows farther from real rows than 19 of 20 real ones are
-APART = 0.02  # energy distance
+CLOSE, SHRUNK, SHRUNK_LITTLE, FAR, ELSEWHERE, MISSED = 0.7, 0.75, 0.93, 1.12, 1.2, 1.08
+OUTSIDE = 0.75  # share of rows farther from real rows than 19 of 20 real ones are
+APART = 0.01  # energy distance
 PAIRS, TIES = 0.7, 0.15
+CLEAR = 0.2  # by how much the chance that a synthetic row exceeds a real one differs from a half
 MOST_PAIRS = 2_000  # of columns
 MISSES = "misses a part of its variety: energy distance to real rows {:.2f}"
 MISSES_NEAR = "misses a part of its variety: the nearest row to a real one lies {:.2f} times as far as a real one"
@@ -70,7 +72,8 @@ def outside(real: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def column_statistics(points: np.ndarray, cells: np.ndarray, called: np.ndarray) -> list[Statistic]:
-    """Of a table's class, real rows first: columns that go together otherwise, and numbers that take few values.
+    """Of a table's class, real rows first: columns that go together otherwise, numbers that take few values, and each
+    column of numbers that varies too little.
 
     points  (N, P) standardised columns and categories; cells (N, D): its numbers, missing ones NaN
     """
@@ -88,4 +91,12 @@ def column_statistics(points: np.ndarray, cells: np.ndarray, called: np.ndarray)
         z, gap = against_chance(pair_mean(equal, called))
         text = "numbers take few values: two rows share {:.0%} more of them than real rows do"
         out.append(Statistic("coarse_values", z, gap, TIES, text.format))
+        middle = np.nan_to_num(np.nanmedian(np.where(np.isnan(cells).all(axis=0), 0.0, cells), axis=0))
+        z = -rank_z(np.nan_to_num(np.abs(cells - middle)), called)
+        m = int(called[0].sum())
+        for j in range(cells.shape[1]):
+            above = superiority(z[0, j], len(called[0]) - m, m) - 0.5
+            out.append(
+                Statistic("low_variety", z[:, j], above, CLEAR, lambda e: "a column of numbers varies too little")
+            )
     return out
