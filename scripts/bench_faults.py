@@ -6,7 +6,8 @@ A trial draws `size` train rows, a quarter as many test rows (at least 3) and fr
 classes, lets every generator of known_faults.py draw `size` rows of each class, and asks the fault tests. Printed is,
 for each size and generator, in how many trials it was named by a right code, what else was named, and where the tests
 said that they did not test. `honest=200` draws that many honest sets (held-out real rows) instead and counts those that
-are accused of anything.
+are accused of anything. `rare=1` lets only the class with fewest rows have `size` of them and get synthetic rows, beside
+400 train and 100 test rows of every other class.
 """
 
 from __future__ import annotations
@@ -56,9 +57,9 @@ RIGHT = {
 
 def main() -> None:
     defaults = {"shared": "../shared", "data": "digits,breast_cancer", "sizes": "12,40", "trials": "3", "honest": "0"}
-    options = read_words(sys.argv[1:], defaults | {"only": "", "first": "0", "further": "0"})
+    options = read_words(sys.argv[1:], defaults | {"only": "", "first": "0", "further": "0", "rare": "0"})
     sizes, trials = [int(size) for size in options["sizes"].split(",")], int(options["trials"])
-    first = int(options["first"])
+    first, rare = int(options["first"]), options["rare"] != "0"
     for name in options["data"].split(","):
         rows = SETS[name](Path(options["shared"]) / "data")
         names = [one for one in options["only"].split(",") if one] or list(FAULTS)
@@ -67,22 +68,22 @@ def main() -> None:
         for size in sizes:
             begun = time.monotonic()
             if int(options["honest"]):
-                accused(name, rows, size, range(first, first + int(options["honest"])))
+                accused(name, rows, size, range(first, first + int(options["honest"])), rare)
             else:
-                table(name, rows, size, names, range(first, first + trials))
+                table(name, rows, size, names, range(first, first + trials), rare)
             print(f"    {time.monotonic() - begun:.0f} s", flush=True)
 
 
-def table(name: str, rows: LabelledData, size: int, names: list[str], trials: range) -> None:
+def table(name: str, rows: LabelledData, size: int, names: list[str], trials: range, rare: bool) -> None:
     """One line a generator: how often named, and by what."""
     found = {one: [] for one in names}
     for trial in trials:
-        parts = pieces(rows, size, trial)
+        parts = pieces(rows, size, trial, rare)
         if parts is None:
             print(f"{name} {size}: too few rows")
             return
         train, test, fresh = parts
-        exam = Exam(train, test, trial)
+        exam = Exam(train, test, trial, rare)
         for one in names:
             found[one].append(exam.codes(draw(one, train, fresh, trial)))
     total = 0
@@ -98,34 +99,36 @@ def table(name: str, rows: LabelledData, size: int, names: list[str], trials: ra
     print(f"{name:<14}{size:>4} named in most trials: {total} of {len(names)}", flush=True)
 
 
-def accused(name: str, rows: LabelledData, size: int, trials: range) -> None:
+def accused(name: str, rows: LabelledData, size: int, trials: range, rare: bool) -> None:
     """How many of the honest sets are accused, and of what."""
     seen: Counter[str] = Counter()
     sets = 0
     for trial in trials:
-        parts = pieces(rows, size, trial)
+        parts = pieces(rows, size, trial, rare)
         if parts is None:
             print(f"{name} {size}: too few rows")
             return
         train, test, fresh = parts
-        codes, _ = Exam(train, test, trial).codes(draw("honest", train, fresh, trial))
+        codes, _ = Exam(train, test, trial, rare).codes(draw("honest", train, fresh, trial))
         sets += bool(codes)
         seen.update(codes)
     print(f"{name:<14}{size:>4} honest sets accused: {sets} of {len(trials)}  {dict(seen)}", flush=True)
 
 
-def pieces(rows: LabelledData, size: int, trial: int) -> tuple[LabelledData, LabelledData, LabelledData] | None:
+def pieces(
+    rows: LabelledData, size: int, trial: int, rare: bool = False
+) -> tuple[LabelledData, LabelledData, LabelledData] | None:
     """(train, test, fresh) of up to five classes, or None where a class has too few rows."""
     order = np.random.default_rng([trial, size])
     counts = rows.counts()
     classes = np.sort(order.permutation(len(counts))[:MOST_CLASSES])
-    held = max(3, size // 4)
     parts: list[list[np.ndarray]] = [[], [], []]
     for c in classes:
+        n, held = (400, 100) if rare and c != counts.argmin() else (size, max(3, size // 4))
         mine = order.permutation(np.flatnonzero(rows.y == c))
-        if len(mine) < 2 * size + held:
+        if len(mine) < n + held + size:
             return None
-        for part, chosen in zip(parts, np.split(mine, [size, size + held, 3 * size + held])[:3], strict=True):
+        for part, chosen in zip(parts, np.split(mine, [n, n + held, n + held + 2 * size])[:3], strict=True):
             part.append(chosen)
     schema = Schema(rows.schema.modality, tuple(rows.schema.classes[c] for c in classes), rows.schema.fields)
 
@@ -140,14 +143,17 @@ def pieces(rows: LabelledData, size: int, trial: int) -> tuple[LabelledData, Lab
 class Exam:
     """The fault tests of one trial."""
 
-    def __init__(self, train: LabelledData, test: LabelledData, seed: int) -> None:
+    def __init__(self, train: LabelledData, test: LabelledData, seed: int, rare: bool = False) -> None:
         points = points_of(train)
         self.train, self.test, self.seed = train, test, seed
+        self.only = int(train.counts().argmin()) if rare else None
         self.points = points_of(LabelledData.concat([train, test]))
         self.tests = FaultTests(train, test, components("raw", points, points(train.x)).transform, seed)
 
     def codes(self, synthetic: LabelledData) -> tuple[set[str], int]:
         """(codes of faults, number of classes that say what was not tested)."""
+        if self.only is not None:
+            synthetic = synthetic[synthetic.y == self.only]
         copied = find_copies(self.train, self.test, synthetic, self.points, self.seed)
         found = self.tests.find("set", synthetic, copied, {})
         return {fault["code"] for fault in found.faults}, len(found.untested)

@@ -48,14 +48,14 @@ def first_set(scored: Scored) -> Choice:
 
 
 def best_by_training(scored: Scored) -> Choice:
-    """Sets without a fault first; among them, and among the others, the one from which a classifier learns most (train
-    on synthetic, test on real), or without classifiers the one closest to the test rows."""
+    """Sets without a grave fault first; among them, and among the others, the one from which a classifier learns most
+    (train on synthetic, test on real), or without classifiers the one closest to the test rows."""
     ranked_by = {name: one.closeness() for name, one in scored.fidelity.items()}
     if scored.result is not None:
         raw, classifier = scored.result.raw, scored.result.classifiers[0]
         alone = {name: raw[one.alone_arm, classifier, "balanced_accuracy"] for name, one in scored.sets.items()}
         ranked_by = {name: float(values.mean()) for name, values in alone.items()}
-    order = sorted(scored.sets, key=lambda name: (bool(scored.fidelity[name].faults), -ranked_by[name]))
+    order = sorted(scored.sets, key=lambda name: (scored.fidelity[name].grave, -ranked_by[name]))
     return Choice(order, scored.sets[order[0]].arm, ranked_by)
 
 

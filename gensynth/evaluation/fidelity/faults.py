@@ -18,6 +18,7 @@ import numpy as np
 
 from gensynth.data.kinds import modality_of, points_of
 from gensynth.data.modality import Points
+from gensynth.evaluation.assessment import GRAVE
 from gensynth.evaluation.fidelity.exchange import (
     ALL,
     Named,
@@ -43,7 +44,8 @@ ALPHA = 0.01
 MOST_ROWS, MOST_IN_ALL = 200, 4_000  # rows of a class and of all classes, on a side
 _VARIETY = {"repeats", "collapse", "mode_drop", "off_support", "combinations", "low_variety"}
 _LOOKS = {"blur", "grain", "contrast", "colour", "coarse_values", "timbre", "loudness", "silence", "shifted", "bounds"}
-# How far the chance that a synthetic row exceeds a real one lies from a half, of rows that do not look like the class they are taken for; in standard deviations, where they are few.
+# How far the chance that a synthetic row exceeds a real one lies from a half, of rows that do not look like the class
+# they are taken for; in standard deviations, where they are few.
 UNLIKE, UNSURE = 0.25, 4.0
 MOST = 0.5  # share of classes that must have a fault before the whole set is said to have it
 FEWEST = 12  # rows of a class that are compared, however many classes there are
@@ -60,7 +62,6 @@ EXPLAINS = {
     "collapse": {"mode_drop", "off_support", "combinations", "low_variety"},
     "mode_drop": {"off_support", "low_variety"},
 }
-ORDER = ("memoriser", "close_to_train", "label_swap", "noise", "repeats", "collapse", "mode_drop")  # the worst first
 
 
 @dataclass(frozen=True)
@@ -221,4 +222,4 @@ def _named(found: dict[int, dict[str, str]], name: str, classes: tuple[str, ...]
 
 
 def _rank(code: str) -> int:
-    return ORDER.index(code) if code in ORDER else len(ORDER)
+    return GRAVE.index(code) if code in GRAVE else len(GRAVE)

@@ -142,18 +142,18 @@ def loop(x: np.ndarray) -> np.ndarray:
 # Texts: x object (N,) of str.
 
 
-def _words(x: np.ndarray) -> list[list[str]]:
+def _spelled(x: np.ndarray) -> list[list[str]]:
     return [[token.lower() for token in tokens(text) if token[:1].isalnum()] for text in x.tolist()]
 
 
 def length(x: np.ndarray) -> np.ndarray:
     """Words of a text, (N,)."""
-    return np.array([len(text) for text in _words(x)], dtype=np.float64)
+    return np.array([len(text) for text in _spelled(x)], dtype=np.float64)
 
 
 def repetition(x: np.ndarray) -> np.ndarray:
     """Share of a text's pairs of words that it holds already, (N,)."""
-    pairs = [list(zip(text, text[1:], strict=False)) for text in _words(x)]
+    pairs = [list(zip(text, text[1:], strict=False)) for text in _spelled(x)]
     return np.array([1 - len(set(of_text)) / max(len(of_text), 1) if of_text else 0.0 for of_text in pairs])
 
 
@@ -172,12 +172,12 @@ def unseen(real: Sequence[Sequence[object]], synthetic: Sequence[Sequence[object
     return shares[0], shares[1]
 
 
-def _unseen_words(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return unseen(_words(real), _words(synthetic))
+def _unseen_spelled(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return unseen(_spelled(real), _spelled(synthetic))
 
 
 def _unseen_pairs(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    sides = [[list(zip(text, text[1:], strict=False)) for text in _words(side)] for side in (real, synthetic)]
+    sides = [[list(zip(text, text[1:], strict=False)) for text in _spelled(side)] for side in (real, synthetic)]
     return unseen(*sides)
 
 
@@ -204,7 +204,7 @@ LOOKS: dict[str, tuple[Look, ...]] = {
         alone("characters", "characters", "capital letters", partial(characters, kind=str.isupper)),
         alone("characters", "characters", "digits", partial(characters, kind=str.isdigit)),
         alone("characters", "characters", "signs", partial(characters, kind=lambda c: not c.isalnum() and c != " ")),
-        Look("", "combinations", "words that no real text holds", _unseen_words),
+        Look("", "combinations", "words that no real text holds", _unseen_spelled),
         Look("", "combinations", "pairs of words that no real text holds", _unseen_pairs),
     ),
 }

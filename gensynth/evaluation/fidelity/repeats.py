@@ -164,7 +164,7 @@ def repeated_rows(real: LabelledData, rows: LabelledData, seed: int, alpha: floa
     return [(c, "repeats", f"rows repeat each other: {text}") for c, text in found]
 
 
-def _words_backwards(x: np.ndarray) -> np.ndarray:
+def _backwards(x: np.ndarray) -> np.ndarray:
     return np.array([*(" ".join(text.split()[::-1]) for text in x.tolist()), None], dtype=object)[:-1]
 
 
@@ -180,5 +180,5 @@ MIRRORS: dict[str, tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...]] =
         ("equal one played backwards", lambda x: x[:, ::-1]),
         ("equal one upside down", lambda x: -x),
     ),
-    "text": (("equal one with its words backwards", _words_backwards),),
+    "text": (("equal one with its words backwards", _backwards),),
 }
