@@ -6,8 +6,8 @@ A trial draws `size` train rows, a quarter as many test rows (at least 3) and fr
 classes, lets every generator of known_faults.py draw `size` rows of each class, and asks the fault tests. Printed is,
 for each size and generator, in how many trials it was named by a right code, what else was named, and where the tests
 said that they did not test. `honest=200` draws that many honest sets (held-out real rows) instead and counts those that
-are accused of anything. `rare=1` lets only the class with fewest rows have `size` of them and get synthetic rows, beside
-400 train and 100 test rows of every other class.
+are accused of anything. `rare=1` lets only the class with fewest rows have `size` of them and get synthetic rows,
+beside 400 train and 100 test rows of every other class.
 """
 
 from __future__ import annotations

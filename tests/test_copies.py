@@ -282,6 +282,7 @@ def test_a_class_of_one_train_row_has_no_near_copies():
     found = find_copies(train, held_out, plane([[0.01, 0], [5.01, 5], [5, 5]], [0, 1, 1]), as_is, 0)
     assert found.synthetic.compared.tolist() == [True, False, False]
     assert copy_entries(found)["near_copies"]["n_synthetic"] == 1
-    assert copy_entries(found)["near_copies"]["n_real"] == 33  # held-out rows, and train rows beside each other
+    assert copy_entries(found)["near_copies"]["n_real"] == 30
+    assert copy_entries(found)["near_copies"]["n_train"] == 3
     assert copies_per_class(found)["b"]["near_copies"]["reason"].startswith("not defined: fewer than two train rows")
     assert copies_per_class(found)["b"]["exact_copies"]["value"] == 0.5

@@ -16,7 +16,8 @@ from gensynth.data.kinds import points_of
 from gensynth.data.sources import read_digits
 from gensynth.data.split import split_rows
 from gensynth.data.table_source import read_breast_cancer, read_table
-from gensynth.evaluation.fidelity.faults import _copies
+from gensynth.evaluation.fidelity.faults import ALPHA
+from gensynth.evaluation.fidelity.repeats import copied_faults
 from gensynth.evaluation.fidelity.spoiled import swapped, without_half
 from gensynth.evaluation.privacy.copies import copy_entries, find_copies
 from gensynth.evaluation.utility.utility import kept_rows
@@ -185,11 +186,12 @@ def test_rows_that_repeat_by_nature_are_no_copies(tmp_path):
     fresh = frame(400)
     fresh.to_csv(tmp_path / "fresh.csv", index=False)
     synthetic = read_sets([tmp_path / "fresh.csv"], source, Columns("y"))[0]["fresh.csv"]
-    found = copy_entries(find_copies(train, test, synthetic, points_of(train), seed=0))
-    assert found["exact_copies"]["value"] > 0.3
-    assert found["exact_copies"]["ceiling"] > 0.3
+    found = find_copies(train, test, synthetic, points_of(train), seed=0)
+    entries = copy_entries(found)
+    assert entries["exact_copies"]["value"] > 0.3
+    assert entries["exact_copies"]["ceiling"] > 0.3
     assert not np.isin(test.content_hashes(), train.content_hashes()).any()
-    assert _copies(found, dict) == []
+    assert copied_faults(found, train, synthetic, ALPHA) == []
 
 
 def test_images_of_another_kind_are_one_sentence(run_cli, tmp_path):

@@ -176,7 +176,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Fidelity(Part):
-    """{space: {metric: entry}}, {class: {metric: entry}}, faults of one set; class -> what too few rows were tested for."""
+    """{space: {metric: entry}}, {class: {metric: entry}}, faults of one set; class -> what was not tested."""
 
     fidelity: dict[str, dict[str, Entry]] = field(default_factory=dict)
     per_class: dict[str, dict[str, Entry]] = field(default_factory=dict)

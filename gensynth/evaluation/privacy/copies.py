@@ -225,15 +225,17 @@ def copy_entries(found: Copies) -> dict[str, Entry]:
         y, seen = found.synthetic.y, found.synthetic.compared
         of_train = class_mix(found.repeated, found.train_y, y)
         of_real = class_mix(found.real.exact, found.real.y, y)
-        real_y = np.concatenate([side.y[side.compared] for side in (found.real, found.own)])
+        sides = [(side, side.compared) for side in (found.real, found.own)]
+        real_y = np.concatenate([side.y[use] for side, use in sides])
+        n = [int(use.sum()) for _, use in sides]
         if seen.any() and len(real_y):
-            sits = np.concatenate([side.sits[side.compared] for side in (found.real, found.own)])
-            out["close_copies"] = _beside(found.synthetic.sits[seen], class_mix(sits, real_y, y[seen]), len(real_y))
+            sits = np.concatenate([side.sits[use] for side, use in sides])
+            out["close_copies"] = _beside(found.synthetic.sits[seen], class_mix(sits, real_y, y[seen]), *n)
         most = max(share for share in (of_train, of_real) if np.isfinite(share))
-        out["exact_copies"] = _beside(found.exact, most, len(found.real.y))
+        out["exact_copies"] = _beside(found.exact, most, len(found.real.y), len(found.train_y))
         if seen.any() and len(real_y) and not found.reason:
-            near = np.concatenate([side.below(found.thresholds)[side.compared] for side in (found.real, found.own)])
-            out["near_copies"] = _beside(found.near[seen], class_mix(near, real_y, y[seen]), len(real_y))
+            near = np.concatenate([side.below(found.thresholds)[use] for side, use in sides])
+            out["near_copies"] = _beside(found.near[seen], class_mix(near, real_y, y[seen]), *n)
             out["near_copies"]["threshold"] = float(found.thresholds.max())
     return out
 
@@ -252,9 +254,10 @@ def class_mix(flags: np.ndarray, y: np.ndarray, like: np.ndarray) -> float:
     return float(np.average(shares, weights=wanted[use])) if wanted[use].sum() else float("nan")
 
 
-def _beside(of_synthetic: np.ndarray, usual: float, n_real: int) -> Entry:
-    """An entry for the share of synthetic rows that are so (M,), with that of real rows of their classes beside it."""
-    entry = share_of(of_synthetic) | {"n_real": n_real, "n_synthetic": len(of_synthetic)}
+def _beside(of_synthetic: np.ndarray, usual: float, n_real: int, n_train: int) -> Entry:
+    """An entry for the share of synthetic rows that are so (M,), with that of real rows of their classes beside it:
+    n_real held-out ones and n_train train rows."""
+    entry = share_of(of_synthetic) | {"n_real": n_real, "n_train": n_train, "n_synthetic": len(of_synthetic)}
     return entry | {"ceiling": usual, "expected": usual, "expected_from": "real rows"}
 
 
