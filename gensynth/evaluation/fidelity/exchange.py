@@ -17,6 +17,7 @@ import numpy as np
 from scipy.stats import hypergeom, rankdata
 
 WAYS = 999
+STRETCHED = 3.0
 ALL = -1  # in the place of a class: all of them together
 Named = tuple[int, str, str]  # class or ALL, code of a fault, what is wrong in words
 NEAREST = 24
@@ -146,11 +147,17 @@ def energy(table: np.ndarray, called: np.ndarray) -> np.ndarray:
 
 
 def against_chance(values: np.ndarray) -> tuple[np.ndarray, float]:
-    """Values (B + 1,) by mean and standard deviation of the B drawn ones, and how far the first lies above that
-    mean."""
+    """Values (B + 1,) by mean and standard deviation of the B drawn ones, and how far the first lies above that mean.
+
+    Above STRETCHED, z grows as its logarithm: its order stays, and so its p-value if it stood alone, but a long tail
+    does not decide for all other statistics how large the largest may be by chance.
+    """
     mean, spread = values[1:].mean(), values[1:].std()
     gap = float(values[0] - mean)
-    return ((values - mean) / spread, gap) if spread > 1e-9 else (np.zeros_like(values), gap)
+    if spread <= 1e-9:
+        return np.zeros_like(values), gap
+    z = (values - mean) / spread
+    return np.where(z > STRETCHED, STRETCHED + np.log(np.maximum(z - STRETCHED + 1, 1)), z), gap
 
 
 def together(classes: Sequence[Sequence[Statistic]]) -> list[Statistic]:

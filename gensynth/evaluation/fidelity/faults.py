@@ -58,7 +58,7 @@ EXPLAINS = {
     # What is known more closely is not called noise.
     **dict.fromkeys(("blur", "texture", "coarse_values"), {"noise"}),
     "noise": _VARIETY | _LOOKS - {"blur", "coarse_values"},
-    "repeats": {"mode_drop", "off_support", "collapse", "low_variety"},
+    "repeats": {"off_support", "collapse", "low_variety"},
     "collapse": {"mode_drop", "off_support", "combinations", "low_variety"},
     "mode_drop": {"off_support", "low_variety"},
 }

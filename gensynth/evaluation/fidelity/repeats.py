@@ -57,7 +57,7 @@ def significant(kinds: list[Counted], least: float, alpha: float) -> Iterator[tu
         found = np.flatnonzero((mine < alpha) & (share - usual >= least))
         of_all = len(mine) - 1
         # Of few classes all are named alone; together only where no class is, or most are.
-        together = of_all in found and (len(found) == 1 or 2 * (len(found) - 1) >= (one.rows > 0).sum())
+        together = of_all in found and (len(found) == 1 or 2 * (len(found) - 1) > (one.rows > 0).sum())
         for c in [of_all] if together else [c for c in found if c != of_all]:
             yield (ALL if c == of_all else int(c)), f"{share[c]:.0%} {one.does} (of real rows {usual[c]:.0%} do)"
 

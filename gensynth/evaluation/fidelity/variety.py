@@ -20,7 +20,8 @@ from gensynth.neighbours import nearest_distances
 # Least sizes: of distances, as a part of those of rows called synthetic at random.
 CLOSE, SHRUNK, SHRUNK_LITTLE, FAR, ELSEWHERE, MISSED = 0.7, 0.75, 0.93, 1.12, 1.2, 1.08
 OUTSIDE = 0.75  # share of rows farther from real rows than 19 of 20 real ones are
-APART = 0.01  # energy distance
+APART = 0.025  # energy distance
+SURE = 2.0  # standard deviations
 PAIRS, TIES = 0.7, 0.15
 CLEAR = 0.2  # by how much the chance that a synthetic row exceeds a real one differs from a half
 MOST_PAIRS = 2_000  # of columns
@@ -44,7 +45,8 @@ def distance_statistics(points: np.ndarray, called: np.ndarray, outside: float) 
     missed, lost = against_chance(mean_over(to_synthetic, ~called))
     differ = energy(table, called)
     other, gap = against_chance(np.sqrt(differ))[0], float(differ[0] - differ[1:].mean())
-    within = beyond < np.log(ELSEWHERE)  # else real rows are missed because the synthetic ones lie elsewhere
+    # Else real rows are missed because the synthetic ones lie elsewhere.
+    within = beyond < np.log(ELSEWHERE) or between[0] < SURE
 
     def line(code: str, z: np.ndarray, effect: float, least: float, text: str, sign: int = 1) -> Statistic:
         return Statistic(code, z, effect, least, lambda e: text.format(np.exp(sign * e)))
