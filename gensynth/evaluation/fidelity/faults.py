@@ -212,7 +212,9 @@ def _named(found: dict[int, dict[str, str]], name: str, classes: tuple[str, ...]
     of_all = set(found.get(ALL, {})) | {code for code, n in of_most.items() if n >= MOST * len(classes)}
     lines = []
     for c, codes in found.items():
-        explained = set().union(*(EXPLAINS.get(code, set()) for code in set(codes) | of_all))
+        explained: set[str] = set()
+        for code, others in EXPLAINS.items():  # what is explained itself explains nothing
+            explained |= others if code in (set(codes) | of_all) - explained else set()
         label = "" if c == ALL else classes[c]
         for code, text in codes.items():
             if code not in explained:
