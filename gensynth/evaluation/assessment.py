@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from gensynth.samplers.sampler import Sampler
 
 Notice = dict[str, str]  # code, text
-# Codes of faults, the worst first; all other ones say how rows look.
-GRAVE = (*("memoriser", "close_to_train", "label_swap", "noise", "repeats", "collapse", "mode_drop", "off_support"),)
 PARTS = frozenset({"fidelity", "utility", "privacy", "bias", "labels", "provenance"})
 CLASSICAL = "classical"  # the word for the arm of the modality's classical sampler
 Shadow = Callable[[LabelledData, int], LabelledData]  # (real rows, seed) -> rows of a sampler prepared anew on those
@@ -182,11 +180,6 @@ class Fidelity(Part):
     per_class: dict[str, dict[str, Entry]] = field(default_factory=dict)
     faults: list[Notice] = field(default_factory=list)
     untested: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def grave(self) -> bool:
-        """Whether it has a fault that puts it behind sets without one."""
-        return any(fault["code"] in GRAVE for fault in self.faults)
 
     def closeness(self) -> float:
         """Mean over spaces of clipped density and coverage, 0 to 1: by which sets are ranked without a classifier."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gensynth.evaluation.assessment import Fidelity, RealRows, SyntheticSet
+from gensynth.evaluation.fidelity.faults import GRAVE
 from gensynth.evaluation.metrics.classification import label_scores, tally
 from gensynth.evaluation.privacy.copies import Copies
 from gensynth.evaluation.utility.arms import STANDARD
@@ -55,8 +56,13 @@ def best_by_training(scored: Scored) -> Choice:
         raw, classifier = scored.result.raw, scored.result.classifiers[0]
         alone = {name: raw[one.alone_arm, classifier, "balanced_accuracy"] for name, one in scored.sets.items()}
         ranked_by = {name: float(values.mean()) for name, values in alone.items()}
-    order = sorted(scored.sets, key=lambda name: (scored.fidelity[name].grave, -ranked_by[name]))
+    order = sorted(scored.sets, key=lambda name: (_grave(scored.fidelity[name]), -ranked_by[name]))
     return Choice(order, scored.sets[order[0]].arm, ranked_by)
+
+
+def _grave(fidelity: Fidelity) -> bool:
+    """Whether a set has a fault that puts it behind sets without one."""
+    return any(fault["code"] in GRAVE for fault in fidelity.faults)
 
 
 def best_on_validation(scored: Scored) -> Choice:

@@ -18,7 +18,6 @@ import numpy as np
 
 from gensynth.data.kinds import modality_of, points_of
 from gensynth.data.modality import Points
-from gensynth.evaluation.assessment import GRAVE
 from gensynth.evaluation.fidelity.exchange import (
     ALL,
     Named,
@@ -40,6 +39,8 @@ from gensynth.evaluation.privacy.copies import Copies
 from gensynth.rng import child, numpy_generator
 from gensynth.types import LabelledData
 
+# Codes of faults, the worst first; all other ones say how rows look.
+GRAVE = (*("memoriser", "close_to_train", "label_swap", "noise", "repeats", "collapse", "mode_drop", "off_support"),)
 ALPHA = 0.01
 MOST_ROWS, MOST_IN_ALL = 200, 4_000  # rows of a class and of all classes, on a side
 _VARIETY = {"repeats", "collapse", "mode_drop", "off_support", "combinations", "low_variety"}
