@@ -381,7 +381,7 @@ class Assessment:
     def to_json(self) -> dict[str, Any]:
         """Keys of report.json; `privacy`, `fidelity` and the like are those of the best set, faults those of all."""
         best = self.best.to_json()
-        top = {name: best[name] for name in ("fidelity", "per_class", "privacy", "bias", "integrity")}
+        top = {name: best[name] for name in ("fidelity", "per_class", "untested", "privacy", "bias", "integrity")}
         faults = [fault for one in self.sets.values() for fault in one.fidelity.faults]
         return top | {"faults": faults, "spaces": self.spaces, **self.utility.to_json()}
 
