@@ -152,11 +152,11 @@ def test_classes_of_too_few_rows_say_what_was_not_tested_and_what_it_needs():
 
 
 def test_equal_distributions_are_told_apart_as_seldom_as_stated():
-    """All statistics of three classes of 6 to 12 rows: at most 1 in 100 sets, here of 150."""
+    """All statistics of three classes of 6 to 12 rows: at most 1 in 100 sets, here of 100."""
     from gensynth.evaluation.fidelity.variety import distance_statistics
 
     r, alarms = np.random.default_rng(0), 0
-    for _ in range(150):
+    for _ in range(100):
         statistics = [
             one
             for real, synthetic in ((12, 6), (8, 12), (12, 12))
@@ -165,4 +165,4 @@ def test_equal_distributions_are_told_apart_as_seldom_as_stated():
             )
         ]
         alarms += exchange.corrected(statistics, 0.01)[0].min() <= 0.01
-    assert alarms <= 6
+    assert alarms <= 4
