@@ -32,7 +32,7 @@ from gensynth.evaluation.fidelity.exchange import (
 )
 from gensynth.evaluation.fidelity.kept_labels import KeptLabels
 from gensynth.evaluation.fidelity.looks import Look, looks_of
-from gensynth.evaluation.fidelity.repeats import copied_faults, repeated_rows
+from gensynth.evaluation.fidelity.repeats import copied_faults, copies_untested, repeated_rows
 from gensynth.evaluation.fidelity.variety import CLEAR, column_statistics, distance_statistics, outside
 from gensynth.evaluation.metrics.metric import Entry
 from gensynth.evaluation.privacy.copies import Copies
@@ -54,7 +54,7 @@ LITTLE_VARIETY = 0.25  # Vendi ratio, as a part of that of real train rows
 LITTLE = "rows vary too little: Vendi ratio {:.2f} (real train rows {:.2f})"
 # The first explains the others.
 EXPLAINS = {
-    "memoriser": _VARIETY | _LOOKS | {"noise", "texture"},
+    "memoriser": (_VARIETY - {"repeats", "collapse"}) | _LOOKS | {"noise", "texture"},
     "label_swap": _VARIETY | _LOOKS | {"noise"},
     # What is known more closely is not called noise.
     **dict.fromkeys(("blur", "texture", "coarse_values"), {"noise"}),
@@ -120,6 +120,9 @@ class FaultTests:
             if c in found or ALL in found:  # a fault was found, so it was tested
                 continue
             untested[c] = "; ".join(filter(None, [why, untested.get(c, "")]))
+        for c, why in copies_untested(copied, ALPHA).items():
+            if "memoriser" not in {**found.get(c, {}), **found.get(ALL, {})}:
+                untested[c] = "; ".join(filter(None, [untested.get(c, ""), why]))
         return Found(_named(found, name, classes), {classes[c]: f"not tested: {untested[c]}" for c in sorted(untested)})
 
     def _looks_like(self, rows: LabelledData, classes: np.ndarray) -> bool:

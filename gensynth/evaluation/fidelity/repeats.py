@@ -94,11 +94,20 @@ def _equal(found: Copies) -> Counted:
     single = found.equal_to[found.synthetic.nearest.clip(min=0)] == 1
     y = np.where(found.exact, found.train_y[found.synthetic.nearest.clip(min=0)], found.synthetic.y)
     hits = found.exact & single
-    if len(found.real.y):
-        of_real = found.real.exact & (found.equal_to[found.real.nearest.clip(min=0)] == 1)
-        if of_real.mean() > (found.equal_to == 2).mean():  # a split may keep equal rows together, or not
-            return counted("equal one", hits, y, of_real, found.real.y, k)
-    return counted("equal one", hits, y, found.equal_to == 2, found.train_y, k)
+    real, real_y = found.equal_to == 2, found.train_y
+    if found.real.exact.any():  # else the split keeps equal rows together
+        held_out = found.real.exact & (found.equal_to[found.real.nearest.clip(min=0)] == 1)
+        real, real_y = np.concatenate([real, held_out]), np.concatenate([real_y, found.real.y])
+    return counted("equal one", hits, y, real, real_y, k)
+
+
+def copies_untested(found: Copies, alpha: float) -> dict[int, str]:
+    """Class -> why copies could not be told by its rows alone: not even if all of them were."""
+    one = _equal(found)
+    best = more_often(one.rows, one.rows, one.real_hits, one.real_rows)[:-1] * (len(one.rows) + 1)
+    text = "copies ({} synthetic and {} real rows)"
+    present = np.unique(found.synthetic.y)
+    return {int(c): text.format(one.rows[c], one.real_rows[c]) for c in present if best[c] >= alpha}
 
 
 def _changed(train: LabelledData, rows: LabelledData, exact: np.ndarray) -> Iterator[Counted]:
