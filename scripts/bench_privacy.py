@@ -85,7 +85,7 @@ def run_seed(data: LabelledData, seed: int) -> list[dict[str, Any]]:
                 {"set": name, "attack": attack["attack"], "auc": attack["auc"], "tpr": attack["tpr"]["0.01"]}
                 | {"control": attack["control"]["auc"], "exposed": attack["most_exposed"]["auc"]}
                 | {"copies": int(copied.sum()), "missed": int((copied & ~flagged).sum())}
-                | {"wrong": int((flagged & ~copied).sum()), "threshold": found.threshold}
+                | {"wrong": int((flagged & ~copied).sum()), "threshold": float(found.thresholds.max())}
             )
     return lines
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gensynth.data.table_source import read_breast_cancer
-from gensynth.evaluation.assessment import Bias, Drawn, EvaluationSettings, Fidelity, Labels, RealRows, SyntheticSet
+from gensynth.evaluation.assessment import Drawn, EvaluationSettings, RealRows, SyntheticSet
+from gensynth.evaluation.parts import Bias, Fidelity, Labels
 from gensynth.samplers.jitter import Jitter
 from gensynth.steps import assess as module
 from gensynth.steps.assess import assess

@@ -25,7 +25,7 @@ from gensynth.models.classifier import Classifier
 from gensynth.samplers.background import BackgroundSwap
 from gensynth.samplers.resample import RandomOversampling
 from gensynth.samplers.sampler import new_rows
-from gensynth.types import Schema
+from gensynth.types import LabelledData, Schema
 
 DATA = stripes(60)
 VAL = stripes(40, seed=1)
@@ -189,6 +189,23 @@ def test_near_copy_forgives_repeats_among_train_rows(reference):
     one = NearCopy(1 / 3)
     one.learn(twice)
     assert not one.keep(DATA[:1])[0]
+
+
+def test_a_table_class_of_close_pairs_is_held_against_its_own_rows():
+    """Real rows of one class come in pairs, so new ones sit on old ones; of the other class none does."""
+    r = np.random.default_rng(0)
+    centres = 50 * r.normal(size=(60, 2))
+    x = np.concatenate([*(centres + 0.1 * r.normal(size=(60, 2)) for _ in range(3)), 50 * r.normal(size=(600, 2))])
+    columns = [{"name": name, "kind": "numeric", "modelled": True} for name in ("u", "v")]
+    rows = LabelledData.of_real(x, np.repeat([1, 0], [180, 600]), Schema("table", ("a", "b"), {"columns": columns}))
+    train, val, fresh = (rows[part] for part in np.split(r.permutation(780), [390, 585]))
+    one = NearCopy(1 / 3)
+    one.learn(Reference(train, val, None))
+    kept = one.keep(fresh)
+    assert kept[fresh.y == 1].mean() > 0.9
+    assert kept[fresh.y == 0].mean() > 0.9
+    moved = replace(train, x=train.x + 1e-6)
+    assert one.keep(moved)[moved.y == 0].mean() < 0.1
 
 
 class Steps(Filter):

@@ -19,11 +19,10 @@ from gensynth.evaluation.privacy.copies import (
     copy_entries,
     find_copies,
     near_threshold,
-    nearer_to_train,
     nearest_rows,
     real_duplicates,
-    shuffled_variance,
 )
+from gensynth.evaluation.privacy.nearer import nearer_to_train, shuffled_variance
 from gensynth.types import LabelledData, Schema
 
 
@@ -150,12 +149,43 @@ def test_the_threshold_falls_with_more_made_rows_and_scales_with_distances():
 def test_no_near_copy_can_be_told_where_real_rows_coincide_or_are_few():
     assert near_threshold(np.zeros(100), 10) == (
         0.0,
-        "held-out real rows coincide with train rows in all that distances see",
+        "real rows coincide with train rows in all that distances see",
     )
-    assert near_threshold(np.ones(19), 10)[1].startswith("19 held-out rows")
-    found = find_copies(TRAIN, HELD_OUT[:10], TRAIN, POINTS, 0)
+    assert near_threshold(np.ones(19), 10)[1].startswith("19 real rows")
+    some = TRAIN[TRAIN.y == 0][:9]
+    found = find_copies(some, HELD_OUT[HELD_OUT.y == 0][:10], TRAIN, POINTS, 0)
     assert "near_copies" not in copy_entries(found)
-    assert copies_per_class(found)["0"]["near_copies"]["reason"].startswith("not defined: 10 held-out")
+    assert copies_per_class(found)["0"]["near_copies"]["reason"].startswith("not defined: 19 real rows")
+
+
+def test_a_class_has_its_own_threshold_and_one_of_too_few_rows_says_that_it_has_that_of_all():
+    """Rows of one class lie on a line, those of another in the plane, where near neighbours are rarer; a third class
+    has three rows."""
+    r = np.random.default_rng(0)
+    line, wide = np.column_stack([40 * r.normal(size=120), np.zeros(120)]), 40 * r.normal(size=(123, 2))
+    rows = plane(np.concatenate([line, wide]).tolist(), np.repeat([0, 1, 2], [120, 120, 3]).tolist())
+    rows = replace(rows, schema=replace(rows.schema, classes=("a", "b", "c")))
+    found = find_copies(rows[::2], rows[1::2], rows, as_is, 0)
+    assert found.thresholds[0] < 0.3 * found.thresholds[1]
+    assert found.pooled.tolist() == [False, False, True]
+    per_class = copies_per_class(found)
+    assert per_class["a"]["near_copies"]["threshold_from"] == "the class"
+    assert per_class["c"]["near_copies"]["threshold_from"] == "all classes"
+
+
+def test_honest_rows_of_a_rare_class_whose_rows_lie_close_are_held_against_their_own_class():
+    """Pairs of rows are usual in the rare class: of new rows half sit on a training row, of the other class none."""
+    r = np.random.default_rng(1)
+    centres = 50 * r.normal(size=(40, 2))
+    rare = np.concatenate([centres + 0.1 * r.normal(size=(40, 2)) for _ in range(3)])
+    common = 50 * r.normal(size=(600, 2))
+    rows = plane(np.concatenate([rare, common]).tolist(), np.repeat([1, 0], [120, 600]).tolist())
+    order = r.permutation(720)
+    train, held_out, drawn = (rows[part] for part in np.split(order, [240, 480]))
+    rare_drawn = drawn[drawn.y == 1]
+    entry = copy_entries(find_copies(train, held_out, rare_drawn, as_is, 0))["close_copies"]
+    assert entry["value"] > 0.2
+    assert entry["ceiling"] == pytest.approx(entry["value"], abs=0.2)
 
 
 def test_entries_are_the_shares_of_the_masks_with_real_rows_beside():
@@ -182,7 +212,8 @@ def test_held_out_rows_that_equal_train_rows_are_shown_beside_the_made_ones():
     held_out = LabelledData.concat([HELD_OUT, TRAIN[:90]])
     found = find_copies(TRAIN, held_out, FRESH, POINTS, 0)
     assert real_duplicates(found)["held_out_equal_to_train"]["value"] == pytest.approx(90 / len(held_out))
-    assert copy_entries(found)["exact_copies"]["ceiling"] == pytest.approx(90 / len(held_out))
+    by_class = np.bincount(TRAIN.y[:90]) / held_out.counts()
+    assert copy_entries(found)["exact_copies"]["ceiling"] == pytest.approx(by_class[FRESH.y].mean())
 
 
 @pytest.mark.parametrize("empty", ["held_out", "synthetic"])
@@ -252,5 +283,6 @@ def test_a_class_of_one_train_row_has_no_near_copies():
     assert found.synthetic.compared.tolist() == [True, False, False]
     assert copy_entries(found)["near_copies"]["n_synthetic"] == 1
     assert copy_entries(found)["near_copies"]["n_real"] == 30
+    assert copy_entries(found)["near_copies"]["n_train"] == 3
     assert copies_per_class(found)["b"]["near_copies"]["reason"].startswith("not defined: fewer than two train rows")
     assert copies_per_class(found)["b"]["exact_copies"]["value"] == 0.5

@@ -17,7 +17,7 @@ from PIL import Image
 
 import gensynth
 from gensynth.data.image import ImageCodec, first_tiles
-from gensynth.evaluation.assessment import Verdict
+from gensynth.evaluation.parts import Verdict
 from gensynth.report.charts import Interval, change_chart, curve_chart, interval_chart, reliability_chart, ticks
 from gensynth.report.content import Report
 from gensynth.report.figures import TILE_SIZES_PX, Pictures, curves_view, lapse_view, shrink, tile_limit_px
@@ -194,10 +194,11 @@ def test_each_class_says_what_is_wrong_or_that_nothing_was_tested() -> None:
     }
     told["data"]["classes"]["d"] = {"train": 9, "real": 9, "synthetic": 0, "augmented": 0}
     told["per_class"] = {"b": {"fid[x]": {"value": 1.0}}, "c": {"fid[x]": {"value": None, "reason": "not defined"}}}
+    told["untested"] = {"c": "not tested: labels (3 synthetic and 5 real rows)"}
     lines = {line["name"]: line for line in page_view(Report.from_json(told), NOTHING)["each"]}
     assert lines["a"]["faults"] == ["misses half", "not tested"]
     assert lines["b"]["faults"] == []
-    assert lines["c"]["faults"] == ["not tested: too few rows"]
+    assert lines["c"]["faults"] == ["not tested: labels (3 synthetic and 5 real rows)"]
     assert lines["d"]["faults"] == ["nothing added"]
     assert (lines["a"]["real"], lines["a"]["added"]) == (5, 7)
 

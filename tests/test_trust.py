@@ -12,8 +12,8 @@ from test_conditions import people
 
 from gensynth.cli import main
 from gensynth.errors import GateError
-from gensynth.evaluation.assessment import Bias
 from gensynth.evaluation.bias.bias import audit_lines
+from gensynth.evaluation.parts import Bias
 from gensynth.steps.audit import refuse_biased
 
 WORDS = ("data.label=rich", "data.groups=[sex,region]", "sampler=random_oversampling", "utility.run=false")

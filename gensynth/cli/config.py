@@ -129,7 +129,7 @@ def _given(verb: str, config: dict[str, Any], typed: list[str], choices: Mapping
     again = {"resume": bool(config["resume"]), "resume_command": resume_command(typed)}
     job = Job.from_json(tree, verb=verb, trust=trust, out=out, **again)
     if job.evaluate.folds > 1 and verb in ("compare", "evaluate"):
-        raise UsageError(f"{verb} takes no evaluate.folds: it scores one split; balance trains a generator for each fold")
+        raise UsageError(f"{verb} takes no evaluate.folds: it scores one split; balance trains one for each fold")
     for one in (job.sampler, job.fallback, *job.samplers.values(), *job.filter.values(), *job.metric.values()):
         if one:
             one.build()  # wrong settings show before anything is read

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from gensynth.evaluation.assessment import Verdict
+from gensynth.evaluation.parts import Verdict
 from gensynth.report.content import Report
 from gensynth.report.diff import BETTER, WORSE, Diff
 from gensynth.report.digits import number, signed

@@ -141,6 +141,7 @@ class Modality:
     classifiers (train rows, steps) -> the classifiers that are trained on every arm, the strongest first
     floor       (x, seed) -> rows of a generator that learned nothing
     spoil       by "noise" and "blur", (rows, seed) -> rows with that fault
+    looks       what is measured of each row's look, see `evaluation/fidelity/looks.py`
     fallback    makes the classical sampler
     """
 
@@ -164,4 +165,5 @@ class Modality:
     classifiers: Callable[[LabelledData, int], list[Any]] | None = None
     floor: Callable[[np.ndarray, int], np.ndarray] | None = None
     spoil: Mapping[str, Callable[[LabelledData, int], LabelledData]] = field(default_factory=dict)
+    looks: tuple[Any, ...] = ()
     fallback: Callable[[], Any] | None = None

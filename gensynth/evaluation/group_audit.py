@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gensynth import rng
-from gensynth.evaluation.assessment import Bias, BiasLimits, EvaluationSettings, RealRows
+from gensynth.evaluation.assessment import BiasLimits, EvaluationSettings, RealRows
 from gensynth.evaluation.bias.bias import before_and_after
 from gensynth.evaluation.bias.cell_scores import Side, cell_copies, cell_coverage
 from gensynth.evaluation.bias.gate import gate
@@ -17,6 +17,7 @@ from gensynth.evaluation.bias.group_recall import group_recall
 from gensynth.evaluation.bias.groups import table_groups
 from gensynth.evaluation.bias.slices import NOTE, find_slices
 from gensynth.evaluation.fidelity.scorer import FidelityScorer
+from gensynth.evaluation.parts import Bias
 from gensynth.evaluation.privacy.copies import Copies
 from gensynth.evaluation.utility.utility import UtilityResult
 from gensynth.progress import say
@@ -108,7 +109,7 @@ def _cell_scores(sides: Sides, noise: np.ndarray, copied: Copies, seed: int) -> 
     )
     copies = cell_copies(
         Side(copied.exact | copied.near, synthetic.y, synthetic.groups),
-        Side(copied.real.exact | copied.real.below(copied.threshold), fresh.y, fresh.groups),
+        Side(copied.real.exact | copied.real.below(copied.thresholds), fresh.y, fresh.groups),
         classes,
     )
     return {"coverage": coverage, "copies": copies}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from gensynth.evaluation.assessment import Assessment, Notice, Part
+from gensynth.evaluation.assessment import Assessment
+from gensynth.evaluation.parts import Notice, Part
 from gensynth.evaluation.utility.amount import Advice
 from gensynth.report.notices import with_rank
 

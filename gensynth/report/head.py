@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gensynth.evaluation.assessment import Verdict
+from gensynth.evaluation.parts import Verdict
 from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC, SIMPLE_ARMS
 from gensynth.report import charts
 from gensynth.report.charts import Interval

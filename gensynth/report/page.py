@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.assessment import Utility
 from gensynth.evaluation.fidelity.fidelity import Entry
 from gensynth.evaluation.metrics.classification import LABEL_METRICS
+from gensynth.evaluation.parts import Fidelity, Utility
 from gensynth.evaluation.utility.verdict import BASELINE, HEADLINE_METRIC
 from gensynth.report import charts, figures
 from gensynth.report.charts import Interval
@@ -93,7 +93,8 @@ def each_view(report: Report) -> list[dict[str, Any]]:
     lines = []
     for name, counts in (report.data.classes or {}).items():
         added = counts.get("synthetic", 0) + counts.get("augmented", 0)
-        own = [fault["text"] for fault in found.fidelity.faults if fault["class"] == name]
+        # What all classes have together is a fault of each that received rows.
+        own = [one["text"] for one in found.fidelity.faults if one["class"] == name or (added and not one["class"])]
         lines.append(
             {
                 "name": name,
@@ -101,17 +102,17 @@ def each_view(report: Report) -> list[dict[str, Any]]:
                 "added": added,
                 "without": recall.get(BASELINE, {}).get(name),
                 "with": recall.get(candidate, {}).get(name),
-                "faults": own + (_untested(found.fidelity.per_class.get(name)) if added else ["nothing added"]),
+                "faults": own + (_untested(name, found.fidelity) if added else ["nothing added"]),
             }
         )
     return lines
 
 
-def _untested(scores_of_class: Mapping[str, Entry] | None) -> list[str]:
-    """Said where no score of the class is defined: no fault found is then no clean bill."""
-    if not scores_of_class:
+def _untested(name: str, fidelity: Fidelity) -> list[str]:
+    """Said where a fault test had too few rows of the class: no fault found is then no clean bill."""
+    if name not in fidelity.per_class:
         return ["not tested"]
-    return [] if any(entry["value"] is not None for entry in scores_of_class.values()) else ["not tested: too few rows"]
+    return [fidelity.untested[name]] if name in fidelity.untested else []
 
 
 def counts_view(classes: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | None:

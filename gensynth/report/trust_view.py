@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gensynth.evaluation.assessment import Bias, Labels, Privacy
 from gensynth.evaluation.bias.bias import LINE
+from gensynth.evaluation.parts import Bias, Labels, Privacy
 from gensynth.intervals import LEVEL as ERROR
 from gensynth.report.content import Report
 from gensynth.report.numbers import has, templates

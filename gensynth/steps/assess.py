@@ -17,25 +17,20 @@ from gensynth.balancing.plan import to_balance
 from gensynth.data.kinds import points_of, sight_of
 from gensynth.evaluation.assessment import (
     Assessment,
-    Bias,
     EvaluationSettings,
-    Fidelity,
     Fold,
     Internal,
-    Notice,
-    Privacy,
     Provenance,
     RealRows,
     SetAssessment,
     SyntheticSet,
-    Utility,
-    Verdict,
     without_groups,
 )
 from gensynth.evaluation.fidelity.novelty import label_agreement, novelty, operation_agreement
 from gensynth.evaluation.fidelity.scorer import MOST_CLASSES, FidelityScorer, arms_utility
 from gensynth.evaluation.group_audit import audit_of, bias_of
 from gensynth.evaluation.labels.integrity import labels_of
+from gensynth.evaluation.parts import Bias, Fidelity, Notice, Privacy, Utility, Verdict
 from gensynth.evaluation.privacy.copies import Copies, copy_entries, nearest_rows
 from gensynth.evaluation.privacy.privacy import privacy_of
 from gensynth.evaluation.privacy.shadow import SUITES, shadow_attack
@@ -60,6 +55,7 @@ SWEEP_SEEDS, SWEEP_SEEDS_QUICK = 3, 2
 MOST_POOL = 400_000
 PROBE_ROWS = 500
 SHADOW_TARGETS = 200  # a side
+MOST_NAMED = 5  # classes in one warning
 
 
 def why_no_arms(real: RealRows, settings: EvaluationSettings) -> str:
@@ -176,7 +172,8 @@ def _scored(
         over_folds = pooled([result, *others], rarest_class(real.train.counts(), labels))
     scored = Scored(real, sets, fidelity, copies, result, over_folds)
     choice = choose(scored)
-    utility, warnings = Utility(verdict=not_run(reason)), [*_untested(real, sets), *scorer.warnings()]
+    utility = Utility(verdict=not_run(reason))
+    warnings = [*_untested(real, sets), *_not_tested(fidelity), *scorer.warnings()]
     if result is not None and over_folds is not None:
         utility = arms_utility(over_folds, choice.candidate, real.train, settings.margin)
         answer = _verdict(scored, choice.candidate, settings)
@@ -360,3 +357,15 @@ def _untested(real: RealRows, sets: Mapping[str, SyntheticSet]) -> list[Notice]:
     names = [c for c, n, m in zip(real.test.schema.classes, received, real.test.counts(), strict=True) if n and not m]
     text = f"no test rows of {', '.join(names[:10])}: the verdict says nothing about the rows added to them"
     return [{"code": "class_untested", "text": text}] if names else []
+
+
+def _not_tested(fidelity: Mapping[str, Fidelity]) -> list[Notice]:
+    """A line for every set with classes that some fault test had too few rows of: no fault found is no clean bill."""
+    lines = []
+    for name, found in fidelity.items():
+        if found.untested:
+            some = "; ".join(f"{label} {why}" for label, why in list(found.untested.items())[:MOST_NAMED])
+            more = len(found.untested) - MOST_NAMED
+            rest = f"; and {more} more classes" if more > 0 else ""
+            lines.append({"code": "not_tested", "text": f"{name}: no fault found is no clean bill: {some}{rest}"})
+    return lines

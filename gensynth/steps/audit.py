@@ -11,7 +11,7 @@ from gensynth.balancing.filters import looks_at
 from gensynth.balancing.merge import Filled
 from gensynth.data.conditions import Conditions
 from gensynth.errors import GateError
-from gensynth.evaluation.assessment import Bias
+from gensynth.evaluation.parts import Bias
 from gensynth.evaluation.privacy.whitebox import ModelAttack, model_attacks
 from gensynth.provenance.guarantee import ReleasedRows, dp_facts, steps_of
 from gensynth.samplers.generator import GeneratorSampler

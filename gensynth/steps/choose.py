@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gensynth.evaluation.assessment import Fidelity, RealRows, SyntheticSet
+from gensynth.evaluation.assessment import RealRows, SyntheticSet
+from gensynth.evaluation.fidelity.faults import GRAVE
 from gensynth.evaluation.metrics.classification import label_scores, tally
+from gensynth.evaluation.parts import Fidelity
 from gensynth.evaluation.privacy.copies import Copies
 from gensynth.evaluation.utility.arms import STANDARD
 from gensynth.evaluation.utility.utility import UtilityResult
@@ -48,15 +50,20 @@ def first_set(scored: Scored) -> Choice:
 
 
 def best_by_training(scored: Scored) -> Choice:
-    """Sets without a fault first; among them, and among the others, the one from which a classifier learns most (train
-    on synthetic, test on real), or without classifiers the one closest to the test rows."""
+    """Sets without a grave fault first; among them, and among the others, the one from which a classifier learns most
+    (train on synthetic, test on real), or without classifiers the one closest to the test rows."""
     ranked_by = {name: one.closeness() for name, one in scored.fidelity.items()}
     if scored.result is not None:
         raw, classifier = scored.result.raw, scored.result.classifiers[0]
         alone = {name: raw[one.alone_arm, classifier, "balanced_accuracy"] for name, one in scored.sets.items()}
         ranked_by = {name: float(values.mean()) for name, values in alone.items()}
-    order = sorted(scored.sets, key=lambda name: (bool(scored.fidelity[name].faults), -ranked_by[name]))
+    order = sorted(scored.sets, key=lambda name: (_grave(scored.fidelity[name]), -ranked_by[name]))
     return Choice(order, scored.sets[order[0]].arm, ranked_by)
+
+
+def _grave(fidelity: Fidelity) -> bool:
+    """Whether a set has a fault that puts it behind sets without one."""
+    return any(fault["code"] in GRAVE for fault in fidelity.faults)
 
 
 def best_on_validation(scored: Scored) -> Choice:

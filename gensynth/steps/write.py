@@ -24,7 +24,8 @@ from gensynth.data.conditions import CELL
 from gensynth.data.explore import shared_rows
 from gensynth.data.image import first_tiles
 from gensynth.data.kinds import sight_of
-from gensynth.evaluation.assessment import Assessment, Internal, Notice, RealRows
+from gensynth.evaluation.assessment import Assessment, Internal, RealRows
+from gensynth.evaluation.parts import Notice
 from gensynth.files import file_sha256, manifest_of, replace_folder, write_json, write_text
 from gensynth.provenance.documents import documents as documents_of
 from gensynth.provenance.source_card import SourceCard

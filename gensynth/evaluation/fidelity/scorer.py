@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,18 @@ from sklearn.manifold import TSNE
 
 from gensynth import rng
 from gensynth.data.kinds import modality_of, points_of
-from gensynth.evaluation.assessment import EvaluationSettings, Fidelity, Notice, RealRows, Utility
+from gensynth.evaluation.assessment import EvaluationSettings, RealRows
 from gensynth.evaluation.fidelity.column_score import column_fidelity
-from gensynth.evaluation.fidelity.faults import find_faults
+from gensynth.evaluation.fidelity.faults import FaultTests, Found
 from gensynth.evaluation.fidelity.features import FeatureSpace, inception_space, spaces_of
 from gensynth.evaluation.fidelity.fidelity import MOST_ROWS, K, fidelity
 from gensynth.evaluation.fidelity.qualify import qualify
 from gensynth.evaluation.fidelity.spoiled import floor_of
 from gensynth.evaluation.metrics.classification import confusion, reliability
+from gensynth.evaluation.metrics.metric import Entry
 from gensynth.evaluation.metrics.support import realism
-from gensynth.evaluation.privacy.copies import Copies, copy_entries, find_copies
+from gensynth.evaluation.parts import Fidelity, Notice, Utility
+from gensynth.evaluation.privacy.copies import Copies, find_copies
 from gensynth.evaluation.utility.utility import UtilityResult, rarest_class
 from gensynth.evaluation.utility.verdict import BASELINE, answer_arms
 from gensynth.models.classifiers import RowClassifier
@@ -94,17 +97,19 @@ class FidelityScorer:
             overall |= columns
             for label, entry in shapes.items():
                 per_class[label]["shape[columns]"] = entry
-        faults = find_faults(
-            name=name,
-            overall=overall[self.raw.name],
-            per_class=per_class,
-            space=self.raw.name,
-            copied=copy_entries(copied),
-            synthetic=rows,
-            test=test,
-            classify=self.evaluation_classifier.probabilities,
-        )
-        return Fidelity(overall, per_class, faults)
+        found = self.faults(name, rows, copied, per_class)
+        return Fidelity(overall, per_class, found.faults, found.untested)
+
+    @cached_property
+    def fault_tests(self) -> FaultTests:
+        return FaultTests(self.real.seen, self.real.test, self.raw.transform, self.settings.seed)
+
+    def faults(self, name: str, rows: LabelledData, copied: Copies, per_class: dict[str, dict[str, Entry]]) -> Found:
+        """What is wrong with a set of that name, beside all real rows that are known."""
+        say("faults: copies, labels, variety and looks of every class")
+        key = f"vendi_ratio[{self.raw.name}]"
+        variety = {label: scores[key] for label, scores in per_class.items() if key in scores}
+        return self.fault_tests.find(name, rows, copied, variety)
 
     def warnings(self) -> list[Notice]:
         """A line that names what each space does not see, if there is anything."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gensynth.evaluation.assessment import Drawn, Labels
+from gensynth.evaluation.assessment import Drawn
 from gensynth.evaluation.bias.bias import share_entry
 from gensynth.evaluation.bias.cell_scores import coverage
 from gensynth.evaluation.fidelity.features import FeatureSpace
@@ -28,6 +28,7 @@ from gensynth.evaluation.labels.confident import (
     out_of_fold,
 )
 from gensynth.evaluation.metrics.diversity import vendi_ratio
+from gensynth.evaluation.parts import Labels
 from gensynth.intervals import half_sample_interval
 from gensynth.progress import say
 from gensynth.rng import child, numpy_generator

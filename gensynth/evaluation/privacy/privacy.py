@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gensynth.evaluation.assessment import Privacy
-from gensynth.evaluation.privacy.copies import ALARM, Copies, copies_per_class, copy_entries, real_duplicates
+from gensynth.evaluation.parts import Privacy
+from gensynth.evaluation.privacy.copies import Copies, copies_per_class, copy_entries, real_duplicates
 from gensynth.evaluation.privacy.linkage import linkage_risks
 from gensynth.evaluation.privacy.membership import ROWS_ONLY, Roles, roles_of
+from gensynth.evaluation.privacy.nearer import ALARM
 from gensynth.evaluation.privacy.row_attacks import Scored, attack_lines, not_attacked, row_scores
 from gensynth.evaluation.privacy.suite import maximum
 from gensynth.evaluation.privacy.whitebox import ModelAttack

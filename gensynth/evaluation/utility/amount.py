@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gensynth.balancing.plan import to_balance
-from gensynth.evaluation.assessment import Part
 from gensynth.evaluation.metrics.classification import corrected
+from gensynth.evaluation.parts import Part
 from gensynth.evaluation.utility.classifiers import ArmClassifier
 from gensynth.evaluation.utility.utility import UNCHANGED, balanced_weights, kept_rows
 from gensynth.progress import bar

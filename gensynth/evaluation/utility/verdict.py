@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from gensynth.evaluation.assessment import Verdict
 from gensynth.evaluation.metrics.classification import LOSSES
+from gensynth.evaluation.parts import Verdict
 from gensynth.evaluation.utility.gain import (
     Estimates,
     against_best,
