@@ -1,7 +1,7 @@
 """Does target=auto keep its promise: how often what it adds loses more than a hundredth, and what it gains.
 
     python scripts/bench_harm.py shared=../shared trials=34              # six sets, each so often
-    python scripts/bench_harm.py shared=../shared only=mammography pools=equal
+    python scripts/bench_harm.py shared=../shared only=mammography pools=equal sure=1.6   # standard errors it takes
 
 Every trial draws a small train, val and test set of one of the shared sets and keeps the rest, at most 4,000 rows, for
 the truth: what every arm scores there, by the classifiers of this very trial. Rows to add come from a pool whose worth
@@ -31,6 +31,7 @@ from gensynth import rng
 from gensynth.balancing.plan import to_balance
 from gensynth.cli import compose
 from gensynth.evaluation.metrics.classification import label_scores, tally
+from gensynth.evaluation.utility import amount
 from gensynth.evaluation.utility.amount import AMOUNTS, advise, portion
 from gensynth.evaluation.utility.arms import added, free_arms
 from gensynth.evaluation.utility.classifiers import classifiers_of
@@ -166,7 +167,8 @@ def line(name: str, found: list[dict[str, float]]) -> str:
 
 def main(words: list[str]) -> None:
     defaults = {"shared": "../shared", "only": ",".join(SETS), "pools": ",".join(POOLS), "trials": "8", "first": "0"}
-    options = read_words(words, defaults)
+    options = read_words(words, defaults | {"sure": f"{amount.SURE:g}"})
+    amount.SURE = float(options["sure"])
     by_kind: dict[str, list[dict[str, float]]] = defaultdict(list)
     everything = []
     for name in options["only"].split(","):
