@@ -196,7 +196,7 @@ def test_a_table_class_of_close_pairs_is_held_against_its_own_rows():
     r = np.random.default_rng(0)
     centres = 50 * r.normal(size=(60, 2))
     x = np.concatenate([*(centres + 0.1 * r.normal(size=(60, 2)) for _ in range(3)), 50 * r.normal(size=(600, 2))])
-    columns = [{"name": name, "kind": "numeric", "modelled": True} for name in ("u", "v")]
+    columns = [{"name": name, "kind": "numeric"} for name in ("u", "v")]
     rows = LabelledData.of_real(x, np.repeat([1, 0], [180, 600]), Schema("table", ("a", "b"), {"columns": columns}))
     train, val, fresh = (rows[part] for part in np.split(r.permutation(780), [390, 585]))
     one = NearCopy(1 / 3)

@@ -33,10 +33,10 @@ def kind(value: Any) -> str:
 
 
 def against_recorded(name: str, facts: dict[str, Any]) -> None:
-    """Every recorded key is there, of its kind; an empty mapping may have been filled. Recorded numbers hold."""
+    """Every recorded key is there, of its kind; what was empty may have been filled. Recorded numbers hold."""
     stored, found = RECORDED[name], dict(leaves(facts))
     for was, path in ((was, path) for was, paths in stored["kinds"].items() for path in paths):
-        if was == "dict":
+        if was in ("dict", "list"):
             assert path in found or any(other.startswith(f"{path}/") for other in found), path
         elif not any(word in path for word in TIMED):
             assert kind(found[path]) == was, path

@@ -6,7 +6,6 @@ import numpy as np
 
 from gensynth.balancing.filters.contract import Filter, Reference
 from gensynth.data.kinds import modality_of, points_of
-from gensynth.neighbours import nearest_distances
 from gensynth.types import LabelledData
 
 LEAST_ROWS = 20
@@ -42,6 +41,8 @@ class NearCopy(Filter):
 
     def _usual(self, val: LabelledData) -> np.ndarray:
         """The ratio that 95 % of the real rows of each class pass, (K,)."""
+        from gensynth.neighbours import nearest_distances  # loads torch, which what only looks at data does without
+
         ratios, labels = [self._ratios(val)], [val.y]
         for label, train in self._train.items():
             if len(train) > 2:
@@ -54,6 +55,8 @@ class NearCopy(Filter):
 
     def _ratios(self, rows: LabelledData) -> np.ndarray:
         """Distance to the nearest over that to the second nearest training row of the class; 1 where there is none."""
+        from gensynth.neighbours import nearest_distances
+
         ratios = np.ones(len(rows))
         for label, train in self._train.items():
             mine = np.flatnonzero(rows.y == label)

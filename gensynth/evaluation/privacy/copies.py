@@ -228,12 +228,13 @@ def copy_entries(found: Copies) -> dict[str, Entry]:
         sides = [(side, side.compared) for side in (found.real, found.own)]
         real_y = np.concatenate([side.y[use] for side, use in sides])
         n = [int(use.sum()) for _, use in sides]
-        if seen.any() and len(real_y):
+        comparable = np.isin(y[seen], real_y).any()  # else no real row says what is usual in these classes
+        if comparable:
             sits = np.concatenate([side.sits[use] for side, use in sides])
             out["close_copies"] = _beside(found.synthetic.sits[seen], class_mix(sits, real_y, y[seen]), *n)
-        most = max(share for share in (of_train, of_real) if np.isfinite(share))
-        out["exact_copies"] = _beside(found.exact, most, len(found.real.y), len(found.train_y))
-        if seen.any() and len(real_y) and not found.reason:
+        if shares := [share for share in (of_train, of_real) if np.isfinite(share)]:
+            out["exact_copies"] = _beside(found.exact, max(shares), len(found.real.y), len(found.train_y))
+        if comparable and not found.reason:
             near = np.concatenate([side.below(found.thresholds)[use] for side, use in sides])
             out["near_copies"] = _beside(found.near[seen], class_mix(near, real_y, y[seen]), *n)
             out["near_copies"]["threshold"] = float(found.thresholds.max())
