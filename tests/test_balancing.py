@@ -202,7 +202,7 @@ def test_a_table_class_of_close_pairs_is_held_against_its_own_rows():
     one = NearCopy(1 / 3)
     one.learn(Reference(train, val, None))
     kept = one.keep(fresh)
-    assert kept[fresh.y == 1].mean() > 0.9
+    assert kept[fresh.y == 1].mean() > 0.8  # 95 % of about fifty rows, by a quantile of about 130
     assert kept[fresh.y == 0].mean() > 0.9
     moved = replace(train, x=train.x + 1e-6)
     assert one.keep(moved)[moved.y == 0].mean() < 0.1

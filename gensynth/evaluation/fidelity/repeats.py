@@ -30,6 +30,11 @@ class Counted:
     real_hits: np.ndarray
     real_rows: np.ndarray
 
+    def possible(self) -> np.ndarray:
+        """Which of the classes, and of all together, have synthetic rows and any row that is so, bool (K + 1,)."""
+        each = (self.rows > 0) & (self.hits + self.real_hits > 0)
+        return np.append(each, each.any())
+
     def extra(self) -> tuple[np.ndarray, np.ndarray]:
         """(share of synthetic rows, share of real rows) (K + 1,), the last of all classes as the synthetic rows have
         them."""
@@ -49,9 +54,13 @@ def counted(does: str, flags: np.ndarray, y: np.ndarray, real_flags: np.ndarray,
 
 def significant(kinds: list[Counted], least: float, alpha: float) -> Iterator[tuple[int, str]]:
     """(class or ALL, text) of what synthetic rows do more often than real ones, all classes together first;
-    corrected over kinds and classes after Holm."""
+    corrected over kinds and classes after Holm. What no row does could not be significant and does not count (Tarone,
+    "A modified Bonferroni method for discrete data", 1990)."""
     p = [more_often(one.hits, one.rows, one.real_hits, one.real_rows) for one in kinds]
-    corrected = holm(np.concatenate(p)).reshape(len(kinds), -1) if kinds else np.zeros((0, 1))
+    corrected = np.ones((len(kinds), len(p[0]) if kinds else 1))
+    counts = [one.possible() for one in kinds]
+    if kinds and np.any(counts):
+        corrected[np.array(counts)] = holm(np.stack(p)[np.array(counts)])
     for one, mine in zip(kinds, corrected, strict=True):
         share, usual = one.extra()
         found = np.flatnonzero((mine < alpha) & (share - usual >= least))
