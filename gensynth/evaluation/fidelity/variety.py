@@ -18,7 +18,7 @@ from gensynth.evaluation.fidelity.exchange import (
 from gensynth.neighbours import nearest_distances
 
 # Least sizes: of distances, as a part of those of rows called synthetic at random.
-CLOSE, SHRUNK, SHRUNK_LITTLE, FAR, ELSEWHERE, MISSED = 0.7, 0.75, 0.93, 1.12, 1.2, 1.2
+CLOSE, SHRUNK, SHRUNK_LITTLE, FAR, ELSEWHERE, MISSED = 0.35, 0.75, 0.93, 1.12, 1.2, 1.2
 OUTSIDE = 0.9  # share of rows farther from real rows than 19 of 20 real ones are
 APART = 0.025  # energy distance
 SURE = 2.0  # standard deviations
