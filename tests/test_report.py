@@ -422,6 +422,7 @@ def test_warnings_come_worst_first_each_with_what_to_do() -> None:
 def test_every_fault_and_warning_of_the_package_has_a_rank_and_an_action() -> None:
     source = "\n".join(path.read_text("utf-8") for path in Path(gensynth.__file__).parent.rglob("*.py"))
     codes = set(re.findall(r'"code": "(\w+)"', source)) | {"memoriser", "label_swap", "noise", "mode_drop"}
+    codes |= {code for pair in EXPLAINS.items() for code in (pair[0], *pair[1])}
     codes -= {"odd"}  # of a doctest
     assert len(codes) > 8
     assert not [line["code"] for line in ranked([{"code": c, "text": ""} for c in codes]) if not line["action"]]

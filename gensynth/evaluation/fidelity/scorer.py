@@ -114,7 +114,9 @@ class FidelityScorer:
     def warnings(self) -> list[Notice]:
         """A line that names what each space does not see, if there is anything."""
         blind = {name: facts["blind_to"] for name, facts in self.qualified.items() if facts["blind_to"]}
-        text = "; ".join(f"{name} does not see {', '.join(faults)}" for name, faults in blind.items())
+        text = "; ".join(
+            f"{name.replace('judge', 'classifier')} does not see {', '.join(faults)}" for name, faults in blind.items()
+        )
         text = f"feature spaces that are blind to a fault: {text}".replace("_", " ")
         return [{"code": "blind_space", "text": text}] if blind else []
 
