@@ -17,6 +17,7 @@ from PIL import Image
 
 import gensynth
 from gensynth.data.image import ImageCodec, first_tiles
+from gensynth.evaluation.fidelity.faults import EXPLAINS
 from gensynth.evaluation.parts import Verdict
 from gensynth.report.charts import Interval, change_chart, curve_chart, interval_chart, reliability_chart, ticks
 from gensynth.report.content import Report
