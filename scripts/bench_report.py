@@ -61,6 +61,7 @@ def browser(width_px: int, scheme: str = "light") -> webdriver.Chrome:
     for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
         options.add_argument(word)
     driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+    driver.set_script_timeout(300)  # accessibility of a page with every fold open
     size: dict[str, Any] = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": width_px < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     feature = {"name": "prefers-color-scheme", "value": scheme}
