@@ -61,7 +61,8 @@ def browser(width_px: int, scheme: str = "light") -> webdriver.Chrome:
     for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
         options.add_argument(word)
     driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-    driver.set_script_timeout(300)  # accessibility of a page with every fold open
+    driver.set_script_timeout(600)  # accessibility of a page with every fold open
+    driver.command_executor.client_config.timeout = 600
     size: dict[str, Any] = {"width": width_px, "height": 900, "deviceScaleFactor": 1, "mobile": width_px < 500}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     feature = {"name": "prefers-color-scheme", "value": scheme}
@@ -92,7 +93,7 @@ def measured(page: Path, width_px: int, axe: str, shots: Path | None) -> dict[st
     driver = browser(width_px)
     try:
         driver.get(page.resolve().as_uri())
-        loaded_ms, seen = driver.execute_script(LOADED), driver.execute_script(MEASURE)
+        seen = driver.execute_script(MEASURE)
         if shots:
             shot(driver, shots / f"{width_px}.png")
         unreached = driver.execute_script(UNREACHED)
@@ -108,7 +109,7 @@ def measured(page: Path, width_px: int, axe: str, shots: Path | None) -> dict[st
             "samples_px": seen["samples"],
             "height_px": [seen["height"], full["height"]],
             "wide": {"tables": wide["tables"], "over": wide["over"][:5], "scrolls": wide["scrolls"][:5]},
-            "loaded_ms": loaded_ms,
+            "loaded_ms": driver.execute_script(LOADED),
             "not_by_keyboard": unreached,
             **({"axe": violations(driver, axe)} if axe else {}),
         }
