@@ -37,16 +37,19 @@ from gensynth.run_folder import InPlace, RunFolder
 from gensynth.samplers.generator import GeneratorSampler
 from gensynth.samplers.sampler import Sampler, check_modality, wants_generator
 from gensynth.steps import reopen, write
-from gensynth.steps.assess import advise_amount, assess, probe_counts
+from gensynth.steps.assess import advise_amount, assess, probe_counts, why_no_arms
 from gensynth.steps.audit import refuse_biased
 from gensynth.steps.choose import best_by_training
 from gensynth.steps.draw import (
+    THE_SET,
+    by_class,
     conditions_of,
     counts_of,
     drawing,
     how_much,
     in_conditions,
     ready_sampler,
+    real_rows,
     requested_counts,
     set_of,
     sets_to_assess,
@@ -196,11 +199,8 @@ def _balance(
 ) -> dict:
     """From a fitted sampler to dataset and report."""
     draw = drawing(job, split_data, sampler, conditions)
-    real = RealRows(split_data.train, split_data.val, split_data.test)
-
-    def draw_classes(needed: dict[str, int]) -> LabelledData:
-        return draw(conditions.spread(needed, conditions.counts(real.train)), {}).rows
-
+    real = real_rows(split_data)
+    draw_classes = by_class(draw, conditions, real.train)
     with run.step("how much"):
         settings = settings_of(job, real, {})
         advice = advise_amount(real, settings, draw_classes)
@@ -214,7 +214,7 @@ def _balance(
             raise GateError(review_facts["reason"])
         conditional = sampler.label_policy == "conditional"
         probe = draw_classes(probe_counts(real.train, requested.by_class)) if conditional else None
-    folds = folds_of(job, run, split_data, advice.amount)
+    folds = folds_of(job, run, split_data) if len(filled.rows) and not why_no_arms(real, settings) else []
     with run.step("evaluate"):
         opened = reopen.count_opening(run.path)
         to_assess = replace(
@@ -224,7 +224,7 @@ def _balance(
             probe=probe,
             shadow=shadow_trainer(job, split_data, bundle, conditions, filled.rows),
         )
-        found = assess(real, {"the synthetic rows": to_assess}, settings, folds=folds)
+        found = assess(real, {THE_SET: to_assess}, settings, folds=folds)
     report = write.report_of(job, run, split_data, filled, sampler, bundle, found, opened)
     report = replace(report, how_much=advice, review=review_facts | {"blind": fool_rate(run.path / "review_blind.csv")})
     curves = read_curves(run.path / "run" / "metrics.csv")

@@ -15,7 +15,8 @@ from gensynth.evaluation.utility.pooled import pooled
 from gensynth.evaluation.utility.strong import ENSEMBLES, further_classifiers, strong_arms
 from gensynth.evaluation.utility.utility import UNCHANGED, Arm, run_arms, summarise
 from gensynth.run_folder import RunFolder
-from gensynth.steps.folds import other_splits
+from gensynth.steps.draw import THE_SET
+from gensynth.steps.folds import folds_of, other_splits
 from gensynth.steps.read import look
 from gensynth.types import LabelledData, Schema
 
@@ -36,6 +37,19 @@ def test_every_row_is_a_test_row_once_and_never_one_that_its_fold_learned_from(t
         assert sum(map(len, sides)) == len(set.union(*sides)) == 569
         assert (one.test.counts() > 0).all()
         assert abs(len(one.test) - 569 / 5) < 3
+
+
+def test_a_split_without_validation_rows_has_folds_without_them(tmp_path):
+    job, split_data = looked(tmp_path, "breast_cancer", "evaluate.folds=4", "data.split=[0.75,0,0.25]")
+    folds = other_splits(job, split_data)
+    assert [len(one.val) for one in folds] == [0, 0, 0]
+    assert all(len(one.train) + len(one.test) == 569 for one in folds)
+
+
+def test_a_split_without_test_rows_has_no_folds(tmp_path, capsys):
+    words = ["sampler=smote", "evaluate.folds=4", "data.split=[0.9,0.1,0]", f"out={tmp_path / 'run'}"]
+    assert main(["balance", "breast_cancer", *words]) == 2
+    assert "needs test rows" in capsys.readouterr().err
 
 
 def test_rows_of_one_person_lie_in_one_fold(tmp_path):
@@ -70,17 +84,43 @@ def test_numbers_that_are_no_folds_are_refused(folds, tmp_path, capsys):
     assert "evaluate.folds must be" in capsys.readouterr().err
 
 
+def table(path, n=240) -> str:
+    order = np.random.default_rng(0)
+    lines = [f"{order.normal() + (i % 4 == 0):.3f},{order.normal():.3f},{'ab'[i % 4 == 0]}" for i in range(n)]
+    path.write_text("x,y,label\n" + "\n".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def test_without_arms_no_fold_is_walked(tmp_path):
+    words = ["sampler=smote", "evaluate.folds=3", "utility.run=false", f"out={tmp_path / 'run'}"]
+    assert main(["balance", table(tmp_path / "rows.csv"), *words]) == 0
+    facts = json.loads((tmp_path / "run/report.json").read_text(encoding="utf-8"))
+    assert not [step for step in facts["timing"] if step.startswith("fold")]
+
+
+def test_every_fold_takes_the_advice_of_its_own_validation_rows(tmp_path):
+    """The run's are test rows of other folds. Where columns say nothing of the class no amount helps, so none adds."""
+    order, path = np.random.default_rng(0), tmp_path / "rows.csv"
+    lines = [f"{order.normal():.3f},{order.normal():.3f},{'ab'[i % 4 == 0]}" for i in range(240)]
+    path.write_text("x,y,label\n" + "\n".join(lines), encoding="utf-8")
+    added = {}
+    for target in ("auto", "max"):
+        words = ["sampler=smote", f"target={target}", "evaluate.folds=3", "data.split=[0.6,0.2,0.2]"]
+        job, split_data = looked(tmp_path / target, str(path), *words)
+        run = RunFolder(tmp_path / target / "folds", "balance", False, "")
+        added[target] = [len(one.sets[THE_SET].rows[0]) for one in folds_of(job, run, split_data)]
+    assert added["auto"] == [0, 0]
+    assert min(added["max"]) > 50
+
+
 @pytest.mark.parametrize(
     "network",
     [[], pytest.param(["sampler=generator", "trainer.max_samples=600", "model.width=4"], marks=pytest.mark.slow)],
 )
 def test_a_run_over_folds_speaks_of_all_rows(network, tmp_path):
-    out, path = tmp_path / "run", tmp_path / "rows.csv"
-    order = np.random.default_rng(0)
-    lines = [f"{order.normal() + (i % 4 == 0):.3f},{order.normal():.3f},{'ab'[i % 4 == 0]}" for i in range(240)]
-    path.write_text("x,y,label\n" + "\n".join(lines), encoding="utf-8")
+    out, path = tmp_path / "run", table(tmp_path / "rows.csv")
     words = ["sampler=smote", "logger=none", "utility.seeds=3", "trainer=cpu", *network]
-    assert main(["balance", str(path), *words, "evaluate.folds=3", f"out={out}"]) == 0
+    assert main(["balance", path, *words, "evaluate.folds=3", f"out={out}"]) == 0
     facts = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert "on 240 rows, each held out once in 3 folds" in facts["verdict"]["sentence"]
     kept = [(out / f"run/folds/{k}/generator/manifest.json").is_file() for k in (2, 3)]
@@ -102,6 +142,7 @@ def test_folds_are_pooled_row_by_row():
     labels = [np.repeat([0, 1], [40, 10]), np.repeat([0, 1], [30, 20])]
     results = [result_of(order.random((2, 3, 50)) < 0.7, one) for one in labels]
     both = pooled(results, rarest=None)
+    assert not pooled([results[0], result_of(np.ones((2, 3, 5), bool), np.zeros(5, int))], rarest=None).by_fold
     for arm in both.arms:
         predicted = both.predictions[arm, "m"]
         hits = [(predicted[:, both.labels == c] == c).mean(axis=1) for c in (0, 1)]
@@ -193,3 +234,27 @@ def test_ensembles_lift_the_rare_class_of_a_table(tmp_path):
     assert all(recall[name] > recall["real_only"] for name in ENSEMBLES)
     same = result.predictions["easy_ensemble", "boosting"] == result.predictions["easy_ensemble", "forest"]
     assert same.all(), "an arm that is a classifier itself stands in the place of all others"
+
+
+class Counting:
+    """A classifier of one's own that notes how often it was trained, and calls every row the first class."""
+
+    name = "counting"
+
+    def __init__(self):
+        self.trained = 0
+        self.budgets = (self,)
+
+    def probabilities(self, rows, class_weights, inputs, seed, online):
+        self.trained += 1
+        return [np.tile(np.eye(2, dtype=np.float32)[0], (len(x), 1)) for x in inputs]
+
+
+def test_the_classifier_of_an_arm_is_trained_once_for_all_others():
+    rows, own = images(40, 0), Counting()
+    arms = [Arm("real_only", (rows,)), Arm("mine", (rows,), own=own)]
+    result = run_arms(
+        arms=arms, classifiers=[Counting(), SmallCnn(2)], val=rows, test=rows, further={"more": rows.x}, seeds=SEEDS
+    )
+    assert own.trained == len(SEEDS)
+    assert (result.predictions["mine", "small_cnn"] == 0).all()

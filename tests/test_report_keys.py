@@ -36,8 +36,10 @@ def against_recorded(name: str, facts: dict[str, Any]) -> None:
     """Every recorded key is there, of its kind; what was empty may have been filled. Recorded numbers hold."""
     stored, found = RECORDED[name], dict(leaves(facts))
     for was, path in ((was, path) for was, paths in stored["kinds"].items() for path in paths):
-        if was in ("dict", "list"):
+        if was == "dict":
             assert path in found or any(other.startswith(f"{path}/") for other in found), path
+        elif was == "list" and path not in found:
+            assert any(f"{other}/".startswith(f"{path}/0/") for other in found), path
         elif not any(word in path for word in TIMED):
             assert kind(found[path]) == was, path
     for path, number in stored["numbers"].items():

@@ -32,9 +32,9 @@ def name_of(term: str) -> str:
 
 
 def help_of(term: str, entry: Mapping[str, Any] | None = None) -> str:
-    """What a number is, its range, which end is better, its floor and ceiling; empty for an unknown term.
+    """What a number is, its range, which end is better, its floor and ceiling; empty for an unknown term without entry.
 
-    entry  of report.json, which knows the last four better
+    entry  of report.json, which knows the last four better; a metric of one's own has no more than that
 
     >>> help_of("brier")
     'Mean squared distance of probabilities from what is true. Range 0 to 1; lower is better.'
@@ -50,7 +50,8 @@ def help_of(term: str, entry: Mapping[str, Any] | None = None) -> str:
         if isinstance(entry.get(key), int | float):
             parts.append(f"{text}: {number(entry[key])}")
     scale = "; ".join(filter(None, parts))
-    return " ".join(filter(None, [known.get("what", ""), f"{scale[:1].upper()}{scale[1:]}." if scale else ""]))
+    what = known.get("what", f"The metric {term}." if entry and not known else "")
+    return " ".join(filter(None, [what, f"{scale[:1].upper()}{scale[1:]}." if scale else ""]))
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -53,6 +53,7 @@ from gensynth.types import SYNTHETIC, LabelledData
 
 SWEEP_SEEDS, SWEEP_SEEDS_QUICK = 3, 2
 MOST_POOL = 400_000
+UNEVEN = "a class has no test row in some fold: the intervals leave out the luck of training rows"
 PROBE_ROWS = 500
 SHADOW_TARGETS = 200  # a side
 MOST_NAMED = 5  # classes in one warning
@@ -179,6 +180,8 @@ def _scored(
         answer = _verdict(scored, choice.candidate, settings)
         shortcut = _shortcut(real, sets, choice, result, settings)
         utility = replace(utility, verdict=answer, shortcut=shortcut)
+        if folds and not over_folds.by_fold:
+            warnings.append({"code": "folds_uneven", "text": UNEVEN})
         if shortcut and shortcut.get("warning"):
             warnings.append({"code": "shortcut", "text": shortcut["warning"]})
     found = {name: _assess_set(name, scored, scorer, settings) for name in choice.order}

@@ -28,6 +28,8 @@ from gensynth.steps.train import train_in_memory
 from gensynth.training.bundle import Bundle
 from gensynth.types import LabelledData
 
+THE_SET = "the synthetic rows"  # what the one set of a run is called
+
 
 def ready_sampler(job: Job, bundle: Bundle | None, split_data: SplitData) -> Sampler:
     """The sampler of the job, with the trained generator where it wants one, fitted on train rows."""
@@ -93,6 +95,19 @@ def drawing(
         return replace(filled, rows=conditions.join(filled.rows), drawn=conditions.join(filled.drawn))
 
     return draw
+
+
+def by_class(
+    draw: Callable[[dict[str, int], dict[str, str]], Filled], conditions: Conditions, train: LabelledData
+) -> Callable[[dict[str, int]], LabelledData]:
+    """draw({class: n}) -> rows, a class's spread over its conditions as its train rows are."""
+    real = conditions.counts(train)
+    return lambda needed: draw(conditions.spread(needed, real), {}).rows
+
+
+def real_rows(split_data: SplitData) -> RealRows:
+    """The three parts of a split."""
+    return RealRows(split_data.train, split_data.val, split_data.test)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,23 @@ import numpy as np
 from gensynth import rng
 from gensynth.data.split import cut_long_tail, split_rows
 from gensynth.errors import UsageError
-from gensynth.evaluation.assessment import Fold, RealRows
+from gensynth.evaluation.assessment import Fold
 from gensynth.evaluation.utility.verdict import CANDIDATE, WITH_CLASSICAL
 from gensynth.run_folder import RunFolder
 from gensynth.samplers.sampler import Sampler, wants_generator
-from gensynth.steps.draw import conditions_of, drawing, in_conditions, ready_sampler, requested_counts, set_of
-from gensynth.steps.draw import settings_of as evaluation_settings
+from gensynth.steps.assess import advise_amount
+from gensynth.steps.draw import (
+    THE_SET,
+    by_class,
+    conditions_of,
+    drawing,
+    in_conditions,
+    ready_sampler,
+    real_rows,
+    requested_counts,
+    set_of,
+    settings_of,
+)
 from gensynth.steps.job import Job
 from gensynth.steps.read import SplitData, subjects
 from gensynth.steps.train import trained
@@ -29,11 +40,17 @@ FOLDER = "run/folds"
 
 
 def check_folds(job: Job, split_data: SplitData) -> None:
-    """UsageError where the rows cannot be split in folds: a source that names its own test rows."""
-    if job.evaluate.folds > 1 and (split_data.source.split == "test").any():
+    """UsageError where the rows cannot be split in folds: a source that names its own test rows, or a split without."""
+    if job.evaluate.folds == 1:
+        return
+    if (split_data.source.split == "test").any():
         raise UsageError(
             f"evaluate.folds={job.evaluate.folds} scores every row once, and this source names its own test rows; "
             "leave data.test out, or use evaluate.folds=1"
+        )
+    if not len(split_data.test):
+        raise UsageError(
+            f"evaluate.folds={job.evaluate.folds} needs test rows in the first fold; data.split gives none"
         )
 
 
@@ -42,46 +59,30 @@ def other_splits(job: Job, split_data: SplitData) -> list[SplitData]:
 
     Equal rows and rows of one subject stay together; shares of val and train are those of the run.
     """
-    source, folds = split_data.source, job.evaluate.folds
+    source, folds, found = split_data.source, job.evaluate.folds, []
     whose, content = subjects(source, job.data.subject or source.subject), source.content_keys()
-    left = np.isin(source.data.ids, split_data.test.ids, invert=True) & (source.data.origin == REAL)
-    found = []
+    real = source.data.origin == REAL
+    val = job.data.split[1] / (job.data.split[0] + job.data.split[1])
+
+    def carved(rows: np.ndarray, part: str, share: float, seed: int) -> np.ndarray:
+        """Some rows, bool (N,), as train and a share of them as `part`, text (N,); empty for all others."""
+        split, at = np.full(len(rows), "", dtype="<U5"), np.flatnonzero(rows)
+        split[at] = "train"
+        if share:
+            shares = (1 - share, *((share, 0.0) if part == "val" else (0.0, share)))
+            given, people = np.full(len(at), ""), None if whose is None else whose[at]
+            split[at] = split_rows(source.data[at], shares, seed, given, people, content[at])
+        return split
+
+    left = real & np.isin(source.data.ids, split_data.test.ids, invert=True)
     for k in range(1, folds):
         seed = rng.child(job.seed, "fold", k)
-        test = left.copy() if k == folds - 1 else _carved(job, split_data, left, 1 / (folds - k), seed)
-        left &= ~test
-        rest = np.flatnonzero(~test & (source.data.origin == REAL))
-        val = job.data.split[1] / (job.data.split[0] + job.data.split[1])
-        split = np.full(len(test), "", dtype="<U5")
+        test = left if k == folds - 1 else carved(left, "test", 1 / (folds - k), seed) == "test"
+        left = left & ~test
+        split = carved(real & ~test, "val", val, seed)
         split[test] = "test"
-        split[rest] = split_rows(
-            source.data[rest],
-            (1 - val, val, 0.0),
-            seed,
-            np.full(len(rest), ""),
-            None if whose is None else whose[rest],
-            content[rest],
-        )
         found.append(_split_data(job, split_data, split, seed))
     return found
-
-
-def _carved(job: Job, split_data: SplitData, left: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Which rows, bool (N,), of those that are left are the test rows of the next fold."""
-    source = split_data.source
-    whose, content = subjects(source, job.data.subject or source.subject), source.content_keys()
-    rows = np.flatnonzero(left)
-    part = split_rows(
-        source.data[rows],
-        (1 - share, 0.0, share),
-        seed,
-        np.full(len(rows), ""),
-        None if whose is None else whose[rows],
-        content[rows],
-    )
-    test = np.zeros(len(left), dtype=bool)
-    test[rows[part == "test"]] = True
-    return test
 
 
 def _split_data(job: Job, split_data: SplitData, split: np.ndarray, seed: int) -> SplitData:
@@ -96,21 +97,19 @@ def _split_data(job: Job, split_data: SplitData, split: np.ndarray, seed: int) -
     return replace(split_data, source=source, train=train, val=val, test=test)
 
 
-def folds_of(job: Job, run: RunFolder, split_data: SplitData, amount: float | None) -> list[Fold]:
+def folds_of(job: Job, run: RunFolder, split_data: SplitData) -> list[Fold]:
     """What every further fold is scored by: its real rows, and rows drawn for it by a sampler of its own.
 
-    amount  as in `resolve_target`; fold k of a network lies in run/folds/k, and is not trained again by a resumed run
+    Fold k of a network lies in run/folds/k, and is not trained again by a resumed run.
     """
-    return [
-        _fold(job, run, one, amount, k)
-        for k, one in enumerate(other_splits(job, split_data) if job.evaluate.folds > 1 else [], start=2)
-    ]
+    splits = other_splits(job, split_data) if job.evaluate.folds > 1 else []
+    return [_fold(job, run, one, k) for k, one in enumerate(splits, start=2)]
 
 
-def _fold(job: Job, run: RunFolder, split_data: SplitData, amount: float | None, k: int) -> Fold:
+def _fold(job: Job, run: RunFolder, split_data: SplitData, k: int) -> Fold:
     with run.step(f"fold {k} of {job.evaluate.folds}"):
         own = replace(job, seed=rng.child(job.seed, "fold", k), logger="none")
-        conditions = conditions_of(own, split_data.train)
+        conditions, real = conditions_of(own, split_data.train), real_rows(split_data)
         requested = in_conditions(split_data, conditions)
         sampler: Sampler = own.sampler.build()
         bundle = None
@@ -118,9 +117,12 @@ def _fold(job: Job, run: RunFolder, split_data: SplitData, amount: float | None,
             folder = run.path / FOLDER / str(k)
             bundle = trained(own, folder, requested, time.monotonic(), resume=run.resumed)
         sampler = ready_sampler(own, bundle, requested)
+        draw = drawing(own, split_data, sampler, conditions)
+        amount = None
+        if job.target == "auto":  # by this fold's validation rows: those of the run are test rows of another fold
+            amount = advise_amount(real, settings_of(job, real, {}), by_class(draw, conditions, real.train)).amount
         plan = requested_counts(own, conditions, split_data.train, amount)
-        filled = drawing(own, split_data, sampler, conditions)(plan.rows, {})
-    real = RealRows(split_data.train, split_data.val, split_data.test)
-    settings = replace(evaluation_settings(job, real, plan.by_class), slices=False)
+        filled = draw(plan.rows, {})
+    settings = replace(settings_of(job, real, plan.by_class), slices=False)
     drawn = replace(set_of(own, conditions, sampler, None, [filled]), arm=CANDIDATE, classical_arm=WITH_CLASSICAL)
-    return Fold(real, {"the synthetic rows": drawn}, settings)
+    return Fold(real, {THE_SET: drawn}, settings)

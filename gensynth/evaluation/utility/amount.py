@@ -148,10 +148,10 @@ def _sentence(amount: float, lines: list[dict[str, float]], n: int) -> str:
     at = {line["amount"]: line for line in lines}
     if not amount:
         return (
-            f"How much to add: none. On {n} validation rows no amount was surely better than reweighting the real "
-            "rows; target=auto adds none."
+            f"How much to add: add none. On {n} validation rows no amount was surely better than reweighting the real "
+            "rows."
         )
     return (
-        f"How much to add: {at[amount]['rows']} rows, {amount:g} x what balances the classes, the smallest amount that "
-        f"was surely better on {n} validation rows than reweighting the real ones; target=auto adds so many."
+        f"How much to add: add {at[amount]['rows']} rows, {amount:g} x what balances the classes, the smallest amount "
+        f"that was surely better on {n} validation rows than reweighting the real ones (target=auto adds so many)."
     )

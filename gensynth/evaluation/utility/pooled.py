@@ -15,6 +15,7 @@ def pooled(results: Sequence[UtilityResult], rarest: int | None) -> UtilityResul
 
     rarest  the class whose probabilities are scored
     Arms that every training has; `further` is that of the first. A classifier's seed s is the same in all of them.
+    Where a fold lacks a class, its balanced accuracy is another one, and `by_fold` stays empty.
     """
     first = results[0]
     pairs = [pair for pair in first.predictions if all(pair in one.predictions for one in results)]
@@ -23,11 +24,8 @@ def pooled(results: Sequence[UtilityResult], rarest: int | None) -> UtilityResul
     labels = np.concatenate([one.labels for one in results])
     classes = tuple(next(iter(first.per_class_recall.values())))
     result = summarise(predictions, labels, classes, first.seeds, first.generators)
-    by_fold = {}
-    for arm, classifier, metric in result.raw:
-        if any(one.labels.size and len(np.unique(one.labels)) < len(np.unique(labels)) for one in results):
-            break  # a fold without a class has another balanced accuracy
-        by_fold[arm, classifier, metric] = np.array([one.raw[arm, classifier, metric].mean() for one in results])
+    whole = all(len(np.unique(one.labels)) == len(np.unique(labels)) for one in results)
+    by_fold = {key: np.array([one.raw[key].mean() for one in results]) for key in result.raw if whole}
     folds = np.repeat(np.arange(len(results)), [len(one.labels) for one in results])
     result = replace(
         result,

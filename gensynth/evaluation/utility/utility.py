@@ -128,10 +128,10 @@ def run_arms(
     predictions, probabilities, others = {}, {}, {}
     budgets: dict[tuple[str, str], int] = {}
     seconds: dict[str, float] = {}
+    done: Done = {}  # of an arm's own classifier for all others as well
     with bar("training classifiers", len(classifiers) * len(arms) * len(seeds)) as advance:
         for classifier in classifiers:
             requested = further if classifier is classifiers[0] else {}
-            done: Done = {}
             for arm in arms:
                 begun = time.monotonic()
                 found, steps = _outputs(arm, classifier, [test.x, val.x, *requested.values()], val.y, seeds, done)
